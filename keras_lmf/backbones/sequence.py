@@ -1,0 +1,204 @@
+"""Backbones for feature corpora: a vector or a sequence of one modality in, one embedding out.
+
+Each is a functional `keras.Model` whose first layers derive the mask (a step with every feature zero is padding)
+and standardise the features; `models.set_standardization` gives them the statistics of the training split. Weights
+and dropout draw from seeds of their own when `seed` is given, never from a global generator.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+
+from keras_lmf.errors import LMFError
+from keras_lmf.layers import StatisticsPooling, TemporalConvolution
+
+STANDARDIZATION = "standardization"
+
+
+def seed_stream(seed: int | None) -> Iterator[int | None]:
+    """Seeds for the layers of one backbone, a pure function of `seed`; None gives None forever."""
+    generator = random.Random(seed)
+    while True:
+        yield None if seed is None else generator.getrandbits(31)
+
+
+def dense(units: int, seed: int | None, **options: Any) -> keras.layers.Dense:
+    """A dense layer with seeded Glorot weights."""
+    return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), **options)
+
+
+def _standardized(
+    shape: Sequence[int], rank: int, input_dropout: float, input_noise: float, seeds: Iterator[int | None]
+) -> tuple[Any, Any]:
+    """The input and the standardised, noised and dropped-out features, with the mask for sequences."""
+    if len(shape) != rank:
+        expected = "(width,)" if rank == 1 else "(steps, width)"
+        raise LMFError(f"This backbone takes inputs of shape {expected} without the batch axis, received {shape}")
+    inputs = keras.Input(tuple(shape), name="features")
+    features = keras.layers.Masking(name="mask")(inputs) if rank == 2 else inputs
+    # float32 whatever the policy: a variance easily leaves float16's range.
+    features = keras.layers.Normalization(name=STANDARDIZATION, dtype="float32")(features)
+    if input_noise:
+        features = keras.layers.GaussianNoise(input_noise, seed=next(seeds), name="input_noise")(features)
+    if input_dropout:
+        features = keras.layers.Dropout(input_dropout, seed=next(seeds), name="input_dropout")(features)
+    return inputs, features
+
+
+def mlp(
+    shape: Sequence[int],
+    *,
+    units: Sequence[int] = (64,),
+    input_dropout: float = 0.0,
+    input_noise: float = 0.0,
+    dropout: float = 0.0,
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Multilayer perceptron, (batch, width) → (batch, units[-1]).
+
+    Args:
+        shape: (width,).
+        units: widths of the ReLU layers, one or more.
+        input_dropout: rate of dropout on the standardised features.
+        input_noise: standard deviation of Gaussian noise on the standardised features, in training only.
+        dropout: rate of dropout after each layer.
+        seed: of weights, noise and dropout.
+        name: the model's name.
+    """
+    seeds = seed_stream(seed)
+    inputs, hidden = _standardized(shape, 1, input_dropout, input_noise, seeds)
+    for i, width in enumerate(units):
+        hidden = dense(width, next(seeds), activation="relu", name=f"dense_{i}")(hidden)
+        if dropout:
+            hidden = keras.layers.Dropout(dropout, seed=next(seeds), name=f"dropout_{i}")(hidden)
+    return keras.Model(inputs, hidden, name=name)
+
+
+def _recurrent_options(units: int, seeds: Iterator[int | None]) -> dict[str, Any]:
+    return {
+        "units": units,
+        "kernel_initializer": keras.initializers.GlorotUniform(seed=next(seeds)),
+        "recurrent_initializer": keras.initializers.Orthogonal(seed=next(seeds)),
+    }
+
+
+def _last_state(
+    layer: type[keras.layers.Layer],
+    shape: Sequence[int],
+    units: int,
+    input_dropout: float,
+    input_noise: float,
+    dropout: float,
+    seed: int | None,
+    name: str | None,
+) -> keras.Model:
+    seeds = seed_stream(seed)
+    inputs, features = _standardized(shape, 2, input_dropout, input_noise, seeds)
+    state = layer(**_recurrent_options(units, seeds), name="recurrent")(features)
+    state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
+    return keras.Model(inputs, state, name=name)
+
+
+def lstm(
+    shape: Sequence[int],
+    *,
+    units: int = 64,
+    input_dropout: float = 0.0,
+    input_noise: float = 0.0,
+    dropout: float = 0.0,
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """LSTM, (batch, steps, width) → its last real hidden state (batch, units), with dropout on it.
+
+    Arguments as `mlp`; `shape` is (steps, width). Hochreiter & Schmidhuber 1997.
+    """
+    return _last_state(keras.layers.LSTM, shape, units, input_dropout, input_noise, dropout, seed, name)
+
+
+def gru(
+    shape: Sequence[int],
+    *,
+    units: int = 64,
+    input_dropout: float = 0.0,
+    input_noise: float = 0.0,
+    dropout: float = 0.0,
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """GRU, (batch, steps, width) → its last real hidden state (batch, units), with dropout on it.
+
+    Arguments as `mlp`; `shape` is (steps, width). Cho et al. 2014.
+    """
+    return _last_state(keras.layers.GRU, shape, units, input_dropout, input_noise, dropout, seed, name)
+
+
+def bilstm(
+    shape: Sequence[int],
+    *,
+    units: int = 64,
+    input_dropout: float = 0.0,
+    input_noise: float = 0.0,
+    dropout: float = 0.0,
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Bidirectional LSTM, (batch, steps, width) → mean and deviation of its states, (batch, 4 · units).
+
+    Arguments as `mlp`; `shape` is (steps, width). Graves & Schmidhuber 2005; pooling: `StatisticsPooling`.
+    """
+    seeds = seed_stream(seed)
+    inputs, features = _standardized(shape, 2, input_dropout, input_noise, seeds)
+    # Two layers, so that each direction has seeds of its own.
+    directions = [
+        keras.layers.LSTM(
+            **_recurrent_options(units, seeds), return_sequences=True, go_backwards=backwards, name=word
+        )
+        for word, backwards in (("forward", False), ("backward", True))
+    ]
+    states = keras.layers.Bidirectional(directions[0], backward_layer=directions[1], name="bilstm")(features)
+    pooled = StatisticsPooling(name="pooling")(states)
+    pooled = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(pooled)
+    return keras.Model(inputs, pooled, name=name)
+
+
+def temporal_convolution(
+    shape: Sequence[int],
+    *,
+    filters: Sequence[int] = (64, 64),
+    kernel_size: int = 5,
+    units: int = 64,
+    input_dropout: float = 0.0,
+    input_noise: float = 0.0,
+    dropout: float = 0.0,
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Convolutions over time, statistics pooling, one dense layer: (batch, steps, width) → (batch, units).
+
+    Args:
+        shape: (steps, width).
+        filters: widths of the ReLU convolutions.
+        kernel_size: steps each convolution sees; the receptive field is 1 + len(filters) · (kernel_size − 1).
+        units: width of the embedding.
+        input_dropout, input_noise, dropout, seed, name: as `mlp`.
+    """
+    seeds = seed_stream(seed)
+    inputs, hidden = _standardized(shape, 2, input_dropout, input_noise, seeds)
+    for i, width in enumerate(filters):
+        initializer = keras.initializers.GlorotUniform(seed=next(seeds))
+        hidden = TemporalConvolution(
+            width, kernel_size, activation="relu", kernel_initializer=initializer, name=f"convolution_{i}"
+        )(hidden)
+        if dropout:
+            hidden = keras.layers.Dropout(dropout, seed=next(seeds), name=f"dropout_{i}")(hidden)
+    pooled = StatisticsPooling(name="pooling")(hidden)
+    embedding = dense(units, next(seeds), activation="relu", name="embedding")(pooled)
+    if dropout:
+        embedding = keras.layers.Dropout(dropout, seed=next(seeds), name="embedding_dropout")(embedding)
+    return keras.Model(inputs, embedding, name=name)

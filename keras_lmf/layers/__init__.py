@@ -1,0 +1,9 @@
+"""Keras layers that users compose. Importing this package registers them with Keras's serialisation."""
+
+from keras_lmf.layers.early_fusion import EarlyFusion
+from keras_lmf.layers.low_rank_fusion import LowRankFusion
+from keras_lmf.layers.statistics_pooling import StatisticsPooling
+from keras_lmf.layers.temporal_convolution import TemporalConvolution
+from keras_lmf.layers.tensor_fusion import TensorFusion
+
+__all__ = ["EarlyFusion", "LowRankFusion", "StatisticsPooling", "TemporalConvolution", "TensorFusion"]

@@ -1,0 +1,135 @@
+"""Models from parts, and from the words of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_lmf import backbones
+from keras_lmf.backbones.sequence import STANDARDIZATION, dense, seed_stream
+from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.layers import EarlyFusion, LowRankFusion, TensorFusion
+from keras_lmf.recipe import Recipe
+
+# A recipe's words and what they stand for.
+BACKBONES: dict[str, Callable[..., keras.Model]] = {
+    "mlp": backbones.mlp,
+    "lstm": backbones.lstm,
+    "bilstm": backbones.bilstm,
+    "gru": backbones.gru,
+    "temporal_convolution": backbones.temporal_convolution,
+    "published_feature": backbones.published_feature_network,
+    "published_text": backbones.published_text_network,
+}
+FUSIONS: dict[str, type[keras.layers.Layer]] = {
+    "early": EarlyFusion,
+    "tensor": TensorFusion,
+    "low_rank": LowRankFusion,
+}
+FUSION = "fusion"
+
+
+def fusion_model(
+    backbones: Mapping[str, keras.Model],
+    fusion: keras.layers.Layer,
+    outputs: Mapping[str, int],
+    *,
+    head: Sequence[keras.layers.Layer] = (),
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """A functional model: a dict of modalities in, a dict of targets out.
+
+    Args:
+        backbones: modality name → model with one input and one embedding; the order is the modality order. With
+            one modality there is nothing to fuse and `fusion` is left out.
+        fusion: a layer that takes a dict of embeddings, for example `LowRankFusion(64, rank=4)`.
+        outputs: target name → width: the number of classes (logits), or 1 (a regression value).
+        head: layers between the fusion and the linear output layers.
+        seed: of the output layers' weights.
+        name: the model's name.
+
+    Returns:
+        keras.Model with inputs {modality: (batch, …)} and outputs {target: (batch, width)}.
+    """
+    if not backbones or not outputs:
+        raise LMFError("fusion_model needs one or more backbones and one or more outputs")
+    inputs = {
+        modality: keras.Input(tuple(backbone.input_shape[1:]), name=modality)
+        for modality, backbone in backbones.items()
+    }
+    embeddings = {modality: backbone(inputs[modality]) for modality, backbone in backbones.items()}
+    hidden = fusion(embeddings) if len(embeddings) > 1 else next(iter(embeddings.values()))
+    for layer in head:
+        hidden = layer(hidden)
+    seeds = seed_stream(seed)
+    logits = {target: dense(width, next(seeds), name=target)(hidden) for target, width in outputs.items()}
+    return keras.Model(inputs, logits, name=name)
+
+
+def build(recipe: Recipe) -> keras.Model:
+    """The model of a recipe with random weights, a pure function of the recipe (`recipe.seed` among it).
+
+    The sub-model of a modality is named `<modality>_backbone`, the fusion layer `fusion`, the output layer after
+    the target.
+    """
+    seeds = seed_stream(recipe.seed)
+    parts = {}
+    for modality, section in recipe.inputs.items():
+        options = section.backbone.model_dump(exclude={"name"})
+        parts[modality] = BACKBONES[section.backbone.name](
+            section.shape, **options, seed=next(seeds), name=f"{modality}_backbone"
+        )
+    fusion_options: dict[str, Any] = recipe.fusion.model_dump(exclude={"name"})
+    if recipe.fusion.name == "low_rank":
+        fusion_options["seed"] = next(seeds)
+    fusion = FUSIONS[recipe.fusion.name](**fusion_options, name=FUSION)
+    head: list[keras.layers.Layer] = []
+    if recipe.head.dropout:
+        head.append(keras.layers.Dropout(recipe.head.dropout, seed=next(seeds), name="fusion_dropout"))
+    for i, units in enumerate(recipe.head.units):
+        head.append(dense(units, next(seeds), activation="relu", name=f"head_{i}"))
+        if recipe.head.dropout:
+            head.append(keras.layers.Dropout(recipe.head.dropout, seed=next(seeds), name=f"head_dropout_{i}"))
+    return fusion_model(
+        parts,
+        fusion,
+        {recipe.target.name: recipe.target.size},
+        head=head,
+        seed=next(seeds),
+        # Keras wants a Python-like name here, recipes have dashes.
+        name=recipe.name.replace("-", "_").replace(".", "_"),
+    )
+
+
+def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Gives the model's feature standardisation its statistics, which then travel in its weights.
+
+    Args:
+        model: a model of `fusion_model`.
+        statistics: modality → (mean, variance), each (width,), of the unmasked steps of the training split.
+            Modalities whose backbone has no standardisation are passed over.
+    """
+    for modality, (mean, variance) in statistics.items():
+        if modality not in model.input:
+            raise unknown_name("modality", modality, model.input)
+        for layer in _backbone_layers(model, modality):
+            if layer.name == STANDARDIZATION:
+                layer.adapt_mean.assign(mean)
+                layer.adapt_variance.assign(variance)
+                layer.finalize_state()
+
+
+def _backbone_layers(model: keras.Model, modality: str) -> list[keras.layers.Layer]:
+    """The layers of the sub-models that the modality's input enters."""
+    entry = model.input[modality]
+    return [
+        layer
+        for backbone in model.layers
+        if isinstance(backbone, keras.Model)
+        and any(tensor is entry for node in backbone._inbound_nodes for tensor in node.input_tensors)
+        for layer in backbone.layers
+    ]
