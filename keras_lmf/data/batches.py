@@ -1,0 +1,115 @@
+"""A Split as batches for `fit`, in an order that depends on seed and epoch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from keras_lmf.data.dataset import Split
+from keras_lmf.errors import LMFError, unknown_name
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of `split` for one call of `fit`, `evaluate` or `predict`.
+
+    A batch is `(inputs, labels)` or, with class weights, `(inputs, labels, weights)`. `inputs` is modality ->
+    (B, …, d) float32; `labels` is target name -> (B,) int32 class indices or (B, 1) float32 values;
+    `weights` is target name -> (B,) float32. The last batch may be smaller.
+
+    Pass `shuffle=False` to `fit`: its default draws the batches' order from Python's global random state.
+
+        batches = Batches(data["train"], 32, seed=7, first_epoch=4)
+        model.fit(batches, initial_epoch=4, epochs=10, shuffle=False)
+
+    Args:
+        split: the samples.
+        batch_size: samples in a batch, ≥ 1.
+        seed: None keeps the split's order. Otherwise epoch e uses the permutation of
+            `numpy.random.default_rng((seed, e))`, whatever ran before; no global random state is touched.
+        first_epoch: the `initial_epoch` of `fit`.
+        class_weights: class name -> weight of its samples' loss; every class that the split holds needs one.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        first_epoch: int = 0,
+        class_weights: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("first_epoch", first_epoch, 0),
+            ("seed", seed, 0),
+        ):
+            if value is not None and (not isinstance(value, int | np.integer) or value < least):
+                raise LMFError(f"Batches: {name} must be a whole number ≥ {least}, received {value!r}.")
+        self.split = split
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = first_epoch
+        self._in_fit = False
+        self._order = self._permutation()
+        self._weights = None if class_weights is None else _sample_weights(split, class_weights)
+
+    def __len__(self) -> int:
+        return -(-len(self.split) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple:
+        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        split, name = self.split, self.split.target.name
+        inputs = {modality: values[rows] for modality, values in split.inputs.items()}
+        labels = split.labels[rows]
+        labels = labels.astype(np.int32) if split.target.classes else labels[:, None]
+        if self._weights is None:
+            return inputs, {name: labels}
+        return inputs, {name: labels}, {name: self._weights[rows]}
+
+    def on_epoch_end(self) -> None:
+        """Go on to the next epoch's order. Keras calls this, and once more before the first epoch."""
+        # Every backend's `fit` resets its EpochIterator first, and that reset ends an epoch that never was.
+        if self._in_fit:
+            self.epoch += 1
+            self._order = self._permutation()
+        self._in_fit = True
+
+    def _permutation(self) -> np.ndarray:
+        if self.seed is None:
+            return np.arange(len(self.split))
+        return np.random.default_rng((self.seed, self.epoch)).permutation(len(self.split))
+
+
+def balanced_class_weights(split: Split) -> dict[str, float]:
+    """Class name -> n / (k · count) over the k classes that occur: each gets the same say in the loss."""
+    _require_classes(split)
+    indices, counts = np.unique(split.labels, return_counts=True)
+    weights = len(split) / (len(indices) * counts)
+    return {split.target.classes[index]: float(weight) for index, weight in zip(indices, weights)}
+
+
+def _sample_weights(split: Split, class_weights: Mapping[str, float]) -> np.ndarray:
+    _require_classes(split)
+    classes = split.target.classes
+    for name, weight in class_weights.items():
+        if name not in classes:
+            raise unknown_name("class in class_weights", name, classes)
+        if not (np.isfinite(weight) and weight >= 0):
+            raise LMFError(f"class_weights[{name!r}] must be a finite number ≥ 0, received {weight!r}.")
+    for index in np.unique(split.labels):
+        if classes[index] not in class_weights:
+            raise LMFError(
+                f"class_weights has no weight for {classes[index]!r}, which the {split.name} split holds."
+            )
+    return np.array([class_weights.get(name, 0.0) for name in classes], np.float32)[split.labels]
+
+
+def _require_classes(split: Split) -> None:
+    if not split.target.classes:
+        raise LMFError(
+            f"Class weights need a target with classes; {split.target.name!r} is a regression target."
+        )

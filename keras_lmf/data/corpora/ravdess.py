@@ -1,0 +1,54 @@
+"""RAVDESS speech (Livingstone & Russo 2018): 24 actors, 8 emotions, 1440 takes. CC BY-NC-SA 4.0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_lmf.data.corpora._root import find
+from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.npz import read_npz, require_keys
+from keras_lmf.errors import LMFError
+from keras_lmf.target import Target
+
+FOLDS = 5
+
+
+def load(root: str | Path | None = None, *, fold: int = 0) -> Dataset:
+    """Voice and face of the same takes, from `<root>/ravdess/ravdess_audio_video.npz`.
+
+    Modalities:
+        audio: (64, 45), masked; a step each 50 ms holds 40 log-mel bands, log energy, zero-crossing rate,
+            spectral centroid (kHz), log2(F0 / 100 Hz) (0 where unvoiced) and voicing.
+        audio_statistics: (75,), statistics over the take of MFCC, energy, F0 ….
+        video: (35,), mean over the take of 17 facial action unit intensities (0–5) and 18 presences (0–1).
+
+    Groups are the actors ("actor_01" … "actor_24"), 60 takes each. They form five folds of 5, 5, 5, 5 and 4
+    actors. Takes 03-01-03-01-02-01-07 and 03-01-03-01-02-02-07 are copies of one another; both are actor 7's,
+    so they are always in one split.
+
+    Args:
+        root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
+        fold: 0 … 4. The test split is this fold, valid the next one (0 follows 4), train the other three.
+    """
+    if isinstance(fold, bool) or not isinstance(fold, int) or not 0 <= fold < FOLDS:
+        raise LMFError(f"Corpus 'ravdess': fold must be a whole number 0 … {FOLDS - 1}, received {fold!r}.")
+    path = find("ravdess", "ravdess_audio_video.npz", root)
+    arrays = read_npz(path)
+    needed = ("audio", "audio_length", "audio_stat", "video", "label", "label_names", "actor", "fold", "ids")
+    require_keys(path, arrays, needed)
+    steps = np.arange(arrays["audio"].shape[1])
+    splits = np.full(len(arrays["ids"]), "train")
+    splits[arrays["fold"] == fold] = "test"
+    splits[arrays["fold"] == (fold + 1) % FOLDS] = "valid"
+    return Dataset(
+        name="ravdess",
+        target=Target(name="emotion", classes=tuple(arrays["label_names"].tolist())),
+        inputs={"audio": arrays["audio"], "audio_statistics": arrays["audio_stat"], "video": arrays["video"]},
+        labels=arrays["label"],
+        groups=np.array([f"actor_{actor:02d}" for actor in arrays["actor"]]),
+        ids=arrays["ids"],
+        splits=splits,
+        masks={"audio": steps < arrays["audio_length"][:, None]},
+    )

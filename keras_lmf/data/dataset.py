@@ -1,0 +1,252 @@
+"""A corpus in memory: named arrays, masks, labels, groups and splits, and their one .npz layout."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from keras_lmf.data import validation
+from keras_lmf.data.npz import read_npz, require_keys
+from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.files import write_atomically
+from keras_lmf.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The rows of one split.
+
+    Attributes:
+        name: "train", "valid" or "test".
+        inputs: modality -> (N, …, d) float32; masked steps are all-zero rows.
+        masks: modality -> (N, T) bool, True at a real step; only for sequences that have a mask.
+        labels: (N,) int64 class indices, or (N,) float32 values.
+        groups: (N,) str, the speaker (or video) of each sample.
+        ids: (N,) str, all different.
+        target: what the labels mean.
+    """
+
+    name: str
+    inputs: dict[str, np.ndarray]
+    masks: dict[str, np.ndarray]
+    labels: np.ndarray
+    groups: np.ndarray
+    ids: np.ndarray
+    target: Target
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """A corpus of N samples; `dataset["train"]`, `["valid"]` and `["test"]` are its splits.
+
+    Construction copies and checks everything; a mistake is an LMFError that names field, row and id.
+
+    Args:
+        name: the corpus's name.
+        target: what the labels mean.
+        inputs: modality -> (N, …, d) finite real numbers, kept as float32, in modality order.
+        labels: (N,) class indices in [0, number of classes), or values within the target's range.
+        groups: (N,) str, the speaker (or video) of each sample. A group has rows in one split only.
+        ids: (N,) str, all different.
+        splits: (N,) str, each "train", "valid" or "test".
+        masks: modality -> (N, T) bool for (N, T, …, d) sequences, True at a real step. A masked step is set
+            to zero and may hold anything before that. A model derives its mask as "any feature non-zero", so
+            a real step whose features are all zero is legal here and counts as absent there.
+    """
+
+    name: str
+    target: Target
+    inputs: dict[str, np.ndarray]
+    labels: np.ndarray
+    groups: np.ndarray
+    ids: np.ndarray
+    splits: np.ndarray
+    masks: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        validation.check_modality_names(self.inputs, self.masks)
+        ids = validation.check_ids(self.ids)
+        splits = validation.check_splits(self.splits, ids)
+        masks = {
+            name: validation.check_mask(name, m, self.inputs[name], ids) for name, m in self.masks.items()
+        }
+        checked = {
+            "ids": ids,
+            "splits": splits,
+            "groups": validation.check_groups(self.groups, splits, ids),
+            "labels": validation.check_labels(self.labels, self.target, ids),
+            "masks": masks,
+            "inputs": {n: validation.check_features(n, x, masks.get(n), ids) for n, x in self.inputs.items()},
+        }
+        for attribute, value in checked.items():
+            object.__setattr__(self, attribute, value)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, name: str) -> Split:
+        """The rows of split `name`, in the dataset's order. An unknown or empty split is an LMFError."""
+        if name not in validation.SPLITS:
+            raise unknown_name("split", name, validation.SPLITS)
+        rows = np.flatnonzero(self.splits == name)
+        if not len(rows):
+            raise LMFError(f"Dataset {self.name!r} has no rows in split {name!r}.")
+        return Split(
+            name=name,
+            inputs={modality: values[rows] for modality, values in self.inputs.items()},
+            masks={modality: mask[rows] for modality, mask in self.masks.items()},
+            labels=self.labels[rows],
+            groups=self.groups[rows],
+            ids=self.ids[rows],
+            target=self.target,
+        )
+
+    def select(self, modalities: Sequence[str]) -> Dataset:
+        """The same samples with only these modalities, in this order."""
+        for modality in modalities:
+            self._require_modality(modality)
+        if len(set(modalities)) != len(modalities):
+            raise LMFError(f"select: every modality once, received {list(modalities)}.")
+        return dataclasses.replace(
+            self,
+            inputs={modality: self.inputs[modality] for modality in modalities},
+            masks={modality: self.masks[modality] for modality in modalities if modality in self.masks},
+        )
+
+    def statistics(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance, two (d,) float64 arrays, of the train split's unmasked steps.
+
+        The variance of a feature that is constant in train is given as 1, so that dividing by it is safe.
+        """
+        self._require_modality(modality)
+        train = self["train"]
+        steps = train.inputs[modality]
+        if modality in train.masks:
+            steps = steps[train.masks[modality]]
+        steps = steps.reshape(-1, steps.shape[-1]).astype(np.float64)
+        if not len(steps):
+            raise LMFError(
+                f"mask/{modality}: every step of the train split is masked; there is nothing to measure."
+            )
+        # Rounding may give a constant a tiny variance: compare the extremes instead.
+        constant = steps.min(axis=0) == steps.max(axis=0)
+        return steps.mean(axis=0), np.where(constant, 1.0, steps.var(axis=0))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of target, modality names in order, and all arrays. It does not depend on `name`."""
+        digest = hashlib.sha256()
+        for key, array in self._layout().items():
+            if array.dtype.kind == "U":  # the width of a string dtype is no content
+                data = json.dumps(array.tolist()).encode()
+            else:
+                data = array.astype(array.dtype.newbyteorder("<")).tobytes()
+            digest.update(f"{key} {array.dtype.kind} {array.shape} {len(data)}\n".encode() + data)
+        return digest.hexdigest()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the dataset to `path`, which ends in .npz, in this layout:
+
+        | key | array |
+        |---|---|
+        | `input/<modality>` | (N, …, d) float32, one key per modality, in modality order |
+        | `mask/<modality>` | (N, T) bool, True at a real step; only for modalities that have a mask |
+        | `label` | (N,) int64 class indices, or float32 values |
+        | `group`, `id`, `split` | (N,) fixed-width strings |
+        | `target` | one string, JSON: `name` and either `classes` (names in index order) or `range` |
+
+        The dataset's name is the file's name without ".npz".
+        """
+        path = Path(path)
+        if path.suffix != ".npz":
+            raise LMFError(f"{path}: a dataset is saved as .npz, received {path.suffix or 'no suffix'!r}.")
+        return write_atomically(path, lambda temporary: np.savez_compressed(temporary, **self._layout()))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Dataset:
+        """Read a file in the layout of `save`. Nothing is unpickled; every error names the file."""
+        arrays = read_npz(path)
+        columns = ("label", "group", "id", "split", "target")
+        require_keys(path, arrays, columns)
+        parts: dict[str, dict[str, np.ndarray]] = {"input": {}, "mask": {}}
+        for key, array in arrays.items():
+            kind, slash, modality = key.partition("/")
+            if slash and kind in parts:
+                parts[kind][modality] = array
+            elif key not in columns:
+                allowed = (*columns, *(f"{part}/{modality or '<modality>'}" for part in parts))
+                raise LMFError(f"{path}: {unknown_name('key', key, allowed)}")
+        try:
+            return cls(
+                name=Path(path).stem,
+                target=_read_target(arrays["target"]),
+                inputs=parts["input"],
+                labels=arrays["label"],
+                groups=arrays["group"],
+                ids=arrays["id"],
+                splits=arrays["split"],
+                masks=parts["mask"],
+            )
+        except LMFError as error:
+            raise LMFError(f"{path}: {error}") from None
+
+    def summary(self) -> str:
+        """What the dataset holds, as a few lines to print."""
+        target, classes = self.target, self.target.classes
+        kind = f"{target.size} classes" if classes else f"range [{target.range[0]:g}, {target.range[1]:g}]"
+        lines = [f"{self.name}: {len(self)} samples, target {target.name!r}, {kind}"]
+        for modality, values in self.inputs.items():
+            mask = ", masked" if modality in self.masks else ""
+            lines.append(f"  {modality:<18} {' × '.join(map(str, values.shape[1:]))}{mask}")
+        for name in validation.SPLITS:
+            rows = self.splits == name
+            if not rows.any():
+                continue
+            labels, groups = self.labels[rows], len(np.unique(self.groups[rows]))
+            if classes:
+                counts = np.bincount(labels, minlength=len(classes))
+                about = ", ".join(f"{label} {count}" for label, count in zip(classes, counts))
+            else:
+                about = f"mean {labels.mean():.3f}, standard deviation {labels.std():.3f}"
+            lines.append(f"  {name:<6}{rows.sum():>6} samples, {groups} groups: {about}")
+        return "\n".join(lines)
+
+    __repr__ = summary
+
+    def _require_modality(self, modality: str) -> None:
+        if modality not in self.inputs:
+            raise unknown_name("modality", modality, self.inputs)
+
+    def _layout(self) -> dict[str, np.ndarray]:
+        return {
+            **{f"input/{modality}": values for modality, values in self.inputs.items()},
+            **{f"mask/{modality}": mask for modality, mask in self.masks.items()},
+            "label": self.labels,
+            "group": self.groups,
+            "id": self.ids,
+            "split": self.splits,
+            "target": np.array(self.target.model_dump_json()),
+        }
+
+
+def _read_target(array: np.ndarray) -> Target:
+    if array.ndim or array.dtype.kind != "U":
+        raise LMFError(f"target: dtype {array.dtype}, shape {array.shape}; must be one string of JSON.")
+    try:
+        return Target.model_validate_json(array.item())
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'JSON'}: {problem['msg']}" for problem in error.errors()
+        )
+        raise LMFError(f"target: {problems}. Received {array.item()[:200]!r}.") from None

@@ -1,0 +1,71 @@
+"""Read an .npz of plain arrays; nothing in it is ever unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from keras_lmf.errors import LMFError, unknown_name
+
+# What numpy and zipfile raise on damaged, encrypted, oversized or pickled content.
+_DAMAGE = (
+    ValueError,
+    EOFError,
+    OSError,
+    KeyError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """Every array of the file, by key, in the file's order.
+
+    Raises:
+        LMFError: the file is missing, damaged or no .npz, or one of its arrays is damaged or an object array.
+            An object array is a pickle; its code is not run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LMFError(f"{path}: no such file.")
+    try:
+        if not zipfile.is_zipfile(path):
+            raise LMFError(
+                f"{path}: not an .npz archive, or a truncated one ({path.stat().st_size} bytes). "
+                "Write it with numpy.savez_compressed, or copy it again."
+            )
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: _read_array(path, archive, key) for key in archive.files}
+    except LMFError:
+        raise
+    except _DAMAGE as error:
+        raise LMFError(f"{path}: unreadable .npz archive ({error}). Copy or write it again.") from error
+
+
+def _read_array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
+    try:
+        array = archive[key]
+    except _DAMAGE as error:
+        if "allow_pickle" in str(error):
+            raise LMFError(
+                f"{path}: {key!r} is an object array, that is a pickle, and pickles can run code. "
+                "Store numbers or fixed-width strings (array.astype(float) or array.astype(str))."
+            ) from None
+        raise LMFError(f"{path}: {key!r} is damaged ({error}). Copy or write the file again.") from error
+    if not isinstance(array, np.ndarray):  # numpy hands out the raw bytes of a member that is no .npy
+        raise LMFError(f"{path}: {key!r} is not a numpy array. Write the file with numpy.savez_compressed.")
+    return array
+
+
+def require_keys(path: str | Path, arrays: dict[str, np.ndarray], keys: Iterable[str]) -> None:
+    """Raise an LMFError naming the file, the first of `keys` that `arrays` lacks, and its nearest key."""
+    for key in keys:
+        if key not in arrays:
+            raise LMFError(f"{path}: key {key!r} is missing. {unknown_name('key', key, arrays)}")

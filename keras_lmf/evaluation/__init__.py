@@ -1,0 +1,12 @@
+"""Numbers from predictions: named protocols with floors and intervals, summaries over seeds, plots.
+
+Everything here takes arrays and knows no framework: Keras models, SavedModels and TFLite files are judged by
+the same code.
+"""
+
+from __future__ import annotations
+
+from keras_lmf.evaluation.report import Report, evaluate
+from keras_lmf.evaluation.summary import paired_difference, summarise
+
+__all__ = ["Report", "evaluate", "paired_difference", "summarise"]

@@ -1,0 +1,143 @@
+"""Plots of results: arrays in, a matplotlib `Figure` out.
+
+Figures are built without pyplot: no display, no global state, so threads and servers can draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from keras_lmf.errors import LMFError
+from keras_lmf.evaluation import protocols
+from keras_lmf.files import write_atomically
+
+TRAIN, VALID, GREY = "#1f5fa8", "#d9661f", "#777777"
+
+
+def confusion_matrix(
+    labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str], title: str
+) -> Figure:
+    """Confusion matrix: each row's colours and percentages add up to 100 %, the counts stand below them.
+
+    Args:
+        labels: (N,) true class integers.
+        predictions: (N,) predicted class integers.
+        class_names: names of the classes 0, 1, …; a class without samples is an empty row.
+        title: of the figure.
+    """
+    size = len(class_names)
+    counts = protocols.confusion(labels, predictions, size)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    side = 2.0 + 0.62 * size
+    figure = Figure(figsize=(side, side), layout="compressed")
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(size, size):
+        count, share = counts[row, column], shares[row, column]
+        text, grey = (f"{share:.0%}\n{count}", "#222222") if count else ("0", "#aaaaaa")
+        axes.text(
+            column, row, text, ha="center", va="center", fontsize=8, color="white" if share > 0.5 else grey
+        )
+    names = [f"{name} ({total})" for name, total in zip(class_names, counts.sum(1))]
+    axes.set_xticks(range(size), class_names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(size), names)
+    axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true (count), a row = 100 %")
+    axes.set_title(title)
+    return figure
+
+
+def predicted_against_true(
+    labels: np.ndarray, predictions: np.ndarray, range: tuple[float, float], title: str
+) -> Figure:
+    """Scatter of predicted against true values with the identity line, r and MAE.
+
+    Args:
+        labels: (N,) true values.
+        predictions: (N,) predicted values.
+        range: smallest and largest label; the axes are equal and grow where values lie outside.
+        title: of the figure.
+    """
+    figure = Figure(figsize=(5.4, 5.4), layout="constrained")
+    axes = figure.add_subplot()
+    low = min(range[0], np.min(labels), np.min(predictions))
+    high = max(range[1], np.max(labels), np.max(predictions))
+    margin = 0.04 * (high - low)
+    limits = (low - margin, high + margin)
+    axes.plot(limits, limits, color=GREY, linewidth=1, linestyle="--", label="predicted = true")
+    axes.scatter(labels, predictions, s=18, alpha=0.45, color=TRAIN, edgecolors="none")
+    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel="true", ylabel="predicted", title=title)
+    r, mae = protocols.pearson(labels, predictions), np.abs(labels - predictions).mean()
+    axes.text(
+        0.03,
+        0.97,
+        f"r = {r:.3f}\nMAE = {mae:.3f}\nn = {len(labels)}",
+        transform=axes.transAxes,
+        va="top",
+        bbox={"facecolor": "white", "edgecolor": "#cccccc", "boxstyle": "round,pad=0.4", "alpha": 0.9},
+    )
+    axes.legend(loc="lower right", frameon=False)
+    axes.grid(color="#eeeeee")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def training_curves(history: pd.DataFrame, title: str, best_epoch: int | None = None) -> Figure:
+    """Loss and metrics per epoch, one panel each, train and validation in the same panel.
+
+    Args:
+        history: a row per epoch; columns in Keras's names: `loss`, `val_loss`, …. The epoch is the column
+            `epoch` where there is one, else the index.
+        title: of the figure.
+        best_epoch: marked with a vertical line.
+
+    Raises:
+        LMFError: no epoch, or no column but `epoch`.
+    """
+    if "epoch" in history:
+        history = history.set_index("epoch")
+    names = list(dict.fromkeys(column.removeprefix("val_") for column in history))
+    if history.empty or not names:
+        raise LMFError("The history holds no epochs to draw: train for one epoch or more.")
+    columns = {1: 1, 2: 2, 4: 2}.get(len(names), 3)
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(1.2 + 3.6 * columns, 0.8 + 2.7 * rows), layout="constrained")
+    figure.suptitle(title)
+    marker = "o" if len(history) < 3 else None
+    for i, name in enumerate(names):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        for column, label, colour in ((name, "train", TRAIN), (f"val_{name}", "validation", VALID)):
+            if column in history:
+                axes.plot(history.index, history[column], color=colour, label=label, marker=marker)
+        if best_epoch is not None:
+            axes.axvline(
+                best_epoch, color=GREY, linewidth=1, linestyle="--", label=f"best: epoch {best_epoch}"
+            )
+        axes.set_title(name.replace("_", " "), fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(color="#eeeeee")
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
+    return figure
+
+
+def save(figure: Figure, path: Path | str) -> Path:
+    """Write `figure` to `path` as PNG, atomically."""
+    return write_atomically(
+        Path(path), lambda temporary: figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+    )

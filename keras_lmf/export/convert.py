@@ -1,0 +1,44 @@
+"""SavedModel to float32 TFLite: a script that runs in a process of its own, with TensorFlow alone.
+
+The converter is C++ that can take its process down (a looped LSTM to int8 does), so `tflite.py` starts this
+file as `python -P convert.py SAVED_MODEL OUTPUT FAILURE`. It exits with 0 and OUTPUT written, or with 1 and
+FAILURE written: JSON with `message` and `operators`, a list of [TensorFlow op, name scope of the op].
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+
+def convert(saved_model: str) -> bytes:
+    """Convert with TensorFlow Lite's builtin ops only."""
+    import tensorflow
+
+    converter = tensorflow.lite.TFLiteConverter.from_saved_model(
+        saved_model, signature_keys=["serving_default"]
+    )
+    converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS]
+    return converter.convert()
+
+
+def main(saved_model: str, output: str, failure: str) -> int:
+    try:
+        content = convert(saved_model)
+    except Exception as error:
+        # A ConverterError lists the ops that have no builtin; the first call of a location is the op's own.
+        operators = [
+            [entry.operator.name.removeprefix("tf."), entry.location.call[0].name.partition("@")[0]]
+            for entry in getattr(error, "errors", [])
+            if entry.operator.name and entry.location.call
+        ]
+        message = {"message": str(error) or type(error).__name__, "operators": sorted(operators)}
+        Path(failure).write_text(json.dumps(message), encoding="utf-8")
+        return 1
+    Path(output).write_bytes(content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

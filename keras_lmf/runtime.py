@@ -1,0 +1,254 @@
+"""One way to run a trained model, whatever it was written as: Keras model, SavedModel folder or .tflite file.
+
+>>> runtime = open_artifact("out/model.tflite")        # doctest: +SKIP
+>>> runtime.predict({"audio": audio, "video": video})  # doctest: +SKIP
+{'emotion': array([[...]], dtype=float32)}
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from keras_lmf.errors import LMFError, unknown_name
+
+if TYPE_CHECKING:
+    import keras
+
+ROWS_PER_BATCH = 256  # of Keras models and SavedModels; a .tflite file takes one row at a time
+_Arrays = dict[str, np.ndarray]
+
+
+class Input(NamedTuple):
+    """What an artifact takes under one name: the shape of one row (None = any length) and the dtype."""
+
+    shape: tuple[int | None, ...]
+    dtype: np.dtype
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """An opened artifact.
+
+    Attributes:
+        name: the file, or the Keras model, as error messages call it.
+        inputs: by modality, the shape of one row and the dtype. Files keep no order: theirs is alphabetical.
+        outputs: names of the targets, ordered likewise.
+    """
+
+    name: str
+    inputs: dict[str, Input]
+    outputs: tuple[str, ...]
+    _run: Callable[[_Arrays], _Arrays] = field(repr=False)
+
+    def predict(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The model's outputs for N rows.
+
+        Args:
+            inputs: by modality an array (N, …); exactly the names, row shapes and dtypes of `self.inputs`.
+
+        Returns:
+            By target an array (N, size): logits for classes, the value for a regression.
+
+        Raises:
+            LMFError: a missing or extra name, a wrong shape or dtype, unequal numbers of rows, no rows, or a
+                file whose content fails when it runs.
+        """
+        checked = self._checked(inputs)
+        try:
+            return self._run(checked)
+        except Exception as error:  # each framework has its own kinds
+            raise LMFError(f"{self.name} failed while it ran: {_first_line(error)}") from error
+
+    def _checked(self, inputs: Mapping[str, np.ndarray]) -> _Arrays:
+        for name in inputs:
+            if name not in self.inputs:
+                raise unknown_name(f"input of {self.name}:", name, self.inputs)
+        if missing := [name for name in self.inputs if name not in inputs]:
+            raise LMFError(
+                f"{self.name} lacks its input {', '.join(map(repr, missing))}. Received: "
+                f"{', '.join(inputs) or 'none'}. It takes: {', '.join(self.inputs)}."
+            )
+        rows = {}
+        for name, expected in self.inputs.items():
+            value = inputs[name]
+            where = f"{self.name}, input {name!r}"
+            if not isinstance(value, np.ndarray):
+                raise LMFError(f"{where}: received a {type(value).__name__}, it takes a numpy array.")
+            if value.dtype != expected.dtype:
+                raise LMFError(
+                    f"{where}: received dtype {value.dtype}, it takes {expected.dtype}. "
+                    f'Convert it with .astype("{expected.dtype}").'
+                )
+            shape = ("N", *("any" if width is None else width for width in expected.shape))
+            if value.ndim != len(shape) or any(
+                width not in (None, received) for width, received in zip(expected.shape, value.shape[1:])
+            ):
+                raise LMFError(
+                    f"{where}: received shape {value.shape}, it takes ({', '.join(map(str, shape))}), "
+                    f"where N is the number of rows."
+                )
+            rows[name] = len(value)
+        if len(set(rows.values())) != 1 or 0 in rows.values():
+            counts = ", ".join(f"{name} {count}" for name, count in rows.items())
+            raise LMFError(f"{self.name}: every input needs the same number of rows, 1 or more: {counts}.")
+        return {name: inputs[name] for name in self.inputs}
+
+
+def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
+    """Open a model for prediction; only the framework that this artifact needs is imported.
+
+    Args:
+        artifact: a Keras model (dict in, dict out; any backend), the folder of a SavedModel (its signature
+            `serving_default`; needs TensorFlow), or a `.tflite` file (its signature `serving_default`, one
+            row at a time; needs ai-edge-litert alone).
+
+    A `.tflite` file is data: TensorFlow Lite's builtin ops read it, and no code in it can run. A SavedModel
+    is a TensorFlow program, whose graph ops may read and write files: open only folders that you trust.
+
+    Raises:
+        LMFError: no such file, an unreadable one, no `serving_default`, or a framework that is not installed.
+    """
+    if not isinstance(artifact, (str, Path)):
+        return _open_keras(artifact)
+    path = Path(artifact)
+    if not path.exists():
+        raise LMFError(f"No file or folder {str(path)!r} (in {str(Path.cwd())!r}).")
+    if path.is_dir():
+        return _open_saved_model(path)
+    if path.suffix == ".tflite":
+        return _open_tflite(path)
+    raise LMFError(
+        f"Can't run {str(path)!r}. Give a .tflite file, the folder of a SavedModel, or a Keras model "
+        f"(a .keras file: keras.saving.load_model first)."
+    )
+
+
+def import_extra(module: str, extra: str) -> ModuleType:
+    """Import `module`, or say which extra of keras-lmf installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise LMFError(
+            f"This needs {module.partition('.')[0]}, which can't be imported ({error}). "
+            f'Install it: pip install "keras-lmf[{extra}]"'
+        ) from error
+
+
+def _open_keras(model: Any) -> Runtime:
+    keras = import_extra("keras", "tf")
+    if not isinstance(model, keras.Model):
+        raise LMFError(
+            f"Received an object of type {type(model).__name__!r}. "
+            f"Give a keras.Model, the folder of a SavedModel or a .tflite file."
+        )
+    name = f"Keras model {model.name!r}"
+    # A model that was not built, or is no functional model, has no `input`.
+    ends = getattr(model, "input", None), getattr(model, "output", None)
+    if not all(isinstance(end, dict) for end in ends):
+        raise LMFError(
+            f"{name} is not a functional model with a dict of inputs and a dict of outputs. "
+            f"Build it as keras.Model({{'audio': audio, …}}, {{'emotion': logits}})."
+        )
+    inputs, outputs = ends
+    return Runtime(
+        name,
+        {key: Input(tuple(tensor.shape[1:]), np.dtype(tensor.dtype)) for key, tensor in inputs.items()},
+        tuple(outputs),
+        lambda arrays: model.predict(arrays, batch_size=ROWS_PER_BATCH, verbose=0),
+    )
+
+
+def _open_saved_model(path: Path) -> Runtime:
+    if not (path / "saved_model.pb").is_file():
+        raise LMFError(f"The folder {str(path)!r} is no SavedModel: it holds no saved_model.pb.")
+    tensorflow = import_extra("tensorflow", "tf")
+    try:
+        program = tensorflow.saved_model.load(str(path))
+    except Exception as error:
+        raise LMFError(f"Can't read the SavedModel {str(path)!r}: {_first_line(error)}") from error
+    if "serving_default" not in program.signatures:
+        raise LMFError(
+            f"The SavedModel {str(path)!r} has no signature 'serving_default', only: "
+            f"{', '.join(program.signatures) or 'none'}."
+        )
+    signature = program.signatures["serving_default"]
+    inputs = {
+        name: Input(tuple(tensor.shape.as_list()[1:]), np.dtype(tensor.dtype.as_numpy_dtype))
+        for name, tensor in sorted(signature.structured_input_signature[1].items())
+    }
+
+    # The default argument keeps `program`, which owns the variables, alive as long as the function.
+    def run(arrays: _Arrays, program: Any = program) -> _Arrays:
+        batches = [
+            signature(**{name: tensorflow.constant(value[start : start + ROWS_PER_BATCH])
+                         for name, value in arrays.items()})
+            for start in range(0, _rows(arrays), ROWS_PER_BATCH)
+        ]  # fmt: skip
+        return _joined([{name: value.numpy() for name, value in batch.items()} for batch in batches])
+
+    return Runtime(str(path), inputs, tuple(sorted(signature.structured_outputs)), run)
+
+
+def _open_tflite(path: Path) -> Runtime:
+    interpreter_module = import_extra("ai_edge_litert.interpreter", "export")
+    try:
+        content = path.read_bytes()
+        interpreter = interpreter_module.Interpreter(model_content=content)
+        interpreter.allocate_tensors()
+        signatures = interpreter.get_signature_list()
+    except Exception as error:
+        raise LMFError(
+            f"Can't read {str(path)!r} ({path.stat().st_size} bytes) as a TFLite model; "
+            f"it may be damaged or cut off: {_first_line(error)}"
+        ) from error
+    if "serving_default" not in signatures:
+        raise LMFError(
+            f"{str(path)!r} has no signature 'serving_default', only: {', '.join(signatures) or 'none'}. "
+            f"Convert it with keras_lmf.export_model."
+        )
+    runner = interpreter.get_signature_runner("serving_default")
+    details = runner.get_input_details()
+    for name, detail in details.items():
+        shape = detail["shape"].tolist()
+        if shape[:1] != [1]:
+            raise LMFError(
+                f"{str(path)!r}, input {name!r}: the file has the fixed shape {shape}; "
+                f"a file for one row at a time, [1, …], is needed."
+            )
+    inputs = {
+        name: Input(
+            tuple(None if width < 0 else int(width) for width in detail["shape_signature"][1:]),
+            np.dtype(detail["dtype"]),
+        )
+        for name, detail in sorted(details.items())
+    }
+
+    def run(arrays: _Arrays) -> _Arrays:
+        return _joined(
+            [
+                runner(**{name: value[row : row + 1] for name, value in arrays.items()})
+                for row in range(_rows(arrays))
+            ]
+        )
+
+    return Runtime(str(path), inputs, tuple(sorted(runner.get_output_details())), run)
+
+
+def _rows(arrays: _Arrays) -> int:
+    return len(next(iter(arrays.values())))
+
+
+def _joined(batches: list[_Arrays]) -> _Arrays:
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]

@@ -1,0 +1,8 @@
+"""train(recipe, data) → Run: seeds fixed, early stopping, exact resume, a folder per run."""
+
+from keras_lmf.training.monitor import NotFiniteLoss
+from keras_lmf.training.optimizer import FusionAdam
+from keras_lmf.training.run import Run
+from keras_lmf.training.train import train
+
+__all__ = ["FusionAdam", "NotFiniteLoss", "Run", "train"]

@@ -1,0 +1,85 @@
+"""A training run: a folder that can be read by itself."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+
+from keras_lmf.data import corpora
+from keras_lmf.data.dataset import Dataset
+from keras_lmf.errors import LMFError
+from keras_lmf.evaluation import Report, evaluate
+from keras_lmf.models import build
+from keras_lmf.recipe import Recipe
+
+RECIPE, WEIGHTS, HISTORY = "recipe.toml", "model.weights.h5", "history.csv"
+CURVES, ENVIRONMENT, STATE = "history.png", "environment.json", "state.npz"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `train` leaves behind.
+
+    The folder holds `recipe.toml`, `environment.json` (versions, backend, fingerprints), `model.weights.h5` (of the
+    epoch with the smallest validation loss), `history.csv` and `history.png` (every logged value per epoch) and
+    `state.npz` (to resume).
+
+    Attributes:
+        folder: the run's folder.
+        recipe: what was trained.
+        data: the corpus in memory, or None to load the recipe's corpus when needed.
+    """
+
+    folder: Path
+    recipe: Recipe
+    data: Dataset | None = None
+
+    @classmethod
+    def open(cls, folder: str | Path, data: Dataset | None = None) -> Run:
+        """The finished run in `folder`."""
+        folder = Path(folder)
+        if not (folder / RECIPE).is_file():
+            raise LMFError(f"{folder} is not a run: it has no {RECIPE}. 'keras-lmf train RECIPE' makes one.")
+        if not (folder / WEIGHTS).is_file():
+            raise LMFError(f"The run in {folder} has no {WEIGHTS} yet: train it to the end first.")
+        return cls(folder, Recipe.read(folder / RECIPE), data)
+
+    @functools.cached_property
+    def model(self) -> keras.Model:
+        """The recipe's model with the run's best weights."""
+        model = build(self.recipe)
+        path = self.folder / WEIGHTS
+        try:
+            model.load_weights(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise LMFError(f"{path} does not hold this recipe's weights: {error}") from None
+        return model
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Every logged value, one row per epoch."""
+        return pd.read_csv(self.folder / HISTORY, index_col="epoch")
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, backend and fingerprints of the run."""
+        return json.loads((self.folder / ENVIRONMENT).read_text(encoding="utf-8"))
+
+    def dataset(self) -> Dataset:
+        """The data in memory, or the recipe's corpus, loaded, with the recipe's modalities."""
+        data = self.data
+        if data is None:
+            data = corpora.load(self.recipe.corpus.name, **self.recipe.corpus.options)
+        return data.select(list(self.recipe.inputs))
+
+    def evaluate(self, split: str = "test", *, resamples: int = 1000) -> Report:
+        """Every protocol of the task on one split, with bootstrap intervals and the floor from the training labels."""
+        data = self.dataset()
+        predictions = self.model.predict(data[split].inputs, batch_size=256, verbose=0)
+        return evaluate(predictions, data[split], train_labels=data["train"].labels, resamples=resamples)

@@ -1,0 +1,174 @@
+"""train(recipe, data) → Run, on any backend."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+
+from keras_lmf.data.batches import Batches, balanced_class_weights
+from keras_lmf.data.dataset import Dataset
+from keras_lmf.errors import LMFError
+from keras_lmf.evaluation import plots
+from keras_lmf.files import write_atomically, write_text
+from keras_lmf.metrics import PearsonCorrelation
+from keras_lmf.models import build, set_standardization
+from keras_lmf.models.factory import FUSION
+from keras_lmf.recipe import Recipe
+from keras_lmf.training.checkpoint import Progress, State
+from keras_lmf.training.environment import environment
+from keras_lmf.training.monitor import Monitor, NotFiniteLoss, ProgressBar
+from keras_lmf.training.optimizer import FusionAdam
+from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, RECIPE, STATE, WEIGHTS, Run
+
+
+def train(
+    recipe: Recipe,
+    data: Dataset,
+    folder: str | Path | None = None,
+    *,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Run:
+    """Trains a recipe; early stopping on the validation loss, the best epoch's weights kept.
+
+    A run that was interrupted (Ctrl-C, kill, power) goes on from its last whole epoch when called again with the
+    same recipe, data, folder and backend, to bit-identical weights; a finished one is returned as it is. Only
+    "train" and "valid" are read.
+
+    Args:
+        recipe: what to build and how to train it.
+        data: its corpus. Modalities that the recipe doesn't name are left out.
+        folder: for the run; default `runs/<recipe.name>`.
+        callbacks: your own Keras callbacks, called after this package's. Their state is not part of a resume.
+
+    Raises:
+        LMFError: data that don't fit the recipe, or a folder that holds another run.
+        NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder.
+    """
+    folder = Path(folder) if folder is not None else Path("runs") / recipe.name
+    data = _fitting(recipe, data)
+    fingerprint = _fingerprint(recipe, data)
+    model = _compiled(recipe, data)
+    state = State(model, Progress(fingerprint))
+    if (folder / STATE).exists():
+        state.load(folder / STATE)
+    elif (folder / RECIPE).exists():
+        raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
+    else:
+        _write_beginning(folder, recipe, data, fingerprint, state)
+
+    def save() -> None:
+        state.save(folder / STATE)
+        _write_history(folder, state.progress)
+
+    if not state.progress.finished:
+        try:
+            _fit(recipe, data, model, state, save, callbacks)
+        except NotFiniteLoss as error:
+            _write_results(folder, recipe, state)
+            raise NotFiniteLoss(f"{error} They are in {folder / WEIGHTS}.") from None
+        state.progress.finished = True
+        save()
+    _write_results(folder, recipe, state)
+    return Run(folder, recipe, data)
+
+
+def _fit(
+    recipe: Recipe,
+    data: Dataset,
+    model: keras.Model,
+    state: State,
+    save: Any,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    training = recipe.training
+    first_epoch = state.progress.epoch
+    weights = balanced_class_weights(data["train"]) if training.class_weights == "balanced" else None
+    batches = Batches(
+        data["train"], training.batch_size, seed=recipe.seed, first_epoch=first_epoch, class_weights=weights
+    )
+    progress_bar = ProgressBar(recipe.name, first_epoch, training.epochs)
+    try:
+        model.fit(
+            batches,
+            validation_data=Batches(data["valid"], 256),
+            epochs=training.epochs,
+            initial_epoch=first_epoch,
+            shuffle=False,  # `Batches` shuffles; Keras would shuffle again, from a global generator
+            callbacks=[Monitor(state, training.patience, training.epochs, save), progress_bar, *callbacks],
+            verbose=0,
+        )
+    finally:
+        progress_bar.bar.close()
+
+
+def _fitting(recipe: Recipe, data: Dataset) -> Dataset:
+    """The recipe's modalities of `data`, once shapes and target agree with the recipe."""
+    if data.target != recipe.target:
+        raise LMFError(f"The recipe's target {recipe.target!r} is not the corpus's: {data.target!r}")
+    data = data.select(list(recipe.inputs))
+    for modality, section in recipe.inputs.items():
+        shape = data.inputs[modality].shape[1:]
+        if shape != section.shape:
+            raise LMFError(
+                f"Modality {modality!r} has shape {shape} in {data.name}, but inputs.{modality}.shape is "
+                f"{section.shape} in the recipe {recipe.name!r}"
+            )
+    return data
+
+
+def _fingerprint(recipe: Recipe, data: Dataset) -> str:
+    parts = [recipe.fingerprint, data.fingerprint, keras.backend.backend(), keras.config.dtype_policy().name]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def _compiled(recipe: Recipe, data: Dataset) -> keras.Model:
+    training = recipe.training
+    model = build(recipe)
+    set_standardization(model, {modality: data.statistics(modality) for modality in recipe.inputs})
+    options = {"weight_decay": training.weight_decay or None}
+    if training.fusion_learning_rate is None:
+        optimizer = keras.optimizers.Adam(training.learning_rate, **options)
+    else:
+        multiplier = training.fusion_learning_rate / training.learning_rate
+        optimizer = FusionAdam(training.learning_rate, multiplier, FUSION, **options)
+    losses: dict[str, keras.losses.Loss] = {
+        "cross_entropy": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        "mae": keras.losses.MeanAbsoluteError(),
+        "mse": keras.losses.MeanSquaredError(),
+        "huber": keras.losses.Huber(),
+    }
+    if recipe.target.classes:
+        metrics = [keras.metrics.SparseCategoricalAccuracy(name="war")]
+    else:
+        metrics = [keras.metrics.MeanAbsoluteError(name="mae"), PearsonCorrelation(name="pearson")]
+    name = recipe.target.name
+    model.compile(optimizer, loss={name: losses[training.loss]}, metrics={name: metrics})
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def _write_beginning(folder: Path, recipe: Recipe, data: Dataset, fingerprint: str, state: State) -> None:
+    facts = {**environment(), "recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
+    write_text(folder / ENVIRONMENT, json.dumps(facts, indent=2) + "\n")
+    state.save(folder / STATE)
+    recipe.write(folder / RECIPE)
+
+
+def _write_history(folder: Path, progress: Progress) -> None:
+    write_text(folder / HISTORY, pd.DataFrame(progress.history).to_csv(index=False))
+
+
+def _write_results(folder: Path, recipe: Recipe, state: State) -> None:
+    """The best weights and the curves, once the run is over."""
+    state.model.set_weights(state.best_weights)
+    write_atomically(folder / WEIGHTS, state.model.save_weights)
+    if state.progress.history:
+        history = pd.DataFrame(state.progress.history).set_index("epoch")
+        figure = plots.training_curves(history, recipe.name, best_epoch=state.progress.best_epoch)
+        plots.save(figure, folder / CURVES)

@@ -1,0 +1,459 @@
+"""Exported files against Keras, scikit-learn and interpreters in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.metrics as oracle
+import tensorflow as tf
+
+from keras_lmf.data import Split
+from keras_lmf.errors import LMFError
+from keras_lmf.export import artifact, export_model, exporter, report, tflite
+from keras_lmf.export.source import source_of
+from keras_lmf.runtime import open_artifact
+from keras_lmf.target import Target
+
+KINDS = ["mlp", "lstm", "bilstm", "gru", "convolution", "attention"]
+REPORTS = {"report.csv", "report.json", "report.md"}
+
+
+def small_model(middle=None):
+    """x (3) and w (3) -> Multiply -> `middle` -> y (2)."""
+    ends = {"x": keras.Input((3,), name="x"), "w": keras.Input((3,), name="w")}
+    fused = keras.layers.Multiply()(list(ends.values()))
+    if middle is not None:
+        fused = middle(fused)
+    return keras.Model(ends, {"y": keras.layers.Dense(2, name="y")(fused)}, name="small")
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Every backbone kind, each with an output of its own, and "emotion" over all of them."""
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    audio, video = keras.Input((10, 6), name="audio"), keras.Input((5,), name="video")
+    real = layers.Masking()(audio)
+    pooled = {
+        "mlp": layers.BatchNormalization()(layers.Dense(8, activation="relu")(layers.Flatten()(audio))),
+        "lstm": layers.LSTM(8)(real),
+        "bilstm": layers.Bidirectional(layers.LSTM(4))(real),
+        "gru": layers.GRU(8)(real),
+        "convolution": layers.GlobalAveragePooling1D()(layers.Conv1D(8, 3, activation="relu")(audio)),
+        "attention": layers.GlobalAveragePooling1D()(layers.MultiHeadAttention(2, 4)(audio, audio)),
+    }
+    seen = layers.Dropout(0.5)(layers.Dense(8)(video))
+    outputs = {
+        kind: layers.Dense(3, name=f"{kind}_head")(layers.Multiply()([layers.Dense(8)(value), seen]))
+        for kind, value in pooled.items()
+    }
+    outputs["emotion"] = layers.Dense(3, name="emotion")(layers.Concatenate()(list(outputs.values())))
+    return keras.Model({"audio": audio, "video": video}, outputs, name="all_kinds")
+
+
+@pytest.fixture(scope="module")
+def split():
+    """60 rows; the lengths of the audio go from 0 to 10 steps, and some start late."""
+    generator = np.random.default_rng(5)
+    audio = generator.standard_normal((60, 10, 6)).astype("float32")
+    mask = np.arange(10) < np.arange(60)[:, None] % 11
+    mask[40:] = mask[40:, ::-1]
+    audio[~mask] = 0
+    return Split(
+        name="test",
+        inputs={
+            "video": generator.standard_normal((60, 5)).astype("float32"),
+            "audio": audio,
+            "unused": audio[:, 0],
+        },
+        masks={"audio": mask},
+        labels=generator.integers(0, 3, 60),
+        groups=np.full(60, "a"),
+        ids=np.arange(60).astype(str),
+        target=Target(name="emotion", classes=("sad", "calm", "happy")),
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(model, split, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    return folder, export_model(model, folder, evaluation=split, resamples=20)
+
+
+@pytest.fixture(scope="module")
+def independent(exported, split, tmp_path_factory):
+    """Outputs of both files from fresh processes: TensorFlow alone, and ai_edge_litert alone."""
+    folder, _ = exported
+    scratch = tmp_path_factory.mktemp("independent")
+    np.savez(scratch / "x.npz", audio=split.inputs["audio"], video=split.inputs["video"])
+    ending = (
+        "modules = {m.partition('.')[0] for m in sys.modules}\n"
+        "print(*sorted(modules & {'tensorflow', 'ai_edge_litert', 'keras', 'keras_lmf'}))\n"
+        "np.savez(sys.argv[3], **y)\n"
+    )
+    codes = {
+        "saved_model": (
+            "import sys, numpy as np, tensorflow as tf\n"
+            "x = {k: tf.constant(v) for k, v in np.load(sys.argv[2]).items()}\n"
+            "program = tf.saved_model.load(sys.argv[1])\n"
+            "y = {k: v.numpy() for k, v in program.signatures['serving_default'](**x).items()}\n"
+        ),
+        "model.tflite": (
+            "import sys, numpy as np\n"
+            "from ai_edge_litert.interpreter import Interpreter\n"
+            "x = dict(np.load(sys.argv[2]))\n"
+            "run = Interpreter(sys.argv[1]).get_signature_runner('serving_default')\n"
+            "rows = [run(**{k: v[i:i + 1] for k, v in x.items()}) for i in range(len(x['video']))]\n"
+            "y = {k: np.concatenate([row[k] for row in rows]) for k in rows[0]}\n"
+        ),
+    }
+    results = {}
+    for file, code in codes.items():
+        command = [sys.executable, "-c", code + ending, folder / file, scratch / "x.npz", scratch / "y.npz"]
+        process = subprocess.run(command, capture_output=True, text=True)
+        assert process.returncode == 0, process.stderr
+        results[file] = process.stdout.split(), dict(np.load(scratch / "y.npz"))
+    return results
+
+
+@pytest.mark.parametrize("file", ["saved_model", "model.tflite"])
+@pytest.mark.parametrize("kind", [*KINDS, "emotion"])
+def test_file_agrees_with_keras(model, split, independent, file, kind):
+    expected = model({k: split.inputs[k] for k in ("audio", "video")}, training=False)[kind].numpy()
+    assert np.ptp(expected) > 0.1  # the comparison says something
+    difference = np.abs(independent[file][1][kind] - expected)
+    assert (difference <= 1e-5 * np.maximum(1, np.abs(expected))).all()
+
+
+def test_files_need_their_own_framework_only(independent):
+    assert "keras_lmf" not in independent["saved_model"][0]
+    assert "ai_edge_litert" not in independent["saved_model"][0]
+    assert independent["model.tflite"][0] == ["ai_edge_litert"]
+
+
+def test_names_survive(model, exported):
+    for part in exported[1]:
+        runtime = open_artifact(part.path)
+        assert set(runtime.inputs) == {"audio", "video"}
+        assert set(runtime.outputs) == {*KINDS, "emotion"}
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_metrics_are_those_of_the_written_bytes(exported, independent, split, index):
+    part = exported[1][index]
+    predicted = independent[part.path.name][1]["emotion"].argmax(axis=1)
+    expected = {
+        "war": oracle.accuracy_score(split.labels, predicted),
+        "uar": oracle.balanced_accuracy_score(split.labels, predicted),
+        "f1_macro": oracle.f1_score(split.labels, predicted, average="macro"),
+        "f1_weighted": oracle.f1_score(split.labels, predicted, average="weighted"),
+        "cohen_kappa": oracle.cohen_kappa_score(split.labels, predicted),
+    }
+    assert {name: part.metrics[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    assert (part.table["low"] <= part.table["high"]).any()
+
+
+def test_bytes_and_differences(model, exported, independent, split):
+    folder, artifacts = exported
+    expected = model.predict({k: split.inputs[k] for k in ("audio", "video")}, verbose=0)
+    for part in artifacts:
+        files = [part.path] if part.path.is_file() else [p for p in part.path.rglob("*") if p.is_file()]
+        assert part.bytes == sum(len(path.read_bytes()) for path in files)
+        other = independent[part.path.name][1]
+        differences = np.concatenate([np.abs(other[k] - expected[k]).ravel() for k in expected])
+        assert part.difference_max == pytest.approx(differences.max(), abs=1e-6)
+        assert part.difference_mean == pytest.approx(differences.mean(), abs=1e-6)
+    assert {path.name for path in folder.iterdir()} == {"saved_model", "model.tflite", *REPORTS}
+
+
+def test_report(exported):
+    folder, artifacts = exported
+    table = report(artifacts)
+    assert table["file"].tolist() == ["saved_model", "model.tflite"]
+    assert list(table)[:3] == ["file", "format", "bytes"]
+    assert list(table)[-2:] == ["difference_max", "difference_mean"]
+    assert table["uar"].tolist() == [part.metrics["uar"] for part in artifacts]
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "report.csv"), table)
+    records = json.loads((folder / "report.json").read_text())
+    assert records[1]["bytes"] == (folder / "model.tflite").stat().st_size
+    assert records[0]["war"] == pytest.approx(artifacts[0].metrics["war"], abs=1e-14)
+    lines = (folder / "report.md").read_text().splitlines()
+    assert len(lines) == 4
+    assert "cohen_kappa" in lines[0]
+
+
+def test_ops_without_a_builtin_are_named_with_their_layers(tmp_path):
+    class Odd(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.erfinv(keras.ops.tanh(x) / 2) + tf.math.cumulative_logsumexp(x)
+
+    inner = keras.Input((3,), name="inner")
+    nested = keras.Model(inner, Odd(name="hidden_2")(inner), name="nested")
+    first = keras.layers.Dense(3, name="tame")
+    model = small_model(lambda x: Odd(name="outer")(nested(first(x))))
+    with pytest.raises(LMFError) as caught:
+        export_model(model, tmp_path, ["tflite"])
+    message = str(caught.value)
+    layers = "in layer 'hidden_2' (Odd), layer 'outer' (Odd)"
+    assert f"op Erfinv {layers}" in message
+    assert f"op CumulativeLogsumexp {layers}" in message
+    assert "tame" not in message
+    assert "'saved_model' only" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overlong_conversion_leaves_nothing(tmp_path):
+    with pytest.raises(LMFError, match=r"stopped after 0\.2 seconds.*timeout_seconds"):
+        export_model(small_model(), tmp_path, ["tflite"], timeout_seconds=0.2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def converter(monkeypatch, tmp_path):
+    """Put another script in the converter's place; it knows OUTPUT, FAILURE and PID (a file for its id)."""
+
+    def replace(code):
+        script = tmp_path / "script.py"
+        head = f"import os, sys, time\n_, _, OUTPUT, FAILURE = sys.argv\nPID = {str(tmp_path / 'pid')!r}\n"
+        script.write_text(head + code)
+        monkeypatch.setattr(tflite, "CONVERTER", script)
+        return tmp_path / "pid"
+
+    return replace
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_interrupt_ends_the_converter_and_leaves_nothing(converter, tmp_path):
+    pid = converter(
+        "open(OUTPUT, 'wb').write(b'half')\nopen(PID, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    )
+
+    def interrupt():
+        while not (pid.is_file() and pid.read_text()):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        export_model(small_model(), tmp_path / "out", ["tflite"])
+    assert not is_running(int(pid.read_text()))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_time_out_ends_the_converter(converter, tmp_path):
+    pid = converter("open(PID, 'w').write(str(os.getpid()))\ntime.sleep(60)")
+    with pytest.raises(LMFError, match="stopped after 2 seconds"):
+        export_model(small_model(), tmp_path / "out", ["tflite"], timeout_seconds=2)
+    assert not is_running(int(pid.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("os.kill(os.getpid(), 11)", r"conversion of model 'small' crashed \(SIGSEGV\)"),
+        ("print('first\\nlast words', file=sys.stderr); sys.exit(3)", "exit code 3.*last words"),
+        (
+            'open(FAILURE, \'w\').write(\'{"message": "loc(a): error: no way\\\\nnote", "operators": []}\');'
+            "sys.exit(1)",
+            "failed: no way$",
+        ),
+        ("open(OUTPUT, 'wb').write(b'TFL3')", r"model\.tflite.*may be damaged"),
+    ],
+    ids=["crash", "exit", "failure", "nonsense"],
+)
+def test_failed_conversion(converter, tmp_path, code, message):
+    converter(code)
+    with pytest.raises(LMFError, match=message):
+        export_model(small_model(), tmp_path / "out", ["tflite"])
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_converter_reports_what_it_cannot_read(tmp_path):
+    """The real script, in this process: an empty folder is no SavedModel."""
+    from keras_lmf.export import convert
+
+    assert convert.main(str(tmp_path), str(tmp_path / "out.tflite"), str(tmp_path / "failure.json")) == 1
+    failure = json.loads((tmp_path / "failure.json").read_text())
+    assert "SavedModel" in failure["message"]
+    assert failure["operators"] == []
+    assert not (tmp_path / "out.tflite").exists()
+
+
+def test_file_without_its_weights_is_refused(monkeypatch, tmp_path):
+    """A Keras model saved through a tf.Module of one's own converts to a file that has lost its weights."""
+    model = small_model()
+
+    def convert(source, saved_model, path, failure):
+        module = tf.Module()
+        module.model = model
+        module.serve = tf.function(lambda **x: model(x))
+        serve = module.serve.get_concrete_function(**{k: tf.TensorSpec((1, 3), name=k) for k in ("x", "w")})
+        tf.saved_model.save(module, str(saved_model.parent / "own"), signatures={"serving_default": serve})
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model.parent / "own"))
+        path.write_bytes(converter.convert())
+
+    monkeypatch.setattr(tflite, "_convert", convert)
+    with pytest.raises(LMFError, match=r"without \d+ of its weights"):
+        export_model(model, tmp_path, ["tflite"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def write_other_model(source, path):
+    """A writer that is off by 1 % of the last layer's kernel."""
+    other = keras.models.clone_model(source.model)
+    other.set_weights([1.01 * weight for weight in source.model.get_weights()])
+    other.export(path, format="tf_saved_model", verbose=False)
+
+
+def write_nan(source, path):
+    other = keras.models.clone_model(source.model)
+    other.set_weights([np.nan * weight for weight in source.model.get_weights()])
+    other.export(path, format="tf_saved_model", verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (write_other_model, r"saved_model file of model 'small' differs.*output 'y'.*allowed 1e-05"),
+        (write_nan, "saved_model file of model 'small' returns NaN or infinity for output 'y' in 32 of 32"),
+    ],
+)
+def test_guards_keep_the_file_that_was_there(monkeypatch, tmp_path, write, message):
+    model = small_model()
+    export_model(model, tmp_path, ["saved_model"])
+    before = (tmp_path / "saved_model" / "saved_model.pb").read_bytes()
+    monkeypatch.setitem(exporter.FORMATS, "saved_model", exporter.Format("saved_model", write, 256, True))
+    with pytest.raises(LMFError, match=message):
+        export_model(model, tmp_path, ["saved_model"])
+    assert [path.name for path in tmp_path.iterdir()] == ["saved_model"]
+    assert (tmp_path / "saved_model" / "saved_model.pb").read_bytes() == before
+
+
+def test_tolerance_is_the_callers(monkeypatch, tmp_path):
+    monkeypatch.setitem(
+        exporter.FORMATS, "saved_model", exporter.Format("saved_model", write_other_model, 256, True)
+    )
+    (part,) = export_model(small_model(), tmp_path, ["saved_model"], tolerance=0.1)
+    assert 1e-4 < part.difference_max < 0.5
+    assert part.metrics == {}
+    assert part.table is None
+
+
+def test_saved_model_is_replaced_by_a_newer_one(tmp_path):
+    model = small_model()
+    export_model(model, tmp_path, ["saved_model"])
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    export_model(model, tmp_path, ["saved_model"])
+    x = {name: np.eye(3, dtype="float32") for name in ("x", "w")}
+    kernel, bias = model.get_layer("y").get_weights()
+    np.testing.assert_allclose(
+        open_artifact(tmp_path / "saved_model").predict(x)["y"], kernel + bias, rtol=1e-5
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"saved_model", *REPORTS}
+
+
+def test_folder_of_something_else_is_not_replaced(tmp_path):
+    (tmp_path / "saved_model").mkdir()
+    (tmp_path / "saved_model" / "thesis.txt").write_text("mine")
+    with pytest.raises(LMFError, match="is no SavedModel"):
+        export_model(small_model(), tmp_path, ["saved_model"])
+    assert (tmp_path / "saved_model" / "thesis.txt").read_text() == "mine"
+
+
+def test_recurrent_layers_are_exported_for_machines_without_a_gpu(monkeypatch, tmp_path):
+    """With a GPU in sight Keras traces cuDNN ops, which no CPU runs."""
+    steps = keras.Input((4, 3), name="steps")
+    recurrent = keras.layers.Bidirectional(keras.layers.LSTM(2), name="y")
+    model = keras.Model({"steps": steps}, {"y": recurrent(steps)})
+    source = source_of(model, None, timeout_seconds=60)
+    expected = source.keras_outputs(256)["y"]
+    monkeypatch.setattr(sys.modules["keras.src.backend.tensorflow.rnn"], "_is_gpu_available", lambda: True)
+    source.save(tmp_path / "saved_model", batch=None)
+    outputs = open_artifact(tmp_path / "saved_model").predict(source.inputs)
+    np.testing.assert_allclose(outputs["y"], expected, atol=1e-6)
+    assert recurrent.forward_layer.use_cudnn == "auto"
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_files_are_compared_at_their_own_number_of_rows(batch):
+    rows = keras.layers.Lambda(lambda x: 0 * x + keras.ops.cast(keras.ops.shape(x)[0], "float32"))
+    ends = {"x": keras.Input((1,), name="x")}
+    source = source_of(keras.Model(ends, {"y": rows(ends["x"])}), None, timeout_seconds=1)
+    np.testing.assert_array_equal(source.keras_outputs(batch)["y"], np.full((32, 1), batch))
+
+
+def test_unknown_format_writes_nothing(tmp_path):
+    with pytest.raises(LMFError, match=r"Unknown export format 'tflit'\. Did you mean 'tflite'\?"):
+        export_model(small_model(), tmp_path / "out", ["saved_model", "tflit"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_formats_as_one_word(tmp_path):
+    with pytest.raises(LMFError, match=r"formats=\['tflite'\]"):
+        export_model(small_model(), tmp_path, "tflite")
+
+
+def test_split_that_does_not_fit(tmp_path, split):
+    with pytest.raises(LMFError, match=r"Unknown modality of split 'test' 'x'\."):
+        export_model(small_model(), tmp_path, evaluation=split)
+    ends = {"video": keras.Input((5,), name="video")}
+    other = keras.Model(ends, {"emotio": keras.layers.Dense(3, name="emotio")(ends["video"])})
+    with pytest.raises(LMFError, match=r"'emotion'\. Did you mean 'emotio'"):
+        export_model(other, tmp_path, evaluation=split)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_free_length_needs_real_rows(tmp_path):
+    steps = keras.Input((None, 2), name="text")
+    model = keras.Model({"text": steps}, {"score": keras.layers.GlobalMaxPooling1D(name="score")(steps)})
+    with pytest.raises(LMFError, match=r"input 'text'.*Give evaluation="):
+        export_model(model, tmp_path)
+
+
+def test_model_that_returns_nan_is_refused(tmp_path):
+    model = small_model()
+    model.set_weights([np.nan * weight for weight in model.get_weights()])
+    with pytest.raises(LMFError, match="Keras model 'small' returns NaN"):
+        export_model(model, tmp_path, ["saved_model"])
+
+
+def test_other_backend_names_the_command(tmp_path):
+    code = (
+        "import sys, keras\n"
+        "from keras_lmf.export import export_model\n"
+        "x = keras.Input((2,), name='x')\n"
+        "model = keras.Model({'x': x}, {'y': keras.layers.Dense(1, name='y')(x)})\n"
+        "try:\n    export_model(model, sys.argv[1])\nexcept Exception as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "out"],
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert process.stdout.startswith("LMFError Export needs"), process.stderr
+    assert "'jax'" in process.stdout
+    assert "KERAS_BACKEND=tensorflow keras-lmf export" in process.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_report_of_nothing():
+    assert artifact.report([]).empty
