@@ -10,8 +10,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import keras
-from keras import ops
+from keras_lmf.backend import require_backend
+
+require_backend()
+
+import keras  # noqa: E402
+from keras import ops  # noqa: E402
 
 
 def _ratio(numerator: Any, denominator: Any) -> Any:

@@ -164,7 +164,9 @@ class Recipe(Part):
     def _loss_fits_target(self) -> Recipe:
         if (self.training.loss == "cross_entropy") != (self.target.classes is not None):
             kind = "classes" if self.target.classes else "a range"
-            raise ValueError(f"loss {self.training.loss!r} does not fit target {self.target.name!r} of {kind}")
+            raise ValueError(
+                f"loss {self.training.loss!r} does not fit target {self.target.name!r} of {kind}"
+            )
         return self
 
     @classmethod

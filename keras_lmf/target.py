@@ -24,7 +24,9 @@ class Target(BaseModel):
     def _one_kind(self) -> Target:
         if (self.classes is None) == (self.range is None):
             raise ValueError("give exactly one of 'classes' (class names) and 'range' (smallest, largest)")
-        if self.classes is not None and (len(self.classes) < 2 or len(set(self.classes)) != len(self.classes)):
+        if self.classes is not None and (
+            len(self.classes) < 2 or len(set(self.classes)) != len(self.classes)
+        ):
             raise ValueError(f"'classes' needs two or more different names, received {list(self.classes)}")
         if self.range is not None and not self.range[0] < self.range[1]:
             raise ValueError(f"'range' needs smallest < largest, received {list(self.range)}")

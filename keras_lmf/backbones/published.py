@@ -23,7 +23,9 @@ def published_feature_network(
     Zadeh et al. 2017, section 4.1; Liu et al. 2018. Batch normalisation as in PyTorch: epsilon 1e-5, momentum 0.9.
     """
     if len(shape) != 1:
-        raise LMFError(f"The published feature network takes inputs of shape (width,), received {tuple(shape)}")
+        raise LMFError(
+            f"The published feature network takes inputs of shape (width,), received {tuple(shape)}"
+        )
     seeds = seed_stream(seed)
     inputs = keras.Input(tuple(shape), name="features")
     hidden = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name="norm")(inputs)
@@ -47,7 +49,9 @@ def published_text_network(
     Zadeh et al. 2017, section 4.1; Liu et al. 2018. No mask: the published code runs over the padding too.
     """
     if len(shape) != 2:
-        raise LMFError(f"The published text network takes inputs of shape (steps, width), received {tuple(shape)}")
+        raise LMFError(
+            f"The published text network takes inputs of shape (steps, width), received {tuple(shape)}"
+        )
     seeds = seed_stream(seed)
     inputs = keras.Input(tuple(shape), name="features")
     state = keras.layers.LSTM(

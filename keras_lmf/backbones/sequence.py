@@ -28,7 +28,9 @@ def seed_stream(seed: int | None) -> Iterator[int | None]:
 
 def dense(units: int, seed: int | None, **options: Any) -> keras.layers.Dense:
     """A dense layer with seeded Glorot weights."""
-    return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), **options)
+    return keras.layers.Dense(
+        units, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), **options
+    )
 
 
 def _standardized(
@@ -37,7 +39,9 @@ def _standardized(
     """The input and the standardised, noised and dropped-out features, with the mask for sequences."""
     if len(shape) != rank:
         expected = "(width,)" if rank == 1 else "(steps, width)"
-        raise LMFError(f"This backbone takes inputs of shape {expected} without the batch axis, received {shape}")
+        raise LMFError(
+            f"This backbone takes inputs of shape {expected} without the batch axis, received {shape}"
+        )
     inputs = keras.Input(tuple(shape), name="features")
     features = keras.layers.Masking(name="mask")(inputs) if rank == 2 else inputs
     # float32 whatever the policy: a variance easily leaves float16's range.

@@ -95,6 +95,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """The splits that have rows."""
+        return tuple(name for name in validation.SPLITS if (self.splits == name).any())
+
     def __getitem__(self, name: str) -> Split:
         """The rows of split `name`, in the dataset's order. An unknown or empty split is an LMFError."""
         if name not in validation.SPLITS:
@@ -123,6 +128,10 @@ class Dataset:
             inputs={modality: self.inputs[modality] for modality in modalities},
             masks={modality: self.masks[modality] for modality in modalities if modality in self.masks},
         )
+
+    def with_validation_in_training(self) -> Dataset:
+        """The same samples with the "valid" split counted as "train": for a last fit with all settings chosen."""
+        return dataclasses.replace(self, splits=np.where(self.splits == "valid", "train", self.splits))
 
     def statistics(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance, two (d,) float64 arrays, of the train split's unmasked steps.
@@ -209,10 +218,8 @@ class Dataset:
         for modality, values in self.inputs.items():
             mask = ", masked" if modality in self.masks else ""
             lines.append(f"  {modality:<18} {' × '.join(map(str, values.shape[1:]))}{mask}")
-        for name in validation.SPLITS:
+        for name in self.split_names:
             rows = self.splits == name
-            if not rows.any():
-                continue
             labels, groups = self.labels[rows], len(np.unique(self.groups[rows]))
             if classes:
                 counts = np.bincount(labels, minlength=len(classes))

@@ -1,5 +1,10 @@
 """Keras layers that users compose. Importing this package registers them with Keras's serialisation."""
 
+# ruff: noqa: E402
+from keras_lmf.backend import require_backend
+
+require_backend()
+
 from keras_lmf.layers.early_fusion import EarlyFusion
 from keras_lmf.layers.low_rank_fusion import LowRankFusion
 from keras_lmf.layers.statistics_pooling import StatisticsPooling

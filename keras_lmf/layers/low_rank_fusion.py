@@ -70,7 +70,9 @@ class LowRankFusion(ModalityFusion):
         super().__init__(modalities=modalities, **kwargs)
         for name, value in (("units", units), ("rank", rank)):
             if not isinstance(value, int) or value < 1:
-                raise LMFError(f"LowRankFusion: {name} must be a whole number of at least 1, received {value!r}")
+                raise LMFError(
+                    f"LowRankFusion: {name} must be a whole number of at least 1, received {value!r}"
+                )
         if initialization not in INITIALIZATIONS:
             raise unknown_name("initialization", initialization, INITIALIZATIONS)
         self.units = units
@@ -154,7 +156,9 @@ class LowRankFusion(ModalityFusion):
             fused = fused + ops.cast(self.bias, fused.dtype)
         return ops.cast(fused, self.compute_dtype)
 
-    def interactions(self, inputs: Any, presence: Tensor | None = None) -> dict[tuple[int | str, ...], Tensor]:
+    def interactions(
+        self, inputs: Any, presence: Tensor | None = None
+    ) -> dict[tuple[int | str, ...], Tensor]:
         """Each subset of modalities' exact contribution to the output.
 
         The product of (constant row + data row) expands into 2^M terms, one per subset S: data rows of the

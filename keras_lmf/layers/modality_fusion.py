@@ -83,7 +83,9 @@ class ModalityFusion(keras.layers.Layer):
             raise LMFError(f"{self.name} fuses two or more modalities, received {len(shapes)}: {shapes}")
         for shape in shapes:
             if len(shape) < 2 or shape[-1] is None:
-                raise LMFError(f"{self.name} needs inputs (batch, …, width) of known width, received {shapes}")
+                raise LMFError(
+                    f"{self.name} needs inputs (batch, …, width) of known width, received {shapes}"
+                )
             if len(shape) != len(shapes[0]) or any(
                 a is not None and b is not None and a != b for a, b in zip(shape[:-1], shapes[0][:-1])
             ):
@@ -94,7 +96,9 @@ class ModalityFusion(keras.layers.Layer):
     def call(self, inputs: Any, presence: Tensor | None = None, mask: Any = None) -> Tensor:
         return self.fuse(self.present_embeddings(inputs, presence, mask))
 
-    def present_embeddings(self, inputs: Any, presence: Tensor | None = None, mask: Any = None) -> list[Tensor]:
+    def present_embeddings(
+        self, inputs: Any, presence: Tensor | None = None, mask: Any = None
+    ) -> list[Tensor]:
         """The inputs in modality order, zero where a modality is absent or its step is masked.
 
         Selected with `where`, never by a product: an absent input may be NaN, and 0 × NaN is NaN.

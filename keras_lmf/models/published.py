@@ -71,18 +71,24 @@ def _subnetworks(weights: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dic
         part = {key: weights[f"{modality}_subnet.{key}"] for key in FEATURE_NETWORK}
         units, width = _matrix(f"{modality}_subnet.linear_1.weight", part["linear_1.weight"])
         network = published_feature_network((width,), units=units, name=f"{modality}_backbone")
-        _assign(f"{modality}_subnet.norm", network.get_layer("norm"), [part[key] for key in FEATURE_NETWORK[:4]])
+        _assign(
+            f"{modality}_subnet.norm", network.get_layer("norm"), [part[key] for key in FEATURE_NETWORK[:4]]
+        )
         for i in (1, 2, 3):
             _assign_dense(f"{modality}_subnet.linear_{i}", network.get_layer(f"linear_{i}"), weights)
         inputs[modality] = keras.Input((width,), name=modality)
         embeddings[modality] = network(inputs[modality])
 
-    input_weight, hidden_weight, input_bias, hidden_bias = (weights[f"text_subnet.{key}"] for key in RECURRENT)
+    input_weight, hidden_weight, input_bias, hidden_bias = (
+        weights[f"text_subnet.{key}"] for key in RECURRENT
+    )
     gates, width = _matrix("text_subnet.rnn.weight_ih_l0", input_weight)
     units, _ = _matrix("text_subnet.linear_1.weight", weights["text_subnet.linear_1.weight"])
     text = published_text_network((None, width), hidden_units=gates // 4, units=units, name="text_backbone")
     # PyTorch and Keras both stack the gates i, f, g, o; PyTorch's two biases add up.
-    _assign("text_subnet.rnn", text.get_layer("rnn"), [input_weight.T, hidden_weight.T, input_bias + hidden_bias])
+    _assign(
+        "text_subnet.rnn", text.get_layer("rnn"), [input_weight.T, hidden_weight.T, input_bias + hidden_bias]
+    )
     _assign_dense("text_subnet.linear_1", text.get_layer("linear_1"), weights)
     inputs["text"] = keras.Input((None, width), name="text")
     embeddings["text"] = text(inputs["text"])

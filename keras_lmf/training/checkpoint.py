@@ -6,11 +6,11 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import keras
 import numpy as np
 
+from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_atomically
 
@@ -55,14 +55,17 @@ class State:
     def _variables(self) -> dict[str, list[Any]]:
         return {"model": self.model.variables, "optimizer": self.model.optimizer.variables}
 
+    def _arrays(self) -> dict[str, np.ndarray]:
+        arrays = {
+            f"{group}/{i}": keras.ops.convert_to_numpy(variable.value)
+            for group, variables in self._variables().items()
+            for i, variable in enumerate(variables)
+        }
+        return arrays | {f"best/{i}": weight for i, weight in enumerate(self.best_weights)}
+
     def save(self, path: Path) -> None:
         """Writes the state atomically."""
-        arrays = {"progress": np.array(json.dumps(asdict(self.progress)))}
-        for group, variables in self._variables().items():
-            for i, variable in enumerate(variables):
-                arrays[f"{group}/{i}"] = keras.ops.convert_to_numpy(variable.value)
-        for i, weight in enumerate(self.best_weights):
-            arrays[f"best/{i}"] = weight
+        arrays = {"progress": np.array(json.dumps(asdict(self.progress))), **self._arrays()}
         write_atomically(path, lambda temporary: _save_npz(temporary, arrays))
 
     def load(self, path: Path) -> None:
@@ -72,23 +75,29 @@ class State:
             LMFError: the file is damaged or belongs to another run.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = read_npz(path)
             progress = Progress(**json.loads(str(arrays["progress"])))
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-            raise LMFError(
-                f"{path} is damaged ({error}). Delete the run's folder to start again, or name another folder."
-            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise _damaged(path, f"{error}") from None
         if progress.fingerprint != self.progress.fingerprint:
             raise LMFError(
                 f"{path.parent} holds a run of another recipe, other data or another backend. Name another folder, "
                 "or delete this one."
             )
+        for name, array in self._arrays().items():
+            if name not in arrays or arrays[name].shape != array.shape:
+                raise _damaged(path, f"{name!r} is missing or has another shape.")
         for group, variables in self._variables().items():
             for i, variable in enumerate(variables):
                 variable.assign(arrays[f"{group}/{i}"])
         self.best_weights = [arrays[f"best/{i}"] for i in range(len(self.best_weights))]
         self.progress = progress
+
+
+def _damaged(path: Path, problem: str) -> LMFError:
+    return LMFError(
+        f"{path} is damaged: {problem} Delete the run's folder to start again, or name another folder."
+    )
 
 
 def _save_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:

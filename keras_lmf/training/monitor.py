@@ -20,6 +20,8 @@ class NotFiniteLoss(LMFError):
 class Monitor(keras.callbacks.Callback):
     """Early stopping on the validation loss, the state saved after every epoch, and a stop at the first bad loss.
 
+    Without a validation loss every epoch counts as the best: all epochs run and the last weights are kept.
+
     Args:
         state: of the run; its progress is kept here.
         patience: epochs without a smaller validation loss before the run ends.
@@ -36,22 +38,27 @@ class Monitor(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         # The logged loss is the epoch's running mean: not finite from the first bad step on.
-        loss = (logs or {})["loss"]
+        self._require_finite("loss", (logs or {})["loss"], f", step {batch + 1}")
+
+    def _require_finite(self, what: str, loss: float, step: str = "") -> None:
         if not math.isfinite(loss):
             progress = self.state.progress
             kept = f"epoch {progress.best_epoch}" if progress.best_epoch else "the start"
             raise NotFiniteLoss(
-                f"The loss became {loss} at epoch {progress.epoch + 1}, step {batch + 1}. The weights of {kept} are "
-                "kept. Try a smaller training.learning_rate, and look for outliers in the features."
+                f"The {what} became {loss} at epoch {progress.epoch + 1}{step}. The weights of {kept} are kept. Try a "
+                "smaller training.learning_rate, and look for outliers in the features."
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {name: float(value) for name, value in (logs or {}).items()}
+        # The update of the epoch's last step shows up here first.
+        self._require_finite("validation loss", logs.get("val_loss", 0.0))
         progress = self.state.progress
         progress.epoch = epoch + 1
         progress.history.append({"epoch": epoch + 1, **logs})
-        if logs["val_loss"] < progress.best_loss:
-            progress.best_loss, progress.best_epoch = logs["val_loss"], epoch + 1
+        loss = logs.get("val_loss", -math.inf)
+        if loss < progress.best_loss or "val_loss" not in logs:
+            progress.best_loss, progress.best_epoch = loss, epoch + 1
             self.state.best_weights = self.state.weights()
         progress.finished = (
             progress.epoch >= self.epochs or progress.epoch - progress.best_epoch >= self.patience

@@ -17,6 +17,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.models import build
 from keras_lmf.recipe import Recipe
+from keras_lmf.runtime import open_artifact
 
 RECIPE, WEIGHTS, HISTORY = "recipe.toml", "model.weights.h5", "history.csv"
 CURVES, ENVIRONMENT, STATE = "history.png", "environment.json", "state.npz"
@@ -78,8 +79,17 @@ class Run:
             data = corpora.load(self.recipe.corpus.name, **self.recipe.corpus.options)
         return data.select(list(self.recipe.inputs))
 
-    def evaluate(self, split: str = "test", *, resamples: int = 1000) -> Report:
-        """Every protocol of the task on one split, with bootstrap intervals and the floor from the training labels."""
+    def evaluate(
+        self, split: str = "test", *, resamples: int = 1000, artifact: str | Path | None = None
+    ) -> Report:
+        """Every protocol of the task on one split, with bootstrap intervals and the floor of the training labels.
+
+        Args:
+            split: "train", "valid" or "test".
+            resamples: of the bootstrap; 0 for no intervals.
+            artifact: a SavedModel folder or .tflite to judge instead of the run's own weights.
+        """
         data = self.dataset()
-        predictions = self.model.predict(data[split].inputs, batch_size=256, verbose=0)
+        judged = open_artifact(self.model if artifact is None else artifact)
+        predictions = judged.predict(data[split].inputs)
         return evaluate(predictions, data[split], train_labels=data["train"].labels, resamples=resamples)

@@ -15,7 +15,7 @@ from keras_lmf.data.batches import Batches, balanced_class_weights
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
-from keras_lmf.files import write_atomically, write_text
+from keras_lmf.files import remove_partial, write_atomically, write_text
 from keras_lmf.metrics import PearsonCorrelation
 from keras_lmf.models import build, set_standardization
 from keras_lmf.models.factory import FUSION
@@ -38,7 +38,8 @@ def train(
 
     A run that was interrupted (Ctrl-C, kill, power) goes on from its last whole epoch when called again with the
     same recipe, data, folder and backend, to bit-identical weights; a finished one is returned as it is. Only
-    "train" and "valid" are read.
+    "train" and "valid" are read; data without "valid" train for all `recipe.training.epochs` and the last epoch's
+    weights are kept.
 
     Args:
         recipe: what to build and how to train it.
@@ -51,6 +52,8 @@ def train(
         NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder.
     """
     folder = Path(folder) if folder is not None else Path("runs") / recipe.name
+    if folder.exists() and not folder.is_dir():
+        raise LMFError(f"{folder} is a file: name a folder for the run")
     data = _fitting(recipe, data)
     fingerprint = _fingerprint(recipe, data)
     model = _compiled(recipe, data)
@@ -60,7 +63,11 @@ def train(
     elif (folder / RECIPE).exists():
         raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
     else:
-        _write_beginning(folder, recipe, data, fingerprint, state)
+        _write_environment(folder, recipe, data, fingerprint)
+        state.save(folder / STATE)
+    remove_partial(folder)
+    # Every time: the state is what a run resumes from, and a kill may have come right after it was written.
+    recipe.write(folder / RECIPE)
 
     def save() -> None:
         state.save(folder / STATE)
@@ -96,7 +103,7 @@ def _fit(
     try:
         model.fit(
             batches,
-            validation_data=Batches(data["valid"], 256),
+            validation_data=Batches(data["valid"], 256) if "valid" in data.split_names else None,
             epochs=training.epochs,
             initial_epoch=first_epoch,
             shuffle=False,  # `Batches` shuffles; Keras would shuffle again, from a global generator
@@ -153,11 +160,9 @@ def _compiled(recipe: Recipe, data: Dataset) -> keras.Model:
     return model
 
 
-def _write_beginning(folder: Path, recipe: Recipe, data: Dataset, fingerprint: str, state: State) -> None:
+def _write_environment(folder: Path, recipe: Recipe, data: Dataset, fingerprint: str) -> None:
     facts = {**environment(), "recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
     write_text(folder / ENVIRONMENT, json.dumps(facts, indent=2) + "\n")
-    state.save(folder / STATE)
-    recipe.write(folder / RECIPE)
 
 
 def _write_history(folder: Path, progress: Progress) -> None:
@@ -169,6 +174,7 @@ def _write_results(folder: Path, recipe: Recipe, state: State) -> None:
     state.model.set_weights(state.best_weights)
     write_atomically(folder / WEIGHTS, state.model.save_weights)
     if state.progress.history:
+        _write_history(folder, state.progress)  # a kill may have come between state and history
         history = pd.DataFrame(state.progress.history).set_index("epoch")
         figure = plots.training_curves(history, recipe.name, best_epoch=state.progress.best_epoch)
         plots.save(figure, folder / CURVES)

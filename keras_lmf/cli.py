@@ -1,0 +1,189 @@
+"""keras-lmf …: the command line. Every handler imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keras_lmf import __version__
+from keras_lmf.errors import LMFError, unknown_name
+
+if TYPE_CHECKING:
+    from keras_lmf.training import Run
+
+
+class Commands(click.Group):
+    """A group that knows the nearest command."""
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if arguments and arguments[0] not in self.commands:
+            raise click.UsageError(str(unknown_name("command", arguments[0], self.commands)), context)
+        return super().resolve_command(context, arguments)
+
+
+def plain_errors(handler: Callable[..., None]) -> Callable[..., None]:
+    """What the user can mend is one line on standard error and exit code 1, never a traceback."""
+
+    @functools.wraps(handler)
+    def wrapper(*args: Any, **options: Any) -> None:
+        try:
+            handler(*args, **options)
+        except (LMFError, ImportError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+
+    return wrapper
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__)
+def main() -> None:
+    """Audio-video emotion recognition by tensor fusion and low-rank fusion.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage.
+    """
+    # TensorFlow's start-up messages and advice on tracing are not for our users; set it to 0 to see the former.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="The folder that holds the corpora (default: KERAS_LMF_DATA), or your own .npz.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+RUN = click.argument("run", type=click.Path(path_type=Path))
+SPLIT = click.option(
+    "--split", default="test", show_default=True, type=click.Choice(["train", "valid", "test"])
+)
+
+
+@main.command(epilog="Example: keras-lmf train zoo/lmf-mosi-avt/recipe.toml --folder runs/mosi")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@DATA
+@click.option("--folder", type=click.Path(path_type=Path), help="For the run; default runs/<recipe name>.")
+@click.option("--seed", type=int, help="Instead of the recipe's.")
+@JSON
+@plain_errors
+def train(recipe: Path, data: Path | None, folder: Path | None, seed: int | None, as_json: bool) -> None:
+    """Train RECIPE (a TOML file) into a run folder; an interrupted run goes on where it was."""
+    from keras_lmf.recipe import Recipe
+
+    read = Recipe.read(recipe)
+    if seed is not None:
+        read = read.replace(seed=seed)
+    # Only now what takes seconds to import: a typo in the recipe is told at once.
+    from keras_lmf import training
+
+    dataset = _dataset(read, data)
+    if not as_json:
+        click.echo(dataset.summary(), err=True)
+    folder = folder or Path("runs") / read.name
+    try:
+        run = training.train(read, dataset, folder)
+    except KeyboardInterrupt:
+        raise click.ClickException(
+            f"Interrupted. The same command goes on from the last whole epoch ({folder})."
+        ) from None
+    best = run.history.loc[run.history["val_loss"].idxmin()]
+    if as_json:
+        click.echo(json.dumps({"folder": str(run.folder), "best_epoch": int(best.name), **best.to_dict()}))
+        return
+    click.echo(f"\n{run.folder}: {len(run.history)} epochs, the weights of epoch {best.name} are kept.")
+    click.echo(best.to_frame("").T.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+    click.echo(f"\nNext: keras-lmf evaluate {run.folder}\n      keras-lmf export {run.folder}")
+
+
+@main.command(epilog="Example: keras-lmf evaluate runs/mosi --artifact runs/mosi/exported/model.tflite")
+@RUN
+@DATA
+@SPLIT
+@click.option(
+    "--artifact",
+    type=click.Path(path_type=Path),
+    help="Judge this SavedModel folder or .tflite instead of the run's own weights.",
+)
+@click.option("--resamples", default=1000, show_default=True, help="Of the bootstrap; 0 for no intervals.")
+@JSON
+@plain_errors
+def evaluate(
+    run: Path, data: Path | None, split: str, artifact: Path | None, resamples: int, as_json: bool
+) -> None:
+    """Every protocol of the task for RUN (a run's folder), with bootstrap intervals and the floor."""
+    opened = _open(run, data)
+    report = opened.evaluate(split, resamples=resamples, artifact=artifact)
+    folder = report.save(opened.folder / (split if artifact is None else f"{split}-{artifact.name}"))
+    if as_json:
+        click.echo(json.dumps(json.loads(report.table.to_json(orient="index", double_precision=15))))
+        return
+    click.echo(report)
+    click.echo(f"\nReport and plot: {folder}")
+
+
+@main.command(epilog="Example: keras-lmf export runs/mosi --formats tflite")
+@RUN
+@DATA
+@SPLIT
+@click.option(
+    "--formats", default="saved_model,tflite", show_default=True, help="Names, separated by commas."
+)
+@click.option("--folder", type=click.Path(path_type=Path), help="For the files; default RUN/exported.")
+@JSON
+@plain_errors
+def export(
+    run: Path, data: Path | None, split: str, formats: str, folder: Path | None, as_json: bool
+) -> None:
+    """Write RUN's model in each format, run every written file on the split, and print its metrics."""
+    from keras_lmf.export import export_model, report
+
+    opened = _open(run, data)
+    folder = folder or opened.folder / "exported"
+    names = [name.strip() for name in formats.split(",") if name.strip()]
+    artifacts = export_model(opened.model, folder, names, evaluation=opened.dataset()[split])
+    table = report(artifacts)
+    if as_json:
+        click.echo(table.to_json(orient="records", double_precision=15))
+        return
+    click.echo(table.set_index("file").T.to_string(float_format=lambda value: f"{value:.4g}"))
+    click.echo(f"\nReport: {folder / 'report.md'}")
+
+
+@main.command(epilog="Example: keras-lmf quickstart --folder /tmp/quickstart")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("keras-lmf-quickstart"),
+    show_default=True,
+    help="For runs, files and report.",
+)
+@plain_errors
+def quickstart(folder: Path) -> None:
+    """The main job in miniature: train three fusions on synthetic data, export the best, measure the files."""
+    from keras_lmf import quickstart as story
+
+    story.quickstart(folder, click.echo)
+
+
+def _dataset(recipe: Any, data: Path | None) -> Any:
+    """The recipe's corpus from the folder `data`, or the .npz itself."""
+    from keras_lmf.data import corpora
+
+    if data is not None and data.suffix == ".npz":
+        return corpora.load(data)
+    return corpora.load(recipe.corpus.name, data, **recipe.corpus.options)
+
+
+def _open(run: Path, data: Path | None) -> Run:
+    from keras_lmf.training import Run
+
+    opened = Run.open(run)
+    return Run(opened.folder, opened.recipe, _dataset(opened.recipe, data))
