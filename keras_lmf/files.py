@@ -35,7 +35,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in `folder`, which nobody else may be writing to."""
+    """Remove what killed processes left half-written in `folder`; nobody else may be writing there."""
     for path in folder.glob(f"{PARTIAL}*"):
         path.unlink(missing_ok=True)
 

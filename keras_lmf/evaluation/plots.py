@@ -30,9 +30,15 @@ def confusion_matrix(
         predictions: (N,) predicted class integers.
         class_names: names of the classes 0, 1, …; a class without samples is an empty row.
         title: of the figure.
+
+    Raises:
+        LMFError: no rows, unequal lengths, or an integer outside 0 … number of names − 1.
     """
     size = len(class_names)
-    counts = protocols.confusion(labels, predictions, size)
+    labels, predictions = _pair(labels, predictions)
+    if not np.isin(np.concatenate([labels, predictions]), np.arange(size)).all():
+        raise LMFError(f"The labels and predictions of {size} classes must be integers 0 … {size - 1}.")
+    counts = protocols.confusion(labels, predictions.astype(np.int64), size)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = 2.0 + 0.62 * size
     figure = Figure(figsize=(side, side), layout="compressed")
@@ -42,11 +48,13 @@ def confusion_matrix(
         count, share = counts[row, column], shares[row, column]
         text, grey = (f"{share:.0%}\n{count}", "#222222") if count else ("0", "#aaaaaa")
         axes.text(
-            column, row, text, ha="center", va="center", fontsize=8, color="white" if share > 0.5 else grey
+            column, row, text, ha="center", va="center", fontsize=8, color="white" if share > 0.6 else grey
         )
     names = [f"{name} ({total})" for name, total in zip(class_names, counts.sum(1))]
-    axes.set_xticks(range(size), class_names, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(size), names)
+    axes.set_xticks(
+        range(size), class_names, rotation=40, ha="right", rotation_mode="anchor", parse_math=False
+    )
+    axes.set_yticks(range(size), names, parse_math=False)
     axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1.5)
@@ -54,7 +62,7 @@ def confusion_matrix(
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true (count), a row = 100 %")
-    axes.set_title(title)
+    axes.set_title(title, parse_math=False)
     return figure
 
 
@@ -68,7 +76,11 @@ def predicted_against_true(
         predictions: (N,) predicted values.
         range: smallest and largest label; the axes are equal and grow where values lie outside.
         title: of the figure.
+
+    Raises:
+        LMFError: no rows, unequal lengths, or values that are not finite.
     """
+    labels, predictions = _pair(labels, predictions)
     figure = Figure(figsize=(5.4, 5.4), layout="constrained")
     axes = figure.add_subplot()
     low = min(range[0], np.min(labels), np.min(predictions))
@@ -77,7 +89,8 @@ def predicted_against_true(
     limits = (low - margin, high + margin)
     axes.plot(limits, limits, color=GREY, linewidth=1, linestyle="--", label="predicted = true")
     axes.scatter(labels, predictions, s=18, alpha=0.45, color=TRAIN, edgecolors="none")
-    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel="true", ylabel="predicted", title=title)
+    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel="true", ylabel="predicted")
+    axes.set_title(title, parse_math=False)
     r, mae = protocols.pearson(labels, predictions), np.abs(labels - predictions).mean()
     axes.text(
         0.03,
@@ -114,7 +127,7 @@ def training_curves(history: pd.DataFrame, title: str, best_epoch: int | None = 
     columns = {1: 1, 2: 2, 4: 2}.get(len(names), 3)
     rows = -(-len(names) // columns)
     figure = Figure(figsize=(1.2 + 3.6 * columns, 0.8 + 2.7 * rows), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     marker = "o" if len(history) < 3 else None
     for i, name in enumerate(names):
         axes = figure.add_subplot(rows, columns, i + 1)
@@ -125,14 +138,15 @@ def training_curves(history: pd.DataFrame, title: str, best_epoch: int | None = 
             axes.axvline(
                 best_epoch, color=GREY, linewidth=1, linestyle="--", label=f"best: epoch {best_epoch}"
             )
-        axes.set_title(name.replace("_", " "), fontsize=10)
+        axes.set_title(name.replace("_", " "), fontsize=10, parse_math=False)
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(color="#eeeeee")
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(
-        *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
-    )
+    handles = {
+        label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -141,3 +155,17 @@ def save(figure: Figure, path: Path | str) -> Path:
     return write_atomically(
         Path(path), lambda temporary: figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
     )
+
+
+def _pair(labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays, checked: (N,) finite numbers, N ≥ 1."""
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    if labels.ndim != 1 or labels.shape != predictions.shape or not len(labels):
+        raise LMFError(
+            "labels and predictions must be two 1-D arrays of one length, one row or more, received shapes "
+            f"{labels.shape} and {predictions.shape}."
+        )
+    for what, values in (("labels", labels), ("predictions", predictions)):
+        if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
+            raise LMFError(f"The {what} to draw must be finite numbers, received some that are not.")
+    return labels, predictions

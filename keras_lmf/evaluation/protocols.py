@@ -113,8 +113,10 @@ def cohen_kappa(counts: np.ndarray) -> float:
 
 def pearson(y: np.ndarray, p: np.ndarray) -> float:
     """Correlation of two 1-D arrays; 0.0 when either is constant."""
-    # The mean of equal numbers can differ from them by a rounding: ask for constancy directly.
-    return 0.0 if np.ptp(y) == 0 or np.ptp(p) == 0 else float(np.corrcoef(y, p)[0, 1])
+    # The mean of equal numbers can differ from them by a rounding: ask for constancy directly. The division
+    # keeps the squares of very small spreads from vanishing.
+    spread_y, spread_p = np.ptp(y), np.ptp(p)
+    return 0.0 if spread_y == 0 or spread_p == 0 else float(np.corrcoef(y / spread_y, p / spread_p)[0, 1])
 
 
 def concordance(y: np.ndarray, p: np.ndarray) -> float:

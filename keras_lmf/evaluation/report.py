@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from keras_lmf.data.dataset import Split
+
+LARGEST = float(np.finfo(np.float32).max)  # what a model can put out; its square is still finite in float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +132,9 @@ def evaluate(
             number (the message names row and id).
     """
     target = split.target
-    if resamples < 0:
-        raise LMFError(f"resamples must be 0 or more, received {resamples}.")
+    for name, number in (("resamples", resamples), ("seed", seed)):
+        if not isinstance(number, Integral) or number < 0:
+            raise LMFError(f"{name} must be an integer of 0 or more, received {number!r}.")
     values = _checked_predictions(predictions, split)
     predicted = values.argmax(axis=1) if target.classes else values[:, 0]
     labels = _checked_labels(split.labels, target, f"labels of split {split.name!r}")
@@ -149,7 +153,7 @@ def evaluate(
         train = _checked_labels(train_labels, target, "train_labels")
         constants = [np.full_like(labels, protocol.constant(train)) for protocol in named.values()]
         table["floor"] = [protocol.score(labels, p) for protocol, p in zip(named.values(), constants)]
-    return Report(split.name, target, labels, predicted, resamples, seed, table)
+    return Report(split.name, target, labels, predicted, int(resamples), int(seed), table)
 
 
 def _checked_predictions(predictions: Mapping[str, np.ndarray] | np.ndarray, split: Split) -> np.ndarray:
@@ -169,13 +173,13 @@ def _checked_predictions(predictions: Mapping[str, np.ndarray] | np.ndarray, spl
             f"The predictions for {target.name!r} must have shape {(rows, target.size)}: the rows of split "
             f"{split.name!r}, {width}. Received {values.shape}."
         )
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    bad = np.flatnonzero(~(np.abs(values) <= LARGEST).all(axis=1))
     if len(bad):
         row = bad[0]
         raise LMFError(
             f"The prediction for {target.name!r} in row {row} (id {str(split.ids[row])!r}) of split "
-            f"{split.name!r} is not finite: {values[row].tolist()}. {len(bad)} of {rows} rows are so: look "
-            "at their inputs, or whether the training diverged."
+            f"{split.name!r} is not a finite float32 number: {values[row].tolist()}. {len(bad)} of {rows} "
+            "rows are so: look at their inputs, or whether the training diverged."
         )
     return values
 
@@ -185,7 +189,7 @@ def _checked_labels(labels: np.ndarray, target: Target, what: str) -> np.ndarray
     values = _numbers(labels, what)
     if values.ndim != 1 or len(values) == 0:
         raise LMFError(f"The {what} must be one or more rows of one label, received shape {values.shape}.")
-    good = np.isin(values, np.arange(target.size)) if target.classes else np.isfinite(values)
+    good = np.isin(values, np.arange(target.size)) if target.classes else np.abs(values) <= LARGEST
     if not good.all():
         allowed = f"class integers 0 … {target.size - 1}" if target.classes else "finite numbers"
         row = np.flatnonzero(~good)[0]
@@ -196,5 +200,5 @@ def _checked_labels(labels: np.ndarray, target: Target, what: str) -> np.ndarray
 def _numbers(values: np.ndarray, what: str) -> np.ndarray:
     try:
         return np.asarray(values).astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # RuntimeError: a torch tensor's
         raise LMFError(f"The {what} are not an array of numbers: {error}.") from error

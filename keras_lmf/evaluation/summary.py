@@ -22,7 +22,9 @@ def summarise(reports: Sequence[Mapping[str, float]]) -> pd.DataFrame:
         LMFError: no report, or reports with different metrics.
     """
     table = _stack(reports, "reports")
-    return pd.DataFrame({"mean": table.mean(), "sd": table.std(ddof=1), "runs": len(table)})
+    return pd.DataFrame(
+        {"mean": table.mean(skipna=False), "sd": table.std(ddof=1, skipna=False), "runs": len(table)}
+    )
 
 
 def paired_difference(a: Sequence[Mapping[str, float]], b: Sequence[Mapping[str, float]]) -> pd.DataFrame:
@@ -40,14 +42,18 @@ def paired_difference(a: Sequence[Mapping[str, float]], b: Sequence[Mapping[str,
         LMFError: nothing to compare, unequal numbers of runs or different metrics.
     """
     first, second = _stack(a, "a"), _stack(b, "b")
-    if first.shape != second.shape or list(first) != list(second):
+    if len(first) != len(second) or set(first) != set(second):
         raise LMFError(
             f"paired_difference needs the same runs and metrics on both sides, received {len(first)} runs of "
             f"{', '.join(first)} and {len(second)} runs of {', '.join(second)}."
         )
-    difference = first - second
+    difference = first - second[first.columns]
     return pd.DataFrame(
-        {"difference": difference.mean(), "standard_error": difference.sem(ddof=1), "pairs": len(difference)}
+        {
+            "difference": difference.mean(skipna=False),
+            "standard_error": difference.sem(ddof=1, skipna=False),
+            "pairs": len(difference),
+        }
     )
 
 
@@ -56,10 +62,18 @@ def _stack(reports: Sequence[Mapping[str, float]], what: str) -> pd.DataFrame:
     if not reports:
         raise LMFError(f"{what} is empty: give the metrics of one run or more.")
     for i, report in enumerate(reports):
+        if not isinstance(report, Mapping):
+            raise LMFError(
+                f"{what}[{i}] must be the metrics of a run by name (`report.metrics`), received a "
+                f"{type(report).__name__}."
+            )
         if set(report) != set(reports[0]):
             odd = ", ".join(sorted(set(report) ^ set(reports[0])))
             raise LMFError(
                 f"{what}[{i}] and {what}[0] differ in their metrics: {odd}. Compare runs of one target."
             )
     table = pd.DataFrame([dict(report) for report in reports]).rename_axis(columns="protocol")
-    return table.astype(float)
+    try:
+        return table.astype(float)
+    except (TypeError, ValueError) as error:
+        raise LMFError(f"The metrics of {what} must be numbers: {error}.") from error

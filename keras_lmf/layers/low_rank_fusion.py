@@ -203,9 +203,10 @@ class LowRankFusion(ModalityFusion):
             raise LMFError(f"{self.name}: received {len(ordered)} factors for {len(self.widths)} modalities")
         if bias is not None and self.bias is None:
             raise LMFError(f"{self.name} was made with use_bias=False, but a bias was given")
+        names = self.modalities or range(len(self.widths))
         assignments = []
         for m, factor in enumerate(ordered):
-            array = self._checked(f"factor {m}", factor, (self.rank, self.widths[m] + 1, self.units))
+            array = self._checked(f"factor {names[m]}", factor, (self.rank, self.widths[m] + 1, self.units))
             assignments.append((self.kernels[m], array[:, 1:].transpose(1, 0, 2).reshape(self.widths[m], -1)))
             assignments.append((self.factor_biases[m], array[:, 0].reshape(-1)))
         if rank_weights is not None:

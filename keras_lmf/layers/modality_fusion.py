@@ -78,6 +78,10 @@ class ModalityFusion(keras.layers.Layer):
     def build(self, input_shape: Mapping[str, Shape] | Sequence[Shape]) -> None:
         if isinstance(input_shape, Mapping) and self.modalities is None:
             self.modalities = tuple(input_shape)
+        if not isinstance(input_shape, Mapping) and any(not isinstance(s, Sequence) for s in input_shape):
+            raise LMFError(
+                f"{self.name} fuses a list or a dict of two or more tensors, received one of shape {input_shape}"
+            )
         shapes = [tuple(shape) for shape in self.bind(input_shape)]
         if len(shapes) < 2:
             raise LMFError(f"{self.name} fuses two or more modalities, received {len(shapes)}: {shapes}")

@@ -28,7 +28,7 @@ class TemporalConvolution(keras.layers.Conv1D):
     """
 
     def __init__(self, filters: int, kernel_size: int, **kwargs: Any) -> None:
-        super().__init__(filters, kernel_size, padding="same", **kwargs)
+        super().__init__(filters, kernel_size, strides=1, padding="same", **kwargs)
         self.supports_masking = True
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -38,5 +38,5 @@ class TemporalConvolution(keras.layers.Conv1D):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        del config["padding"]
+        del config["strides"], config["padding"]
         return config

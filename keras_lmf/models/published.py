@@ -85,6 +85,10 @@ def _subnetworks(weights: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dic
     gates, width = _matrix("text_subnet.rnn.weight_ih_l0", input_weight)
     units, _ = _matrix("text_subnet.linear_1.weight", weights["text_subnet.linear_1.weight"])
     text = published_text_network((None, width), hidden_units=gates // 4, units=units, name="text_backbone")
+    if input_bias.shape != hidden_bias.shape:
+        raise LMFError(
+            f"text_subnet.rnn: bias_ih_l0 {input_bias.shape} and bias_hh_l0 {hidden_bias.shape} differ in shape"
+        )
     # PyTorch and Keras both stack the gates i, f, g, o; PyTorch's two biases add up.
     _assign(
         "text_subnet.rnn", text.get_layer("rnn"), [input_weight.T, hidden_weight.T, input_bias + hidden_bias]

@@ -45,8 +45,8 @@ class Monitor(keras.callbacks.Callback):
             progress = self.state.progress
             kept = f"epoch {progress.best_epoch}" if progress.best_epoch else "the start"
             raise NotFiniteLoss(
-                f"The {what} became {loss} at epoch {progress.epoch + 1}{step}. The weights of {kept} are kept. Try a "
-                "smaller training.learning_rate, and look for outliers in the features."
+                f"The {what} became {loss} at epoch {progress.epoch + 1}{step}. The weights of {kept} are kept. "
+                "Try a smaller training.learning_rate, and look for outliers in the features."
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

@@ -171,8 +171,10 @@ def _write_history(folder: Path, progress: Progress) -> None:
 
 def _write_results(folder: Path, recipe: Recipe, state: State) -> None:
     """The best weights and the curves, once the run is over."""
-    state.model.set_weights(state.best_weights)
-    write_atomically(folder / WEIGHTS, state.model.save_weights)
+    # Into a model without optimizer: Keras would write the optimizer's moments too, which are the last step's.
+    model = build(recipe)
+    model.set_weights(state.best_weights)
+    write_atomically(folder / WEIGHTS, model.save_weights)
     if state.progress.history:
         _write_history(folder, state.progress)  # a kill may have come between state and history
         history = pd.DataFrame(state.progress.history).set_index("epoch")

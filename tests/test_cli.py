@@ -1,0 +1,120 @@
+"""The command line as a user meets it: exit codes, one-line errors, JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from sklearn.metrics import accuracy_score
+
+from keras_lmf.cli import main
+from keras_lmf.data import corpora
+
+RECIPE = """
+name = "small"
+[corpus]
+name = "synthetic"
+[corpus.options]
+samples = 400
+[target]
+name = "emotion"
+classes = ["calm", "excited"]
+[inputs.audio]
+shape = [8]
+backbone = { name = "mlp", units = [8] }
+[inputs.video]
+shape = [8]
+backbone = { name = "mlp", units = [8] }
+[fusion]
+name = "low_rank"
+units = 8
+rank = 2
+[training]
+loss = "cross_entropy"
+epochs = 3
+"""
+
+
+def command(*words: object, folder: Path) -> Result:
+    with contextlib.chdir(folder):
+        return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recipe, trained into `run`."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "small.toml").write_text(RECIPE, encoding="utf-8")
+    trained = command("train", "small.toml", "--folder", "run", "--json", folder=folder)
+    assert trained.exit_code == 0, trained.stderr
+    assert json.loads(trained.stdout)["folder"] == "run"
+    return folder
+
+
+def test_export_judges_the_written_file(folder: Path) -> None:
+    exported = command("export", "run", "--formats", "tflite", "--json", folder=folder)
+    assert exported.exit_code == 0, exported.stderr
+    row = json.loads(exported.stdout)[0]
+    path = folder / "run" / "exported" / "model.tflite"
+    assert row["bytes"] == path.stat().st_size
+
+    # An interpreter of our own on the bytes, scikit-learn on its answers.
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(model_path=str(path)).get_signature_runner()
+    test = corpora.load("synthetic", samples=400)["test"]
+    logits = np.concatenate(
+        [
+            runner(**{name: values[i : i + 1] for name, values in test.inputs.items()})["emotion"]
+            for i in range(len(test))
+        ]
+    )
+    assert row["war"] == pytest.approx(accuracy_score(test.labels, logits.argmax(axis=1)), abs=1e-12)
+
+    judged = command("evaluate", "run", "--artifact", path, "--resamples", 0, "--json", folder=folder)
+    assert json.loads(judged.stdout)["war"]["value"] == pytest.approx(row["war"], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["trian", "small.toml"], 2, "Did you mean 'train'?"),
+        (["train", "missing.toml"], 1, "no recipe file missing.toml"),
+        (["train", "typo.toml"], 1, "Did you mean 'rank'?"),
+        (["train", "small.toml", "--data", "missing.npz"], 1, "missing.npz"),
+        (["train", "small.toml", "--data", "broken.npz"], 1, "broken.npz"),
+        (["evaluate", "nowhere"], 1, "nowhere is not a run"),
+        (["evaluate", "run", "--split", "tset"], 2, "'test'"),
+        (["export", "run", "--formats", "tflit"], 1, "Did you mean 'tflite'?"),
+        (["evaluate", "run", "--artifact", "broken.tflite"], 1, "broken.tflite"),
+    ],
+)
+def test_mistakes_are_one_line(folder: Path, words: list[str], code: int, message: str) -> None:
+    (folder / "typo.toml").write_text(RECIPE.replace("rank = 2", "rnak = 2"), encoding="utf-8")
+    (folder / "broken.npz").write_bytes(b"PK\x03\x04 not really")
+    (folder / "broken.tflite").write_bytes(b"\x00" * 64)
+    result = command(*words, folder=folder)
+    assert result.exit_code == code, result.stderr
+    assert message in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_export_on_another_backend_gives_the_line_that_works(folder: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", "from keras_lmf.cli import main; main()", "export", "run"],
+        cwd=folder,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 1
+    assert "KERAS_BACKEND=tensorflow keras-lmf export" in result.stderr
+    assert "Traceback" not in result.stderr

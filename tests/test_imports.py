@@ -1,0 +1,259 @@
+"""Who may import whom, and what importing does: read from the source, and seen in fresh processes."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import keras_lmf
+
+ROOT = Path(keras_lmf.__file__).parent
+COMMON = {"keras_lmf.errors", "keras_lmf.files", "keras_lmf.target"}
+ANY = {"*"}
+
+# Part of the package → what its modules may import beside the standard library and their own part. The longest
+# entry that fits a module counts. NumPy is in a layer's reach for its weights' shapes, not for computation.
+ALLOWED: dict[str, set[str]] = {
+    "__init__": {"keras_lmf.errors"},
+    "errors": set(),
+    "files": {"keras_lmf.errors"},
+    "target": {"pydantic", "keras_lmf.errors"},
+    "layers": {"keras", "numpy", "keras_lmf.errors"},
+    "metrics": {"keras", "keras_lmf.errors"},
+    "backbones": {"keras", "keras_lmf.layers", "keras_lmf.errors"},
+    "models": {
+        "keras",
+        "numpy",
+        "keras_lmf.backbones",
+        "keras_lmf.layers",
+        "keras_lmf.recipe",
+        "keras_lmf.errors",
+    },
+    "recipe": {"pydantic", "tomli_w", "pandas", *COMMON},
+    "zoo": {"pydantic", "pandas", "keras_lmf.recipe", *COMMON},
+    "data": {"numpy", "pydantic", "keras", *COMMON},
+    "data.media": {"numpy", "av", "soundfile", *COMMON},
+    "data.faces": {"numpy", "cv2", *COMMON},
+    "evaluation": {"numpy", "sklearn", "pandas", *COMMON},
+    "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
+    "compression": {"keras", "numpy", "tensorly", "keras_lmf.layers", "keras_lmf.models", "keras_lmf.errors"},
+    "runtime": {"numpy", "keras", "tensorflow", "ai_edge_litert", "onnxruntime", *COMMON},
+    "training": {
+        "keras",
+        "numpy",
+        "pandas",
+        "tqdm",
+        "keras_lmf.models",
+        "keras_lmf.recipe",
+        "keras_lmf.data",
+        "keras_lmf.evaluation",
+        "keras_lmf.metrics",
+        *COMMON,
+    },
+    "export": {
+        "keras",
+        "numpy",
+        "pandas",
+        "tqdm",
+        "tensorflow",
+        "ai_edge_litert",
+        "litert_quantizer",
+        "keras_lmf.models",
+        "keras_lmf.runtime",
+        "keras_lmf.evaluation",
+        *COMMON,
+    },
+    "recognizer": {
+        "numpy",
+        "keras_lmf.zoo",
+        "keras_lmf.data.media",
+        "keras_lmf.data.faces",
+        "keras_lmf.runtime",
+        *COMMON,
+    },
+    "quickstart": ANY,
+    "cli": ANY,
+}
+# Only inside functions, wherever they are allowed at all.
+LAZY = {"tensorflow", "ai_edge_litert", "litert_quantizer", "onnxruntime", "av", "cv2", "soundfile"}
+
+
+def part_of(module: str) -> str:
+    """The longest entry of ALLOWED that is `module` (without the package's name) or holds it."""
+    names = module.split(".")
+    parts = (".".join(names[:length]) for length in range(len(names), 0, -1))
+    return next((part for part in parts if part in ALLOWED), "")
+
+
+def name_of(path: Path) -> str:
+    names = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" and len(names) > 1 else names)
+
+
+def imports(tree: ast.AST, inside: bool = False) -> Iterator[tuple[str, bool]]:
+    """Imported modules, and whether inside a function. `if TYPE_CHECKING:` blocks are left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            for other in node.orelse:
+                yield from imports(other, inside)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, inside) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide who is meant"
+            # `from keras_lmf import x` imports the module keras_lmf.x.
+            whole = [f"keras_lmf.{alias.name}" for alias in node.names]
+            yield from ((name, inside) for name in (whole if node.module == "keras_lmf" else [node.module]))
+        elif (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "attr", getattr(node.func, "id", "")) in ("import_module", "import_extra")
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield node.args[0].value, inside
+        else:
+            function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from imports(node, inside or function)
+
+
+def violations(module: str, source: str) -> list[str]:
+    part = part_of(module)
+    allowed = ALLOWED[part]
+    found = []
+    for name, inside in imports(ast.parse(source)):
+        top = name.split(".")[0]
+        if top in sys.stdlib_module_names:
+            continue
+        if top in LAZY and not inside and not part.startswith("data."):
+            found.append(f"{module} imports {name} outside a function")
+        own = name == f"keras_lmf.{part}" or name.startswith(f"keras_lmf.{part}.")
+        fits = any(name == prefix or name.startswith(f"{prefix}.") for prefix in allowed)
+        if not (own or fits or allowed == ANY):
+            found.append(f"{module} imports {name}")
+    return found
+
+
+MODULES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_who_imports_whom(module):
+    assert part_of(module), f"say in ALLOWED what {module} may import"
+    source = MODULES[module].read_text(encoding="utf-8")
+    if module != "__init__":  # the lazy front door names every part
+        assert violations(module, source) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "expected"),
+    [
+        ("layers.x", "import tensorflow as tf", 2),
+        ("layers.x", "def f():\n    from keras_lmf.data.dataset import Split", 1),
+        ("layers.x", "import keras.ops, math\nfrom keras_lmf.layers.y import z", 0),
+        ("models.x", "from keras_lmf import data, layers", 1),
+        ("evaluation.report", "import matplotlib.pyplot", 1),
+        ("evaluation.plots", "import matplotlib.pyplot", 0),
+        ("evaluation.report", "if TYPE_CHECKING:\n    from keras_lmf.data.dataset import Split", 0),
+        ("runtime", "import tensorflow", 1),
+        ("runtime", "def f():\n    import tensorflow", 0),
+        ("data.dataset", "def f():\n    importlib.import_module('tensorflow')", 1),
+    ],
+)
+def test_the_rules_catch_what_they_should(module, source, expected):
+    assert len(violations(module, source)) == expected
+
+
+def test_data_takes_only_the_utilities_of_keras():
+    for module, path in MODULES.items():
+        if part_of(module).startswith("data"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "keras":
+                    assert node.attr == "utils", f"{module} uses keras.{node.attr}"
+
+
+def test_tensorflow_is_named_in_export_and_runtime_only():
+    for module, path in MODULES.items():
+        names = {name.split(".")[0] for name, _ in imports(ast.parse(path.read_text(encoding="utf-8")))}
+        if "tensorflow" in names:
+            assert part_of(module) in ("export", "runtime"), module
+
+
+def test_no_file_is_above_300_lines():
+    long = {
+        name: count
+        for name, path in MODULES.items()
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 300
+    }
+    assert long == {}
+
+
+# Importing keras loads its backend, so of data only what needs no keras is asked.
+FRAMEWORKS = {"keras", "tensorflow", "jax", "torch"}
+LIGHT = [
+    name
+    for name in MODULES
+    if part_of(name)
+    in ("errors", "files", "target", "recipe", "zoo", "evaluation", "evaluation.plots", "runtime")
+    or (part_of(name) == "data" and name != "data.batches")
+]
+
+# Loads modules while Python itself reports environment look-ups of ours, opened files and made folders.
+SPY = f"""
+import os, sys
+root = {str(ROOT)!r}
+def ours(depth=2):
+    # The innermost frame outside the standard library decides who asked.
+    frame = sys._getframe(depth)
+    while frame and (frame.f_code.co_filename.startswith("<") or "/os.py" in frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_filename.startswith(root)
+def spied(name):
+    real = getattr(type(os.environ), name)
+    def spy(self, *arguments):
+        if ours():
+            print("environment", arguments[:1])
+        return real(self, *arguments)
+    setattr(type(os.environ), name, spy)
+for name in ("__getitem__", "__contains__", "__iter__"):
+    spied(name)
+def audit(event, arguments):
+    if event in ("open", "os.mkdir") and ours():
+        print(event, arguments[0])
+sys.addaudithook(audit)
+"""
+
+
+def run(code: str) -> list[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    return done.stdout.split("\n")[:-1]
+
+
+def loaded(modules: list[str]) -> str:
+    names = ["keras_lmf" if name == "__init__" else f"keras_lmf.{name}" for name in modules]
+    return f"import importlib\nfor name in {names!r}: importlib.import_module(name)\n"
+
+
+def test_the_package_and_its_light_modules_load_no_framework():
+    ask = f"import sys\nprint(sorted({FRAMEWORKS!r} & set(sys.modules)))"
+    assert run(loaded(["__init__"]) + ask) == ["[]"]
+    assert run(loaded(LIGHT) + ask) == ["[]"]
+
+
+def test_importing_reads_no_variable_opens_no_file_and_makes_no_folder():
+    modules = [name for name in MODULES if name not in ("export.convert", "__main__")]
+    assert run(SPY + loaded(modules)) == []
+
+
+def test_the_spy_sees():
+    (line,) = run(SPY + f"exec(compile('os.environ.get(\"HOME\")', {str(ROOT / 'x.py')!r}, 'exec'))")
+    assert line.startswith("environment")
+    (line,) = run(SPY + f"exec(compile('open({os.devnull!r})', {str(ROOT / 'x.py')!r}, 'exec'))")
+    assert line.startswith("open")

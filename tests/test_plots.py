@@ -1,0 +1,144 @@
+"""Plots: what stands in them, that they are files of their kind, and that no pyplot is involved."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from keras_lmf.errors import LMFError
+from keras_lmf.evaluation import plots
+
+NAMES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted and bored", "pleasantly surprised")
+
+
+def texts_inside(figure: Figure) -> None:
+    """No text reaches beyond the drawn area or over another tick label."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    for axes in figure.axes:
+        for label in (axes.title, axes.xaxis.label, axes.yaxis.label):
+            box = label.get_window_extent(renderer)
+            assert box.x0 >= -1
+            assert box.y0 >= -1
+            assert box.x1 <= figure.bbox.width + 1
+            assert box.y1 <= figure.bbox.height + 1
+
+
+def test_confusion_matrix_cells_by_hand() -> None:
+    y, p = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1])
+    figure = plots.confusion_matrix(y, p, ["no", "yes", "never"], "title")
+    axes = figure.axes[0]
+    cells = [text.get_text() for text in axes.texts]  # row by row
+    assert cells == ["75%\n3", "25%\n1", "0", "0", "100%\n2", "0", "0", "0", "0"]
+    assert axes.images[0].get_array().tolist() == [[0.75, 0.25, 0], [0, 1, 0], [0, 0, 0]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["no (4)", "yes (2)", "never (0)"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["no", "yes", "never"]
+
+
+@pytest.mark.parametrize("size", [2, 8])
+def test_confusion_matrix_fits_its_cells_and_its_page(size: int) -> None:
+    y = np.repeat(np.arange(size), 1234)
+    figure = plots.confusion_matrix(y, y[::-1], NAMES[:size], "emotion on test")
+    texts_inside(figure)
+    axes = figure.axes[0]
+    cell = axes.get_window_extent().width / size
+    for text in axes.texts:
+        assert text.get_window_extent().width < cell
+
+
+def test_predicted_against_true_by_hand() -> None:
+    y, p = np.array([-1.0, 0.0, 1.0]), np.array([-1.0, 0.0, 4.0])
+    figure = plots.predicted_against_true(y, p, (-3.0, 3.0), "sentiment on test")
+    axes = figure.axes[0]
+    # covariance (1 + 0 + 4 − 0)/3, deviations √(2/3) and √(14/3): r = 5/√28; MAE 3/3.
+    assert axes.texts[0].get_text() == f"r = {5 / np.sqrt(28):.3f}\nMAE = 1.000\nn = 3"
+    assert axes.collections[0].get_offsets().tolist() == [[-1, -1], [0, 0], [1, 4]]
+    assert axes.get_xlim() == axes.get_ylim()
+    assert axes.get_ylim()[0] < -3
+    assert axes.get_ylim()[1] > 4  # a prediction outside the range stays in sight
+    line = axes.lines[0]
+    assert line.get_xdata() == line.get_ydata()
+    texts_inside(figure)
+
+
+def test_training_curves_pair_train_and_validation() -> None:
+    epochs = [1, 2, 3]
+    history = pd.DataFrame(
+        {"epoch": epochs, "loss": [3, 2, 1], "val_loss": [4, 3, 5], "learning_rate": [1, 1, 0.1]}
+    )
+    figure = plots.training_curves(history, "run", best_epoch=2)
+    loss, rate = figure.axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in loss.lines}
+    assert drawn == {"train": [3, 2, 1], "validation": [4, 3, 5], "best: epoch 2": [0, 1]}
+    assert list(loss.lines[0].get_xdata()) == epochs
+    assert list(loss.lines[2].get_xdata()) == [2, 2]
+    assert rate.get_title() == "learning rate"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "train",
+        "validation",
+        "best: epoch 2",
+    ]
+    texts_inside(figure)
+
+
+def test_training_curves_of_one_epoch_show_a_point() -> None:
+    figure = plots.training_curves(pd.DataFrame({"loss": [1.0]}), "run")
+    assert figure.axes[0].lines[0].get_marker() == "o"
+
+
+@pytest.mark.parametrize(
+    "history", [pd.DataFrame(), pd.DataFrame({"epoch": [1]}), pd.DataFrame({"loss": []})]
+)
+def test_training_curves_without_epochs_are_refused(history: pd.DataFrame) -> None:
+    with pytest.raises(LMFError, match="no epochs to draw"):
+        plots.training_curves(history, "run")
+
+
+def test_save_is_a_png_or_nothing(tmp_path) -> None:
+    figure = plots.training_curves(pd.DataFrame({"loss": [2.0, 1.0]}), "run")
+    path = plots.save(figure, tmp_path / "new" / "curves.png")
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    pixels = imread(path)
+    assert pixels.shape[0] > 300
+    assert pixels.std() > 0.05  # not a blank page
+    before = path.read_bytes()
+    figure.axes[0].set_title("$\\broken{$")  # fails while drawing
+    with pytest.raises(ValueError, match="broken"):
+        plots.save(figure, path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["curves.png"]
+
+
+def test_threads_may_draw_at_once(tmp_path) -> None:
+    def draw(k: int) -> bytes:
+        y = np.arange(40) % 4
+        figure = plots.confusion_matrix(y, (y + k) % 4, NAMES[:4], f"shift {k}")
+        return plots.save(figure, tmp_path / f"{k}.png").read_bytes()
+
+    alone = [draw(k) for k in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(draw, range(4))) == alone
+    assert len(set(alone)) == 4
+
+
+def test_pyplot_is_never_loaded() -> None:
+    code = "import sys; from keras_lmf.evaluation import plots; print('matplotlib.pyplot' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout.strip() == "False"
+
+
+def test_evaluate_needs_no_matplotlib_and_no_framework() -> None:
+    code = "import sys, keras_lmf.evaluation; print({'matplotlib', 'keras', 'tensorflow'} & set(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout.strip() == "set()"
