@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 import warnings
 
@@ -11,7 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics as sk
+from scipy import stats
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from keras_lmf.data import load
 from keras_lmf.data.dataset import Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate, paired_difference, summarise
@@ -261,9 +267,7 @@ def test_report_is_printed_and_saved(tmp_path) -> None:
         "report.json",
         "report.png",
     ]
-    table = pd.read_csv(
-        tmp_path / "new/folder/report.csv", index_col="protocol", float_precision="round_trip"
-    )
+    table = pd.read_csv(tmp_path / "new/folder/report.csv", index_col="protocol")
     assert list(table) == ["value", "low", "high", "floor"]
     assert table["value"].to_dict() == report.metrics
     facts = json.loads((tmp_path / "new/folder/report.json").read_text(encoding="utf-8"))
@@ -302,3 +306,117 @@ def test_paired_difference_by_hand() -> None:
 def test_runs_that_do_not_match_are_refused(call, words: str) -> None:
     with pytest.raises(LMFError, match=words):
         call()
+
+
+def test_eight_classes_equal_scikit_learn() -> None:
+    random = np.random.default_rng(8)
+    target = Target(name="emotion", classes=tuple("abcdefgh"))
+    y, p = random.integers(8, size=(2, 300))
+    each = {f"f1_{name}": v for name, v in zip("abcdefgh", sk.f1_score(y, p, average=None))}
+    assert scores(target, y, p) == pytest.approx(of_classes(y, p, 8) | each)
+
+
+def test_interval_is_scipys_percentile_bootstrap() -> None:
+    random = np.random.default_rng(0)
+    y = random.uniform(-3, 3, size=200)
+    p = 0.5 * y + random.normal(size=200)
+    table = evaluate(p, split(y, SENTIMENT), resamples=1000).table
+    statistics = {
+        "mae": lambda a, b: np.mean(np.abs(a - b)),
+        "pearson": lambda a, b: np.corrcoef(a, b)[0, 1],
+        "acc2_nonneg": lambda a, b: np.mean((a >= 0) == (b >= 0)),
+    }
+    options = {"n_resamples": 1000, "paired": True, "vectorized": False, "method": "percentile"}
+    for name, statistic in statistics.items():
+        theirs = stats.bootstrap((y, p), statistic, rng=np.random.default_rng(7), **options)
+        low, high = theirs.confidence_interval
+        assert table.loc[name, ["low", "high"]].to_list() == pytest.approx(
+            [low, high], abs=0.12 * (high - low)
+        )
+
+
+def test_interval_covers_the_true_value_95_times_in_100() -> None:
+    random = np.random.default_rng(3)
+    truth, hits = math.sqrt(2 / math.pi), []  # the mean of |N(0, 1)|
+    for trial in range(200):
+        y = random.uniform(1, 7, size=80)
+        p = y + random.normal(size=80)
+        row = evaluate(p, split(y, RATING), resamples=100, seed=trial).table.loc["mae"]
+        hits.append(row["low"] <= truth <= row["high"])
+    assert 0.89 <= np.mean(hits) <= 0.98
+
+
+def test_extremes_of_float32_give_finite_numbers() -> None:
+    largest = float(np.finfo("float32").max)
+    assert scores(SENTIMENT, [1.0, 2.0], [-largest, largest])["pearson"] == pytest.approx(1)
+    assert scores(SENTIMENT, [1.0, 2.0, 3.0], [0, 1e-200, 2e-200])["pearson"] == pytest.approx(1)
+    with pytest.raises(LMFError, match=r"row 1 \(id 'clip1'\)"):
+        evaluate(np.array([0.0, 1e300]), split([0.0, 1.0], SENTIMENT))
+
+
+@pytest.mark.parametrize(
+    ("predictions", "labels", "target", "options", "words"),
+    [
+        (None, [0, 1], EMOTIONS, {}, "'emotion'"),
+        ({}, [0, 1], EMOTIONS, {}, "received are: none"),
+        ([[0.0] * 4, [0.0]], [0, 1], EMOTIONS, {}, "not an array of numbers"),
+        ([10**400, 0], [0.0, 1.0], SENTIMENT, {}, "not an array of numbers"),
+        ([0.0, None], [0.0, 1.0], SENTIMENT, {}, "row 1"),
+        (np.zeros((2, 4)), [0, 0.5], EMOTIONS, {}, "received 0.5 in row 1"),
+        (np.zeros((2, 4)), [0, np.nan], EMOTIONS, {}, "received nan in row 1"),
+        (np.zeros((2, 4)), np.eye(2), EMOTIONS, {}, r"one label, received shape \(2, 2\)"),
+        (np.zeros((2, 4)), ["a", "b"], EMOTIONS, {}, "labels of split 'test' are not an array"),
+        (np.zeros((2, 4)), [0, 1], EMOTIONS, {"resamples": 2.5}, "resamples must be 0 or more, received 2.5"),
+        (np.zeros((2, 4)), [0, 1], EMOTIONS, {"seed": -1}, "seed must be 0 or more, received -1"),
+        (np.zeros((2, 4)), [0, 1], EMOTIONS, {"train_labels": 0}, "train_labels"),
+    ],
+)
+def test_odd_input_is_no_other_traceback(predictions, labels, target, options, words) -> None:
+    with pytest.raises(LMFError, match=words):
+        evaluate(predictions, split(labels, target), **{"resamples": 5} | options)
+
+
+def test_failing_save_leaves_the_old_files(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluate(np.array([0.0, 1.0]), split([0.0, 1.0], SENTIMENT), resamples=0).save(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(table: pd.DataFrame, path) -> None:
+        path.write_text("half a fi")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    with pytest.raises(OSError, match="no space left"):
+        evaluate(np.array([5.0, 1.0]), split([0.0, 1.0], SENTIMENT), resamples=0).save(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_paired_difference_equals_scipy_in_any_order_of_names() -> None:
+    a, b = np.random.default_rng(2).normal(size=(2, 5))
+    table = paired_difference([{"mae": v, "r": 2 * v} for v in a], [{"r": v, "mae": v} for v in b])
+    assert table.loc["mae", "standard_error"] == pytest.approx(stats.sem(a - b))
+    assert table.loc["r", "difference"] == pytest.approx(np.mean(2 * a - b))
+    t = table.loc["mae", "difference"] / table.loc["mae", "standard_error"]
+    assert t == pytest.approx(stats.ttest_rel(a, b).statistic)
+
+
+def test_a_missing_number_is_not_passed_over() -> None:
+    assert np.isnan(summarise([{"war": 0.5}, {"war": np.nan}]).loc["war", "mean"])
+    with pytest.raises(LMFError, match="received a Report"):
+        summarise([evaluate(np.zeros((1, 4)), split([0], EMOTIONS), resamples=0)])
+    with pytest.raises(LMFError, match="must be numbers"):
+        summarise([{"war": "good"}])
+
+
+@pytest.mark.skipif("KERAS_LMF_DATA" not in os.environ, reason="KERAS_LMF_DATA is not set")
+def test_ridge_on_mosi_gives_the_known_baseline() -> None:
+    data = load("cmu_mosi")
+    x = {name: np.concatenate(list(data[name].inputs.values()), axis=1) for name in ("train", "test")}
+    model = make_pipeline(StandardScaler(), Ridge(1000)).fit(x["train"], data["train"].labels)
+    got = evaluate(model.predict(x["test"]), data["test"], resamples=0).metrics
+    known = {
+        "mae": 0.965,
+        "pearson": 0.625,
+        "acc7": 0.307,
+        "acc2_nonneg": 0.765,
+    }  # published with the features
+    assert {name: got[name] for name in known} == pytest.approx(known, abs=1e-3)

@@ -19,12 +19,13 @@ NAMES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted and b
 
 
 def texts_inside(figure: Figure) -> None:
-    """No text reaches beyond the drawn area or over another tick label."""
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
+    """No title or axis label reaches beyond the drawn area."""
+    figure.draw_without_rendering()
     for axes in figure.axes:
         for label in (axes.title, axes.xaxis.label, axes.yaxis.label):
-            box = label.get_window_extent(renderer)
+            if not label.get_text():
+                continue
+            box = label.get_window_extent()
             assert box.x0 >= -1
             assert box.y0 >= -1
             assert box.x1 <= figure.bbox.width + 1
@@ -64,7 +65,7 @@ def test_predicted_against_true_by_hand() -> None:
     assert axes.get_ylim()[0] < -3
     assert axes.get_ylim()[1] > 4  # a prediction outside the range stays in sight
     line = axes.lines[0]
-    assert line.get_xdata() == line.get_ydata()
+    np.testing.assert_array_equal(line.get_xdata(), line.get_ydata())
     texts_inside(figure)
 
 
@@ -101,6 +102,42 @@ def test_training_curves_without_epochs_are_refused(history: pd.DataFrame) -> No
         plots.training_curves(history, "run")
 
 
+def test_the_legend_names_what_only_a_later_panel_has() -> None:
+    history = pd.DataFrame({"learning_rate": [1, 1], "loss": [2, 1], "val_loss": [3, 2]})
+    figure = plots.training_curves(history, "run")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["train", "validation"]
+    alone = plots.training_curves(history[["learning_rate", "loss"]], "run")
+    assert [len(axes.lines) for axes in alone.axes] == [1, 1]
+    assert [text.get_text() for text in alone.legends[0].get_texts()] == ["train"]
+
+
+def test_names_that_look_like_tex_are_drawn_as_they_stand(tmp_path) -> None:
+    figure = plots.confusion_matrix(np.array([0, 1]), np.array([0, 1]), ["$\\joy$", "b$_$"], "$\\nothing$")
+    assert plots.save(figure, tmp_path / "matrix.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("y", "p", "words"),
+    [
+        ([], [], r"shapes \(0,\) and \(0,\)"),
+        ([0, 1], [0], r"shapes \(2,\) and \(1,\)"),
+        ([0, 1], [0, np.nan], "predictions to draw must be finite"),
+        (["a", "b"], [0, 1], "labels to draw must be finite"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(y, p, words: str) -> None:
+    with pytest.raises(LMFError, match=words):
+        plots.confusion_matrix(y, p, ["a", "b"], "title")
+    with pytest.raises(LMFError, match=words):
+        plots.predicted_against_true(y, p, (-3, 3), "title")
+
+
+@pytest.mark.parametrize("bad", [-1, 2, 0.5])
+def test_unknown_class_is_refused(bad: float) -> None:
+    with pytest.raises(LMFError, match="must be integers 0 … 1"):
+        plots.confusion_matrix([0, 1], [0, bad], ["a", "b"], "title")
+
+
 def test_save_is_a_png_or_nothing(tmp_path) -> None:
     figure = plots.training_curves(pd.DataFrame({"loss": [2.0, 1.0]}), "run")
     path = plots.save(figure, tmp_path / "new" / "curves.png")
@@ -109,7 +146,7 @@ def test_save_is_a_png_or_nothing(tmp_path) -> None:
     assert pixels.shape[0] > 300
     assert pixels.std() > 0.05  # not a blank page
     before = path.read_bytes()
-    figure.axes[0].set_title("$\\broken{$")  # fails while drawing
+    figure.axes[0].set_title("$\\broken{$", parse_math=True)  # fails while drawing
     with pytest.raises(ValueError, match="broken"):
         plots.save(figure, path)
     assert path.read_bytes() == before

@@ -88,6 +88,8 @@ def _recurrent_options(units: int, seeds: Iterator[int | None]) -> dict[str, Any
         "units": units,
         "kernel_initializer": keras.initializers.GlorotUniform(seed=next(seeds)),
         "recurrent_initializer": keras.initializers.Orthogonal(seed=next(seeds)),
+        # Of dropout that is not used: so that two models of one seed agree in every variable.
+        "seed": next(seeds),
     }
 
 

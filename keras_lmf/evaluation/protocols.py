@@ -121,6 +121,8 @@ def pearson(y: np.ndarray, p: np.ndarray) -> float:
 
 def concordance(y: np.ndarray, p: np.ndarray) -> float:
     """Lin's concordance correlation of two 1-D arrays; 0.0 when both are constant and equal."""
+    # Relative to one label, equal constants are exactly 0: their own mean can differ from them by a rounding.
+    y, p = y - y[0], p - y[0]
     covariance = np.mean((y - y.mean()) * (p - p.mean()))
     return float(_ratio(2 * covariance, y.var() + p.var() + (y.mean() - p.mean()) ** 2))
 

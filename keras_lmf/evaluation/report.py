@@ -134,7 +134,7 @@ def evaluate(
     target = split.target
     for name, number in (("resamples", resamples), ("seed", seed)):
         if not isinstance(number, Integral) or number < 0:
-            raise LMFError(f"{name} must be an integer of 0 or more, received {number!r}.")
+            raise LMFError(f"{name} must be 0 or more, received {number!r}: give an integer.")
     values = _checked_predictions(predictions, split)
     predicted = values.argmax(axis=1) if target.classes else values[:, 0]
     labels = _checked_labels(split.labels, target, f"labels of split {split.name!r}")
@@ -178,7 +178,7 @@ def _checked_predictions(predictions: Mapping[str, np.ndarray] | np.ndarray, spl
         row = bad[0]
         raise LMFError(
             f"The prediction for {target.name!r} in row {row} (id {str(split.ids[row])!r}) of split "
-            f"{split.name!r} is not a finite float32 number: {values[row].tolist()}. {len(bad)} of {rows} "
+            f"{split.name!r} is not finite in float32: {values[row].tolist()}. {len(bad)} of {rows} "
             "rows are so: look at their inputs, or whether the training diverged."
         )
     return values

@@ -12,7 +12,8 @@ class FusionAdam(keras.optimizers.Adam):
     """Adam whose fusion weights move at their own rate.
 
     The published LMF code trains the factors at a separate learning rate (Liu et al. 2018). Keras has no parameter
-    groups, so the rate of every step is multiplied for the variables of one layer; a schedule moves both rates.
+    groups, so the rate of every step is multiplied for the variables of one layer; a schedule moves both rates. Weight
+    decay, which Keras applies before the step, goes by `learning_rate` for all variables.
 
     Args:
         learning_rate: for every other variable, a number or a schedule.
