@@ -160,7 +160,7 @@ def run_job(job: dict[str, Any]) -> list[dict[str, Any]]:
     data = corpora.load(corpus, **built.corpus.options)
     with tempfile.TemporaryDirectory() as folder:
         run = train(built, data, Path(folder) / "run")
-        epochs = int(run.history["val_loss"].idxmin())
+        epochs = run.best_epoch
         split = "valid" if data_kind == "valid" else "test"
         rows = [{**job, "epochs": epochs, **run.evaluate(split, resamples=0).metrics}]
         if data_kind == "test":
@@ -195,6 +195,9 @@ def best_trials(corpus: str) -> pd.Series:
     """Trial with the best criterion on "valid", mean over the search's seeds, per fold and fusion."""
     table = pd.read_csv(RESULTS / f"{corpus}_search.csv", keep_default_na=False)
     metric, more_is_better = CRITERION[corpus]
+    runs = table.groupby(["fold", "fusion", "trial"])[metric].count().unstack("trial")
+    if not (runs == len(SEARCH_SEEDS[corpus])).all(axis=None):
+        raise click.ClickException(f"The search is incomplete; run it again to finish it:\n{runs}")
     means = table.groupby(["fold", "fusion", "trial"])[metric].mean().unstack("trial")
     return means.idxmax(axis=1) if more_is_better else means.idxmin(axis=1)
 

@@ -94,7 +94,7 @@ def train(recipe: Path, data: Path | None, folder: Path | None, seed: int | None
         raise click.ClickException(
             f"Interrupted. The same command goes on from the last whole epoch ({folder})."
         ) from None
-    best = run.history.loc[run.history["val_loss"].idxmin()]
+    best = run.history.loc[run.best_epoch]
     if as_json:
         click.echo(json.dumps({"folder": str(run.folder), "best_epoch": int(best.name), **best.to_dict()}))
         return
@@ -148,7 +148,10 @@ def export(
     opened = _open(run, data)
     folder = folder or opened.folder / "exported"
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    artifacts = export_model(opened.model, folder, names, evaluation=opened.dataset()[split])
+    dataset = opened.dataset()
+    artifacts = export_model(
+        opened.model, folder, names, evaluation=dataset[split], train_labels=dataset["train"].labels
+    )
     table = report(artifacts)
     if as_json:
         click.echo(table.to_json(orient="records", double_precision=15))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import write_text
-from keras_lmf.target import Target
+from keras_lmf.target import Name, Target
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -23,7 +23,7 @@ Count = Annotated[int, Field(ge=1)]
 class Part(BaseModel):
     """A frozen section of a recipe; an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class MLP(Part):
@@ -145,11 +145,11 @@ class Recipe(Part):
         LMFError: an unknown key (with the nearest one), a missing one, or a value out of range.
     """
 
-    name: str
+    name: Name
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     corpus: Corpus
     target: Target
-    inputs: Annotated[dict[str, Modality], Field(min_length=1)]
+    inputs: Annotated[dict[Name, Modality], Field(min_length=1)]
     fusion: Fusion
     head: Head = Head()
     training: Training
@@ -166,6 +166,17 @@ class Recipe(Part):
             kind = "classes" if self.target.classes else "a range"
             raise ValueError(
                 f"loss {self.training.loss!r} does not fit target {self.target.name!r} of {kind}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Recipe:
+        names = [*self.inputs, self.target.name]
+        taken = [name for name in names if name == "fusion" or name.startswith("head_")]
+        if taken or len(set(names)) != len(names):
+            raise ValueError(
+                "modalities and target need different names, none of them 'fusion' or beginning with 'head_': "
+                f"received {', '.join(names)}"
             )
         return self
 

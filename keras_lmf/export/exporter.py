@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.evaluation import evaluate
+from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.export.artifact import REPORT_FILES, Artifact, write_report
 from keras_lmf.export.saved_model import write_saved_model
 from keras_lmf.export.source import Source, require_finite, source_of
@@ -52,6 +53,7 @@ def export_model(
     formats: Sequence[str] = ("saved_model", "tflite"),
     *,
     evaluation: Split | None = None,
+    train_labels: np.ndarray | None = None,
     tolerance: float = 1e-5,
     timeout_seconds: float = 600,
     resamples: int = 1000,
@@ -68,6 +70,7 @@ def export_model(
             number of rows. "tflite": `model.tflite`, float32, one row, builtin ops only.
         evaluation: the split on which every file is run and measured. None: no metrics, and the comparison
             with the Keras model uses 32 standard-normal rows.
+        train_labels: labels of the training split, for the floor in `Artifact.table`; None: no floor.
         tolerance: a float32 file must keep |Δ| ≤ tolerance · max(1, |y|) for every output y of the Keras
             model, run on as many rows at a time as the file. 1e-5 is for feature models; take 1e-4 for
             models that start from a waveform.
@@ -100,13 +103,14 @@ def export_model(
     for name in REPORT_FILES:
         (folder / name).unlink(missing_ok=True)
     names = tqdm(dict.fromkeys(formats), desc="export", unit="file", leave=False, disable=None)
-    artifacts = [_export(name, source, folder, evaluation, tolerance, resamples) for name in names]
+    judge = functools.partial(evaluate, split=evaluation, train_labels=train_labels, resamples=resamples)
+    artifacts = [_export(name, source, folder, judge if evaluation is not None else None, tolerance) for name in names]
     write_report(artifacts, folder)
     return artifacts
 
 
 def _export(
-    name: str, source: Source, folder: Path, evaluation: Split | None, tolerance: float, resamples: int
+    name: str, source: Source, folder: Path, judge: Callable[[Any], Report] | None, tolerance: float
 ) -> Artifact:
     """Write one format beside its final place, judge it by running it, and move it there."""
     file, write, batch, float32 = FORMATS[name]
@@ -118,7 +122,7 @@ def _export(
         require_finite(outputs, label)
         expected = source.keras_outputs(batch)
         differences = _differences(outputs, expected, label, tolerance if float32 else np.inf)
-        judged = evaluate(outputs, evaluation, resamples=resamples) if evaluation is not None else None
+        judged = judge(outputs) if judge else None
         size = _size(written)
         _move(written, folder / file, Path(scratch))
     return Artifact(

@@ -157,18 +157,19 @@ class LowRankFusion(ModalityFusion):
         return ops.cast(fused, self.compute_dtype)
 
     def interactions(
-        self, inputs: Any, presence: Tensor | None = None
+        self, inputs: Any, presence: Tensor | None = None, mask: Any = None
     ) -> dict[tuple[int | str, ...], Tensor]:
         """Each subset of modalities' exact contribution to the output.
 
         The product of (constant row + data row) expands into 2^M terms, one per subset S: data rows of the
-        modalities in S, constant rows of the others.
+        modalities in S, constant rows of the others. `presence` and `mask` (a list or dict like the inputs) as in a
+        call; a mask is not read off the inputs here.
 
         Returns:
             dict from a tuple of names (indices for list inputs), in modality order, to a tensor (…, units). The
             empty tuple is the constant. The values add up to the output without `bias`.
         """
-        terms = self._data_terms(self.present_embeddings(inputs, presence))
+        terms = self._data_terms(self.present_embeddings(inputs, presence, mask))
         names = self.modalities or tuple(range(len(self.widths)))
         contributions = {}
         for size in range(len(names) + 1):

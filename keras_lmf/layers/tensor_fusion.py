@@ -26,6 +26,9 @@ class TensorFusion(ModalityFusion):
     Call arguments: `presence` (…, M) or (batch, M), non-zero where a modality is there; of an absent one only
     the constant stays. Masked steps count as absent; the output's mask is the union of the input masks.
 
+    The product is float32 under mixed precision; the output is in the policy's type, so float16 overflows where a
+    product of embeddings exceeds 65,504.
+
     Raises:
         LMFError: at build, when the product has more than `MAXIMUM_WIDTH` entries.
 
@@ -53,6 +56,8 @@ class TensorFusion(ModalityFusion):
             )
 
     def fuse(self, embeddings: list[Tensor]) -> Tensor:
+        precision = keras.backend.result_type(self.compute_dtype, "float32")
+        embeddings = [ops.cast(embedding, precision) for embedding in embeddings]
         leading = ops.shape(embeddings[0])[:-1]
         ones = ops.ones_like(embeddings[0][..., :1])
         product = ones
@@ -62,4 +67,4 @@ class TensorFusion(ModalityFusion):
             product = ops.expand_dims(product, -1) * ops.expand_dims(vector, -2)
             width *= int(vector.shape[-1])
             product = ops.reshape(product, (*leading, width))
-        return product
+        return ops.cast(product, self.compute_dtype)

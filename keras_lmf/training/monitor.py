@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError
@@ -58,8 +59,12 @@ class Monitor(keras.callbacks.Callback):
         progress.history.append({"epoch": epoch + 1, **logs})
         loss = logs.get("val_loss", -math.inf)
         if loss < progress.best_loss or "val_loss" not in logs:
+            weights = self.state.weights()
+            if not all(np.isfinite(weight).all() for weight in weights):
+                # Without validation nothing else looks at what the epoch's last step did.
+                self._require_finite("weights", math.nan)
             progress.best_loss, progress.best_epoch = loss, epoch + 1
-            self.state.best_weights = self.state.weights()
+            self.state.best_weights = weights
         progress.finished = (
             progress.epoch >= self.epochs or progress.epoch - progress.best_epoch >= self.patience
         )

@@ -18,6 +18,7 @@ from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.models import build
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
+from keras_lmf.training.fitting import fitting
 
 RECIPE, WEIGHTS, HISTORY = "recipe.toml", "model.weights.h5", "history.csv"
 CURVES, ENVIRONMENT, STATE = "history.png", "environment.json", "state.npz"
@@ -68,6 +69,12 @@ class Run:
         return pd.read_csv(self.folder / HISTORY, index_col="epoch")
 
     @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are kept: of the smallest validation loss, or the last without validation."""
+        history = self.history
+        return int(history["val_loss"].idxmin() if "val_loss" in history else history.index[-1])
+
+    @property
     def environment(self) -> dict[str, Any]:
         """Versions, backend and fingerprints of the run."""
         return json.loads((self.folder / ENVIRONMENT).read_text(encoding="utf-8"))
@@ -77,7 +84,7 @@ class Run:
         data = self.data
         if data is None:
             data = corpora.load(self.recipe.corpus.name, **self.recipe.corpus.options)
-        return data.select(list(self.recipe.inputs))
+        return fitting(self.recipe, data)
 
     def evaluate(
         self, split: str = "test", *, resamples: int = 1000, artifact: str | Path | None = None

@@ -22,6 +22,7 @@ from keras_lmf.models.factory import FUSION
 from keras_lmf.recipe import Recipe
 from keras_lmf.training.checkpoint import Progress, State
 from keras_lmf.training.environment import environment
+from keras_lmf.training.fitting import fitting
 from keras_lmf.training.monitor import Monitor, NotFiniteLoss, ProgressBar
 from keras_lmf.training.optimizer import FusionAdam
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, RECIPE, STATE, WEIGHTS, Run
@@ -54,7 +55,7 @@ def train(
     folder = Path(folder) if folder is not None else Path("runs") / recipe.name
     if folder.exists() and not folder.is_dir():
         raise LMFError(f"{folder} is a file: name a folder for the run")
-    data = _fitting(recipe, data)
+    data = fitting(recipe, data)
     fingerprint = _fingerprint(recipe, data)
     model = _compiled(recipe, data)
     state = State(model, Progress(fingerprint))
@@ -114,21 +115,6 @@ def _fit(
         progress_bar.bar.close()
 
 
-def _fitting(recipe: Recipe, data: Dataset) -> Dataset:
-    """The recipe's modalities of `data`, once shapes and target agree with the recipe."""
-    if data.target != recipe.target:
-        raise LMFError(f"The recipe's target {recipe.target!r} is not the corpus's: {data.target!r}")
-    data = data.select(list(recipe.inputs))
-    for modality, section in recipe.inputs.items():
-        shape = data.inputs[modality].shape[1:]
-        if shape != section.shape:
-            raise LMFError(
-                f"Modality {modality!r} has shape {shape} in {data.name}, but inputs.{modality}.shape is "
-                f"{section.shape} in the recipe {recipe.name!r}"
-            )
-    return data
-
-
 def _fingerprint(recipe: Recipe, data: Dataset) -> str:
     parts = [recipe.fingerprint, data.fingerprint, keras.backend.backend(), keras.config.dtype_policy().name]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
@@ -156,7 +142,8 @@ def _compiled(recipe: Recipe, data: Dataset) -> keras.Model:
         metrics = [keras.metrics.MeanAbsoluteError(name="mae"), PearsonCorrelation(name="pearson")]
     name = recipe.target.name
     model.compile(optimizer, loss={name: losses[training.loss]}, metrics={name: metrics})
-    optimizer.build(model.trainable_variables)
+    # Not ours: in mixed precision `compile` wraps it, and all of it must exist before a state is restored.
+    model.optimizer.build(model.trainable_variables)
     return model
 
 

@@ -51,8 +51,8 @@ def load(
         noise: share of flipped labels, in [0, 0.5).
         seed: the same seed gives the same corpus.
     """
-    names = tuple(modalities)
-    if isinstance(modalities, str) or len(names) < 2 or len(set(names)) != len(names):
+    names = tuple(modalities) if isinstance(modalities, list | tuple) else ()
+    if len(names) < 2 or len(set(names)) != len(names):
         raise LMFError(
             f"Corpus 'synthetic': modalities must be two or more different names, received {modalities!r}."
         )
