@@ -2,6 +2,7 @@
 
     python benchmarks/compare_fusions.py search cmu_mosi --jobs 2
     python benchmarks/compare_fusions.py test cmu_mosi --jobs 2
+    KERAS_BACKEND=tensorflow python benchmarks/compare_fusions.py files cmu_mosi
 
 `search` trains every trial on "train" and judges it on "valid"; trial t draws the same settings for every fusion.
 `test` takes each fusion's best trial (per fold on RAVDESS: nested), trains it with several seeds, judges each once on
@@ -263,6 +264,23 @@ def test_command(corpus: str, jobs: int) -> None:
         for initialization in ("variance_preserving", "reference")
     ]
     run_jobs(corpus, "initialization", plan, jobs)
+
+
+@main.command()
+@CORPUS
+def files(corpus: str) -> None:
+    """The zoo's recipe trained and exported (on the TensorFlow backend): the metrics of the written files."""
+    from keras_lmf.export import export_model, report
+    from keras_lmf.training import train
+
+    built = Recipe.read(ZOO / ENTRIES[corpus] / "recipe.toml")
+    data = corpora.load(corpus, **built.corpus.options)
+    with tempfile.TemporaryDirectory() as folder:
+        run = train(built, data, Path(folder) / "run")
+        table = report(
+            export_model(run.model, Path(folder) / "exported", evaluation=data["test"], resamples=0)
+        )
+    write_text(RESULTS / f"{corpus}_files.csv", table.to_csv(index=False, float_format="%.6g"))
 
 
 if __name__ == "__main__":

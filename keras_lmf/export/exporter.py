@@ -104,7 +104,9 @@ def export_model(
         (folder / name).unlink(missing_ok=True)
     names = tqdm(dict.fromkeys(formats), desc="export", unit="file", leave=False, disable=None)
     judge = functools.partial(evaluate, split=evaluation, train_labels=train_labels, resamples=resamples)
-    artifacts = [_export(name, source, folder, judge if evaluation is not None else None, tolerance) for name in names]
+    artifacts = [
+        _export(name, source, folder, judge if evaluation is not None else None, tolerance) for name in names
+    ]
     write_report(artifacts, folder)
     return artifacts
 
