@@ -183,6 +183,18 @@ def test_interactions_of_an_absent_modality_vanish():
     np.testing.assert_allclose(total, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_interactions_of_masked_steps_add_up():
+    inputs = [
+        np.random.default_rng(m).normal(size=(3, 4, width)).astype("float32")
+        for m, width in enumerate((5, 2))
+    ]
+    masks = [np.array([[1, 1, 0, 0]] * 3, bool), np.array([[1, 0, 1, 0]] * 3, bool)]
+    layer = random_layer(inputs)
+    total = sum(np.asarray(value) for value in layer.interactions(inputs, mask=masks).values())
+    expected = np.asarray(layer(inputs, mask=masks)) - np.asarray(layer.bias)
+    np.testing.assert_allclose(total, expected, rtol=1e-4, atol=1e-5)
+
+
 # -- factors --------------------------------------------------------------------------------------------------
 
 

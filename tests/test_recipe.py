@@ -222,3 +222,21 @@ def test_reading_a_recipe_loads_no_keras(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("name", "my first"),
+        ("name", "../../elsewhere"),
+        ("name", ""),
+        ("target.name", "fusion"),
+        ("target.name", "head_0"),
+        ("target.name", "audio"),
+        ("training.learning_rate", float("inf")),
+    ],
+)
+def test_what_can_be_no_layer_folder_or_number_is_refused(recipe, path, value):
+    first, _, rest = path.partition(".")
+    with pytest.raises(LMFError):
+        recipe.replace(**{first: {rest: value} if rest else value})

@@ -28,14 +28,23 @@ class Monitor(keras.callbacks.Callback):
         patience: epochs without a smaller validation loss before the run ends.
         epochs: at which the run ends.
         save: called after each epoch, once `state` is up to date.
+        sample: inputs on which the model must give finite outputs after an epoch without validation.
     """
 
-    def __init__(self, state: State, patience: int, epochs: int, save: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        state: State,
+        patience: int,
+        epochs: int,
+        save: Callable[[], None],
+        sample: dict[str, np.ndarray],
+    ) -> None:
         super().__init__()
         self.state = state
         self.patience = patience
         self.epochs = epochs
         self.save = save
+        self.sample = sample
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         # The logged loss is the epoch's running mean: not finite from the first bad step on.
@@ -53,18 +62,18 @@ class Monitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {name: float(value) for name, value in (logs or {}).items()}
         # The update of the epoch's last step shows up here first.
-        self._require_finite("validation loss", logs.get("val_loss", 0.0))
+        if "val_loss" in logs:
+            self._require_finite("validation loss", logs["val_loss"])
+        else:
+            outputs = self.model(self.sample, training=False)
+            self._require_finite("output", float(sum(keras.ops.sum(output) for output in outputs.values())))
         progress = self.state.progress
         progress.epoch = epoch + 1
         progress.history.append({"epoch": epoch + 1, **logs})
         loss = logs.get("val_loss", -math.inf)
         if loss < progress.best_loss or "val_loss" not in logs:
-            weights = self.state.weights()
-            if not all(np.isfinite(weight).all() for weight in weights):
-                # Without validation nothing else looks at what the epoch's last step did.
-                self._require_finite("weights", math.nan)
             progress.best_loss, progress.best_epoch = loss, epoch + 1
-            self.state.best_weights = weights
+            self.state.best_weights = self.state.weights()
         progress.finished = (
             progress.epoch >= self.epochs or progress.epoch - progress.best_epoch >= self.patience
         )

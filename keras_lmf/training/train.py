@@ -100,6 +100,8 @@ def _fit(
     batches = Batches(
         data["train"], training.batch_size, seed=recipe.seed, first_epoch=first_epoch, class_weights=weights
     )
+    sample = {modality: values[:1] for modality, values in data["train"].inputs.items()}
+    monitor = Monitor(state, training.patience, training.epochs, save, sample)
     progress_bar = ProgressBar(recipe.name, first_epoch, training.epochs)
     try:
         model.fit(
@@ -108,7 +110,7 @@ def _fit(
             epochs=training.epochs,
             initial_epoch=first_epoch,
             shuffle=False,  # `Batches` shuffles; Keras would shuffle again, from a global generator
-            callbacks=[Monitor(state, training.patience, training.epochs, save), progress_bar, *callbacks],
+            callbacks=[monitor, progress_bar, *callbacks],
             verbose=0,
         )
     finally:

@@ -1,0 +1,81 @@
+"""train where it differs from the usual: mixed precision, no validation split, data of another make."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from resume_worker import recipe, sequences
+
+from keras_lmf.errors import LMFError
+from keras_lmf.training import NotFiniteLoss, Run, train
+
+SHORT = {"training": {"epochs": 4, "learning_rate": 0.01, "patience": 10}}
+
+
+class InterruptAfter(keras.callbacks.Callback):
+    """Ctrl-C at the end of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.at = epoch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if epoch == self.at:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_an_interrupted_run_equals_an_undisturbed_one(policy: str, tmp_path: Path) -> None:
+    keras.config.set_dtype_policy(policy)
+    try:
+        whole = train(recipe(**SHORT), sequences(), tmp_path / "whole")
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe(**SHORT), sequences(), tmp_path / "cut", callbacks=[InterruptAfter(1)])
+        resumed = train(recipe(**SHORT), sequences(), tmp_path / "cut")
+        for a, b in zip(whole.model.get_weights(), resumed.model.get_weights()):
+            np.testing.assert_array_equal(a, b)
+        assert whole.history.equals(resumed.history)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_without_validation_all_epochs_run_and_the_last_weights_are_kept(tmp_path: Path) -> None:
+    data = sequences().with_validation_in_training()
+    assert data.split_names == ("train", "test")
+    assert len(data["train"]) == 50
+    longer = recipe(training={"epochs": 3, "patience": 1, "learning_rate": 0.01})
+    run = train(longer, data, tmp_path / "run")
+    assert list(run.history.index) == [1, 2, 3]
+    assert "val_loss" not in run.history
+    assert run.best_epoch == 3
+    # Oracle: two epochs, then the third on their state, is the same as three.
+    with pytest.raises(KeyboardInterrupt):
+        train(longer, data, tmp_path / "again", callbacks=[InterruptAfter(1)])
+    for a, b in zip(run.model.get_weights(), train(longer, data, tmp_path / "again").model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_without_validation_broken_weights_are_never_kept(tmp_path: Path) -> None:
+    data = sequences().with_validation_in_training()
+    diverging = recipe(training={"epochs": 1, "batch_size": 64, "learning_rate": 1.0e30})
+    with pytest.raises(NotFiniteLoss, match="epoch 1"):
+        train(diverging, data, tmp_path / "run")
+    kept = Run.open(tmp_path / "run", data).model
+    assert all(np.isfinite(weight).all() for weight in kept.get_weights())
+
+
+def test_a_run_is_not_judged_on_data_of_another_make(tmp_path: Path) -> None:
+    run = train(recipe(training={"epochs": 1}), sequences(), tmp_path / "run")
+    data = sequences()
+    swapped = dataclasses.replace(
+        data, target=data.target.model_copy(update={"classes": ("sad", "happy", "calm")})
+    )
+    with pytest.raises(LMFError, match="target"):
+        Run.open(run.folder, swapped).evaluate("test", resamples=0)
+    wider = dataclasses.replace(data, inputs={**data.inputs, "video": np.ones((len(data), 9))})
+    with pytest.raises(LMFError, match="video"):
+        Run.open(run.folder, wider).evaluate("test", resamples=0)
