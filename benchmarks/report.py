@@ -92,7 +92,6 @@ def initialization_table() -> str:
             rows.append(
                 {
                     "corpus": corpus,
-                    "files": file_table(),
                     "initialization": initialization,
                     "criterion": criterion,
                     "mean ± sd": f"{group[criterion].mean():.3f} ± {group[criterion].std():.3f}",
