@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "recipe": {"pydantic", "tomli_w", "pandas", *COMMON},
     "zoo": {"pydantic", "pandas", "keras_lmf.recipe", *COMMON},
-    "data": {"numpy", "pydantic", "keras", *COMMON},
+    "data": {"numpy", "pydantic", "keras", "keras_lmf.backend", *COMMON},
     "data.media": {"numpy", "av", "soundfile", *COMMON},
     "data.faces": {"numpy", "cv2", *COMMON},
     "evaluation": {"numpy", "sklearn", "pandas", *COMMON},

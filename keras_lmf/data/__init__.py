@@ -16,6 +16,9 @@ __all__ = ["Batches", "Dataset", "Split", "balanced_class_weights", "load"]
 def __getattr__(name: str) -> object:
     # Only batches need Keras, and importing Keras takes seconds.
     if name in ("Batches", "balanced_class_weights"):
+        from keras_lmf.backend import require_backend
+
+        require_backend()
         from keras_lmf.data import batches
 
         return getattr(batches, name)
