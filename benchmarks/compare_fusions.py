@@ -218,7 +218,7 @@ def write_floor(corpus: str) -> None:
 
 @click.group(help=__doc__)
 def main() -> None:
-    pass
+    """The help is the module's docstring."""
 
 
 CORPUS = click.argument("corpus", type=click.Choice(list(SPACES)))
