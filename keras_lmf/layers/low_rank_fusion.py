@@ -142,9 +142,10 @@ class LowRankFusion(ModalityFusion):
 
     def _rank_sum(self, product: Tensor) -> Tensor:
         """Σ_r w_r product[…, r, o] of a product (…, R · O)."""
-        ranks = ops.reshape(product, (*ops.shape(product)[:-1], self.rank, self.units))
-        weights = ops.cast(ops.expand_dims(self.rank_weights, -1), ranks.dtype)
-        return ops.sum(ranks * weights, axis=-2)
+        # Unrolled: XLA fuses this into one loop, a reduction over so few ranks into several.
+        parts = ops.split(product, self.rank, axis=-1)
+        weights = ops.cast(self.rank_weights, product.dtype)
+        return sum(part * weights[r] for r, part in enumerate(parts))
 
     def fuse(self, embeddings: list[Tensor]) -> Tensor:
         product = None
