@@ -16,6 +16,7 @@ from keras_lmf.files import write_text
 from keras_lmf.target import Name, Target
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
+Noise = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -26,36 +27,36 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class MLP(Part):
+class Regularised(Part):
+    """What every backbone for features can do against overfitting; see `backbones.mlp`."""
+
+    name: str
+    input_dropout: Rate = 0.0
+    input_noise: Noise = 0.0
+    dropout: Rate = 0.0
+
+
+class MLP(Regularised):
     """Vector → embedding: `backbones.mlp`."""
 
     name: Literal["mlp"]
     units: tuple[Count, ...] = (64,)
-    input_dropout: Rate = 0.0
-    input_noise: Annotated[float, Field(ge=0)] = 0.0
-    dropout: Rate = 0.0
 
 
-class Recurrent(Part):
+class Recurrent(Regularised):
     """Sequence → embedding: `backbones.lstm`, `backbones.bilstm` or `backbones.gru`."""
 
     name: Literal["lstm", "bilstm", "gru"]
     units: Count = 64
-    input_dropout: Rate = 0.0
-    input_noise: Annotated[float, Field(ge=0)] = 0.0
-    dropout: Rate = 0.0
 
 
-class Convolution(Part):
+class Convolution(Regularised):
     """Sequence → embedding: `backbones.temporal_convolution`."""
 
     name: Literal["temporal_convolution"]
     filters: tuple[Count, ...] = (64, 64)
     kernel_size: Count = 5
     units: Count = 64
-    input_dropout: Rate = 0.0
-    input_noise: Annotated[float, Field(ge=0)] = 0.0
-    dropout: Rate = 0.0
 
 
 class PublishedFeature(Part):

@@ -69,7 +69,7 @@ def mlp(
         shape: (width,).
         units: widths of the ReLU layers, one or more.
         input_dropout: rate of dropout on the standardised features.
-        input_noise: standard deviation of Gaussian noise on the standardised features, in training only.
+        input_noise: standard deviation, 0 to 1, of Gaussian noise on the standardised features, in training only.
         dropout: rate of dropout after each layer.
         seed: of weights, noise and dropout.
         name: the model's name.

@@ -1,0 +1,140 @@
+"""The conversion in its own process: what it refuses, how it fails, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+
+import keras
+import pytest
+import tensorflow as tf
+from small_model import small_model
+
+from keras_lmf.errors import LMFError
+from keras_lmf.export import export_model, tflite
+
+
+def test_ops_without_a_builtin_are_named_with_their_layers(tmp_path):
+    class Odd(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.erfinv(keras.ops.tanh(x) / 2) + tf.math.cumulative_logsumexp(x)
+
+    inner = keras.Input((3,), name="inner")
+    nested = keras.Model(inner, Odd(name="hidden_2")(inner), name="nested")
+    first = keras.layers.Dense(3, name="tame")
+    model = small_model(lambda x: Odd(name="outer")(nested(first(x))))
+    with pytest.raises(LMFError) as caught:
+        export_model(model, tmp_path, ["tflite"])
+    message = str(caught.value)
+    layers = "in layer 'hidden_2' (Odd), layer 'outer' (Odd)"
+    assert f"op Erfinv {layers}" in message
+    assert f"op CumulativeLogsumexp {layers}" in message
+    assert "tame" not in message
+    assert "'saved_model' only" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overlong_conversion_leaves_nothing(tmp_path):
+    with pytest.raises(LMFError, match=r"stopped after 0\.2 seconds.*timeout_seconds"):
+        export_model(small_model(), tmp_path, ["tflite"], timeout_seconds=0.2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def converter(monkeypatch, tmp_path):
+    """Put another script in the converter's place; it knows OUTPUT, FAILURE and PID (a file for its id)."""
+
+    def replace(code):
+        script = tmp_path / "script.py"
+        head = f"import os, sys, time\n_, _, OUTPUT, FAILURE = sys.argv\nPID = {str(tmp_path / 'pid')!r}\n"
+        script.write_text(head + code)
+        monkeypatch.setattr(tflite, "CONVERTER", script)
+        return tmp_path / "pid"
+
+    return replace
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_interrupt_ends_the_converter_and_leaves_nothing(converter, tmp_path):
+    pid = converter(
+        "open(OUTPUT, 'wb').write(b'half')\nopen(PID, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    )
+
+    def interrupt():
+        while not (pid.is_file() and pid.read_text()):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        export_model(small_model(), tmp_path / "out", ["tflite"])
+    assert not is_running(int(pid.read_text()))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_time_out_ends_the_converter(converter, tmp_path):
+    pid = converter("open(PID, 'w').write(str(os.getpid()))\ntime.sleep(60)")
+    with pytest.raises(LMFError, match="stopped after 2 seconds"):
+        export_model(small_model(), tmp_path / "out", ["tflite"], timeout_seconds=2)
+    assert not is_running(int(pid.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("os.kill(os.getpid(), 11)", r"conversion of model 'small' crashed \(SIGSEGV\)"),
+        ("print('first\\nlast words', file=sys.stderr); sys.exit(3)", "exit code 3.*last words"),
+        (
+            'open(FAILURE, \'w\').write(\'{"message": "loc(a): error: no way\\\\nnote", "operators": []}\');'
+            "sys.exit(1)",
+            "failed: no way$",
+        ),
+        ("open(OUTPUT, 'wb').write(b'TFL3')", r"model\.tflite.*may be damaged"),
+    ],
+    ids=["crash", "exit", "failure", "nonsense"],
+)
+def test_failed_conversion(converter, tmp_path, code, message):
+    converter(code)
+    with pytest.raises(LMFError, match=message):
+        export_model(small_model(), tmp_path / "out", ["tflite"])
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_converter_reports_what_it_cannot_read(tmp_path):
+    """The real script, in this process: an empty folder is no SavedModel."""
+    from keras_lmf.export import convert
+
+    assert convert.main(str(tmp_path), str(tmp_path / "out.tflite"), str(tmp_path / "failure.json")) == 1
+    failure = json.loads((tmp_path / "failure.json").read_text())
+    assert "SavedModel" in failure["message"]
+    assert failure["operators"] == []
+    assert not (tmp_path / "out.tflite").exists()
+
+
+def test_file_without_its_weights_is_refused(monkeypatch, tmp_path):
+    """A Keras model saved through a tf.Module of one's own converts to a file that has lost its weights."""
+    model = small_model()
+
+    def convert(source, saved_model, path, failure):
+        module = tf.Module()
+        module.model = model
+        module.serve = tf.function(lambda **x: model(x))
+        serve = module.serve.get_concrete_function(**{k: tf.TensorSpec((1, 3), name=k) for k in ("x", "w")})
+        tf.saved_model.save(module, str(saved_model.parent / "own"), signatures={"serving_default": serve})
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model.parent / "own"))
+        path.write_bytes(converter.convert())
+
+    monkeypatch.setattr(tflite, "_convert", convert)
+    with pytest.raises(LMFError, match=r"without \d+ of its weights"):
+        export_model(model, tmp_path, ["tflite"])
+    assert list(tmp_path.iterdir()) == []
