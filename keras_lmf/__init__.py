@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_lmf import backbones, data, evaluation, export, layers, metrics, models, runtime, training
+    from keras_lmf import backbones, data, evaluation, export, layers, metrics, models, runtime, training, zoo
     from keras_lmf.data.dataset import Dataset
     from keras_lmf.errors import LMFError
     from keras_lmf.evaluation import evaluate
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keras_lmf.recipe import Recipe
     from keras_lmf.target import Target
     from keras_lmf.training import Run, train
+    from keras_lmf.zoo import load
 
 __version__ = "0.1.0"
 
@@ -32,6 +33,7 @@ _MODULES = (
     "models",
     "runtime",
     "training",
+    "zoo",
 )
 _HOMES = {
     "Dataset": "data.dataset",
@@ -42,6 +44,7 @@ _HOMES = {
     "build": "models",
     "evaluate": "evaluation",
     "export_model": "export",
+    "load": "zoo",
     "train": "training",
 }
 
@@ -59,11 +62,13 @@ __all__ = [
     "export",
     "export_model",
     "layers",
+    "load",
     "metrics",
     "models",
     "runtime",
     "train",
     "training",
+    "zoo",
 ]
 
 

@@ -1,0 +1,30 @@
+"""The zoo: trained models that are listed, shown, fetched and loaded by name.
+
+An entry is a folder: `entry.json` (see `Entry`), `recipe.toml`, weights, test vectors, exported files. `table` and
+`show` load no backend.
+"""
+
+from keras_lmf.zoo.entry import Entry, File, InputSpec, Licences, Metric, Spread, file_records, weight_shapes
+from keras_lmf.zoo.fetching import fetch
+from keras_lmf.zoo.folders import bundled_folder
+from keras_lmf.zoo.listing import show, table
+from keras_lmf.zoo.loading import load
+from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
+
+__all__ = [
+    "Entry",
+    "File",
+    "InputSpec",
+    "Licences",
+    "Metric",
+    "Spread",
+    "bundled_folder",
+    "fetch",
+    "file_records",
+    "load",
+    "read_testvectors",
+    "show",
+    "table",
+    "weight_shapes",
+    "write_testvectors",
+]

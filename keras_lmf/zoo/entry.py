@@ -1,0 +1,279 @@
+"""A zoo entry: what `zoo/<name>/entry.json` says, every field of it checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.files import write_text
+from keras_lmf.target import Name, Target
+
+if TYPE_CHECKING:
+    import keras
+
+ENTRY, RECIPE, WEIGHTS_SUFFIX = "entry.json", "recipe.toml", ".weights.h5"
+MAX_TEXT_BYTES = 2**20  # of entry.json and of recipe.toml
+MAX_FILE_BYTES = 2**31
+
+# One line without control characters (a terminal obeys those), not blank.
+Text = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\p{Cc}]*[^\p{Cc}\s][^\p{Cc}]*$")]
+# Names become parts of paths and addresses: no dots, no separators.
+EntryName = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+FileName = Annotated[
+    str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")
+]
+Key = Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=1, le=MAX_FILE_BYTES)]
+Width = Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+
+
+class Record(BaseModel):
+    """A frozen part of an entry; an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class File(Record):
+    """A file of the entry: its name in the entry's folder, the SHA-256 of its content, its size in bytes."""
+
+    name: FileName
+    sha256: Sha256
+    bytes: Count
+
+    def problem(self, path: Path) -> str | None:
+        """What is wrong with the file at `path`, or None when it is this file."""
+        if not path.is_file():
+            return "is missing"
+        if (size := path.stat().st_size) != self.bytes:
+            return f"has {size} bytes, {ENTRY} says {self.bytes}"
+        if (found := _sha256(path)) != self.sha256:
+            return f"has the sha256 {found}, {ENTRY} says {self.sha256}"
+        return None
+
+
+class InputSpec(Record):
+    """One modality: shape of a row, (width,) or (steps, width), the unit of its numbers, and what they are."""
+
+    shape: tuple[Count, ...]
+    unit: Text
+    description: Text
+
+
+class Metric(Record):
+    """A metric of a file on the test split, its 95 % bootstrap interval, and the floor (a constant prediction)."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    floor: float | None = None
+
+
+class Spread(Record):
+    """A metric over several trainings: mean, standard deviation, number of runs."""
+
+    mean: float
+    sd: Annotated[float, Field(ge=0)]
+    runs: Count
+
+
+class Licences(Record):
+    """SPDX identifiers or a sentence each: of the code, of the weights, of the training data."""
+
+    code: Text
+    weights: Text
+    data: Text
+
+
+class Entry(Record):
+    """A trained model of the zoo.
+
+    Attributes:
+        schema_version: of this layout.
+        name: the entry's and its folder's.
+        summary: one sentence.
+        fusion: the word of the recipe.
+        corpus: what it was trained on.
+        modalities: in the model's order.
+        parameters: numbers in all weights together (Keras's `count_params`).
+        inputs: by modality, shape of a row, unit, description; in the order of `modalities`.
+        target: name and classes or range; a model for classes gives logits.
+        recipe_sha256: `Recipe.fingerprint` of the folder's recipe.toml.
+        files: by key; "weights" and "testvectors" always, exported files under their format, for example "tflite".
+        weights: (path, shape) of every weight, in the order of `model.weights`.
+        metrics: by key of `files` ("weights" is the Keras model), or "saved_model", which is made by a command:
+            metric → `Metric`. The first metric is the headline.
+        seeds: metric → `Spread` over trainings that differ in the seed.
+        cross_validation: metric → `Spread` over folds.
+        protocol: notes on how this was trained, chosen and measured.
+        licences: of code, weights and data.
+        environment: versions and machine, as `keras_lmf.training.environment` tells them.
+        keras_lmf_version: that wrote the entry.
+
+    Raises:
+        ValidationError: pydantic's, where a value doesn't fit. `read` turns it into an LMFError.
+    """
+
+    schema_version: Literal[1] = 1
+    name: EntryName
+    summary: Text
+    fusion: Literal["early", "tensor", "low_rank"]
+    corpus: Name
+    modalities: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
+    parameters: Count
+    inputs: dict[Name, InputSpec]
+    target: Target
+    recipe_sha256: Sha256
+    files: dict[Key, File]
+    weights: Annotated[tuple[tuple[Text, tuple[Width, ...]], ...], Field(min_length=1)]
+    metrics: dict[Key, dict[Key, Metric]] = {}
+    seeds: dict[Key, Spread] = {}
+    cross_validation: dict[Key, Spread] = {}
+    protocol: tuple[Text, ...] = ()
+    licences: Licences
+    environment: dict[str, JsonValue]
+    keras_lmf_version: Text
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Entry:
+        if list(self.inputs) != list(self.modalities):
+            raise ValueError(f"'inputs' {list(self.inputs)} and 'modalities' {list(self.modalities)} differ")
+        for key in ("weights", "testvectors"):
+            if key not in self.files:
+                raise ValueError(f"'files' lacks {key!r}; it has: {', '.join(self.files) or 'none'}")
+        if not self.files["weights"].name.endswith(WEIGHTS_SUFFIX):
+            raise ValueError(f"the weights' file must end in {WEIGHTS_SUFFIX!r}")
+        names = [file.name.lower() for file in self.files.values()]
+        if len({*names, ENTRY, RECIPE}) != len(names) + 2:
+            raise ValueError(f"two files have one name, {ENTRY} and {RECIPE} among them")
+        if unknown := self.metrics.keys() - self.files.keys() - {"saved_model"}:
+            raise ValueError(f"'metrics' of {sorted(unknown)}, which 'files' lacks")
+        if (total := sum(math.prod(shape) for _, shape in self.weights)) != self.parameters:
+            raise ValueError(f"'parameters' is {self.parameters}, the shapes in 'weights' hold {total}")
+        return self
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Entry:
+        """The entry in `folder`.
+
+        Raises:
+            LMFError: no entry.json, one larger than 1 MiB, no JSON, or a field that is missing, unknown or wrong.
+        """
+        path = Path(folder) / ENTRY
+        if not path.is_file():
+            raise LMFError(f"{str(folder)!r} is no zoo entry: there is no {path}.")
+        with path.open("rb") as stream:
+            return cls.parse(stream.read(MAX_TEXT_BYTES + 1), str(path))
+
+    @classmethod
+    def parse(cls, content: bytes, where: str) -> Entry:
+        """The entry in the bytes of an entry.json; `where` names it in errors, which are those of `read`."""
+        if len(content) > MAX_TEXT_BYTES:
+            raise LMFError(f"{where} is larger than {MAX_TEXT_BYTES} bytes, so it is no {ENTRY}.")
+        try:
+            # The standard library's parser first: it can refuse what the other reads in its own way.
+            fields = json.loads(
+                content, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite
+            )
+        except (ValueError, RecursionError) as error:
+            raise LMFError(f"{where} is not plain JSON: {error}") from None
+        if isinstance(fields, dict) and fields.get("schema_version", 1) != 1:
+            raise LMFError(
+                f"{where} has schema version {_short(fields['schema_version'])}; this keras-lmf reads 1. "
+                f'Upgrade: pip install -U "keras-lmf"'
+            )
+        try:
+            return cls.model_validate_json(content, strict=True)
+        except ValidationError as error:
+            raise _explain(error, where) from None
+
+    def to_json(self) -> str:
+        """The canonical text: the same entry always gives the same."""
+        fields = self.model_dump(mode="json", exclude_none=True)
+        return json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def write(self, folder: str | Path) -> Path:
+        """Writes entry.json into `folder`, atomically; returns its path."""
+        path, text = Path(folder) / ENTRY, self.to_json()
+        self.parse(text.encode(), str(path))  # nothing is written that can't be read back
+        return write_text(path, text)
+
+
+def file_records(folder: str | Path, names: Mapping[str, str]) -> dict[str, File]:
+    """The `files` of an entry from what lies in its folder.
+
+    Args:
+        folder: the entry's.
+        names: key → file name, for example {"weights": "model.weights.h5", "tflite": "model.tflite"}.
+    """
+    records = {}
+    for key, name in names.items():
+        path = Path(folder) / name
+        if not path.is_file():
+            raise LMFError(f"There is no file {path} for {key!r}.")
+        records[key] = File(name=name, sha256=_sha256(path), bytes=path.stat().st_size)
+    return records
+
+
+def weight_shapes(model: keras.Model) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """(path, shape) of every weight of the model, in order: the `weights` of an entry."""
+    return tuple((weight.path, tuple(int(width) for width in weight.shape)) for weight in model.weights)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+    return fields
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(value := float(digits)):
+        raise ValueError(f"{digits} is too large for a number")
+    return value
+
+
+def _explain(error: ValidationError, where: str) -> LMFError:
+    """The first problem as a sentence: the file, the field, what was received."""
+    problem = error.errors()[0]
+    field = ".".join(str(step) for step in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        if len(problem["loc"]) == 1:
+            return LMFError(f"{where}: {unknown_name('field', field, Entry.model_fields)}")
+        return LMFError(f"{where}: unknown field {_short(field)}.")
+    if problem["type"] == "missing":
+        return LMFError(f"{where}: the field {_short(field)} is missing.")
+    message = problem["msg"].removeprefix("Value error, ")
+    if not field:
+        return LMFError(f"{where}: {message}.")
+    return LMFError(f"{where}: {field[:200]}: {message}, received {_short(problem['input'])}.")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"

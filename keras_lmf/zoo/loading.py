@@ -1,0 +1,198 @@
+"""load: trained weights into our own architecture, each step checked; no code comes from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_lmf.errors import LMFError
+from keras_lmf.recipe import Recipe
+from keras_lmf.zoo import fetching, folders
+from keras_lmf.zoo.entry import ENTRY, RECIPE, WEIGHTS_SUFFIX, Entry, weight_shapes
+from keras_lmf.zoo.vectors import read_testvectors
+
+if TYPE_CHECKING:
+    import keras
+
+RUN_WEIGHTS = f"model{WEIGHTS_SUFFIX}"
+# Of max(1, |y|): float32 sums differ between backends and machines; wrong weights differ by far more.
+TOLERANCE = 1e-4
+
+
+def load(
+    name: str | Path, weights: str | Path | None = None, cache_dir: str | Path | None = None
+) -> keras.Model:
+    """A trained model.
+
+    >>> model = load("lmf-mosi-avt")                                # doctest: +SKIP
+    >>> model = load("lmf-mosi-avt", weights="mine.weights.h5")     # doctest: +SKIP
+    >>> model = load("runs/mine")                                   # doctest: +SKIP
+
+    Args:
+        name: the name of a zoo entry, or a folder that holds one; the folder of a training run; a `.toml` recipe
+            (with `weights`); or a `.weights.h5` that has its recipe.toml beside it.
+        weights: your own `.weights.h5` for the architecture of `name`, instead of the weights there.
+        cache_dir: see `fetch`.
+
+    Returns:
+        The functional model: modalities in, {target: (batch, size)} out; logits for classes.
+
+    An entry's weights are checked in this order: recipe against its fingerprint; paths and shapes of the model's
+    weights against the entry; sha256 of the file; then the model must answer the entry's test vectors. Your own
+    weights have no record, so only their shapes are checked.
+
+    Raises:
+        LMFError: one of these checks fails, and which; or as `fetch`.
+    """
+    path = folders.local_path(name)
+    if path is not None and not (path / ENTRY).is_file():
+        recipe, file = _own(path, None if weights is None else Path(weights))
+        return _with_weights(recipe, file)
+    place = fetching.find(name, cache_dir)
+    recipe = fetching.recipe(place)
+    _require_agreement(place.entry, recipe)
+    if weights is not None:
+        return _with_weights(recipe, Path(weights), place.entry)
+    model = _with_weights(recipe, fetching.file(place, "weights"), place.entry)
+    _require_answers(model, fetching.file(place, "testvectors"), place.entry.name)
+    return model
+
+
+def _own(path: Path, weights: Path | None) -> tuple[Recipe, Path]:
+    """Recipe and weights of what a user trained: a run's folder, a recipe, or weights beside their recipe."""
+    if not path.exists():
+        raise LMFError(f"There is no file or folder {path}.")
+    if path.is_dir():
+        if not (path / RECIPE).is_file():
+            raise LMFError(f"{path} is neither a zoo entry (no {ENTRY}) nor a run's folder (no {RECIPE}).")
+        if weights is None and not (path / RUN_WEIGHTS).is_file():
+            raise LMFError(
+                f"{path} has no {RUN_WEIGHTS}: train it to the end first, or give weights=…; "
+                f"klmf.build(recipe) makes the model with random weights."
+            )
+        return Recipe.read(path / RECIPE), weights or path / RUN_WEIGHTS
+    if path.suffix == ".toml":
+        if weights is None:
+            raise LMFError(f"{path} is a recipe, which holds no weights. Give weights='….weights.h5' too.")
+        return Recipe.read(path), weights
+    if path.name.endswith(WEIGHTS_SUFFIX):
+        if weights is not None:
+            raise LMFError(f"Received the weights {path} and the weights {weights}. Give one of them.")
+        if not (path.parent / RECIPE).is_file():
+            raise LMFError(
+                f"{path} holds weights alone, and no {RECIPE} lies beside it. "
+                f"Give what they belong to: klmf.load(NAME or RECIPE.toml, weights={str(path)!r})."
+            )
+        return Recipe.read(path.parent / RECIPE), path
+    raise LMFError(
+        f"Can't load {path}. Give the name of a zoo entry, the folder of an entry or of a run, a .toml recipe, "
+        f"or a {WEIGHTS_SUFFIX}. (.tflite and SavedModel: klmf.runtime.open_artifact. A .keras file is a program: "
+        f"keras.saving.load_model, if you trust it.)"
+    )
+
+
+def _with_weights(recipe: Recipe, path: Path, entry: Entry | None = None) -> keras.Model:
+    """The recipe's model with the weights in `path`; with an entry, only if its weights are the entry's."""
+    from keras_lmf.models import build
+
+    if not path.name.endswith(WEIGHTS_SUFFIX) or not path.is_file():
+        problem = "does not exist" if not path.exists() else f"is not a {WEIGHTS_SUFFIX} file"
+        raise LMFError(
+            f"The weights {path} can't be loaded: it {problem}. Write one with model.save_weights."
+        )
+    model = build(recipe)
+    if entry is not None:
+        _require_shapes(model, entry)
+    _require_plain(path, model)
+    try:
+        model.load_weights(path)
+    except Exception as error:  # h5py and Keras raise all kinds on a damaged or hostile file
+        reason = " ".join(str(error).split())[:500]
+        raise LMFError(f"{path} does not hold the weights of the recipe {recipe.name!r}: {reason}") from error
+    return model
+
+
+def _require_agreement(entry: Entry, recipe: Recipe) -> None:
+    """What entry.json says of the model is what the recipe says."""
+    facts = {
+        "fusion": (entry.fusion, recipe.fusion.name),
+        "corpus": (entry.corpus, recipe.corpus.name),
+        "target": (entry.target, recipe.target),
+        "inputs": (
+            [(name, spec.shape) for name, spec in entry.inputs.items()],
+            [(name, modality.shape) for name, modality in recipe.inputs.items()],
+        ),
+    }
+    for field, (said, built) in facts.items():
+        if said != built:
+            raise LMFError(f"{ENTRY} of {entry.name!r} says {field} {said}, its recipe says {built}.")
+
+
+def _require_shapes(model: keras.Model, entry: Entry) -> None:
+    built = weight_shapes(model)
+    if built == entry.weights:
+        return
+    pairs = zip([*built, *[None] * len(entry.weights)], [*entry.weights, *[None] * len(built)])
+    at, (ours, theirs) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+    raise LMFError(
+        f"The weights of {entry.name!r} (written by keras-lmf {entry.keras_lmf_version}) are not those that its "
+        f"recipe builds here: weight {at} is {ours or 'none'} in the model, {theirs or 'none'} in {ENTRY}."
+    )
+
+
+def _require_plain(path: Path, model: keras.Model) -> None:
+    """Every array is of numbers, and none larger than the model's largest weight: a small file can declare
+    an array of any size. Keras itself refuses links to other files."""
+    import h5py
+
+    largest = max(int(np.prod(shape, dtype=np.int64)) for _, shape in weight_shapes(model))
+
+    def check(name: str, item: object) -> None:
+        # A compiled model's file also holds its optimizer's state, which is not read here.
+        if not isinstance(item, h5py.Dataset) or name.startswith("optimizer/"):
+            return
+        if item.dtype.kind not in "fiuV":  # bfloat16 is stored as two raw bytes
+            raise LMFError(f"{path}: {name!r} holds {item.dtype} instead of numbers.")
+        if int(item.size or 0) > largest:
+            raise LMFError(
+                f"{path}: {name!r} has the shape {item.shape}; the largest weight of this model has {largest} numbers."
+            )
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(check)
+    except LMFError:
+        raise
+    except Exception as error:
+        raise LMFError(f"{path} is no readable HDF5 file ({error}). Copy or write it again.") from error
+
+
+def _require_answers(model: keras.Model, path: Path, name: str) -> None:
+    """The model answers the test vectors as it did when the entry was made."""
+    import keras
+
+    inputs, expected = read_testvectors(path)
+    shapes = {modality: tuple(tensor.shape[1:]) for modality, tensor in model.input.items()}
+    if {modality: array.shape[1:] for modality, array in inputs.items()} != shapes:
+        received = {modality: array.shape for modality, array in inputs.items()}
+        raise LMFError(
+            f"{path}: inputs of shapes {received} don't fit the model, which takes rows of {shapes}."
+        )
+    answers = model({modality: array.astype("float32") for modality, array in inputs.items()}, training=False)
+    if answers.keys() != expected.keys():
+        raise LMFError(f"{path}: outputs {', '.join(expected)}; the model gives {', '.join(answers)}.")
+    for target, values in expected.items():
+        answer = keras.ops.convert_to_numpy(answers[target]).astype("float64")
+        if answer.shape != values.shape:
+            raise LMFError(
+                f"{path}: output {target!r} has shape {values.shape}, the model gives {answer.shape}."
+            )
+        distance = float(np.max(np.abs(answer - values) / np.maximum(1, np.abs(values))))
+        if not distance <= TOLERANCE:  # NaN is no agreement either
+            raise LMFError(
+                f"The zoo entry {name!r} does not answer its test vectors: {target!r} is off by {distance:.3g} · "
+                f"max(1, |y|), allowed {TOLERANCE:g}. Precision is {keras.config.dtype_policy().name!r}; the entry "
+                f"was made in 'float32'."
+            )
