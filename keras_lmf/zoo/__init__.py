@@ -4,7 +4,17 @@ An entry is a folder: `entry.json` (see `Entry`), `recipe.toml`, weights, test v
 `show` load no backend.
 """
 
-from keras_lmf.zoo.entry import Entry, File, InputSpec, Licences, Metric, Spread, file_records, weight_shapes
+from keras_lmf.zoo.entry import (
+    Entry,
+    File,
+    InputSpec,
+    Licences,
+    Metric,
+    Spread,
+    file_records,
+    metric_block,
+    weight_shapes,
+)
 from keras_lmf.zoo.fetching import fetch
 from keras_lmf.zoo.folders import bundled_folder
 from keras_lmf.zoo.listing import show, table
@@ -22,6 +32,7 @@ __all__ = [
     "fetch",
     "file_records",
     "load",
+    "metric_block",
     "read_testvectors",
     "show",
     "table",

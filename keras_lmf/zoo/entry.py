@@ -25,6 +25,7 @@ from keras_lmf.target import Name, Target
 
 if TYPE_CHECKING:
     import keras
+    import pandas as pd
 
 ENTRY, RECIPE, WEIGHTS_SUFFIX = "entry.json", "recipe.toml", ".weights.h5"
 MAX_TEXT_BYTES = 2**20  # of entry.json and of recipe.toml
@@ -141,9 +142,9 @@ class Entry(Record):
     recipe_sha256: Sha256
     files: dict[Key, File]
     weights: Annotated[tuple[tuple[Text, tuple[Width, ...]], ...], Field(min_length=1)]
-    metrics: dict[Key, dict[Key, Metric]] = {}
-    seeds: dict[Key, Spread] = {}
-    cross_validation: dict[Key, Spread] = {}
+    metrics: dict[Key, dict[Text, Metric]] = {}
+    seeds: dict[Text, Spread] = {}
+    cross_validation: dict[Text, Spread] = {}
     protocol: tuple[Text, ...] = ()
     licences: Licences
     environment: dict[str, JsonValue]
@@ -228,6 +229,15 @@ def file_records(folder: str | Path, names: Mapping[str, str]) -> dict[str, File
             raise LMFError(f"There is no file {path} for {key!r}.")
         records[key] = File(name=name, sha256=_sha256(path), bytes=path.stat().st_size)
     return records
+
+
+def metric_block(table: pd.DataFrame) -> dict[str, Metric]:
+    """The metrics of one file from `Report.table`; an interval or a floor that is NaN there is left out."""
+    rows = table[["value", "low", "high", "floor"]].astype(float).to_dict(orient="index")
+    return {
+        str(name): Metric(**{field: number for field, number in row.items() if not math.isnan(number)})
+        for name, row in rows.items()
+    }
 
 
 def weight_shapes(model: keras.Model) -> tuple[tuple[str, tuple[int, ...]], ...]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tqdm import tqdm
+
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import PARTIAL, write_atomically
 from keras_lmf.recipe import Recipe
@@ -200,9 +202,12 @@ def _download(
             downloaded = Path(client.fetch(file, downloader=_Downloader(limit, file)))
         except _Stop as error:
             raise _NotThere(f"The mirror has no {url} ({error}).") from None
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors, a wrong hash is a ValueError
+        except OSError as error:  # as all of requests' are
             hint = f"Is {folders.MIRROR} right, and the network there?"
             raise LMFError(f"Could not download {url} in {RETRIES + 1} attempts: {error}. {hint}") from error
+        except ValueError as error:
+            hint = f"The mirror may have a newer version of {entry!r}: then delete {folder} and fetch it again."
+            raise LMFError(f"{url} is not the file that {ENTRY} describes: {error}. {hint}") from error
         check(downloaded)
         write_atomically(folder / file, lambda temporary: shutil.copyfile(downloaded, temporary))
 
@@ -217,13 +222,13 @@ class _Downloader:
     def __call__(self, url: str, output: str, client: Any) -> None:
         import pooch
         import requests
-        from tqdm import tqdm
 
-        bar = tqdm(desc=self.name, unit="B", unit_scale=True, leave=False, delay=2, disable=None)
-        load = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT_SECONDS)
+        bar = tqdm(
+            desc=self.name, total=self.limit, unit="B", unit_scale=True, leave=False, delay=2, disable=None
+        )
         try:
             with bar, open(output, "wb") as stream:
-                load(url, _Limited(stream, self.limit), client)
+                pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS)(url, _Limited(stream, self.limit, bar), client)
         except requests.HTTPError as error:
             if error.response.status_code in (401, 403, 404, 410):  # asking again won't help
                 raise _Stop(f"{error.response.status_code} {error.response.reason}") from None
@@ -232,16 +237,18 @@ class _Downloader:
 
 @dataclass
 class _Limited:
-    """A file that refuses more bytes than it may have."""
+    """A file that refuses more bytes than it may have, and tells the bar how many came."""
 
     stream: BinaryIO
     left: int
+    bar: tqdm
 
     def write(self, content: bytes) -> None:
         self.left -= len(content)
         if self.left < 0:
             raise LMFError("the server sends more bytes than the file may have")
         self.stream.write(content)
+        self.bar.update(len(content))
 
     def flush(self) -> None:
         self.stream.flush()

@@ -1,0 +1,46 @@
+"""Fixtures of the zoo's tests."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from zoo_entry import NAME, Mirror, make_entry, serving
+
+from keras_lmf.zoo import fetching, folders
+
+
+@pytest.fixture(scope="session")
+def made_entry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny entry; not to be changed."""
+    folder = tmp_path_factory.mktemp("made") / NAME
+    make_entry(folder)
+    return folder
+
+
+@pytest.fixture
+def entry_folder(made_entry: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny entry, in a folder `zoo` of its own."""
+    return Path(shutil.copytree(made_entry, tmp_path / "zoo" / NAME))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache of entries; no setting of the tester's, nothing bundled, no waiting between attempts."""
+    for name in (folders.MIRROR, folders.OFFLINE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(folders.HOME, str(tmp_path / "home"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(folders, "PACKAGE", tmp_path / "package" / "keras_lmf")
+    monkeypatch.setattr(fetching, "RETRIES", 0)
+    return tmp_path / "home" / "zoo"
+
+
+@pytest.fixture
+def mirror(entry_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """A web server on the folder that holds the tiny entry."""
+    with serving(entry_folder.parent) as server:
+        monkeypatch.setenv(folders.MIRROR, server.url)
+        yield server
