@@ -49,6 +49,9 @@ def fetch(
     name, as `<address>/<name>/entry.json`, and then stays as it was fetched until its folder in the cache is
     deleted. KERAS_LMF_OFFLINE=1 forbids the network.
 
+    The hashes of a bundled entry come with the package. Those of another come from the mirror: they show damage,
+    not fraud, so set the address of a mirror that you trust. Whatever it sends, no code of it runs.
+
     Args:
         name: of an entry, or a folder that holds one, which must be complete.
         files: keys of `Entry.files`, for example ["weights", "tflite"]; None for all.
@@ -103,7 +106,10 @@ def read_recipe(path: Path, entry: Entry) -> Recipe:
     """
     if path.is_file() and path.stat().st_size > MAX_TEXT_BYTES:
         raise LMFError(f"{path} is larger than {MAX_TEXT_BYTES} bytes, so it is no recipe.")
-    found = Recipe.read(path)
+    try:
+        found = Recipe.read(path)
+    except RecursionError:
+        raise LMFError(f"{path} is no recipe: it is nested too deeply.") from None
     if found.fingerprint != entry.recipe_sha256:
         raise LMFError(
             f"{path} is not the recipe of the zoo entry {entry.name!r} (written by keras-lmf "
@@ -206,7 +212,9 @@ def _download(
             hint = f"Is {folders.MIRROR} right, and the network there?"
             raise LMFError(f"Could not download {url} in {RETRIES + 1} attempts: {error}. {hint}") from error
         except ValueError as error:
-            hint = f"The mirror may have a newer version of {entry!r}: then delete {folder} and fetch it again."
+            hint = (
+                f"The mirror may have a newer version of {entry!r}: then delete {folder} and fetch it again."
+            )
             raise LMFError(f"{url} is not the file that {ENTRY} describes: {error}. {hint}") from error
         check(downloaded)
         write_atomically(folder / file, lambda temporary: shutil.copyfile(downloaded, temporary))

@@ -46,16 +46,20 @@ def load(
     Raises:
         LMFError: one of these checks fails, and which; or as `fetch`.
     """
+    from keras_lmf.models import build
+
     path = folders.local_path(name)
     if path is not None and not (path / ENTRY).is_file():
         recipe, file = _own(path, None if weights is None else Path(weights))
-        return _with_weights(recipe, file)
+        return _with_weights(build(recipe), file)
     place = fetching.find(name, cache_dir)
     recipe = fetching.recipe(place)
     _require_agreement(place.entry, recipe)
+    model = build(recipe)
+    _require_shapes(model, place.entry)
     if weights is not None:
-        return _with_weights(recipe, Path(weights), place.entry)
-    model = _with_weights(recipe, fetching.file(place, "weights"), place.entry)
+        return _with_weights(model, Path(weights))
+    _with_weights(model, fetching.file(place, "weights"))
     _require_answers(model, fetching.file(place, "testvectors"), place.entry.name)
     return model
 
@@ -93,24 +97,19 @@ def _own(path: Path, weights: Path | None) -> tuple[Recipe, Path]:
     )
 
 
-def _with_weights(recipe: Recipe, path: Path, entry: Entry | None = None) -> keras.Model:
-    """The recipe's model with the weights in `path`; with an entry, only if its weights are the entry's."""
-    from keras_lmf.models import build
-
+def _with_weights(model: keras.Model, path: Path) -> keras.Model:
+    """`model`, with the weights in the file."""
     if not path.name.endswith(WEIGHTS_SUFFIX) or not path.is_file():
         problem = "does not exist" if not path.exists() else f"is not a {WEIGHTS_SUFFIX} file"
         raise LMFError(
             f"The weights {path} can't be loaded: it {problem}. Write one with model.save_weights."
         )
-    model = build(recipe)
-    if entry is not None:
-        _require_shapes(model, entry)
     _require_plain(path, model)
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise all kinds on a damaged or hostile file
         reason = " ".join(str(error).split())[:500]
-        raise LMFError(f"{path} does not hold the weights of the recipe {recipe.name!r}: {reason}") from error
+        raise LMFError(f"{path} does not hold the weights of the model {model.name!r}: {reason}") from error
     return model
 
 

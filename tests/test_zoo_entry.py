@@ -1,0 +1,133 @@
+"""Entry: read and written, canonical; what the helpers record against hashlib and numpy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from zoo_entry import NAME, recipe, sections
+
+from keras_lmf.data import Split
+from keras_lmf.errors import LMFError
+from keras_lmf.evaluation import evaluate
+from keras_lmf.models import build
+from keras_lmf.target import Target
+from keras_lmf.zoo import Entry, Metric, file_records, metric_block, read_testvectors, write_testvectors
+
+
+def test_written_is_what_is_read_and_always_the_same_text(entry_folder: Path) -> None:
+    entry = Entry.read(entry_folder)
+    text = (entry_folder / "entry.json").read_text(encoding="utf-8")
+    path = entry.write(entry_folder)
+    assert path == entry_folder / "entry.json"
+    assert path.read_text(encoding="utf-8") == text == entry.to_json()
+    fields = json.loads(text)
+    assert list(fields)[:3] == ["schema_version", "name", "summary"]
+    assert list(fields["inputs"]) == fields["modalities"] == ["audio", "video"]
+    assert "range" not in fields["target"]
+    assert fields["weights"][0][1] == [8]
+    assert [path.name for path in entry_folder.glob(".partial-*")] == []
+
+
+def test_file_records_say_what_hashlib_says(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"abc")
+    records = file_records(tmp_path, {"tflite": "a.bin"})
+    # FIPS 180-4's example
+    assert records["tflite"].sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert records["tflite"].bytes == 3
+    with pytest.raises(LMFError, match=r"no file .*b.bin for 'weights'"):
+        file_records(tmp_path, {"weights": "b.bin"})
+
+
+def test_the_weights_are_listed_in_order_with_their_numbers(entry_folder: Path) -> None:
+    entry = Entry.read(entry_folder)
+    arrays = build(recipe()).get_weights()
+    assert [shape for _, shape in entry.weights] == [array.shape for array in arrays]
+    assert entry.parameters == sum(array.size for array in arrays)
+    assert entry.weights[-1] == ("emotion/bias", (2,))
+    assert entry.recipe_sha256 == hashlib.sha256((entry_folder / "recipe.toml").read_bytes()).hexdigest()
+
+
+def test_metrics_come_from_an_evaluation_and_nan_is_left_out() -> None:
+    target = Target(name="emotion", classes=("calm", "very excited"))
+    rows = np.array([f"clip{row}" for row in range(4)])
+    split = Split("test", {}, {}, np.array([0, 1, 1, 1]), rows, rows, target)
+    logits = np.array([[1, 0], [0, 1], [0, 1], [1, 0]], "float32")
+    block = metric_block(evaluate(logits, split, resamples=0).table)
+    assert block["war"] == Metric(value=0.75)
+    assert block["f1_very excited"] == Metric(value=0.8)  # 2·2 / (2·2 + 0 + 1)
+    table = pd.DataFrame({"value": [1.0], "low": [0.5], "high": [2.0], "floor": [np.nan]}, index=["mae"])
+    assert metric_block(table) == {"mae": Metric(value=1.0, low=0.5, high=2.0)}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"modalities": ["video", "audio"]}, "differ"),
+        ({"modalities": ["audio"]}, "differ"),
+        ({"parameters": 5}, "'parameters' is 5, the shapes in 'weights' hold"),
+        ({"metrics": {"tflite": {}}}, "which 'files' lacks"),
+        ({"licences": {"code": "Apache-2.0", "weights": " ", "data": "x"}}, "licences.weights"),
+        ({"licences": {"code": "Apache-2.0", "weights": "MIT"}}, "licences.data' is missing"),
+        ({"summry": "x"}, "Did you mean 'summary'"),
+        ({"schema_version": 2}, "schema version 2; this keras-lmf reads 1"),
+        ({"weights": []}, "weights"),
+        ({"fusion": "lmf"}, "'early', 'tensor' or 'low_rank'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_field(entry_folder: Path, change: dict, reason: str) -> None:
+    fields = json.loads((entry_folder / "entry.json").read_text()) | change
+    (entry_folder / "entry.json").write_text(json.dumps(fields))
+    with pytest.raises(LMFError, match=reason) as caught:
+        Entry.read(entry_folder)
+    assert str(entry_folder / "entry.json") in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["weights", "testvectors"])
+def test_weights_and_test_vectors_are_never_lacking(entry_folder: Path, key: str) -> None:
+    fields = json.loads((entry_folder / "entry.json").read_text())
+    del fields["files"][key], fields["metrics"]
+    (entry_folder / "entry.json").write_text(json.dumps(fields))
+    with pytest.raises(LMFError, match=f"'files' lacks '{key}'"):
+        Entry.read(entry_folder)
+
+
+def test_every_field_but_results_is_required(entry_folder: Path) -> None:
+    whole = json.loads((entry_folder / "entry.json").read_text())
+    optional = {"schema_version", "metrics", "seeds", "cross_validation", "protocol"}
+    for field in whole.keys() - optional:
+        less = {key: value for key, value in whole.items() if key != field}
+        (entry_folder / "entry.json").write_text(json.dumps(less))
+        with pytest.raises(LMFError, match=f"the field '{field}' is missing"):
+            Entry.read(entry_folder)
+
+
+def test_an_entry_that_could_not_be_read_back_is_not_written(entry_folder: Path) -> None:
+    model = build(recipe())
+    large = Entry(**sections(entry_folder, model, environment={"log": ["x" * 2**20]}))
+    before = (entry_folder / "entry.json").read_bytes()
+    with pytest.raises(LMFError, match="larger than 1048576 bytes"):
+        large.write(entry_folder)
+    assert (entry_folder / "entry.json").read_bytes() == before
+
+
+def test_a_folder_without_entry(tmp_path: Path) -> None:
+    with pytest.raises(LMFError, match="is no zoo entry"):
+        Entry.read(tmp_path / NAME)
+
+
+def test_test_vectors_come_back(tmp_path: Path) -> None:
+    inputs = {"audio": np.arange(6, dtype="float32").reshape(2, 3), "text": np.zeros((2, 4, 5), "float32")}
+    outputs = {"mood": np.array([[1.5], [-2.0]], "float32")}
+    path = write_testvectors(tmp_path / "testvectors.npz", inputs, outputs)
+    with np.load(path) as archive:
+        assert set(archive.files) == {"input/audio", "input/text", "output/mood"}
+    read_inputs, read_outputs = read_testvectors(path)
+    for written, read in ((inputs, read_inputs), (outputs, read_outputs)):
+        assert list(written) == list(read)
+        for key in written:
+            np.testing.assert_array_equal(written[key], read[key])
