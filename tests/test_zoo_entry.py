@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ def test_written_is_what_is_read_and_always_the_same_text(entry_folder: Path) ->
     assert list(fields["inputs"]) == fields["modalities"] == ["audio", "video"]
     assert "range" not in fields["target"]
     assert fields["weights"][0][1] == [8]
+    assert re.search(r'"fusion/kernel_audio",\n\s*\[ 4, 8 \]\n', text)
     assert [path.name for path in entry_folder.glob(".partial-*")] == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -206,7 +207,9 @@ class Entry(Record):
     def to_json(self) -> str:
         """The canonical text: the same entry always gives the same."""
         fields = self.model_dump(mode="json", exclude_none=True)
-        return json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        # A shape is one line; no string of JSON has a line break in it.
+        return re.sub(r"\[\n[\d,\s]+\]", lambda shape: re.sub(r"\s+", " ", shape[0]), text)
 
     def write(self, folder: str | Path) -> Path:
         """Writes entry.json into `folder`, atomically; returns its path."""

@@ -89,7 +89,10 @@ def local_path(source: str | Path) -> Path | None:
         return Path(source)
     if is_name:
         return None
-    raise unknown(source, f"There is no file or folder of that name (in {str(Path.cwd())!r}) either.")
+    raise LMFError(
+        f"There is no file or folder {source!r} (in {str(Path.cwd())!r}), and the name of a zoo entry has only "
+        f"letters, digits, '-' and '_'. 'keras-lmf list' shows them: {', '.join(known_entries()) or 'none'}."
+    )
 
 
 def unknown(name: str, hint: str, cache_dir: str | Path | None = None) -> LMFError:
