@@ -147,10 +147,9 @@ def export(
 
     opened = _open(run, data)
     folder = folder or opened.folder / "exported"
-    names = [name.strip() for name in formats.split(",") if name.strip()]
     dataset = opened.dataset()
     artifacts = export_model(
-        opened.model, folder, names, evaluation=dataset[split], train_labels=dataset["train"].labels
+        opened.model, folder, _words(formats), evaluation=dataset[split], train_labels=dataset["train"].labels
     )
     table = report(artifacts)
     if as_json:
@@ -158,6 +157,58 @@ def export(
         return
     click.echo(table.set_index("file").T.to_string(float_format=lambda value: f"{value:.4g}"))
     click.echo(f"\nReport: {folder / 'report.md'}")
+
+
+@main.command("list", epilog="Example: keras-lmf list --fusion low_rank --max-mb 5")
+@click.option("--fusion", help="early, tensor or low_rank.")
+@click.option("--corpus", help="What an entry was trained on.")
+@click.option("--modality", help="An input that the model must have.")
+@click.option("--licence", help="Of the weights.")
+@click.option("--max-mb", type=float, help="Largest size of the weights in MB.")
+@JSON
+@plain_errors
+def list_entries(as_json: bool, **filters: Any) -> None:
+    """The zoo's entries, one line each."""
+    from keras_lmf.zoo.listing import table
+
+    entries = table(**filters)
+    if as_json:
+        click.echo(entries.to_json(orient="records", double_precision=15))
+        return
+    if entries.empty:
+        click.echo("No entry fits.", err=True)
+        return
+    columns = ["name", "fusion", "modalities", "parameters", "metric", "value", "floor", "weights_licence"]
+    click.echo(entries[columns].to_string(index=False, float_format="{:.3f}".format))
+    click.echo("\nMore: keras-lmf show NAME", err=True)
+
+
+@main.command(epilog="Example: keras-lmf show lmf-mosi-avt")
+@click.argument("name")
+@plain_errors
+def show(name: str) -> None:
+    """What a zoo entry is (NAME or its folder), or what a .tflite file takes and gives."""
+    from keras_lmf.zoo.listing import show as text_of
+
+    click.echo(text_of(name))
+
+
+@main.command(epilog="Example: keras-lmf fetch lmf-mosi-avt --files weights,tflite")
+@click.argument("name")
+@click.option("--files", help="Keys of the entry's files, separated by commas; default all.")
+@click.option("--cache-dir", type=click.Path(path_type=Path), help="Instead of KERAS_LMF_HOME.")
+@JSON
+@plain_errors
+def fetch(name: str, files: str | None, cache_dir: Path | None, as_json: bool) -> None:
+    """Make sure that the files of a zoo entry are on this machine, each with its sha256, and print their paths."""
+    from keras_lmf.zoo.fetching import fetch as fetched
+
+    paths = fetched(name, _words(files) if files else None, cache_dir)
+    if as_json:
+        click.echo(json.dumps({key: str(path) for key, path in paths.items()}))
+        return
+    for key, path in paths.items():
+        click.echo(f"{key}: {path}")
 
 
 @main.command(epilog="Example: keras-lmf quickstart --folder /tmp/quickstart")
@@ -174,6 +225,10 @@ def quickstart(folder: Path) -> None:
     from keras_lmf import quickstart as story
 
     story.quickstart(folder, click.echo)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _dataset(recipe: Any, data: Path | None) -> Any:

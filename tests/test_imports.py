@@ -85,6 +85,7 @@ ALLOWED: dict[str, set[str]] = {
         *COMMON,
     },
     "quickstart": ANY,
+    "publishing": ANY,
     "cli": ANY,
 }
 # Only inside functions, wherever they are allowed at all.

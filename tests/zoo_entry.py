@@ -58,7 +58,7 @@ def sections(folder: Path, model, **changes) -> dict:
             },
             "extra": {"war": {"value": 0.625}},
         },
-        "seeds": {"war": {"mean": 0.76, "sd": 0.01, "runs": 5}},
+        "seeds": {"weights": {"war": {"mean": 0.76, "sd": 0.01, "runs": 5}}},
         "protocol": ["Random weights: the numbers here are made up."],
         "licences": {"code": "Apache-2.0", "weights": "CC0-1.0", "data": "none, the data are made up"},
         "environment": {"python": "3.11", "packages": {"keras": "3.15.1"}},

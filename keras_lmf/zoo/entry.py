@@ -120,10 +120,11 @@ class Entry(Record):
         weights: (path, shape) of every weight, in the order of `model.weights`.
         metrics: by key of `files` ("weights" is the Keras model), or "saved_model", which is made by a command:
             metric → `Metric`. The first metric is the headline.
-        seeds: metric → `Spread` over trainings that differ in the seed.
+        seeds: by key as `metrics`: metric → `Spread` over trainings that differ in the seed.
         cross_validation: metric → `Spread` over folds.
         protocol: notes on how this was trained, chosen and measured.
         licences: of code, weights and data.
+        citations: what to cite: papers of the fusion and of the corpus.
         environment: versions and machine, as `keras_lmf.training.environment` tells them.
         keras_lmf_version: that wrote the entry.
 
@@ -144,10 +145,11 @@ class Entry(Record):
     files: dict[Key, File]
     weights: Annotated[tuple[tuple[Text, tuple[Width, ...]], ...], Field(min_length=1)]
     metrics: dict[Key, dict[Text, Metric]] = {}
-    seeds: dict[Text, Spread] = {}
+    seeds: dict[Key, dict[Text, Spread]] = {}
     cross_validation: dict[Text, Spread] = {}
     protocol: tuple[Text, ...] = ()
     licences: Licences
+    citations: tuple[Text, ...] = ()
     environment: dict[str, JsonValue]
     keras_lmf_version: Text
 
@@ -163,8 +165,6 @@ class Entry(Record):
         names = [file.name.lower() for file in self.files.values()]
         if len({*names, ENTRY, RECIPE}) != len(names) + 2:
             raise ValueError(f"two files have one name, {ENTRY} and {RECIPE} among them")
-        if unknown := self.metrics.keys() - self.files.keys() - {"saved_model"}:
-            raise ValueError(f"'metrics' of {sorted(unknown)}, which 'files' lacks")
         if (total := sum(math.prod(shape) for _, shape in self.weights)) != self.parameters:
             raise ValueError(f"'parameters' is {self.parameters}, the shapes in 'weights' hold {total}")
         return self

@@ -139,13 +139,14 @@ def _about_entry(place: fetching.Place, name: str) -> str:
         sections.append(
             f"Test split, per file: value [95 % interval]; floor: a constant prediction\n{_metrics(entry)}"
         )
-    for title, block in (("seeds", entry.seeds), ("folds", entry.cross_validation)):
-        if block:
-            rows = [
-                {"metric": key, "mean": f"{part.mean:.4f}", "sd": f"{part.sd:.4f}", title: part.runs}
-                for key, part in block.items()
-            ]
-            sections.append(f"Over {title}\n{_aligned(rows)}")
+    if entry.seeds:
+        sections.append(f"Over seeds: mean ± standard deviation\n{_seeds(entry)}")
+    if entry.cross_validation:
+        rows = [
+            {"metric": key, "mean": f"{part.mean:.4f}", "sd": f"{part.sd:.4f}", "folds": part.runs}
+            for key, part in entry.cross_validation.items()
+        ]
+        sections.append(f"Over folds\n{_aligned(rows)}")
     if entry.protocol:
         sections.append("Notes\n" + "\n".join(f"- {note}" for note in entry.protocol))
     licences = entry.licences
@@ -170,6 +171,23 @@ def _metrics(entry: Entry) -> str:
         row |= {key: _value(found[key]) if key in found else "" for key in entry.metrics}
         rows.append(row | {"floor": "" if floor is None else f"{floor:.4f}"})
     return _aligned(rows)
+
+
+def _seeds(entry: Entry) -> str:
+    """One row per metric, one column per file."""
+    names = dict.fromkeys(name for block in entry.seeds.values() for name in block)
+    return _aligned(
+        [
+            {"metric": name}
+            | {
+                key: f"{block[name].mean:.4f} ± {block[name].sd:.4f} ({block[name].runs})"
+                if name in block
+                else ""
+                for key, block in entry.seeds.items()
+            }
+            for name in names
+        ]
+    )
 
 
 def _value(metric: Metric) -> str:
