@@ -25,6 +25,7 @@ KINDS = ["mlp", "lstm", "bilstm", "gru", "convolution", "attention"]
 
 
 REPORTS = {"report.csv", "report.json", "report.md"}
+SIDECARS = {"saved_model.json", "model.tflite.json"}
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +164,8 @@ def test_bytes_and_differences(model, exported, independent, split):
         differences = np.concatenate([np.abs(other[k] - expected[k]).ravel() for k in expected])
         assert part.difference_max == pytest.approx(differences.max(), abs=1e-6)
         assert part.difference_mean == pytest.approx(differences.mean(), abs=1e-6)
-    assert {path.name for path in folder.iterdir()} == {"saved_model", "model.tflite", *REPORTS}
+    names = {"saved_model", "model.tflite", "report.png", *SIDECARS, *REPORTS}
+    assert {path.name for path in folder.iterdir()} == names
 
 
 def test_report(exported):
@@ -171,15 +173,20 @@ def test_report(exported):
     table = report(artifacts)
     assert table["file"].tolist() == ["saved_model", "model.tflite"]
     assert list(table)[:3] == ["file", "format", "bytes"]
-    assert list(table)[-2:] == ["difference_max", "difference_mean"]
     assert table["uar"].tolist() == [part.metrics["uar"] for part in artifacts]
-    pd.testing.assert_frame_equal(pd.read_csv(folder / "report.csv"), table)
+    written = pd.read_csv(folder / "report.csv")
+    pd.testing.assert_frame_equal(written[list(table)], table)
+    assert written["uar_low"].tolist() == [part.table.loc["uar", "low"] for part in artifacts]
     records = json.loads((folder / "report.json").read_text())
     assert records[1]["bytes"] == (folder / "model.tflite").stat().st_size
-    assert records[0]["war"] == pytest.approx(artifacts[0].metrics["war"], abs=1e-14)
-    lines = (folder / "report.md").read_text().splitlines()
-    assert len(lines) == 4
-    assert "cohen_kappa" in lines[0]
+    value = {key: artifacts[0].table.loc["war", key] for key in ("value", "low", "high")}
+    assert records[0]["metrics"]["war"] == value | {"floor": None}
+    assert records[1]["latency_ms"]["p50"] == artifacts[1].latency.p50
+    text = (folder / "report.md").read_text()
+    low, high = artifacts[1].table.loc["war", ["low", "high"]]
+    assert f"{artifacts[1].metrics['war']:.3f} [{low:.3f}, {high:.3f}]" in text
+    assert "report.png" in text
+    assert (folder / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
 def write_other_model(source, path):
@@ -209,7 +216,7 @@ def test_guards_keep_the_file_that_was_there(monkeypatch, tmp_path, write, messa
     monkeypatch.setitem(exporter.FORMATS, "saved_model", exporter.Format("saved_model", write, 256, True))
     with pytest.raises(LMFError, match=message):
         export_model(model, tmp_path, ["saved_model"])
-    assert [path.name for path in tmp_path.iterdir()] == ["saved_model"]
+    assert {path.name for path in tmp_path.iterdir()} == {"saved_model", "saved_model.json"}
     assert (tmp_path / "saved_model" / "saved_model.pb").read_bytes() == before
 
 
@@ -221,6 +228,8 @@ def test_tolerance_is_the_callers(monkeypatch, tmp_path):
     assert 1e-4 < part.difference_max < 0.5
     assert part.metrics == {}
     assert part.table is None
+    assert part.agreement is None
+    assert not (tmp_path / "report.png").exists()
 
 
 def test_saved_model_is_replaced_by_a_newer_one(tmp_path):
@@ -233,7 +242,7 @@ def test_saved_model_is_replaced_by_a_newer_one(tmp_path):
     np.testing.assert_allclose(
         open_artifact(tmp_path / "saved_model").predict(x)["y"], kernel + bias, rtol=1e-5
     )
-    assert {path.name for path in tmp_path.iterdir()} == {"saved_model", *REPORTS}
+    assert {path.name for path in tmp_path.iterdir()} == {"saved_model", "saved_model.json", *REPORTS}
 
 
 def test_folder_of_something_else_is_not_replaced(tmp_path):
@@ -249,7 +258,7 @@ def test_recurrent_layers_are_exported_for_machines_without_a_gpu(monkeypatch, t
     steps = keras.Input((4, 3), name="steps")
     recurrent = keras.layers.Bidirectional(keras.layers.LSTM(2), name="y")
     model = keras.Model({"steps": steps}, {"y": recurrent(steps)})
-    source = source_of(model, None, timeout_seconds=60)
+    source = source_of(model, None, 60, tmp_path)
     expected = source.keras_outputs(256)["y"]
     monkeypatch.setattr(sys.modules["keras.src.backend.tensorflow.rnn"], "_is_gpu_available", lambda: True)
     source.save(tmp_path / "saved_model", batch=None)
@@ -259,10 +268,10 @@ def test_recurrent_layers_are_exported_for_machines_without_a_gpu(monkeypatch, t
 
 
 @pytest.mark.parametrize("batch", [1, 8])
-def test_files_are_compared_at_their_own_number_of_rows(batch):
+def test_files_are_compared_at_their_own_number_of_rows(batch, tmp_path):
     rows = keras.layers.Lambda(lambda x: 0 * x + keras.ops.cast(keras.ops.shape(x)[0], "float32"))
     ends = {"x": keras.Input((1,), name="x")}
-    source = source_of(keras.Model(ends, {"y": rows(ends["x"])}), None, timeout_seconds=1)
+    source = source_of(keras.Model(ends, {"y": rows(ends["x"])}), None, 1, tmp_path)
     np.testing.assert_array_equal(source.keras_outputs(batch)["y"], np.full((32, 1), batch))
 
 
