@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -17,7 +16,6 @@ from small_model import small_model
 from keras_lmf.data import Split
 from keras_lmf.errors import LMFError
 from keras_lmf.export import artifact, export_model, exporter, report
-from keras_lmf.export.source import source_of
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
 
@@ -253,39 +251,6 @@ def test_folder_of_something_else_is_not_replaced(tmp_path):
     assert (tmp_path / "saved_model" / "thesis.txt").read_text() == "mine"
 
 
-def test_recurrent_layers_are_exported_for_machines_without_a_gpu(monkeypatch, tmp_path):
-    """With a GPU in sight Keras traces cuDNN ops, which no CPU runs."""
-    steps = keras.Input((4, 3), name="steps")
-    recurrent = keras.layers.Bidirectional(keras.layers.LSTM(2), name="y")
-    model = keras.Model({"steps": steps}, {"y": recurrent(steps)})
-    source = source_of(model, None, 60, tmp_path)
-    expected = source.keras_outputs(256)["y"]
-    monkeypatch.setattr(sys.modules["keras.src.backend.tensorflow.rnn"], "_is_gpu_available", lambda: True)
-    source.save(tmp_path / "saved_model", batch=None)
-    outputs = open_artifact(tmp_path / "saved_model").predict(source.inputs)
-    np.testing.assert_allclose(outputs["y"], expected, atol=1e-6)
-    assert recurrent.forward_layer.use_cudnn == "auto"
-
-
-@pytest.mark.parametrize("batch", [1, 8])
-def test_files_are_compared_at_their_own_number_of_rows(batch, tmp_path):
-    rows = keras.layers.Lambda(lambda x: 0 * x + keras.ops.cast(keras.ops.shape(x)[0], "float32"))
-    ends = {"x": keras.Input((1,), name="x")}
-    source = source_of(keras.Model(ends, {"y": rows(ends["x"])}), None, 1, tmp_path)
-    np.testing.assert_array_equal(source.keras_outputs(batch)["y"], np.full((32, 1), batch))
-
-
-def test_unknown_format_writes_nothing(tmp_path):
-    with pytest.raises(LMFError, match=r"Unknown export format 'tflit'\. Did you mean 'tflite'\?"):
-        export_model(small_model(), tmp_path / "out", ["saved_model", "tflit"])
-    assert not (tmp_path / "out").exists()
-
-
-def test_formats_as_one_word(tmp_path):
-    with pytest.raises(LMFError, match=r"formats=\['tflite'\]"):
-        export_model(small_model(), tmp_path, "tflite")
-
-
 def test_split_that_does_not_fit(tmp_path, split):
     with pytest.raises(LMFError, match=r"Unknown modality of split 'test' 'x'\."):
         export_model(small_model(), tmp_path, evaluation=split)
@@ -294,41 +259,6 @@ def test_split_that_does_not_fit(tmp_path, split):
     with pytest.raises(LMFError, match=r"'emotion'\. Did you mean 'emotio'"):
         export_model(other, tmp_path, evaluation=split)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_free_length_needs_real_rows(tmp_path):
-    steps = keras.Input((None, 2), name="text")
-    model = keras.Model({"text": steps}, {"score": keras.layers.GlobalMaxPooling1D(name="score")(steps)})
-    with pytest.raises(LMFError, match=r"input 'text'.*Give evaluation="):
-        export_model(model, tmp_path)
-
-
-def test_model_that_returns_nan_is_refused(tmp_path):
-    model = small_model()
-    model.set_weights([np.nan * weight for weight in model.get_weights()])
-    with pytest.raises(LMFError, match="Keras model 'small' returns NaN"):
-        export_model(model, tmp_path, ["saved_model"])
-
-
-def test_other_backend_names_the_command(tmp_path):
-    code = (
-        "import sys, keras\n"
-        "from keras_lmf.export import export_model\n"
-        "x = keras.Input((2,), name='x')\n"
-        "model = keras.Model({'x': x}, {'y': keras.layers.Dense(1, name='y')(x)})\n"
-        "try:\n    export_model(model, sys.argv[1])\nexcept Exception as error:\n"
-        "    print(type(error).__name__, error)\n"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "out"],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-    )
-    assert process.stdout.startswith("LMFError Export needs"), process.stderr
-    assert "'jax'" in process.stdout
-    assert "KERAS_BACKEND=tensorflow keras-lmf export" in process.stdout
-    assert not (tmp_path / "out").exists()
 
 
 def test_report_of_nothing():
