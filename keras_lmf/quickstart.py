@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from keras_lmf.data import corpora
-from keras_lmf.export import Artifact, export_model
+from keras_lmf.export import FORMATS, Artifact, export_model, summary
 from keras_lmf.recipe import Recipe
 from keras_lmf.training import Run, train
 
@@ -18,7 +18,6 @@ FUSIONS = {
     "low_rank": {"name": "low_rank", "units": 16, "rank": 4},
 }
 PROTOCOLS = ["war", "uar", "f1_macro", "cohen_kappa"]
-FORMATS = ("saved_model", "tflite")
 
 
 def recipe(fusion: str) -> Recipe:
@@ -65,22 +64,21 @@ def quickstart(folder: Path, say: Callable[[str], None]) -> list[Artifact]:
     best = min(runs, key=lambda fusion: runs[fusion].history["val_loss"].min())
     say(f"Exporting the best on the validation split, {best} fusion, and running every written file …")
     artifacts = export_model(
-        runs[best].model, folder / "exported", FORMATS, evaluation=data["test"], resamples=200
+        runs[best].model,
+        folder / "exported",
+        list(FORMATS),
+        evaluation=data["test"],
+        calibration=data["train"],
+        train_labels=data["train"].labels,
+        resamples=200,
+        recipe=runs[best].recipe,
     )
-    files = pd.DataFrame(
-        {
-            a.path.name: {
-                "bytes": f"{a.bytes:,}",
-                **{name: f"{a.metrics[name]:.3f}" for name in PROTOCOLS},
-                "largest difference": f"{a.difference_max:.1e}",
-            }
-            for a in artifacts
-        }
-    ).T
-    say(f"\nWhat the files themselves answer on the test split:\n\n{files.to_string()}\n")
+    files = summary(artifacts).T[["bytes", "war", "f1_macro", "agreement with Keras", "latency p50, ms"]]
+    say(f"\nWhat the files themselves answer on the test split, and what they cost:\n\n{files.to_string()}\n")
     say(
         f"Report: {folder / 'exported' / 'report.md'}\n"
-        f"Plots:  {runs[best].folder / 'history.png'}\n"
+        f"Plots:  {folder / 'exported' / 'report.png'}\n"
+        f"        {runs[best].folder / 'history.png'}\n"
         f"        {runs[best].folder / 'test'}\n\n"
         "Next: change a recipe and train it,\n"
         f"    keras-lmf train {runs['low_rank'].folder / 'recipe.toml'} --folder my-run\n"

@@ -25,11 +25,41 @@ ROWS_PER_BATCH = 256  # of Keras models and SavedModels; a .tflite file takes on
 _Arrays = dict[str, np.ndarray]
 
 
-class Input(NamedTuple):
-    """What an artifact takes under one name: the shape of one row (None = any length) and the dtype."""
+class Quantization(NamedTuple):
+    """How a file stores real numbers as integers: real = scale · (integer − zero_point)."""
+
+    dtype: np.dtype
+    scale: float
+    zero_point: int
+
+
+class TensorInfo(NamedTuple):
+    """What an artifact takes or gives under one name.
+
+    Attributes:
+        shape: of one row (None = any length).
+        dtype: of the arrays in `Runtime.predict`; float32 where the file itself has integers.
+        quantization: of an integer input or output of the file, by which `predict` converts.
+    """
 
     shape: tuple[int | None, ...]
     dtype: np.dtype
+    quantization: Quantization | None = None
+
+    def to_file(self, values: np.ndarray) -> np.ndarray:
+        """Numbers as the file holds them: the nearest integers within its dtype's range, where it has any."""
+        if self.quantization is None:
+            return values
+        dtype, scale, zero_point = self.quantization
+        limits = np.iinfo(dtype)
+        return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(dtype)
+
+    def from_file(self, values: np.ndarray) -> np.ndarray:
+        """What the file's numbers mean."""
+        if self.quantization is None:
+            return values
+        _, scale, zero_point = self.quantization
+        return (values.astype(self.dtype) - zero_point) * scale
 
 
 @dataclass(frozen=True)
@@ -39,12 +69,12 @@ class Runtime:
     Attributes:
         name: the file, or the Keras model, as error messages call it.
         inputs: by modality, the shape of one row and the dtype. Files keep no order: theirs is alphabetical.
-        outputs: names of the targets, ordered likewise.
+        outputs: by target likewise.
     """
 
     name: str
-    inputs: dict[str, Input]
-    outputs: tuple[str, ...]
+    inputs: dict[str, TensorInfo]
+    outputs: dict[str, TensorInfo]
     _run: Callable[[_Arrays], _Arrays] = field(repr=False)
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -60,13 +90,14 @@ class Runtime:
             LMFError: a missing or extra name, a wrong shape or dtype, unequal numbers of rows, no rows, or a
                 file whose content fails when it runs.
         """
-        checked = self._checked(inputs)
+        checked = self.check(inputs)
         try:
             return self._run(checked)
         except Exception as error:  # each framework has its own kinds
             raise LMFError(f"{self.name} failed while it ran: {_first_line(error)}") from error
 
-    def _checked(self, inputs: Mapping[str, np.ndarray]) -> _Arrays:
+    def check(self, inputs: Mapping[str, np.ndarray]) -> _Arrays:
+        """The inputs in the order of `self.inputs`; an LMFError, as of `predict`, for those it refuses."""
         for name in inputs:
             if name not in self.inputs:
                 raise unknown_name(f"input of {self.name}:", name, self.inputs)
@@ -85,6 +116,10 @@ class Runtime:
                 raise LMFError(
                     f"{where}: received dtype {value.dtype}, it takes {expected.dtype}. "
                     f'Convert it with .astype("{expected.dtype}").'
+                )
+            if expected.quantization and not np.isfinite(value).all():
+                raise LMFError(
+                    f"{where}: received NaN or infinity, which {expected.quantization.dtype} can't hold."
                 )
             shape = ("N", *("any" if width is None else width for width in expected.shape))
             if value.ndim != len(shape) or any(
@@ -156,12 +191,12 @@ def _open_keras(model: Any) -> Runtime:
             f"{name} is not a functional model with a dict of inputs and a dict of outputs. "
             f"Build it as keras.Model({{'audio': audio, …}}, {{'emotion': logits}})."
         )
-    inputs, outputs = ends
+    inputs, outputs = (
+        {key: TensorInfo(tuple(tensor.shape[1:]), np.dtype(tensor.dtype)) for key, tensor in end.items()}
+        for end in ends
+    )
     return Runtime(
-        name,
-        {key: Input(tuple(tensor.shape[1:]), np.dtype(tensor.dtype)) for key, tensor in inputs.items()},
-        tuple(outputs),
-        lambda arrays: model.predict(arrays, batch_size=ROWS_PER_BATCH, verbose=0),
+        name, inputs, outputs, lambda arrays: model.predict(arrays, batch_size=ROWS_PER_BATCH, verbose=0)
     )
 
 
@@ -179,10 +214,13 @@ def _open_saved_model(path: Path) -> Runtime:
             f"{', '.join(program.signatures) or 'none'}."
         )
     signature = program.signatures["serving_default"]
-    inputs = {
-        name: Input(tuple(tensor.shape.as_list()[1:]), np.dtype(tensor.dtype.as_numpy_dtype))
-        for name, tensor in sorted(signature.structured_input_signature[1].items())
-    }
+    inputs, outputs = (
+        {
+            name: TensorInfo(tuple(tensor.shape.as_list()[1:]), np.dtype(tensor.dtype.as_numpy_dtype))
+            for name, tensor in sorted(end.items())
+        }
+        for end in (signature.structured_input_signature[1], signature.structured_outputs)
+    )
 
     # The default argument keeps `program`, which owns the variables, alive as long as the function.
     def run(arrays: _Arrays, program: Any = program) -> _Arrays:
@@ -193,7 +231,7 @@ def _open_saved_model(path: Path) -> Runtime:
         ]  # fmt: skip
         return _joined([{name: value.numpy() for name, value in batch.items()} for batch in batches])
 
-    return Runtime(str(path), inputs, tuple(sorted(signature.structured_outputs)), run)
+    return Runtime(str(path), inputs, outputs, run)
 
 
 def _open_tflite(path: Path) -> Runtime:
@@ -222,23 +260,30 @@ def _open_tflite(path: Path) -> Runtime:
                 f"{str(path)!r}, input {name!r}: the file has the fixed shape {shape}; "
                 f"a file for one row at a time, [1, …], is needed."
             )
-    inputs = {
-        name: Input(
-            tuple(None if width < 0 else int(width) for width in detail["shape_signature"][1:]),
-            np.dtype(detail["dtype"]),
-        )
-        for name, detail in sorted(details.items())
-    }
+    inputs, outputs = (
+        {name: _tensor_info(detail) for name, detail in sorted(end.items())}
+        for end in (details, runner.get_output_details())
+    )
 
     def run(arrays: _Arrays) -> _Arrays:
-        return _joined(
-            [
-                runner(**{name: value[row : row + 1] for name, value in arrays.items()})
-                for row in range(_rows(arrays))
-            ]
-        )
+        arrays = {name: inputs[name].to_file(value) for name, value in arrays.items()}
+        rows = [
+            runner(**{name: value[row : row + 1] for name, value in arrays.items()})
+            for row in range(_rows(arrays))
+        ]
+        return {name: outputs[name].from_file(value) for name, value in _joined(rows).items()}
 
-    return Runtime(str(path), inputs, tuple(sorted(runner.get_output_details())), run)
+    return Runtime(str(path), inputs, outputs, run)
+
+
+def _tensor_info(detail: dict[str, Any]) -> TensorInfo:
+    """An input or output of a .tflite file, as its interpreter describes it."""
+    shape = tuple(None if width < 0 else int(width) for width in detail["shape_signature"][1:])
+    dtype = np.dtype(detail["dtype"])
+    scale, zero_point = detail["quantization"]
+    if not scale:  # real numbers, or integers that mean themselves
+        return TensorInfo(shape, dtype)
+    return TensorInfo(shape, np.dtype("float32"), Quantization(dtype, float(scale), int(zero_point)))
 
 
 def _rows(arrays: _Arrays) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -17,7 +16,6 @@ from small_model import small_model
 from keras_lmf.data import Split
 from keras_lmf.errors import LMFError
 from keras_lmf.export import artifact, export_model, exporter, report
-from keras_lmf.export.source import source_of
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
 
@@ -25,6 +23,7 @@ KINDS = ["mlp", "lstm", "bilstm", "gru", "convolution", "attention"]
 
 
 REPORTS = {"report.csv", "report.json", "report.md"}
+SIDECARS = {"saved_model.json", "model.tflite.json"}
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +162,8 @@ def test_bytes_and_differences(model, exported, independent, split):
         differences = np.concatenate([np.abs(other[k] - expected[k]).ravel() for k in expected])
         assert part.difference_max == pytest.approx(differences.max(), abs=1e-6)
         assert part.difference_mean == pytest.approx(differences.mean(), abs=1e-6)
-    assert {path.name for path in folder.iterdir()} == {"saved_model", "model.tflite", *REPORTS}
+    names = {"saved_model", "model.tflite", "report.png", *SIDECARS, *REPORTS}
+    assert {path.name for path in folder.iterdir()} == names
 
 
 def test_report(exported):
@@ -171,15 +171,20 @@ def test_report(exported):
     table = report(artifacts)
     assert table["file"].tolist() == ["saved_model", "model.tflite"]
     assert list(table)[:3] == ["file", "format", "bytes"]
-    assert list(table)[-2:] == ["difference_max", "difference_mean"]
     assert table["uar"].tolist() == [part.metrics["uar"] for part in artifacts]
-    pd.testing.assert_frame_equal(pd.read_csv(folder / "report.csv"), table)
+    written = pd.read_csv(folder / "report.csv")
+    pd.testing.assert_frame_equal(written[list(table)], table)
+    assert written["uar_low"].tolist() == [part.table.loc["uar", "low"] for part in artifacts]
     records = json.loads((folder / "report.json").read_text())
     assert records[1]["bytes"] == (folder / "model.tflite").stat().st_size
-    assert records[0]["war"] == pytest.approx(artifacts[0].metrics["war"], abs=1e-14)
-    lines = (folder / "report.md").read_text().splitlines()
-    assert len(lines) == 4
-    assert "cohen_kappa" in lines[0]
+    value = {key: artifacts[0].table.loc["war", key] for key in ("value", "low", "high")}
+    assert records[0]["metrics"]["war"] == value | {"floor": None}
+    assert records[1]["latency_ms"]["p50"] == artifacts[1].latency.p50
+    text = (folder / "report.md").read_text()
+    low, high = artifacts[1].table.loc["war", ["low", "high"]]
+    assert f"{artifacts[1].metrics['war']:.3f} [{low:.3f}, {high:.3f}]" in text
+    assert "report.png" in text
+    assert (folder / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
 def write_other_model(source, path):
@@ -209,7 +214,7 @@ def test_guards_keep_the_file_that_was_there(monkeypatch, tmp_path, write, messa
     monkeypatch.setitem(exporter.FORMATS, "saved_model", exporter.Format("saved_model", write, 256, True))
     with pytest.raises(LMFError, match=message):
         export_model(model, tmp_path, ["saved_model"])
-    assert [path.name for path in tmp_path.iterdir()] == ["saved_model"]
+    assert {path.name for path in tmp_path.iterdir()} == {"saved_model", "saved_model.json"}
     assert (tmp_path / "saved_model" / "saved_model.pb").read_bytes() == before
 
 
@@ -221,6 +226,8 @@ def test_tolerance_is_the_callers(monkeypatch, tmp_path):
     assert 1e-4 < part.difference_max < 0.5
     assert part.metrics == {}
     assert part.table is None
+    assert part.agreement is None
+    assert not (tmp_path / "report.png").exists()
 
 
 def test_saved_model_is_replaced_by_a_newer_one(tmp_path):
@@ -233,7 +240,7 @@ def test_saved_model_is_replaced_by_a_newer_one(tmp_path):
     np.testing.assert_allclose(
         open_artifact(tmp_path / "saved_model").predict(x)["y"], kernel + bias, rtol=1e-5
     )
-    assert {path.name for path in tmp_path.iterdir()} == {"saved_model", *REPORTS}
+    assert {path.name for path in tmp_path.iterdir()} == {"saved_model", "saved_model.json", *REPORTS}
 
 
 def test_folder_of_something_else_is_not_replaced(tmp_path):
@@ -244,39 +251,6 @@ def test_folder_of_something_else_is_not_replaced(tmp_path):
     assert (tmp_path / "saved_model" / "thesis.txt").read_text() == "mine"
 
 
-def test_recurrent_layers_are_exported_for_machines_without_a_gpu(monkeypatch, tmp_path):
-    """With a GPU in sight Keras traces cuDNN ops, which no CPU runs."""
-    steps = keras.Input((4, 3), name="steps")
-    recurrent = keras.layers.Bidirectional(keras.layers.LSTM(2), name="y")
-    model = keras.Model({"steps": steps}, {"y": recurrent(steps)})
-    source = source_of(model, None, timeout_seconds=60)
-    expected = source.keras_outputs(256)["y"]
-    monkeypatch.setattr(sys.modules["keras.src.backend.tensorflow.rnn"], "_is_gpu_available", lambda: True)
-    source.save(tmp_path / "saved_model", batch=None)
-    outputs = open_artifact(tmp_path / "saved_model").predict(source.inputs)
-    np.testing.assert_allclose(outputs["y"], expected, atol=1e-6)
-    assert recurrent.forward_layer.use_cudnn == "auto"
-
-
-@pytest.mark.parametrize("batch", [1, 8])
-def test_files_are_compared_at_their_own_number_of_rows(batch):
-    rows = keras.layers.Lambda(lambda x: 0 * x + keras.ops.cast(keras.ops.shape(x)[0], "float32"))
-    ends = {"x": keras.Input((1,), name="x")}
-    source = source_of(keras.Model(ends, {"y": rows(ends["x"])}), None, timeout_seconds=1)
-    np.testing.assert_array_equal(source.keras_outputs(batch)["y"], np.full((32, 1), batch))
-
-
-def test_unknown_format_writes_nothing(tmp_path):
-    with pytest.raises(LMFError, match=r"Unknown export format 'tflit'\. Did you mean 'tflite'\?"):
-        export_model(small_model(), tmp_path / "out", ["saved_model", "tflit"])
-    assert not (tmp_path / "out").exists()
-
-
-def test_formats_as_one_word(tmp_path):
-    with pytest.raises(LMFError, match=r"formats=\['tflite'\]"):
-        export_model(small_model(), tmp_path, "tflite")
-
-
 def test_split_that_does_not_fit(tmp_path, split):
     with pytest.raises(LMFError, match=r"Unknown modality of split 'test' 'x'\."):
         export_model(small_model(), tmp_path, evaluation=split)
@@ -285,41 +259,6 @@ def test_split_that_does_not_fit(tmp_path, split):
     with pytest.raises(LMFError, match=r"'emotion'\. Did you mean 'emotio'"):
         export_model(other, tmp_path, evaluation=split)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_free_length_needs_real_rows(tmp_path):
-    steps = keras.Input((None, 2), name="text")
-    model = keras.Model({"text": steps}, {"score": keras.layers.GlobalMaxPooling1D(name="score")(steps)})
-    with pytest.raises(LMFError, match=r"input 'text'.*Give evaluation="):
-        export_model(model, tmp_path)
-
-
-def test_model_that_returns_nan_is_refused(tmp_path):
-    model = small_model()
-    model.set_weights([np.nan * weight for weight in model.get_weights()])
-    with pytest.raises(LMFError, match="Keras model 'small' returns NaN"):
-        export_model(model, tmp_path, ["saved_model"])
-
-
-def test_other_backend_names_the_command(tmp_path):
-    code = (
-        "import sys, keras\n"
-        "from keras_lmf.export import export_model\n"
-        "x = keras.Input((2,), name='x')\n"
-        "model = keras.Model({'x': x}, {'y': keras.layers.Dense(1, name='y')(x)})\n"
-        "try:\n    export_model(model, sys.argv[1])\nexcept Exception as error:\n"
-        "    print(type(error).__name__, error)\n"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "out"],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-    )
-    assert process.stdout.startswith("LMFError Export needs"), process.stderr
-    assert "'jax'" in process.stdout
-    assert "KERAS_BACKEND=tensorflow keras-lmf export" in process.stdout
-    assert not (tmp_path / "out").exists()
 
 
 def test_report_of_nothing():

@@ -14,7 +14,7 @@ import tensorflow as tf
 from small_model import small_model
 
 from keras_lmf.errors import LMFError
-from keras_lmf.export import export_model, tflite
+from keras_lmf.export import export_model, process, tflite
 
 
 def test_ops_without_a_builtin_are_named_with_their_layers(tmp_path):
@@ -48,10 +48,10 @@ def converter(monkeypatch, tmp_path):
     """Put another script in the converter's place; it knows OUTPUT, FAILURE and PID (a file for its id)."""
 
     def replace(code):
-        script = tmp_path / "script.py"
+        script = tmp_path / "convert.py"
         head = f"import os, sys, time\n_, _, OUTPUT, FAILURE = sys.argv\nPID = {str(tmp_path / 'pid')!r}\n"
         script.write_text(head + code)
-        monkeypatch.setattr(tflite, "CONVERTER", script)
+        monkeypatch.setattr(process, "FOLDER", tmp_path)
         return tmp_path / "pid"
 
     return replace
@@ -125,7 +125,7 @@ def test_file_without_its_weights_is_refused(monkeypatch, tmp_path):
     """A Keras model saved through a tf.Module of one's own converts to a file that has lost its weights."""
     model = small_model()
 
-    def convert(source, saved_model, path, failure):
+    def convert(source, saved_model, path):
         module = tf.Module()
         module.model = model
         module.serve = tf.function(lambda **x: model(x))

@@ -97,7 +97,9 @@ def test_names_shapes_and_order_of_keys(artifacts, inputs, expected, kind):
         "video": ((5,), np.float32),
     }
     assert list(runtime.inputs) == ["audio", "video"]
-    assert runtime.outputs == ("emotion",)
+    assert {name: (i.shape, i.dtype) for name, i in runtime.outputs.items()} == {
+        "emotion": ((3,), np.float32)
+    }
     outputs = runtime.predict({"video": inputs["video"][:1], "audio": inputs["audio"][:1]})
     np.testing.assert_allclose(outputs["emotion"], expected[:1], rtol=1e-5, atol=1e-5)
 

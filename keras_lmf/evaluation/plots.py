@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import protocols
 from keras_lmf.files import write_atomically
 
 TRAIN, VALID, GREY = "#1f5fa8", "#d9661f", "#777777"
+FILES = (TRAIN, VALID, "#2e8b57", "#8e44ad", "#b5302f", "#5d4a3a")
 
 
 def confusion_matrix(
@@ -147,6 +148,84 @@ def training_curves(history: pd.DataFrame, title: str, best_epoch: int | None = 
         label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())
     }
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def metric_against_cost(
+    names: Sequence[str],
+    scores: pd.DataFrame,
+    sizes: Sequence[int],
+    milliseconds: Sequence[float],
+    metric: str,
+) -> Figure:
+    """What each file of a model costs and gains: a metric against bytes, and against the time for one row.
+
+    Args:
+        names: of the files, as the labels call them.
+        scores: a row per file, columns `value`, and `low`, `high` (the interval) and `floor` where not NaN.
+        sizes: bytes of each file.
+        milliseconds: for one row.
+        metric: the name of the metric.
+
+    Raises:
+        LMFError: no file, or unequal lengths.
+    """
+    if not names or not len(names) == len(scores) == len(sizes) == len(milliseconds):
+        raise LMFError(
+            "The plot of the files' costs needs one or more names, and as many of everything else."
+        )
+    figure = Figure(figsize=(10.5, 4.8), layout="constrained")
+    values, floor = scores["value"].to_numpy(float), float(scores["floor"].iloc[0])
+    reach = np.abs(scores[["low", "high"]].to_numpy(float) - values[:, None]).T
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, cost, unit in zip(
+        panels, (np.asarray(sizes) / 1000, milliseconds), ("kB", "ms for one row, one thread")
+    ):
+        axes.set_xscale("log")
+        axes.set_xlim(min(cost) / 1.6, max(cost) * 1.6)
+        for i, place in enumerate(np.argsort(cost, kind="stable")):
+            colour = FILES[place % len(FILES)]
+            axes.errorbar(
+                cost[place],
+                values[place],
+                None if np.isnan(reach).any() else reach[:, place : place + 1],
+                fmt="o",
+                markersize=7,
+                capsize=3,
+                elinewidth=1,
+                color=colour,
+            )
+            # Labels stand side by side above the panel: files of one size or one score don't cover them.
+            axes.annotate(
+                names[place],
+                (cost[place], values[place]),
+                ((i + 0.5) / len(names), 1.04),
+                textcoords="axes fraction",
+                rotation=28,
+                rotation_mode="anchor",
+                fontsize=9,
+                color=colour,
+                parse_math=False,
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": colour,
+                    "alpha": 0.45,
+                    "relpos": (0, 0),
+                    "shrinkA": 1,
+                    "shrinkB": 5,
+                },
+            )
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(unit)
+        axes.grid(color="#eeeeee")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    label = metric if np.isnan(reach).any() else f"{metric}, 95 % bootstrap interval"
+    if not np.isnan(floor):  # in words: drawn, it would press the files together
+        label += f"\nfloor {floor:.3f} (constant prediction)"
+    panels[0].set_ylabel(label, parse_math=False)
     return figure
 
 

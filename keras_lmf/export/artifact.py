@@ -1,16 +1,26 @@
-"""What an export returns: one record per written file, and the table over them."""
+"""What an export returns: one record per written file, and the tables and the plot over them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from keras_lmf.evaluation import plots
 from keras_lmf.files import write_text
 
-REPORT_FILES = ("report.csv", "report.json", "report.md")
+REPORT_FILES = ("report.csv", "report.json", "report.md", "report.png")
+
+
+class Latency(NamedTuple):
+    """Milliseconds for one row on one thread, as repeated calls took them: the median and the 95th percentile."""
+
+    p50: float
+    p95: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +28,7 @@ class Artifact:
     """A written file (or SavedModel folder), judged by running that file.
 
     Attributes:
-        path: where it is.
+        path: where it is; `path` + ".json" is its sidecar.
         format: the export format, for example "tflite".
         bytes: size; for a folder the sum over its files.
         metrics: every metric of the task on the evaluation split; empty without one.
@@ -26,6 +36,12 @@ class Artifact:
         difference_max: largest absolute difference to the Keras model's outputs (run on as many rows at a
             time as the file) on the evaluation split's inputs, or on 32 standard-normal rows without one.
         difference_mean: mean absolute difference on the same rows.
+        agreement: share of the evaluation split's rows in which the file names the Keras model's class; None
+            for a regression or without a split.
+        latency: of one row on one thread of this machine, in a process of its own.
+        operators: the ops of a .tflite file with their dtypes, columns operator, activations, weights,
+            outputs, count; empty for a SavedModel.
+        notes: what else a user of this file must know, for example which ops an int8 file has in float32.
     """
 
     path: Path
@@ -35,28 +51,117 @@ class Artifact:
     table: pd.DataFrame | None = field(repr=False)
     difference_max: float
     difference_mean: float
+    agreement: float | None
+    latency: Latency
+    operators: pd.DataFrame = field(repr=False)
+    notes: tuple[str, ...]
 
 
 def report(artifacts: Sequence[Artifact]) -> pd.DataFrame:
-    """One row per artifact: file, format, bytes, every metric, difference_max, difference_mean."""
-    return pd.DataFrame(
-        [
-            {
-                "file": artifact.path.name,
-                "format": artifact.format,
-                "bytes": artifact.bytes,
-                **artifact.metrics,
-                "difference_max": artifact.difference_max,
-                "difference_mean": artifact.difference_mean,
-            }
-            for artifact in artifacts
-        ]
-    )
+    """One row per artifact, as numbers.
+
+    Columns: file, format, bytes, every metric, difference_max, difference_mean, agreement (of classes),
+    latency_p50 and latency_p95 (milliseconds).
+    """
+    return pd.DataFrame([_numbers(artifact) for artifact in artifacts])
+
+
+def summary(artifacts: Sequence[Artifact]) -> pd.DataFrame:
+    """One column per file, as text to read: metrics with their 95 % bootstrap intervals.
+
+    The last column is the floor: what a constant prediction scores (where the training labels were given).
+    """
+    columns = {artifact.path.name: _texts(artifact) for artifact in artifacts}
+    table = artifacts[0].table if artifacts else None
+    if table is not None and table["floor"].notna().any():
+        columns["floor"] = {name: f"{value:.3f}" for name, value in table["floor"].items()}
+    return pd.DataFrame(columns).fillna("")
 
 
 def write_report(artifacts: Sequence[Artifact], folder: Path) -> None:
-    """`report` as report.csv, report.json (a list of records) and report.md in `folder`."""
-    table = report(artifacts)
-    write_text(folder / "report.csv", table.to_csv(index=False))
-    write_text(folder / "report.json", table.to_json(orient="records", indent=2, double_precision=15) + "\n")
-    write_text(folder / "report.md", table.to_markdown(index=False, floatfmt=".4g") + "\n")
+    """Write report.csv, report.json, report.md and, where there are metrics, report.png into `folder`.
+
+    report.csv has the columns of `report` and `<metric>_low` and `<metric>_high`; report.json is a list of
+    one record per file, with intervals, floors, ops and notes; report.md is for readers.
+    """
+    rows = []
+    for artifact in artifacts:
+        bounds = {} if artifact.table is None else artifact.table[["low", "high"]].stack().to_dict()
+        rows.append(_numbers(artifact) | {f"{name}_{end}": value for (name, end), value in bounds.items()})
+    write_text(folder / "report.csv", pd.DataFrame(rows).to_csv(index=False))
+    records = json.dumps([_record(artifact) for artifact in artifacts], indent=2, ensure_ascii=False)
+    write_text(folder / "report.json", records + "\n")
+    pictured = bool(artifacts) and artifacts[0].table is not None
+    write_text(folder / "report.md", _markdown(artifacts, pictured))
+    if pictured:
+        metric = artifacts[0].table.index[0]
+        figure = plots.metric_against_cost(
+            [artifact.format for artifact in artifacts],
+            pd.DataFrame([artifact.table.loc[metric] for artifact in artifacts]),
+            [artifact.bytes for artifact in artifacts],
+            [artifact.latency.p50 for artifact in artifacts],
+            metric,
+        )
+        plots.save(figure, folder / "report.png")
+
+
+def _numbers(artifact: Artifact) -> dict[str, Any]:
+    agreement = {} if artifact.agreement is None else {"agreement": artifact.agreement}
+    return {
+        "file": artifact.path.name,
+        "format": artifact.format,
+        "bytes": artifact.bytes,
+        **artifact.metrics,
+        "difference_max": artifact.difference_max,
+        "difference_mean": artifact.difference_mean,
+        **agreement,
+        "latency_p50": artifact.latency.p50,
+        "latency_p95": artifact.latency.p95,
+    }
+
+
+def _texts(artifact: Artifact) -> dict[str, str]:
+    texts = {"bytes": f"{artifact.bytes:,}"}
+    for name, row in () if artifact.table is None else artifact.table.iterrows():
+        interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
+        texts[name] = f"{row['value']:.3f}{interval}"
+    if artifact.agreement is not None:
+        texts["agreement with Keras"] = f"{artifact.agreement:.1%}"
+    return texts | {
+        "largest difference to Keras": f"{artifact.difference_max:.1e}",
+        "mean difference to Keras": f"{artifact.difference_mean:.1e}",
+        "latency p50, ms": f"{artifact.latency.p50:.3g}",
+        "latency p95, ms": f"{artifact.latency.p95:.3g}",
+    }
+
+
+def _record(artifact: Artifact) -> dict[str, Any]:
+    """`artifact` in JSON's terms; a number that does not exist is null."""
+    table = pd.DataFrame() if artifact.table is None else artifact.table
+    return {
+        "file": artifact.path.name,
+        "format": artifact.format,
+        "bytes": artifact.bytes,
+        "metrics": table.astype(object).where(table.notna(), None).to_dict(orient="index"),
+        "difference_max": artifact.difference_max,
+        "difference_mean": artifact.difference_mean,
+        "agreement": artifact.agreement,
+        "latency_ms": artifact.latency._asdict(),
+        "operators": artifact.operators.to_dict(orient="records"),
+        "notes": list(artifact.notes),
+    }
+
+
+def _markdown(artifacts: Sequence[Artifact], pictured: bool) -> str:
+    parts = [
+        "Every number is of the written file. Brackets: 95 % bootstrap interval over rows. Latency: one row, "
+        "one thread of the machine that exported.",
+        summary(artifacts).to_markdown(disable_numparse=True),
+    ]
+    if pictured:
+        parts.append("![metric against bytes and latency](report.png)")
+    for artifact in artifacts:
+        if len(artifact.operators):
+            parts += [f"## Ops of {artifact.path.name}", artifact.operators.to_markdown(index=False)]
+            parts += [f"- {note}" for note in artifact.notes]
+    return "\n\n".join(parts) + "\n"

@@ -1,8 +1,8 @@
 """SavedModel to float32 TFLite: a script that runs in a process of its own, with TensorFlow alone.
 
-The converter is C++ that can take its process down (a looped LSTM to int8 does), so `tflite.py` starts this
-file as `python -P convert.py SAVED_MODEL OUTPUT FAILURE`. It exits with 0 and OUTPUT written, or with 1 and
-FAILURE written: JSON with `message` and `operators`, a list of [TensorFlow op, name scope of the op].
+The converter is C++ that can take its process down, so `tflite.py` starts this file through `process.py` as
+`python -P convert.py SAVED_MODEL OUTPUT FAILURE`. It exits with 0 and OUTPUT written, or with 1 and FAILURE
+written: JSON with `message` and `operators`, a list of [TensorFlow op, name scope of the op].
 """
 
 from __future__ import annotations

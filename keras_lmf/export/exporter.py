@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,14 +17,21 @@ from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
-from keras_lmf.export.artifact import REPORT_FILES, Artifact, write_report
+from keras_lmf.export import quantized
+from keras_lmf.export.agreement import agreement, differences_to, require_finite
+from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
+from keras_lmf.export.flatbuffer import operators, table
+from keras_lmf.export.process import run_script
 from keras_lmf.export.saved_model import write_saved_model
-from keras_lmf.export.source import Source, require_finite, source_of
+from keras_lmf.export.sidecar import About, InputDescription, sidecar_of, write_sidecar
+from keras_lmf.export.source import Source, source_of
 from keras_lmf.export.tflite import write_tflite
+from keras_lmf.files import PARTIAL
 from keras_lmf.runtime import ROWS_PER_BATCH, open_artifact
 
 if TYPE_CHECKING:
     from keras_lmf.data.dataset import Split
+    from keras_lmf.recipe import Recipe
 
 
 class Format(NamedTuple):
@@ -33,18 +42,28 @@ class Format(NamedTuple):
         write: writes it.
         batch: rows at a time that the runtime gives to it.
         float32: whether it keeps the model's float32 numbers.
+        calibrated: whether it takes its scales from a calibration split.
     """
 
     file: str
     write: Callable[[Source, Path], None]
     batch: int
     float32: bool
+    calibrated: bool = False
 
 
 FORMATS: dict[str, Format] = {
     "saved_model": Format("saved_model", write_saved_model, batch=ROWS_PER_BATCH, float32=True),
     "tflite": Format("model.tflite", write_tflite, batch=1, float32=True),
-}
+    "tflite-float16": Format("model-float16.tflite", quantized.write_float16, batch=1, float32=False),
+    "tflite-dynamic": Format("model-dynamic.tflite", quantized.write_dynamic, batch=1, float32=False),
+    "tflite-int8": Format(
+        "model-int8.tflite", quantized.write_int8, batch=1, float32=False, calibrated=True
+    ),
+    "tflite-int8-integer": Format(
+        "model-int8-integer.tflite", quantized.write_int8_integer, batch=1, float32=False, calibrated=True
+    ),
+}  # fmt: skip
 
 
 def export_model(
@@ -53,113 +72,174 @@ def export_model(
     formats: Sequence[str] = ("saved_model", "tflite"),
     *,
     evaluation: Split | None = None,
+    calibration: Split | None = None,
     train_labels: np.ndarray | None = None,
     tolerance: float = 1e-5,
     timeout_seconds: float = 600,
     resamples: int = 1000,
+    recipe: Recipe | None = None,
+    licence: Mapping[str, str] | None = None,
+    descriptions: Mapping[str, InputDescription] | None = None,
 ) -> list[Artifact]:
     """Write `model` to `folder` in each format, run every written file, and report what each one costs.
 
     A file gets its final name only after it ran, gave finite numbers and, for float32 formats, agreed with
-    the Keras model. `folder` also receives report.csv, report.json and report.md.
+    the Keras model. Beside each file is its sidecar, `model.tflite.json` for example: labels, inputs, scales,
+    versions, hashes. `folder` also receives report.csv, report.json, report.md and (with `evaluation`)
+    report.png.
+
+    | format | file | numbers |
+    |---|---|---|
+    | "saved_model" | `saved_model/`, signature `serving_default`, any number of rows | float32 |
+    | "tflite" | `model.tflite`; as all below: one row, builtin ops only | float32 |
+    | "tflite-float16" | `model-float16.tflite` | weights float16, computed in float32 |
+    | "tflite-dynamic" | `model-dynamic.tflite` | weights int8, activations quantised as it runs |
+    | "tflite-int8" | `model-int8.tflite` | products and convolutions int8, inputs and outputs float32 |
+    | "tflite-int8-integer" | `model-int8-integer.tflite` | the same, inputs and outputs int8 |
+
+    Int8 files keep in float32 what int8 would spoil or can't hold: standardisation, the product of the
+    modalities, the activations inside loops (recurrent layers without unroll=True), CONV_3D.
+    `Artifact.operators` lists every op with its dtypes; weighted ops that are left out are in `Artifact.notes`
+    and given as a warning.
 
     Args:
         model: functional, a dict of modalities in and a dict of targets out, on the TensorFlow backend.
         folder: made when it isn't there; files of the same name are replaced.
-        formats: names of formats. "saved_model": the folder `saved_model`, signature `serving_default`, any
-            number of rows. "tflite": `model.tflite`, float32, one row, builtin ops only.
+        formats: names of formats.
         evaluation: the split on which every file is run and measured. None: no metrics, and the comparison
             with the Keras model uses 32 standard-normal rows.
+        calibration: the split (the training one) whose smallest and largest values give the int8 formats
+            their scales; of more than 1000 rows, 1000 evenly spaced ones.
         train_labels: labels of the training split, for the floor in `Artifact.table`; None: no floor.
         tolerance: a float32 file must keep |Δ| ≤ tolerance · max(1, |y|) for every output y of the Keras
             model, run on as many rows at a time as the file. 1e-5 is for feature models; take 1e-4 for
             models that start from a waveform.
         timeout_seconds: how long one conversion may take.
         resamples: bootstrap resamples behind the intervals in `Artifact.table`.
+        recipe: its name and hash go into the sidecars.
+        licence: goes into the sidecars, for example {"code": …, "weights": …, "data": …}.
+        descriptions: rate, unit and range of inputs, by modality, for the sidecars.
 
     Returns:
         One Artifact per format, in the order of `formats`.
 
     Raises:
         LMFError: unknown format; another backend; a model without dicts; a split that doesn't fit; a model
-            that needs ops outside TensorFlow Lite's builtins; a failed, crashed or overlong conversion; a
-            file whose outputs aren't finite or differ too much. That file is then not kept; one that an
-            earlier export left under its name stays as it was.
+            that needs ops outside TensorFlow Lite's builtins; an int8 format without `calibration`, or of a
+            model with no op that can be int8; a failed, crashed or overlong conversion; a file whose outputs
+            aren't finite or differ too much. That file is then not kept; one that an earlier export left
+            under its name stays as it was.
     """
+    _check_formats(formats, calibration)
+    folder = Path(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        source = source_of(model, evaluation, timeout_seconds, Path(scratch), calibration)
+        about = _about(source, (evaluation, recipe, calibration), recipe, licence, descriptions or {})
+        folder.mkdir(parents=True, exist_ok=True)
+        # A report must never describe files that have been replaced since.
+        for name in REPORT_FILES:
+            (folder / name).unlink(missing_ok=True)
+        judge = functools.partial(evaluate, split=evaluation, train_labels=train_labels, resamples=resamples)
+        # Running the Keras model row by row takes longer than running a file: once for all formats.
+        expected = functools.cache(source.keras_outputs)
+        artifacts = []
+        for name in tqdm(dict.fromkeys(formats), desc="export", unit="file", leave=False, disable=None):
+            artifact = _export(
+                name, source, folder, expected, judge if evaluation is not None else None, tolerance
+            )
+            write_sidecar(artifact, about)
+            artifacts.append(artifact)
+    write_report(artifacts, folder)
+    return artifacts
+
+
+def _check_formats(formats: Sequence[str], calibration: Split | None) -> None:
     if isinstance(formats, str):
         raise LMFError(f"'formats' takes a list of names, received {formats!r}. Write formats=[{formats!r}].")
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("export format", name, FORMATS)
+        if FORMATS[name].calibrated and calibration is None:
+            raise LMFError(
+                f"The format {name!r} needs calibration=, a split with typical rows (the training split), to "
+                f"choose its scales. Or export to 'tflite-dynamic', which needs none."
+            )
     if keras.backend.backend() != "tensorflow":
         raise LMFError(
             f"Export needs Keras on the TensorFlow backend, received {keras.backend.backend()!r}. "
             f"Weights fit every backend: start again with\n  KERAS_BACKEND=tensorflow keras-lmf export …"
         )
-    source = source_of(model, evaluation, timeout_seconds)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    # A report must never describe files that have been replaced since.
-    for name in REPORT_FILES:
-        (folder / name).unlink(missing_ok=True)
-    names = tqdm(dict.fromkeys(formats), desc="export", unit="file", leave=False, disable=None)
-    judge = functools.partial(evaluate, split=evaluation, train_labels=train_labels, resamples=resamples)
-    artifacts = [
-        _export(name, source, folder, judge if evaluation is not None else None, tolerance) for name in names
-    ]
-    write_report(artifacts, folder)
-    return artifacts
+
+
+def _about(
+    source: Source,
+    holders: Sequence[Split | Recipe | None],
+    recipe: Recipe | None,
+    licence: Mapping[str, str] | None,
+    descriptions: Mapping[str, InputDescription],
+) -> About:
+    """What the sidecars say; the target is that of the first of `holders` that is there."""
+    for name in descriptions:
+        if name not in source.inputs:
+            raise unknown_name("modality in 'descriptions'", name, source.inputs)
+    target = next((holder.target for holder in holders if holder is not None), None)
+    return About(target, descriptions, recipe, licence, source.calibration)
 
 
 def _export(
-    name: str, source: Source, folder: Path, judge: Callable[[Any], Report] | None, tolerance: float
+    name: str,
+    source: Source,
+    folder: Path,
+    expect: Callable[[int], dict[str, np.ndarray]],
+    judge: Callable[[Any], Report] | None,
+    tolerance: float,
 ) -> Artifact:
     """Write one format beside its final place, judge it by running it, and move it there."""
-    file, write, batch, float32 = FORMATS[name]
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
+    file, write, batch, float32, calibrated = FORMATS[name]
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as scratch:
         written = Path(scratch) / file
         write(source, written)
         outputs = open_artifact(written).predict(source.inputs)
         label = f"The {name} file of model {source.model.name!r}"
         require_finite(outputs, label)
-        expected = source.keras_outputs(batch)
-        differences = _differences(outputs, expected, label, tolerance if float32 else np.inf)
+        expected = expect(batch)
+        differences = differences_to(expected, outputs, label, tolerance if float32 else np.inf)
         judged = judge(outputs) if judge else None
-        size = _size(written)
-        _move(written, folder / file, Path(scratch))
-    return Artifact(
-        path=folder / file,
-        format=name,
-        bytes=size,
-        metrics=dict(judged.metrics) if judged else {},
-        table=judged.table if judged else None,
-        difference_max=float(differences.max()),
-        difference_mean=float(differences.mean()),
-    )
-
-
-def _differences(
-    outputs: dict[str, np.ndarray], expected: dict[str, np.ndarray], label: str, tolerance: float
-) -> np.ndarray:
-    """|file − Keras| of all outputs in one vector; an error where one exceeds the tolerance."""
-    if outputs.keys() != expected.keys():
-        raise LMFError(
-            f"{label} names its outputs {', '.join(sorted(outputs))}; the model's are "
-            f"{', '.join(sorted(expected))}."
+        found = operators(written.read_bytes()) if written.is_file() else []
+        notes = quantized.notes(source, written, found) if calibrated else []
+        artifact = Artifact(
+            path=folder / file,
+            format=name,
+            bytes=_size(written),
+            metrics=dict(judged.metrics) if judged else {},
+            table=judged.table if judged else None,
+            difference_max=float(differences.max()),
+            difference_mean=float(differences.mean()),
+            agreement=agreement(outputs, expected, judged.target) if judged else None,
+            latency=_latency(source, written, Path(scratch)),
+            operators=table(found),
+            notes=tuple(notes),
         )
-    differences = []
-    for target, values in expected.items():
-        difference = np.abs(outputs[target] - values)
-        relative = difference / np.maximum(1, np.abs(values))
-        if relative.max() > tolerance:
-            row = int(np.unravel_index(relative.argmax(), relative.shape)[0])
-            raise LMFError(
-                f"{label} differs from the Keras model: output {target!r}, row {row}, by "
-                f"{relative.max():.2g} · max(1, |y|), allowed {tolerance:g}. It was not kept. Call "
-                f"export_model(…, tolerance=…) if that is good enough."
-            )
-        differences.append(difference.ravel())
-    return np.concatenate(differences)
+        sidecar_of(artifact.path).unlink(missing_ok=True)  # it describes what is about to be replaced
+        _move(written, artifact.path, Path(scratch))
+    for note in notes:
+        warnings.warn(f"{artifact.path.name}: {note}", stacklevel=3)
+    return artifact
+
+
+def _latency(source: Source, written: Path, scratch: Path) -> Latency:
+    """Measured in a process of its own: a running TensorFlow can't be told to use one thread."""
+    row, result = scratch / "row.npz", scratch / "latency.json"
+    np.savez(row, **{name: values[:1] for name, values in source.inputs.items()})
+    run_script(
+        "latency.py",
+        [written, row],
+        result,
+        what=f"Timing the file {written.name}",
+        model=source.model,
+        timeout_seconds=source.timeout_seconds,
+    )
+    return Latency(**json.loads(result.read_text(encoding="utf-8")))
 
 
 def _size(path: Path) -> int:

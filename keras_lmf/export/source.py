@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.runtime import open_artifact
+from keras_lmf.export.agreement import require_finite
+from keras_lmf.runtime import Runtime, open_artifact
 
 if TYPE_CHECKING:
     import keras
@@ -27,11 +28,15 @@ class Source:
         model: functional, dict in and dict out.
         inputs: by modality (N, …), example rows.
         timeout_seconds: how long one conversion may take.
+        scratch: a folder for what several writers start from.
+        calibration: by modality (n, …), rows that give the int8 formats their scales.
     """
 
     model: keras.Model
     inputs: dict[str, np.ndarray] = field(repr=False)
     timeout_seconds: float
+    scratch: Path
+    calibration: dict[str, np.ndarray] | None = field(default=None, repr=False)
 
     def keras_outputs(self, batch: int) -> dict[str, np.ndarray]:
         """What the Keras model answers to `inputs`, by target (N, size), run on `batch` rows at a time.
@@ -71,18 +76,24 @@ class Source:
                 layer.use_cudnn = value
 
 
-def source_of(model: keras.Model, evaluation: Split | None, timeout_seconds: float) -> Source:
+def source_of(
+    model: keras.Model,
+    evaluation: Split | None,
+    timeout_seconds: float,
+    scratch: Path,
+    calibration: Split | None = None,
+) -> Source:
     """The model with the rows of `evaluation`, or with 32 standard-normal rows (seed 0) when it is None.
 
     Raises:
-        LMFError: the split lacks a modality or its target is no output; without a split, a length that the
+        LMFError: a split lacks a modality or its target is no output; without a split, a length that the
             model leaves free or an input that is no real number; NaN or infinity from the model itself.
     """
     runtime = open_artifact(model)
     if evaluation is None:
         generator = np.random.default_rng(0)
         inputs = {}
-        for name, (shape, dtype) in runtime.inputs.items():
+        for name, (shape, dtype, _) in runtime.inputs.items():
             if None in shape or dtype.kind != "f":
                 raise LMFError(
                     f"{runtime.name}, input {name!r}: random rows need fixed lengths and real numbers, the "
@@ -90,22 +101,19 @@ def source_of(model: keras.Model, evaluation: Split | None, timeout_seconds: flo
                 )
             inputs[name] = generator.standard_normal((_RANDOM_ROWS, *shape)).astype(dtype)
     else:
-        for name in runtime.inputs:
-            if name not in evaluation.inputs:
-                raise unknown_name(f"modality of split {evaluation.name!r}", name, evaluation.inputs)
         if evaluation.target.name not in runtime.outputs:
             raise unknown_name(f"output of {runtime.name}:", evaluation.target.name, runtime.outputs)
-        inputs = {name: evaluation.inputs[name] for name in runtime.inputs}
+        inputs = _inputs_of(evaluation, runtime)
     require_finite(runtime.predict(inputs), runtime.name)
-    return Source(model, inputs, timeout_seconds)
+    rows = None if calibration is None else _inputs_of(calibration, runtime)
+    if rows is not None:
+        runtime.check(rows)
+    return Source(model, inputs, timeout_seconds, scratch, rows)
 
 
-def require_finite(outputs: dict[str, np.ndarray], name: str) -> None:
-    """Refuse outputs with NaN or infinity, naming the first row."""
-    for target, values in outputs.items():
-        bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
-        if len(bad):
-            raise LMFError(
-                f"{name} returns NaN or infinity for output {target!r} in {len(bad)} of {len(values)} rows, "
-                f"first in row {bad[0]}. It was not exported."
-            )
+def _inputs_of(split: Split, runtime: Runtime) -> dict[str, np.ndarray]:
+    """The modalities that the model takes, out of those of `split`."""
+    for name in runtime.inputs:
+        if name not in split.inputs:
+            raise unknown_name(f"modality of split {split.name!r}", name, split.inputs)
+    return {name: split.inputs[name] for name in runtime.inputs}

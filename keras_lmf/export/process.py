@@ -1,0 +1,104 @@
+"""Scripts that run in a process of their own, which never outlives the call, with errors that name layers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_lmf.errors import LMFError
+
+if TYPE_CHECKING:
+    import keras
+
+FOLDER = Path(__file__).parent
+_WAY_OUT = (
+    "TensorFlow Lite has no builtin for this, and the Flex library that has it is in no stock interpreter. "
+    "Express these layers with other keras.ops functions, or export to 'saved_model' only."
+)
+
+
+def run_script(
+    script: str,
+    arguments: Iterable[object],
+    output: Path,
+    *,
+    what: str,
+    model: keras.Model,
+    timeout_seconds: float,
+) -> None:
+    """Run `python -P SCRIPT arguments… OUTPUT FAILURE`, which writes `output` or says why not in FAILURE.
+
+    `script` is the name of a file beside this one; `what` is what it does to `model`, for error messages.
+
+    FAILURE is JSON with `message` and `operators`, a list of [TensorFlow op, name scope of the op]: the ops
+    that have no TensorFlow Lite builtin.
+
+    Raises:
+        LMFError: it failed, crashed or took longer than `timeout_seconds`.
+    """
+    what = f"{what} of model {model.name!r}"
+    # No GPU is needed; TensorFlow's log is captured, and only its errors are asked for.
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "TQDM_DISABLE": "1"}
+    with tempfile.TemporaryDirectory() as scratch:
+        failure = Path(scratch, "failure.json")
+        # -P: modules beside the script, or in the working folder, must not hide TensorFlow's own.
+        command = [sys.executable, "-P", *map(str, (FOLDER / script, *arguments, output, failure))]
+        try:
+            # `run` kills the process on time-out and on any exception here, Ctrl-C included.
+            process = subprocess.run(
+                command, env=os.environ | quiet, capture_output=True, text=True, timeout=timeout_seconds
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LMFError(
+                f"{what} was stopped after {timeout_seconds:g} seconds. Raise timeout_seconds, or make "
+                f"the model smaller (unrolled recurrent layers convert slowly)."
+            ) from error
+        if process.returncode == 0 and output.is_file():
+            return
+        if not failure.is_file():
+            code = process.returncode
+            cause = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
+            raise LMFError(f"{what} {cause}. Its last words: {_tail(process.stderr)}")
+        report = json.loads(failure.read_text(encoding="utf-8"))
+    if report["operators"]:
+        raise LMFError(f"{what} needs {places(model, report['operators'])}.\n{_WAY_OUT}")
+    raise LMFError(f"{what} failed: {_cause(report['message'])}")
+
+
+def places(model: keras.Model, operators: Iterable[tuple[str, str]]) -> str:
+    """Ops, each with the layers of `model` it comes from: "op CONV_3D in layer 'clip' (Conv3D)".
+
+    Args:
+        model: whose layers are looked for.
+        operators: pairs of an op and its name scope, "model_1/backbone_1/layer_1/Op".
+    """
+    layers = {layer.name: type(layer).__name__ for layer in model._flatten_layers(include_self=False)}
+    found: dict[str, list[str]] = {}
+    for operator, scope in operators:
+        # The deepest part of the scope that is a layer; tracing adds the numbers.
+        names = [re.sub(r"_\d+$", "", part) for part in scope.split("/")]
+        names = [short if short in layers else part for short, part in zip(names, scope.split("/"))]
+        layer = next((name for name in reversed(names) if name in layers), None)
+        place = f"layer {layer!r} ({layers[layer]})" if layer else f"scope {scope!r}"
+        if place not in found.setdefault(operator, []):
+            found[operator].append(place)
+    return "; ".join(f"op {operator} in {', '.join(where)}" for operator, where in found.items())
+
+
+def _cause(message: str) -> str:
+    """The converter's reason, without the MLIR locations and the module dump around it."""
+    errors = re.findall(r"error: (?!loc\()(.+)", message)
+    return (errors[0] if errors else message.strip().splitlines()[0])[:500]
+
+
+def _tail(stderr: str) -> str:
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    return " | ".join(lines[-3:])[-500:] or "none"

@@ -1,0 +1,97 @@
+"""What export refuses: formats without their data, descriptions of nothing, names that a file doesn't deserve."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from small_model import small_model
+
+from keras_lmf.data import Split
+from keras_lmf.errors import LMFError
+from keras_lmf.export import InputDescription, export_model
+from keras_lmf.target import Target
+
+
+def calibration(**shapes: tuple[int, ...]) -> Split:
+    inputs = {name: np.ones((20, *shape), "float32") for name, shape in shapes.items()}
+    rows = np.arange(20).astype(str)
+    return Split("train", inputs, {}, np.zeros(20), rows, rows, Target(name="y", range=(0, 1)))
+
+
+@pytest.mark.parametrize("name", ["tflite-int8", "tflite-int8-integer"])
+def test_int8_needs_calibration(tmp_path, name):
+    with pytest.raises(LMFError, match=rf"'{name}' needs calibration=.*'tflite-dynamic'"):
+        export_model(small_model(), tmp_path / "out", ["saved_model", name])
+    assert not (tmp_path / "out").exists()
+
+
+def test_calibration_that_does_not_fit(tmp_path):
+    with pytest.raises(LMFError, match=r"modality of split 'train' 'w'"):
+        export_model(small_model(), tmp_path, ["tflite-int8"], calibration=calibration(x=(3,)))
+    with pytest.raises(LMFError, match=r"input 'w': received shape \(20, 4\)"):
+        export_model(small_model(), tmp_path, ["tflite-int8"], calibration=calibration(x=(3,), w=(4,)))
+
+
+def test_unknown_description(tmp_path):
+    with pytest.raises(LMFError, match=r"'v'.*Allowed: x, w"):
+        export_model(small_model(), tmp_path, ["tflite"], descriptions={"v": InputDescription()})
+
+
+def test_a_file_without_int8_products_is_not_called_int8(tmp_path):
+    clip = keras.Input((3, 6, 6, 2), name="video")
+    pooled = keras.layers.GlobalAveragePooling3D(name="emotion")(keras.layers.Conv3D(3, 3, name="only")(clip))
+    model = keras.Model({"video": clip}, {"emotion": pooled}, name="three_d")
+    with pytest.raises(LMFError, match=r"isn't called so.*CONV_3D in layer 'only' \(Conv3D\).*2-D layers"):
+        export_model(model, tmp_path, ["tflite-int8"], calibration=calibration(video=(3, 6, 6, 2)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_format_writes_nothing(tmp_path):
+    with pytest.raises(LMFError, match=r"Unknown export format 'tflit'\. Did you mean 'tflite'\?"):
+        export_model(small_model(), tmp_path / "out", ["saved_model", "tflit"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_formats_as_one_word(tmp_path):
+    with pytest.raises(LMFError, match=r"formats=\['tflite'\]"):
+        export_model(small_model(), tmp_path, "tflite")
+
+
+def test_free_length_needs_real_rows(tmp_path):
+    steps = keras.Input((None, 2), name="text")
+    model = keras.Model({"text": steps}, {"score": keras.layers.GlobalMaxPooling1D(name="score")(steps)})
+    with pytest.raises(LMFError, match=r"input 'text'.*Give evaluation="):
+        export_model(model, tmp_path)
+
+
+def test_model_that_returns_nan_is_refused(tmp_path):
+    model = small_model()
+    model.set_weights([np.nan * weight for weight in model.get_weights()])
+    with pytest.raises(LMFError, match="Keras model 'small' returns NaN"):
+        export_model(model, tmp_path, ["saved_model"])
+
+
+def test_other_backend_names_the_command(tmp_path):
+    code = (
+        "import sys, keras\n"
+        "from keras_lmf.export import export_model\n"
+        "x = keras.Input((2,), name='x')\n"
+        "model = keras.Model({'x': x}, {'y': keras.layers.Dense(1, name='y')(x)})\n"
+        "try:\n    export_model(model, sys.argv[1])\nexcept Exception as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "out"],
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert process.stdout.startswith("LMFError Export needs"), process.stderr
+    assert "'jax'" in process.stdout
+    assert "KERAS_BACKEND=tensorflow keras-lmf export" in process.stdout
+    assert not (tmp_path / "out").exists()
