@@ -61,24 +61,32 @@ DATA = click.option(
     help="The folder that holds the corpora (default: KERAS_LMF_DATA), or your own .npz.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
-RUN = click.argument("run", type=click.Path(path_type=Path))
+RUN = click.argument("run")
 SPLIT = click.option(
     "--split", default="test", show_default=True, type=click.Choice(["train", "valid", "test"])
 )
 
 
 @main.command(epilog="Example: keras-lmf train zoo/lmf-mosi-avt/recipe.toml --folder runs/mosi")
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe")
 @DATA
 @click.option("--folder", type=click.Path(path_type=Path), help="For the run; default runs/<recipe name>.")
 @click.option("--seed", type=int, help="Instead of the recipe's.")
+@click.option(
+    "--check", is_flag=True, help="Compare with the zoo entry RECIPE: exit code 1 where they differ."
+)
 @JSON
 @plain_errors
-def train(recipe: Path, data: Path | None, folder: Path | None, seed: int | None, as_json: bool) -> None:
-    """Train RECIPE (a TOML file) into a run folder; an interrupted run goes on where it was."""
+def train(
+    recipe: str, data: Path | None, folder: Path | None, seed: int | None, check: bool, as_json: bool
+) -> None:
+    """Train RECIPE (a TOML file or a zoo entry) into a run folder; an interrupted run goes on where it was."""
     from keras_lmf.recipe import Recipe
 
-    read = Recipe.read(recipe)
+    entry = None if recipe.endswith(".toml") else _entry(recipe)
+    if check and entry is None:
+        raise LMFError(f"--check compares with a zoo entry, received the recipe {recipe}. Name an entry.")
+    read = Recipe.read(recipe) if entry is None else entry[1]
     if seed is not None:
         read = read.replace(seed=seed)
     # Only now what takes seconds to import: a typo in the recipe is told at once.
@@ -97,10 +105,12 @@ def train(recipe: Path, data: Path | None, folder: Path | None, seed: int | None
     best = run.history.loc[run.best_epoch]
     if as_json:
         click.echo(json.dumps({"folder": str(run.folder), "best_epoch": int(best.name), **best.to_dict()}))
-        return
-    click.echo(f"\n{run.folder}: {len(run.history)} epochs, the weights of epoch {best.name} are kept.")
-    click.echo(best.to_frame("").T.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
-    click.echo(f"\nNext: keras-lmf evaluate {run.folder}\n      keras-lmf export {run.folder}")
+    else:
+        click.echo(f"\n{run.folder}: {len(run.history)} epochs, the weights of epoch {best.name} are kept.")
+        click.echo(best.to_frame("").T.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+        click.echo(f"\nNext: keras-lmf evaluate {run.folder}\n      keras-lmf export {run.folder}")
+    if check and entry is not None:
+        _check(run, entry[0])
 
 
 @main.command(epilog="Example: keras-lmf evaluate runs/mosi --artifact runs/mosi/exported/model.tflite")
@@ -116,12 +126,12 @@ def train(recipe: Path, data: Path | None, folder: Path | None, seed: int | None
 @JSON
 @plain_errors
 def evaluate(
-    run: Path, data: Path | None, split: str, artifact: Path | None, resamples: int, as_json: bool
+    run: str, data: Path | None, split: str, artifact: Path | None, resamples: int, as_json: bool
 ) -> None:
-    """Every protocol of the task for RUN (a run's folder), with bootstrap intervals and the floor."""
-    opened = _open(run, data)
+    """Every protocol of the task for RUN (a run's folder or a zoo entry), with bootstrap intervals and the floor."""
+    opened, folder = _open(run, data)
     report = opened.evaluate(split, resamples=resamples, artifact=artifact)
-    folder = report.save(opened.folder / (split if artifact is None else f"{split}-{artifact.name}"))
+    folder = report.save(folder / (split if artifact is None else f"{split}-{artifact.name}"))
     if as_json:
         click.echo(json.dumps(json.loads(report.table.to_json(orient="index", double_precision=15))))
         return
@@ -134,28 +144,35 @@ def evaluate(
 @DATA
 @SPLIT
 @click.option(
-    "--formats", default="saved_model,tflite", show_default=True, help="Names, separated by commas."
+    "--formats",
+    default="saved_model,tflite,tflite-float16,tflite-dynamic,tflite-int8",
+    show_default=True,
+    help="Names, separated by commas.",
 )
 @click.option("--folder", type=click.Path(path_type=Path), help="For the files; default RUN/exported.")
 @JSON
 @plain_errors
-def export(
-    run: Path, data: Path | None, split: str, formats: str, folder: Path | None, as_json: bool
-) -> None:
-    """Write RUN's model in each format, run every written file on the split, and print its metrics."""
-    from keras_lmf.export import export_model, report
+def export(run: str, data: Path | None, split: str, formats: str, folder: Path | None, as_json: bool) -> None:
+    """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
+    print its metrics. Int8 formats are calibrated on the training split."""
+    from keras_lmf.export import export_model, report, summary
 
-    opened = _open(run, data)
-    folder = folder or opened.folder / "exported"
+    opened, home = _open(run, data)
+    folder = folder or home / "exported"
     dataset = opened.dataset()
     artifacts = export_model(
-        opened.model, folder, _words(formats), evaluation=dataset[split], train_labels=dataset["train"].labels
+        opened.model,
+        folder,
+        _words(formats),
+        evaluation=dataset[split],
+        calibration=dataset["train"],
+        train_labels=dataset["train"].labels,
+        recipe=opened.recipe,
     )
-    table = report(artifacts)
     if as_json:
-        click.echo(table.to_json(orient="records", double_precision=15))
+        click.echo(report(artifacts).to_json(orient="records", double_precision=15))
         return
-    click.echo(table.set_index("file").T.to_string(float_format=lambda value: f"{value:.4g}"))
+    click.echo(summary(artifacts).to_string())
     click.echo(f"\nReport: {folder / 'report.md'}")
 
 
@@ -211,6 +228,38 @@ def fetch(name: str, files: str | None, cache_dir: Path | None, as_json: bool) -
         click.echo(f"{key}: {path}")
 
 
+@main.command(epilog="Example: keras-lmf publish zoo/lmf-mosi-avt --work runs/zoo/lmf-mosi-avt")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--work", required=True, type=click.Path(path_type=Path), help="For runs and exported files.")
+@DATA
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(1), help="Trainings.")
+@plain_errors
+def publish(folder: Path, work: Path, data: Path | None, seeds: int) -> None:
+    """Make FOLDER, which holds a recipe.toml, a zoo entry: train, export, measure, describe."""
+    from keras_lmf import publishing
+
+    entry = publishing.publish(folder, work, root=data, seeds=seeds)
+    click.echo(
+        f"{folder}: {', '.join(entry.files)}. Next: write {folder / 'limits.md'}, then keras-lmf render"
+    )
+
+
+@main.command(epilog="Example: keras-lmf render zoo --check")
+@click.argument("zoo", type=click.Path(path_type=Path), default=Path("zoo"))
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page is stale.")
+@plain_errors
+def render(zoo: Path, check: bool) -> None:
+    """Write every CARD.md, README.md and results.csv of the folder ZOO from its entries."""
+    from keras_lmf.zoo import cards
+
+    if not check:
+        for path in cards.render(zoo):
+            click.echo(path)
+        return
+    if stale := cards.stale_pages(zoo):
+        raise LMFError(f"Stale, run 'keras-lmf render {zoo}': {', '.join(map(str, stale))}")
+
+
 @main.command(epilog="Example: keras-lmf quickstart --folder /tmp/quickstart")
 @click.option(
     "--folder",
@@ -227,6 +276,25 @@ def quickstart(folder: Path) -> None:
     story.quickstart(folder, click.echo)
 
 
+def _entry(name: str) -> tuple[Any, Any]:
+    """A zoo entry and its recipe."""
+    from keras_lmf.zoo import fetching
+
+    place = fetching.find(name)
+    return place.entry, fetching.recipe(place)
+
+
+def _check(run: Run, entry: Any) -> None:
+    from keras_lmf.publishing import compare
+
+    table = compare(run, entry)
+    click.echo(
+        f"\nThis run beside the seeds of {entry.name}, test split:\n{table.to_string(float_format='{:.4f}'.format)}"
+    )
+    if not table["agrees"].all():
+        raise LMFError(f"Not within the seeds' spread: {', '.join(table.index[~table['agrees']])}")
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -240,8 +308,15 @@ def _dataset(recipe: Any, data: Path | None) -> Any:
     return corpora.load(recipe.corpus.name, data, **recipe.corpus.options)
 
 
-def _open(run: Path, data: Path | None) -> Run:
+def _open(source: str, data: Path | None) -> tuple[Run, Path]:
+    """A run with its data, and the folder for what is said of it: a run's own, or one of a zoo entry's name here."""
+    from keras_lmf import zoo
     from keras_lmf.training import Run
 
-    opened = Run.open(run)
-    return Run(opened.folder, opened.recipe, _dataset(opened.recipe, data))
+    path = zoo.local_path(source)
+    if path is not None and not (path / "entry.json").is_file():
+        run, folder = Run.open(path), path
+    else:
+        weights = zoo.fetch(source, ["weights"])["weights"]  # checked by sha256
+        run, folder = Run.open(weights.parent), Path(Path(source).name)
+    return Run(run.folder, run.recipe, _dataset(run.recipe, data)), folder

@@ -99,7 +99,7 @@ def test_weights_and_test_vectors_are_never_lacking(entry_folder: Path, key: str
 
 def test_every_field_but_results_is_required(entry_folder: Path) -> None:
     whole = json.loads((entry_folder / "entry.json").read_text())
-    optional = {"schema_version", "metrics", "seeds", "cross_validation", "protocol", "citations"}
+    optional = {"schema_version", "metrics", "costs", "seeds", "cross_validation", "protocol", "citations"}
     for field in whole.keys() - optional:
         less = {key: value for key, value in whole.items() if key != field}
         (entry_folder / "entry.json").write_text(json.dumps(less))

@@ -5,6 +5,7 @@ An entry is a folder: `entry.json` (see `Entry`), `recipe.toml`, weights, test v
 """
 
 from keras_lmf.zoo.entry import (
+    Cost,
     Entry,
     File,
     InputSpec,
@@ -16,12 +17,13 @@ from keras_lmf.zoo.entry import (
     weight_shapes,
 )
 from keras_lmf.zoo.fetching import fetch
-from keras_lmf.zoo.folders import bundled_folder
+from keras_lmf.zoo.folders import bundled_folder, local_path
 from keras_lmf.zoo.listing import show, table
 from keras_lmf.zoo.loading import load
 from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
 
 __all__ = [
+    "Cost",
     "Entry",
     "File",
     "InputSpec",
@@ -32,6 +34,7 @@ __all__ = [
     "fetch",
     "file_records",
     "load",
+    "local_path",
     "metric_block",
     "read_testvectors",
     "show",

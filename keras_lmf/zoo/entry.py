@@ -86,6 +86,20 @@ class Metric(Record):
     floor: float | None = None
 
 
+class Cost(Record):
+    """What a written file costs: size, distance to the Keras model on the test split, time for one row on one thread.
+
+    `agreement` is the share of rows in which the file names the Keras model's class.
+    """
+
+    bytes: Count
+    difference_max: Annotated[float, Field(ge=0)]
+    difference_mean: Annotated[float, Field(ge=0)]
+    agreement: Annotated[float, Field(ge=0, le=1)] | None = None
+    latency_p50_ms: Annotated[float, Field(ge=0)]
+    latency_p95_ms: Annotated[float, Field(ge=0)]
+
+
 class Spread(Record):
     """A metric over several trainings: mean, standard deviation, number of runs."""
 
@@ -120,6 +134,7 @@ class Entry(Record):
         weights: (path, shape) of every weight, in the order of `model.weights`.
         metrics: by key of `files` ("weights" is the Keras model), or "saved_model", which is made by a command:
             metric → `Metric`. The first metric is the headline.
+        costs: by key as `metrics`, without "weights".
         seeds: by key as `metrics`: metric → `Spread` over trainings that differ in the seed.
         cross_validation: metric → `Spread` over folds.
         protocol: notes on how this was trained, chosen and measured.
@@ -145,6 +160,7 @@ class Entry(Record):
     files: dict[Key, File]
     weights: Annotated[tuple[tuple[Text, tuple[Width, ...]], ...], Field(min_length=1)]
     metrics: dict[Key, dict[Text, Metric]] = {}
+    costs: dict[Key, Cost] = {}
     seeds: dict[Key, dict[Text, Spread]] = {}
     cross_validation: dict[Text, Spread] = {}
     protocol: tuple[Text, ...] = ()

@@ -1,0 +1,104 @@
+"""What a card has to say of each corpus: its licence, its inputs with units, and what to know of its figures."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from keras_lmf.errors import unknown_name
+
+
+class About(NamedTuple):
+    """Facts about a corpus.
+
+    Attributes:
+        licence: of the data.
+        weights_licence: under which weights trained on it can be passed on.
+        inputs: modality → (unit, what the numbers are).
+        notes: what to know of every figure on it.
+        citation: of the corpus.
+    """
+
+    licence: str
+    weights_licence: str
+    inputs: dict[str, tuple[str, str]]
+    notes: tuple[str, ...]
+    citation: str
+
+
+ABOUT: dict[str, About] = {
+    "cmu_mosi": About(
+        licence="CMU-MOSI: research only",
+        weights_licence="research only, as the training data",
+        inputs={
+            "audio": ("mixed", "73 acoustic statistics of the utterance"),
+            "video": ("none", "100 outputs of a network over facial features of the utterance"),
+            "text": ("none", "100 outputs of a network over the words of the utterance"),
+        },
+        notes=(
+            "The networks behind the video and text features saw the labels of the training utterances, so these "
+            "features tell more about the training labels than about any other: training and validation figures "
+            "are far apart, and cross-validation inside the training split says nothing.",
+            "Papers report CMU-MOSI with other features on another split; their figures can't be set beside these.",
+        ),
+        citation="Zadeh et al., MOSI: Multimodal Corpus of Sentiment Intensity, 2016",
+    ),
+    "ravdess": About(
+        licence="RAVDESS: CC BY-NC-SA 4.0",
+        weights_licence="CC BY-NC-SA 4.0",
+        inputs={
+            "audio": (
+                "log power, kHz, octaves",
+                "64 steps of 50 ms: 40 log-mel bands, log energy, zero-crossing rate, spectral centroid in kHz, "
+                "log2(F0 / 100 Hz), voicing; zeros after the end",
+            ),
+            "audio_statistics": ("mixed", "75 statistics of MFCC, energy and F0 over the take"),
+            "video": ("intensity 0 to 5, presence 0 to 1", "35 facial action units, mean over the take"),
+        },
+        notes=(
+            "24 professional actors, two sentences, North American English: acted, not felt.",
+            "Test, validation and training actors differ; nothing is measured on the test actors (inductive).",
+        ),
+        citation="Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 2018",
+    ),
+    "pom": About(
+        licence="POM: research only",
+        weights_licence="research only, as the training data",
+        inputs={
+            "audio": (
+                "scaled to about [-1, 1]",
+                "20 steps of 43 COVAREP features, zeros before the beginning",
+            ),
+            "video": ("scaled to about [-1, 1]", "20 steps of 41 FACET features, zeros before the beginning"),
+        },
+        notes=(
+            "The corpus has no reviewer ids: a reviewer of the training split may be in the test split, and a nearest "
+            "neighbour on the audio alone reaches a correlation of .27.",
+            "486 of the 903 reviews have no video features. The order of the 17 ratings is the presumed one.",
+        ),
+        citation="Park et al., Computational Analysis of Persuasiveness in Social Multimedia, ICMI 2014",
+    ),
+    "iemocap": About(
+        licence="IEMOCAP: on request from USC, no redistribution",
+        weights_licence="research only, as the training data",
+        inputs={
+            "audio": ("mixed", "12 statistics of the voice: pitch, loudness, pauses …, log duration"),
+            "text": ("none", "100 components of the transcript's TF-IDF, fitted on sessions 1 to 4"),
+        },
+        notes=("Ten actors; session 5 (two of them) is the test split. Weighted F1 has high floors.",),
+        citation="Busso et al., IEMOCAP: interactive emotional dyadic motion capture database, 2008",
+    ),
+    "synthetic": About(
+        licence="none needed: the data are generated",
+        weights_licence="Apache-2.0",
+        inputs=dict.fromkeys(("audio", "video"), ("standard deviations", "8 standard-normal numbers")),
+        notes=("The label lies in the product of the modalities: neither alone says anything about it.",),
+        citation="keras-lmf",
+    ),
+}
+
+
+def about(corpus: str) -> About:
+    """The facts about a corpus by name."""
+    if corpus not in ABOUT:
+        raise unknown_name("corpus with a description", corpus, ABOUT)
+    return ABOUT[corpus]

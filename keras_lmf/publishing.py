@@ -1,0 +1,231 @@
+"""publish: the recipe in a folder becomes a zoo entry: trained with several seeds, exported, measured, described."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from keras_lmf import __version__
+from keras_lmf.data import Dataset, corpora
+from keras_lmf.data.corpora.about import About, about
+from keras_lmf.errors import LMFError
+from keras_lmf.evaluation import plots, summarise
+from keras_lmf.export import FORMATS, Artifact, export_model
+from keras_lmf.files import write_atomically
+from keras_lmf.recipe import Recipe
+from keras_lmf.runtime import open_artifact
+from keras_lmf.training import Run, train
+from keras_lmf.zoo import (
+    Cost,
+    Entry,
+    InputSpec,
+    Licences,
+    Spread,
+    file_records,
+    metric_block,
+    weight_shapes,
+    write_testvectors,
+)
+
+RECIPE, WEIGHTS, VECTORS, PLOT = "recipe.toml", "model.weights.h5", "testvectors.npz", "files.png"
+# What a smaller file may lose against the Keras model, mean over the seeds: share of right answers, or of the MAE.
+BUDGETS = {"tflite-float16": 0.001, "tflite-dynamic": 0.005, "tflite-int8": 0.01, "tflite-int8-integer": 0.01}
+MAE_BUDGET = 0.01
+LARGEST_FILE = 2**20
+VECTOR_ROWS = 8
+PAPERS = {
+    "early": (),
+    "tensor": ("Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017",),
+    "low_rank": (
+        "Liu et al., Efficient Low-rank Multimodal Fusion with Modality-Specific Factors, ACL 2018",
+    ),
+}
+FUSIONS = {"early": "early fusion", "tensor": "tensor fusion", "low_rank": "low-rank fusion"}
+
+Scores = dict[str, list[dict[str, float]]]
+
+
+def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = None, seeds: int = 5) -> Entry:
+    """Makes the folder of a recipe a zoo entry: `entry.json`, weights, test vectors and `.tflite` files.
+
+    The recipe is trained with the seeds 0 … `seeds` − 1; each run is exported to every format, and every file is
+    judged on the test split. The run with the smallest validation loss is shipped, and its seed is written into
+    recipe.toml. A file that loses more than its budget (mean over the seeds), or is larger than 1 MiB, is
+    measured but not shipped, and the entry's notes say why. Runs on the TensorFlow backend.
+
+    Args:
+        folder: holds recipe.toml; its name becomes the entry's.
+        work: for the runs and exported files; finished runs there are not trained again.
+        root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
+        seeds: how many trainings.
+    """
+    folder, work = Path(folder), Path(work)
+    recipe = Recipe.read(folder / RECIPE)
+    data = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
+    facts = about(recipe.corpus.name)
+    runs = [train(recipe.replace(seed=seed), data, work / f"seed-{seed}") for seed in range(seeds)]
+    best = min(runs, key=lambda run: run.history["val_loss"].min())
+    artifacts, scores = {}, {}
+    notes = [*facts.notes, f"Seed {best.recipe.seed} of {seeds}: the one with the smallest validation loss."]
+    for name in FORMATS:
+        try:
+            exported = [_export(run, name, data, facts, resamples=1000 if run is best else 0) for run in runs]
+        except LMFError as error:
+            notes.append(f"No {name} file: {' '.join(str(error).split())}"[:1000])
+            continue
+        artifacts[name] = exported[runs.index(best)]
+        scores[name] = [artifact.metrics for artifact in exported]
+    scores["weights"] = [run.evaluate("test", resamples=0).metrics for run in runs]
+    shipped = _shipped(artifacts, scores, notes)
+    best.recipe.write(folder / RECIPE)
+    write_atomically(folder / WEIGHTS, lambda path: shutil.copyfile(best.folder / WEIGHTS, path))
+    _write_vectors(folder / VECTORS, best, data)
+    for path in folder.glob("*.tflite*"):
+        path.unlink()
+    for name in shipped:
+        shutil.copyfile(artifacts[name].path, folder / artifacts[name].path.name)
+    names = {"weights": WEIGHTS, "testvectors": VECTORS}
+    names |= {name: artifacts[name].path.name for name in shipped}
+    entry = Entry(
+        name=folder.name,
+        summary=_summary(recipe, data),
+        fusion=recipe.fusion.name,
+        corpus=recipe.corpus.name,
+        modalities=tuple(recipe.inputs),
+        parameters=best.model.count_params(),
+        inputs={
+            modality: InputSpec(
+                shape=part.shape, unit=facts.inputs[modality][0], description=facts.inputs[modality][1]
+            )
+            for modality, part in recipe.inputs.items()
+        },
+        target=recipe.target,
+        recipe_sha256=best.recipe.fingerprint,
+        files=file_records(folder, names),
+        weights=weight_shapes(best.model),
+        metrics={"weights": metric_block(best.evaluate("test").table)}
+        | {name: metric_block(artifact.table) for name, artifact in artifacts.items()},
+        costs={name: _cost(artifact) for name, artifact in artifacts.items()},
+        seeds={name: _spreads(rows) for name, rows in scores.items()},
+        protocol=tuple(notes),
+        licences=Licences(code="Apache-2.0", weights=facts.weights_licence, data=facts.licence),
+        citations=("keras-lmf (CITATION.cff)", *PAPERS[recipe.fusion.name], facts.citation),
+        environment=best.environment,
+        keras_lmf_version=__version__,
+    )
+    entry.write(folder)
+    _plot(folder / PLOT, list(artifacts.values()))
+    return entry
+
+
+def compare(run: Run, entry: Entry) -> pd.DataFrame:
+    """A new training of an entry's recipe beside what the entry says, on the test split, metric by metric.
+
+    Returns:
+        a table indexed by metric: `value` (of `run`), `mean` and `sd` (over the entry's seeds), `agrees`: within two
+        standard deviations, or a thousandth where the seeds hardly differ.
+    """
+    rows = {
+        name: {"value": value, "mean": spread.mean, "sd": spread.sd}
+        for name, value in run.evaluate("test", resamples=0).metrics.items()
+        for spread in [entry.seeds["weights"][name]]
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table["agrees"] = (table["value"] - table["mean"]).abs() <= np.maximum(2 * table["sd"], 1e-3)
+    return table
+
+
+def _export(run: Run, name: str, data: Dataset, facts: About, resamples: int) -> Artifact:
+    return export_model(
+        run.model,
+        run.folder / "exported" / name,
+        [name],
+        evaluation=data["test"],
+        calibration=data["train"],
+        train_labels=data["train"].labels,
+        resamples=resamples,
+        recipe=run.recipe,
+        licence={"code": "Apache-2.0", "weights": facts.weights_licence, "data": facts.licence},
+    )[0]
+
+
+def _shipped(artifacts: Mapping[str, Artifact], scores: Scores, notes: list[str]) -> list[str]:
+    """The formats whose files are small and good enough; why the others are not goes into `notes`."""
+    shipped = []
+    for name, artifact in artifacts.items():
+        loss, unit = _loss(scores["weights"], scores[name])
+        if name == "saved_model":
+            continue
+        if artifact.bytes > LARGEST_FILE:
+            notes.append(f"The {name} file is not shipped: {artifact.bytes:,} bytes are more than 1 MiB.")
+        elif loss > (BUDGETS.get(name, 0) if unit == "points" else MAE_BUDGET):
+            notes.append(f"The {name} file is not shipped: it loses {100 * loss:.2f} {unit} against Keras.")
+        else:
+            shipped.append(name)
+    return shipped
+
+
+def _loss(keras: Sequence[Mapping[str, float]], file: Sequence[Mapping[str, float]]) -> tuple[float, str]:
+    """What the file loses, mean over the seeds: in accuracy, or in mean absolute error as a share of Keras's."""
+    if "war" in keras[0]:
+        return float(np.mean([ours["war"] - theirs["war"] for ours, theirs in zip(keras, file)])), "points"
+    ours, theirs = (np.mean([row["mae"] for row in rows]) for rows in (keras, file))
+    return float(theirs / ours - 1), "% of the mean absolute error"
+
+
+def _cost(artifact: Artifact) -> Cost:
+    return Cost(
+        bytes=artifact.bytes,
+        difference_max=artifact.difference_max,
+        difference_mean=artifact.difference_mean,
+        agreement=artifact.agreement,
+        latency_p50_ms=artifact.latency.p50,
+        latency_p95_ms=artifact.latency.p95,
+    )
+
+
+def _spreads(rows: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    table = summarise(rows)
+    return {
+        str(name): Spread(mean=row["mean"], sd=row["sd"] if len(rows) > 1 else 0, runs=len(rows))
+        for name, row in table.iterrows()
+    }
+
+
+def _plot(path: Path, artifacts: Sequence[Artifact]) -> None:
+    """The headline metric of every file against its bytes and its latency."""
+    metric = artifacts[0].table.index[0]
+    figure = plots.metric_against_cost(
+        [artifact.format for artifact in artifacts],
+        pd.DataFrame([artifact.table.loc[metric] for artifact in artifacts]),
+        [artifact.bytes for artifact in artifacts],
+        [artifact.latency.p50 for artifact in artifacts],
+        metric,
+    )
+    plots.save(figure, path)
+
+
+def _write_vectors(path: Path, run: Run, data: Dataset) -> None:
+    """Random rows that resemble the training data in mean and deviation, some sequences cut short, and the answers."""
+    random = np.random.default_rng(0)
+    inputs = {}
+    for modality, part in run.recipe.inputs.items():
+        mean, variance = data.statistics(modality)
+        rows = random.standard_normal((VECTOR_ROWS, *part.shape)) * np.sqrt(variance) + mean
+        for row in range(VECTOR_ROWS if len(part.shape) == 2 else 0):
+            rows[row, len(rows[row]) - row :] = 0
+        inputs[modality] = rows.astype(np.float32)
+    write_testvectors(path, inputs, open_artifact(run.model).predict(inputs))
+
+
+def _summary(recipe: Recipe, data: Dataset) -> str:
+    target = recipe.target
+    what = f"{target.size} classes" if target.classes else f"in {list(target.range)}"
+    return (
+        f"{target.name} ({what}) from {', '.join(recipe.inputs)} by {FUSIONS[recipe.fusion.name]}, "
+        f"trained on {data.name}"
+    )

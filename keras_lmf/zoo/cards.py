@@ -1,0 +1,189 @@
+"""The pages about the zoo, made from the entries: every CARD.md, README.md and results.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from keras_lmf.errors import LMFError
+from keras_lmf.files import write_text
+from keras_lmf.zoo.entry import RECIPE, Entry, Metric
+from keras_lmf.zoo.folders import entry_folders
+
+LIMITS = "limits.md"  # the one part of a card that is written by hand
+ETHICS = (
+    "A model of this kind names what raters or actors agreed on, not what a person feels. It errs more often on "
+    "people, ages, accents and languages that its corpus lacks, and its score is easily misread as the truth. Ask "
+    "the people who are filmed or recorded for their consent. Emotion recognition is restricted by law in some places "
+    "and uses, workplaces and schools in the European Union among them."
+)
+
+
+def pages(zoo: Path) -> dict[Path, str]:
+    """The text of every generated page of a folder of entries, by path."""
+    entries = {folder: Entry.read(folder) for folder in entry_folders(zoo).values()}
+    texts = {folder / "CARD.md": card(entry, _limits(folder)) for folder, entry in entries.items()}
+    texts[zoo / "README.md"] = overview(list(entries.values()))
+    texts[zoo / "results.csv"] = results(list(entries.values())).to_csv(index=False, float_format="%.6g")
+    return texts
+
+
+def render(zoo: Path) -> list[Path]:
+    """Writes the pages; returns those that changed."""
+    stale = stale_pages(zoo)
+    for path, text in pages(zoo).items():
+        if path in stale:
+            write_text(path, text)
+    return stale
+
+
+def stale_pages(zoo: Path) -> list[Path]:
+    """The pages that are missing or are not what the entries say."""
+    return [
+        path
+        for path, text in pages(zoo).items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+
+
+def results(entries: list[Entry]) -> pd.DataFrame:
+    """One row per entry, file and metric: the shipped seed, and mean and deviation over seeds."""
+    rows = []
+    for entry in entries:
+        for key, block in entry.metrics.items():
+            for name, metric in block.items():
+                spread = entry.seeds.get(key, {}).get(name)
+                rows.append(
+                    {"entry": entry.name, "file": key, "metric": name}
+                    | metric.model_dump()
+                    | {"seeds_mean": spread and spread.mean, "seeds_sd": spread and spread.sd}
+                    | {"seeds": spread and spread.runs}
+                )
+    return pd.DataFrame(rows)
+
+
+def overview(entries: list[Entry]) -> str:
+    """zoo/README.md: one line per entry with its headline metric."""
+    rows = []
+    for entry in entries:
+        name, metric = next(iter(entry.metrics["weights"].items()))
+        spread = entry.seeds["weights"][name]
+        floor = "" if metric.floor is None else f"{metric.floor:.3f}"
+        rows.append(
+            {
+                "entry": f"[{entry.name}]({entry.name}/CARD.md)",
+                "what": entry.summary,
+                "parameters": f"{entry.parameters:,}",
+                "metric": name,
+                "mean ± sd over seeds": f"{spread.mean:.3f} ± {spread.sd:.3f} ({spread.runs})",
+                "shipped": f"{metric.value:.3f}",
+                "floor": floor,
+                "weights": entry.licences.weights,
+            }
+        )
+    table = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return (
+        "# The zoo\n\n"
+        "Trained models, one folder each. Test figures of the Keras model; the cards have those of every file. "
+        "All of this page is made from the entries by `keras-lmf render`.\n\n"
+        f"{table}\n\n"
+        "`results.csv` has every metric of every file. `keras-lmf list` shows this table, `keras-lmf show NAME` one "
+        "entry, and `klmf.load(NAME)` gives the model.\n"
+    )
+
+
+def card(entry: Entry, limits: str) -> str:
+    """CARD.md of an entry; its Python blocks run."""
+    target = entry.target
+    answer = f"logits of {', '.join(target.classes)}" if target.classes else f"values in {list(target.range)}"
+    inputs = pd.DataFrame(
+        {"input": name, "a row": str(spec.shape), "unit": spec.unit, "what it is": spec.description}
+        for name, spec in entry.inputs.items()
+    )
+    arrays = ", ".join(
+        f'"{name}": numpy.zeros((1, {", ".join(map(str, spec.shape))}), "float32")'
+        for name, spec in entry.inputs.items()
+    )
+    sections = [
+        f"# {entry.name}\n\n{entry.summary}. {entry.parameters:,} parameters. "
+        f"Output `{target.name}`, (batch, {target.size}): {answer}.",
+        f"## Inputs\n\n{inputs.to_markdown(index=False)}\n\n"
+        "Features are standardised inside the model. Zeros below stand for your features.",
+        "## Load, predict, convert\n\n```python\nimport numpy\nimport keras_lmf as klmf\n\n"
+        f'model = klmf.load("{entry.name}")\n'
+        f'answer = model({{{arrays}}})["{target.name}"]\n'
+        'files = klmf.export_model(model, "exported", formats=["tflite-float16"])\n```',
+        f"## Metrics\n\n{_metrics(entry)}\n\n{_costs(entry)}\n\n"
+        "![the first metric of every file against its bytes and latency](files.png)",
+        f"## Training\n\n{_bullets(entry.protocol)}"
+        f"\n- `{RECIPE}` says all of the architecture and the training; `keras-lmf train {entry.name} --check` does it "
+        "again and compares.",
+        f"## Limits\n\n{limits}",
+        f"## Ethics\n\n{ETHICS}",
+        f"## Licences\n\nCode: {entry.licences.code}. Weights: {entry.licences.weights}. Training data: "
+        f"{entry.licences.data}.",
+        f"## Citation\n\n{_bullets(entry.citations)}",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _metrics(entry: Entry) -> str:
+    """Two tables, a row per metric and a column per file: the shipped seed, and all seeds."""
+    names = list(entry.metrics["weights"])
+    floors = {name: metric.floor for name, metric in entry.metrics["weights"].items()}
+    shipped = pd.DataFrame(
+        {
+            **{key: {name: _value(block[name]) for name in names} for key, block in entry.metrics.items()},
+            "floor": {name: "" if floor is None else f"{floor:.3f}" for name, floor in floors.items()},
+        }
+    )
+    seeds = pd.DataFrame(
+        {
+            key: {name: f"{block[name].mean:.3f} ± {block[name].sd:.3f}" for name in names}
+            for key, block in entry.seeds.items()
+        }
+    )[list(entry.metrics)]
+    runs = next(iter(entry.seeds["weights"].values())).runs
+    return (
+        "The shipped files on the test split; brackets: 95 % bootstrap interval over its rows; floor: a constant "
+        f"prediction chosen from the training labels. `weights` is the Keras model.\n\n{shipped.to_markdown()}\n\n"
+        f"Mean ± standard deviation over {runs} seeds, each trained, exported and measured:\n\n{seeds.to_markdown()}"
+    )
+
+
+def _costs(entry: Entry) -> str:
+    """One row per file: size, distance to Keras, latency, and whether it is here."""
+    shipped = {key: f"`{file.name}`" for key, file in entry.files.items()}
+    rows = [
+        {
+            "file": key,
+            "here": shipped.get(
+                key, "made by a command" if key == "saved_model" else "not shipped, see Training"
+            ),
+            "bytes": f"{cost.bytes:,}",
+            "largest difference to Keras": f"{cost.difference_max:.1e}",
+            "same class as Keras": "" if cost.agreement is None else f"{cost.agreement:.1%}",
+            "latency p50 / p95, ms": f"{cost.latency_p50_ms:.3g} / {cost.latency_p95_ms:.3g}",
+        }
+        for key, cost in entry.costs.items()
+    ]
+    table = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return f"Each written file; latency of one row on one thread of the machine that made it:\n\n{table}"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _value(metric: Metric) -> str:
+    interval = "" if metric.low is None else f" [{metric.low:.3f}, {metric.high:.3f}]"
+    return f"{metric.value:.3f}{interval}"
+
+
+def _limits(folder: Path) -> str:
+    path = folder / LIMITS
+    if not path.is_file():
+        raise LMFError(f"{path} is missing: the limits of an entry are written by hand.")
+    return path.read_text(encoding="utf-8").strip()
