@@ -38,9 +38,7 @@ def _weights(sample_weight: Any, like: Any) -> Any:
     """`sample_weight` (None, a number, (N,) or (N, 1)) in the shape (N, 1) and type of `like`."""
     if sample_weight is None:
         return ops.ones_like(like)
-    return ops.broadcast_to(
-        _columns(ops.cast(sample_weight, like.dtype), "sample_weight"), ops.shape(like)
-    )
+    return ops.broadcast_to(_columns(ops.cast(sample_weight, like.dtype), "sample_weight"), ops.shape(like))
 
 
 class _ConfusionMatrixMetric(keras.metrics.Metric):
@@ -172,7 +170,9 @@ class Specificity(_ConfusionMatrixMetric):
 class _MomentsMetric(keras.metrics.Metric):
     """Base of the correlations: means and centred second moments of (y_true, y_pred), merged batch by batch.
 
-    Each of the K dimensions has its own. The merge is that of Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance": unlike
+    Each of the K dimensions has its own.
+
+    The merge is that of Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance": unlike
     sums of squares it keeps float32's precision when the mean is large against the spread.
     """
 
