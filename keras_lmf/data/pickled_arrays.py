@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections.abc import Callable
 
 import numpy as np
 
+from keras_lmf.data.npz import is_text_or_number
 from keras_lmf.errors import LMFError
 
 DTYPE = re.compile(r"b1|[iu][1248]|f[248]|[SU][1-9][0-9]{0,6}|O[48]?")
@@ -54,9 +54,9 @@ class PickledArray:
 
     def set_state(self, state: tuple) -> None:
         # ([version,] shape, dtype, is in Fortran order, content)
-        shape, dtype, fortran, content = state[-4:]
-        if len(state) > 5 or not isinstance(dtype, PickledDtype):
+        if len(state) not in (4, 5) or not isinstance(state[-3], PickledDtype):
             raise LMFError("an array whose state is not numpy's.")
+        shape, dtype, fortran, content = state[-4:]
         self.value = _filled(content, dtype.value, shape, "F" if fortran else "C")
 
     def complete(self) -> np.ndarray:
@@ -81,10 +81,8 @@ def _filled(content: object, dtype: np.dtype, shape: tuple, order: str) -> np.nd
         if not isinstance(raw, bytes | bytearray) or len(raw) % dtype.itemsize:
             raise LMFError(f"an array of dtype {dtype} whose content does not fit it.")
         flat = np.frombuffer(raw, dtype)
-        if dtype.kind == "U":
-            codes = flat.view(np.dtype(np.uint32).newbyteorder(dtype.byteorder))
-            if (codes > sys.maxunicode).any():
-                raise LMFError("an array of strings whose content is no text.")
+        if not is_text_or_number(flat):
+            raise LMFError("an array of strings whose content is no text.")
     if math.prod(shape) != len(flat) or (not len(flat) and max(shape) > LONGEST_EMPTY):
         raise LMFError(f"an array that declares shape {repr(shape)[:60]} and holds {len(flat)} values.")
     return flat.reshape(shape, order=order)

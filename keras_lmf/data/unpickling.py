@@ -231,7 +231,7 @@ def _resolved(value: object, allowance: _Allowance, depth: int = 0) -> object:
     if isinstance(value, np.ndarray):
         allowance.spend(value.nbytes)
         return value
-    if isinstance(value, SIMPLE | bytearray):
+    if isinstance(value, (*SIMPLE, bytearray)):
         return value
     if isinstance(value, dict):
         items = value.items()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +119,7 @@ def _part(name: str, fields: dict, target: Target, label_key: str | None, fill: 
     key = next((key for key in keys if key in fields), None)
     if key is None:
         raise LMFError(
-            f"{name}: {unknown_name('key', keys[0], map(str, fields), 'Pass labels=… to name the labels.')}"
+            f"{name}: {unknown_name('key', keys[0], _shown(fields), 'Pass labels=… to name the labels.')}"
         )
     labels = _labels(f"{name}/{key}", fields[key], target)
     rows = len(labels)
@@ -135,7 +136,7 @@ def _part(name: str, fields: dict, target: Target, label_key: str | None, fill: 
             masks[modality] = _mask(f"{name}/{key}_lengths", values, lengths)
     if not inputs:
         raise LMFError(
-            f"{name}: {unknown_name('key', 'audio', map(str, fields))} None of {', '.join(KEYS.values())}."
+            f"{name}: {unknown_name('key', 'audio', _shown(fields))} None of {', '.join(KEYS.values())}."
         )
     if "id" not in fields:
         return _Part(
@@ -143,6 +144,11 @@ def _part(name: str, fields: dict, target: Target, label_key: str | None, fill: 
         )
     ids, videos = _ids(f"{name}/id", fields["id"], rows)
     return _Part(inputs, masks, labels, ids, videos)
+
+
+def _shown(keys: Iterable[object]) -> list[str]:
+    """The file's own keys, safe to print in one line."""
+    return [repr(key)[:60].strip("'") for key in islice(keys, 30)]
 
 
 def _numbers(field: str, values: object, rows: int | None = None) -> np.ndarray:
