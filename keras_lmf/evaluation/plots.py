@@ -96,6 +96,15 @@ def predicted_against_true(
         figure = Figure(figsize=(5.4, 5.4), layout="constrained")
         axes = figure.add_subplot()
         _scatter(axes, labels, predictions, limits)
+        r, mae = _r_and_mae(labels, predictions)
+        axes.text(
+            0.03,
+            0.97,
+            f"r = {r:.3f}\nMAE = {mae:.3f}\nn = {len(labels)}",
+            transform=axes.transAxes,
+            va="top",
+            bbox={"facecolor": "white", "edgecolor": "#cccccc", "boxstyle": "round,pad=0.4", "alpha": 0.9},
+        )
         axes.set(xlabel="true", ylabel="predicted")
         axes.set_title(title, parse_math=False)
         axes.legend(loc="lower right", frameon=False)
@@ -103,35 +112,33 @@ def predicted_against_true(
     columns = min(len(dimensions), 5)
     rows = -(-len(dimensions) // columns)
     figure = Figure(figsize=(0.6 + 2.3 * columns, 1.0 + 2.5 * rows), layout="constrained")
-    figure.suptitle(title, parse_math=False)
+    figure.suptitle(f"{title} (n = {len(labels)})", parse_math=False)
     figure.supxlabel("true")
     figure.supylabel("predicted")
     for k, name in enumerate(dimensions):
         axes = figure.add_subplot(rows, columns, k + 1)
         _scatter(axes, labels[:, k], predictions[:, k], limits)
-        axes.set_title(name.replace("_", " "), fontsize=10, parse_math=False)
+        r, mae = _r_and_mae(labels[:, k], predictions[:, k])
+        # Above the panel: inside it, a box this large would hide points.
+        caption = f"{name.replace('_', ' ')}\nr = {r:.3f}, MAE = {mae:.3f}"
+        axes.set_title(caption, fontsize=9, parse_math=False)
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower right", frameon=False)
     return figure
 
 
 def _scatter(axes: Axes, labels: np.ndarray, predictions: np.ndarray, limits: tuple[float, float]) -> None:
-    """One panel: the points of two (N,) arrays, the identity line, r, MAE and n."""
+    """One panel: the points of two (N,) arrays and the identity line."""
     axes.plot(limits, limits, color=GREY, linewidth=1, linestyle="--", label="predicted = true")
     axes.scatter(labels, predictions, s=18, alpha=0.45, color=TRAIN, edgecolors="none")
     axes.set(xlim=limits, ylim=limits, aspect="equal")
-    r, mae = protocols.pearson(labels, predictions), np.abs(labels - predictions).mean()
-    axes.text(
-        0.03,
-        0.97,
-        f"r = {r:.3f}\nMAE = {mae:.3f}\nn = {len(labels)}",
-        transform=axes.transAxes,
-        va="top",
-        bbox={"facecolor": "white", "edgecolor": "#cccccc", "boxstyle": "round,pad=0.4", "alpha": 0.9},
-    )
     axes.grid(color="#eeeeee")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _r_and_mae(labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
+    return float(protocols.pearson(labels, predictions)), float(np.abs(labels - predictions).mean())
 
 
 def training_curves(history: pd.DataFrame, title: str, best_epoch: int | None = None) -> Figure:

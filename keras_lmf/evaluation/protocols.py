@@ -135,11 +135,12 @@ def concordance(y: np.ndarray, p: np.ndarray) -> np.ndarray:
 
     0.0 where both are constant and equal.
     """
-    # Relative to one label, equal constants are exactly 0: their own mean can differ from them by a rounding.
-    y, p = y - y[0], p - y[0]
+    # Relative to their first row, constants are exactly 0: their own mean can differ from them by a rounding.
+    apart = y[0] - p[0]
+    y, p = y - y[0], p - p[0]
     mean_y, mean_p = y.mean(axis=0), p.mean(axis=0)
     covariance = ((y - mean_y) * (p - mean_p)).mean(axis=0)
-    return _ratio(2 * covariance, y.var(axis=0) + p.var(axis=0) + (mean_y - mean_p) ** 2)
+    return _ratio(2 * covariance, y.var(axis=0) + p.var(axis=0) + (apart + mean_y - mean_p) ** 2)
 
 
 def steps(values: np.ndarray, limit: int) -> np.ndarray:
