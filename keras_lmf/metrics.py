@@ -25,21 +25,20 @@ def _ratio(numerator: Any, denominator: Any) -> Any:
     return ops.where(zero, ops.zeros_like(quotient), quotient)
 
 
-def _one_column(values: Any, what: str) -> Any:
-    """`values` of shape (N,) or (N, 1) as (N, 1)."""
+def _columns(values: Any, what: str, width: int = 1) -> Any:
+    """`values` of shape (N, width) as they are, and those of shape (N,) as (N, 1) where width is 1."""
     values = ops.convert_to_tensor(values)
-    if tuple(values.shape[1:]) not in ((), (1,)):
-        raise ValueError(f"{what} must have shape (N,) or (N, 1), received {tuple(values.shape)}.")
-    return ops.reshape(values, (-1, 1))
+    if tuple(values.shape[1:]) not in (((), (1,)) if width == 1 else ((width,),)):
+        allowed = "(N,) or (N, 1)" if width == 1 else f"(N, {width})"
+        raise ValueError(f"{what} must have shape {allowed}, received {tuple(values.shape)}.")
+    return ops.reshape(values, (-1, width))
 
 
 def _weights(sample_weight: Any, like: Any) -> Any:
     """`sample_weight` (None, a number, (N,) or (N, 1)) in the shape (N, 1) and type of `like`."""
     if sample_weight is None:
         return ops.ones_like(like)
-    return ops.broadcast_to(
-        _one_column(ops.cast(sample_weight, like.dtype), "sample_weight"), ops.shape(like)
-    )
+    return ops.broadcast_to(_columns(ops.cast(sample_weight, like.dtype), "sample_weight"), ops.shape(like))
 
 
 class _ConfusionMatrixMetric(keras.metrics.Metric):
@@ -72,7 +71,7 @@ class _ConfusionMatrixMetric(keras.metrics.Metric):
             raise ValueError(
                 f"{self.name}: y_pred must be (N, {self.num_classes}), received {tuple(y_pred.shape)}."
             )
-        labels = ops.cast(_one_column(y_true, f"{self.name}: y_true (class integers, not one-hot)"), "int32")
+        labels = ops.cast(_columns(y_true, f"{self.name}: y_true (class integers, not one-hot)"), "int32")
         classes = ops.arange(self.num_classes, dtype="int32")
         true = ops.cast(ops.equal(labels, classes), self.dtype)
         chosen = ops.cast(ops.argmax(y_pred, axis=1), "int32")[:, None]
@@ -171,36 +170,43 @@ class Specificity(_ConfusionMatrixMetric):
 class _MomentsMetric(keras.metrics.Metric):
     """Base of the correlations: means and centred second moments of (y_true, y_pred), merged batch by batch.
 
+    Each of the K dimensions has its own.
+
     The merge is that of Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance": unlike
     sums of squares it keeps float32's precision when the mean is large against the spread.
     """
 
-    def __init__(self, name: str, dtype: str) -> None:
+    def __init__(self, dimensions: int, name: str, dtype: str) -> None:
         super().__init__(name=name, dtype=dtype)
+        if dimensions < 1:
+            raise ValueError(f"dimensions must be 1 or more, received {dimensions}.")
+        self.dimensions = dimensions
         self._direction = "up"  # what EarlyStopping(mode="auto") asks for
         self.weight = self.add_variable((), initializer="zeros", dtype=self.dtype, name="weight")
         # Means are kept relative to the first row seen: small numbers, and exactly 0 for constant input.
-        self.origin = self.add_variable((2,), initializer="zeros", dtype=self.dtype, name="origin")
-        self.mean = self.add_variable((2,), initializer="zeros", dtype=self.dtype, name="mean")
-        self.moments = self.add_variable((2, 2), initializer="zeros", dtype=self.dtype, name="moments")
+        # First axis: y_true, y_pred (so twice in the moments); last axis: the dimensions.
+        self.origin, self.mean, self.moments = (
+            self.add_variable((*pair, dimensions), initializer="zeros", dtype=self.dtype, name=name)
+            for name, pair in (("origin", (2,)), ("mean", (2,)), ("moments", (2, 2)))
+        )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Merge one batch.
 
         Args:
-            y_true: (N,) or (N, 1) numbers.
-            y_pred: (N,) or (N, 1) numbers.
+            y_true: (N, dimensions) numbers, or (N,) where there is one dimension.
+            y_pred: the same.
             sample_weight: None, (N,) or (N, 1).
 
         Raises:
             ValueError: for other shapes.
         """
         pair = [
-            ops.cast(_one_column(values, f"{self.name}: {what}"), self.dtype)
+            ops.cast(_columns(values, f"{self.name}: {what}", self.dimensions), self.dtype)
             for what, values in (("y_true", y_true), ("y_pred", y_pred))
         ]
-        values = ops.concatenate(pair, axis=1)
-        weights = _weights(sample_weight, values[:, :1])
+        values = ops.stack(pair, axis=1)
+        weights = _weights(sample_weight, pair[0][:, :1])[:, :, None]
         before = ops.convert_to_tensor(self.weight)
         origin = ops.where(before == 0, values[0], ops.convert_to_tensor(self.origin))
         self.origin.assign(origin)
@@ -208,24 +214,29 @@ class _MomentsMetric(keras.metrics.Metric):
         batch = ops.sum(weights)
         mean = _ratio(ops.sum(weights * values, axis=0), batch)
         centred = values - mean
-        moments = ops.sum((weights * centred)[:, :, None] * centred[:, None, :], axis=0)
+        moments = ops.sum((weights * centred)[:, :, None] * centred[:, None], axis=0)
 
         share = _ratio(batch, before + batch)
         shift = mean - self.mean
-        self.moments.assign_add(moments + before * share * shift[:, None] * shift[None, :])
+        self.moments.assign_add(moments + before * share * shift[:, None] * shift[None])
         self.mean.assign_add(share * shift)
         self.weight.assign_add(batch)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dimensions": self.dimensions}
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
 class PearsonCorrelation(_MomentsMetric):
     """Pearson's correlation r of labels and predictions over the whole epoch, in [−1, 1].
 
-    0.0 where it is undefined: constant labels or constant predictions.
+    0.0 where it is undefined: constant labels or constant predictions. With several dimensions it is the mean of
+    the dimensions' correlations.
 
     Args:
         name: name of the metric.
         dtype: type of the state.
+        dimensions: numbers in a label, 1 or more.
 
     >>> metric = PearsonCorrelation()
     >>> for batch in ([0.0, 1.0], [2.0, 3.0]):
@@ -234,22 +245,27 @@ class PearsonCorrelation(_MomentsMetric):
     -1.0
     """
 
-    def __init__(self, name: str = "pearson_correlation", dtype: str = "float32") -> None:
-        super().__init__(name, dtype)
+    def __init__(
+        self, name: str = "pearson_correlation", dtype: str = "float32", dimensions: int = 1
+    ) -> None:
+        super().__init__(dimensions, name, dtype)
 
     def result(self) -> Any:
-        return _ratio(self.moments[0, 1], ops.sqrt(self.moments[0, 0]) * ops.sqrt(self.moments[1, 1]))
+        norms = ops.sqrt(self.moments[0, 0]) * ops.sqrt(self.moments[1, 1])
+        return ops.mean(_ratio(self.moments[0, 1], norms))
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
 class ConcordanceCorrelation(_MomentsMetric):
     """Lin's concordance correlation over the whole epoch, 2·s_xy / (s_x² + s_y² + (x̄ − ȳ)²), in [−1, 1].
 
-    The moments are the population's (divided by N). 0.0 where it is undefined: both constant and equal.
+    The moments are the population's (divided by N). 0.0 where it is undefined: both constant and equal. With
+    several dimensions it is the mean of the dimensions' values.
 
     Args:
         name: name of the metric.
         dtype: type of the state.
+        dimensions: numbers in a label, 1 or more.
 
     Reference: Lin 1989, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45.
 
@@ -259,10 +275,12 @@ class ConcordanceCorrelation(_MomentsMetric):
     0.571429
     """
 
-    def __init__(self, name: str = "concordance_correlation", dtype: str = "float32") -> None:
-        super().__init__(name, dtype)
+    def __init__(
+        self, name: str = "concordance_correlation", dtype: str = "float32", dimensions: int = 1
+    ) -> None:
+        super().__init__(dimensions, name, dtype)
 
     def result(self) -> Any:
         apart = (self.origin[0] - self.origin[1]) + (self.mean[0] - self.mean[1])
         between = self.weight * ops.square(apart)
-        return _ratio(2 * self.moments[0, 1], self.moments[0, 0] + self.moments[1, 1] + between)
+        return ops.mean(_ratio(2 * self.moments[0, 1], self.moments[0, 0] + self.moments[1, 1] + between))

@@ -1,10 +1,11 @@
-"""What a model predicts: named classes, or a number in a range."""
+"""What a model predicts: named classes, or one or several numbers in a range."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_serializer, model_validator
 
 # Names become layers' and folders' names.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -17,6 +18,8 @@ class Target(BaseModel):
         name: the output's name in the model's dict of outputs, for example "emotion".
         classes: class names in the order of the label integers 0, 1, ….
         range: smallest and largest value of a regression label, for example (-3, 3).
+        dimensions: names of the numbers of a regression label that holds several, all in `range`, for example
+            ("arousal", "valence"): two or more different names. None: the label is one number.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -24,20 +27,36 @@ class Target(BaseModel):
     name: Name
     classes: tuple[str, ...] | None = None
     range: tuple[float, float] | None = None
+    dimensions: tuple[Name, ...] | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Target:
         if (self.classes is None) == (self.range is None):
             raise ValueError("give exactly one of 'classes' (class names) and 'range' (smallest, largest)")
-        if self.classes is not None and (
-            len(self.classes) < 2 or len(set(self.classes)) != len(self.classes)
-        ):
-            raise ValueError(f"'classes' needs two or more different names, received {list(self.classes)}")
         if self.range is not None and not self.range[0] < self.range[1]:
             raise ValueError(f"'range' needs smallest < largest, received {list(self.range)}")
+        if self.dimensions is not None and self.range is None:
+            raise ValueError("'dimensions' name the numbers of a regression label: give them with 'range'")
+        for field in ("classes", "dimensions"):
+            names = getattr(self, field)
+            if names is not None and (len(names) < 2 or len(set(names)) != len(names)):
+                raise ValueError(f"{field!r} needs two or more different names, received {list(names)}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_dimensions(self, serialize: Callable[[Target], dict[str, Any]]) -> dict[str, Any]:
+        # Files and fingerprints of targets without dimensions are what they were before dimensions existed.
+        fields = serialize(self)
+        if self.dimensions is None:
+            fields.pop("dimensions", None)
+        return fields
 
     @property
     def size(self) -> int:
-        """Width of the model's output: the number of classes (logits), or 1."""
-        return len(self.classes) if self.classes else 1
+        """Width of the model's output: the number of classes (logits), of dimensions, or 1."""
+        return len(self.classes or self.dimensions or "1")
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of one label: (number of dimensions,), or () for a class index or a single number."""
+        return () if self.dimensions is None else (len(self.dimensions),)

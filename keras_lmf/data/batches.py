@@ -15,7 +15,7 @@ class Batches(keras.utils.PyDataset):
     """Batches of `split` for one call of `fit`, `evaluate` or `predict`.
 
     A batch is `(inputs, labels)` or, with class weights, `(inputs, labels, weights)`. `inputs` is modality ->
-    (B, …, d) float32; `labels` is target name -> (B,) int32 class indices or (B, 1) float32 values;
+    (B, …, d) float32; `labels` is target name -> (B,) int32 class indices or (B, size) float32 values;
     `weights` is target name -> (B,) float32. The last batch may be smaller.
 
     Pass `shuffle=False` to `fit`: its default draws the batches' order from Python's global random state.
@@ -65,7 +65,7 @@ class Batches(keras.utils.PyDataset):
         split, name = self.split, self.split.target.name
         inputs = {modality: values[rows] for modality, values in split.inputs.items()}
         labels = split.labels[rows]
-        labels = labels.astype(np.int32) if split.target.classes else labels[:, None]
+        labels = labels.astype(np.int32) if split.target.classes else labels.reshape(len(rows), -1)
         if self._weights is None:
             return inputs, {name: labels}
         return inputs, {name: labels}, {name: self._weights[rows]}

@@ -28,7 +28,7 @@ class Split:
         name: "train", "valid" or "test".
         inputs: modality -> (N, …, d) float32; masked steps are all-zero rows.
         masks: modality -> (N, T) bool, True at a real step; only for sequences that have a mask.
-        labels: (N,) int64 class indices, or (N,) float32 values.
+        labels: (N,) int64 class indices, or (N, *target.label_shape) float32 values.
         groups: (N,) str, the speaker (or video) of each sample.
         ids: (N,) str, all different.
         target: what the labels mean.
@@ -56,7 +56,8 @@ class Dataset:
         name: the corpus's name.
         target: what the labels mean.
         inputs: modality -> (N, …, d) finite real numbers, kept as float32, in modality order.
-        labels: (N,) class indices in [0, number of classes), or values within the target's range.
+        labels: (N,) class indices in [0, number of classes), or values within the target's range: (N,), or
+            (N, number of dimensions) for a target with dimensions.
         groups: (N,) str, the speaker (or video) of each sample. A group has rows in one split only.
         ids: (N,) str, all different.
         splits: (N,) str, each "train", "valid" or "test".
@@ -171,9 +172,10 @@ class Dataset:
         |---|---|
         | `input/<modality>` | (N, …, d) float32, one key per modality, in modality order |
         | `mask/<modality>` | (N, T) bool, True at a real step; only for modalities that have a mask |
-        | `label` | (N,) int64 class indices, or float32 values |
+        | `label` | (N,) int64 class indices, or float32 values: (N,) or, with `dimensions`, (N, K) |
         | `group`, `id`, `split` | (N,) fixed-width strings |
-        | `target` | one string, JSON: `name` and either `classes` (names in index order) or `range` |
+        | `target` | one string, JSON: `name` and either `classes` (names in index order) or `range`; with |
+        | | `range`, where the label holds K numbers, `dimensions` (names of its columns) |
 
         The dataset's name is the file's name without ".npz".
         """
@@ -214,6 +216,8 @@ class Dataset:
         """What the dataset holds, as a few lines to print."""
         target, classes = self.target, self.target.classes
         kind = f"{target.size} classes" if classes else f"range [{target.range[0]:g}, {target.range[1]:g}]"
+        if target.dimensions:
+            kind += f", {target.size} dimensions"
         lines = [f"{self.name}: {len(self)} samples, target {target.name!r}, {kind}"]
         for modality, values in self.inputs.items():
             mask = ", masked" if modality in self.masks else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -15,6 +17,7 @@ from keras_lmf.errors import LMFError, unknown_name
 # What numpy and zipfile raise on damaged, encrypted, oversized or pickled content.
 _DAMAGE = (
     ValueError,
+    ArithmeticError,
     EOFError,
     OSError,
     KeyError,
@@ -25,6 +28,12 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+HEADERS = {
+    b"\x93NUMPY\x01\x00": np.lib.format.read_array_header_1_0,
+    b"\x93NUMPY\x02\x00": np.lib.format.read_array_header_2_0,
+}
 
 
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
@@ -53,6 +62,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 
 def _read_array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
     try:
+        _check_size(archive.zip, f"{key}.npy")
         array = archive[key]
     except _DAMAGE as error:
         if "allow_pickle" in str(error):
@@ -63,7 +73,35 @@ def _read_array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarr
         raise LMFError(f"{path}: {key!r} is damaged ({error}). Copy or write the file again.") from error
     if not isinstance(array, np.ndarray):  # numpy hands out the raw bytes of a member that is no .npy
         raise LMFError(f"{path}: {key!r} is not a numpy array. Write the file with numpy.savez_compressed.")
+    if not is_text_or_number(array):
+        raise LMFError(
+            f"{path}: {key!r} is damaged (strings that are no text). Copy or write the file again."
+        )
     return array
+
+
+def _check_size(archive: zipfile.ZipFile, member: str) -> None:
+    """Raise ValueError if the member's header declares more than it holds: numpy makes room for that first."""
+    if member not in archive.namelist():
+        return
+    with archive.open(member) as stream:
+        start = stream.read(np.lib.format.MAGIC_LEN)
+        read_header = HEADERS.get(start)
+        if read_header:
+            shape, _, dtype = read_header(stream)
+            declared, held = math.prod(shape) * dtype.itemsize, archive.getinfo(member).file_size
+            if declared > held and not dtype.hasobject:
+                raise ValueError(f"it declares {declared} bytes and holds {held}")
+
+
+def is_text_or_number(array: np.ndarray) -> bool:
+    """Whether every character of a string array is one; Python fails on others wherever it meets them."""
+    if array.dtype.kind != "U":
+        return True
+    codes = (
+        np.ascontiguousarray(array).reshape(-1).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    )
+    return not (codes > sys.maxunicode).any()
 
 
 def require_keys(path: str | Path, arrays: dict[str, np.ndarray], keys: Iterable[str]) -> None:

@@ -112,10 +112,11 @@ def check_features(modality: str, values: object, mask: np.ndarray | None, ids: 
 
 
 def check_labels(values: object, target: Target, ids: np.ndarray) -> np.ndarray:
-    """(N,) int64 class indices of `target`, or float32 values within its range."""
+    """(N,) int64 class indices of `target`, or (N, *target.label_shape) float32 values within its range."""
     labels = _numbers("label", values)
-    if labels.ndim != 1:
-        raise LMFError(f"label: shape {labels.shape}, must be (N,), one label a row.")
+    if labels.ndim == 0 or labels.shape[1:] != target.label_shape:
+        allowed = "(N,), one label" if target.dimensions is None else f"(N, {target.size}), the dimensions"
+        raise LMFError(f"label: shape {labels.shape}, must be {allowed} a row.")
     _same_length("label", labels, ids)
     if target.classes:
         allowed = f"a class index 0 … {target.size - 1} ({', '.join(target.classes)})"
@@ -128,7 +129,14 @@ def check_labels(values: object, target: Target, ids: np.ndarray) -> np.ndarray:
             final = labels.astype(np.float32)
         good = (final >= low) & (final <= high)
     if not good.all():
-        raise LMFError(f"label, {_rows(~good, ids)}: received {labels[np.argmin(good)]}, must be {allowed}.")
+        bad = ~good.reshape(len(good), -1)
+        row = int(np.argmax(bad.any(axis=1)))
+        column = int(np.argmax(bad[row]))
+        where = f", dimension {target.dimensions[column]!r}" if target.dimensions else ""
+        received = labels.reshape(bad.shape)[row, column]
+        raise LMFError(
+            f"label, {_rows(bad.any(axis=1), ids)}{where}: received {received}, must be {allowed}."
+        )
     return final.astype(np.int64 if target.classes else np.float32)
 
 

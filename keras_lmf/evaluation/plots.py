@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
@@ -68,44 +69,77 @@ def confusion_matrix(
 
 
 def predicted_against_true(
-    labels: np.ndarray, predictions: np.ndarray, range: tuple[float, float], title: str
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    range: tuple[float, float],
+    title: str,
+    dimensions: Sequence[str] | None = None,
 ) -> Figure:
-    """Scatter of predicted against true values with the identity line, r and MAE.
+    """Scatter of predicted against true values with the identity line, r and MAE; one panel per dimension.
 
     Args:
-        labels: (N,) true values.
-        predictions: (N,) predicted values.
-        range: smallest and largest label; the axes are equal and grow where values lie outside.
+        labels: (N,) true values, or (N, K) for K dimensions.
+        predictions: shaped as `labels`, the predicted values.
+        range: smallest and largest label; the axes are equal, the same in all panels, and grow where values lie
+            outside.
         title: of the figure.
+        dimensions: names of the K dimensions, or None for (N,).
 
     Raises:
-        LMFError: no rows, unequal lengths, or values that are not finite.
+        LMFError: no rows, unequal shapes, another number of names, or values that are not finite.
     """
-    labels, predictions = _pair(labels, predictions)
-    figure = Figure(figsize=(5.4, 5.4), layout="constrained")
-    axes = figure.add_subplot()
+    labels, predictions = _pair(labels, predictions, () if dimensions is None else (len(dimensions),))
     low = min(range[0], np.min(labels), np.min(predictions))
     high = max(range[1], np.max(labels), np.max(predictions))
     margin = 0.04 * (high - low)
     limits = (low - margin, high + margin)
+    if dimensions is None:
+        figure = Figure(figsize=(5.4, 5.4), layout="constrained")
+        axes = figure.add_subplot()
+        _scatter(axes, labels, predictions, limits)
+        r, mae = _r_and_mae(labels, predictions)
+        axes.text(
+            0.03,
+            0.97,
+            f"r = {r:.3f}\nMAE = {mae:.3f}\nn = {len(labels)}",
+            transform=axes.transAxes,
+            va="top",
+            bbox={"facecolor": "white", "edgecolor": "#cccccc", "boxstyle": "round,pad=0.4", "alpha": 0.9},
+        )
+        axes.set(xlabel="true", ylabel="predicted")
+        axes.set_title(title, parse_math=False)
+        axes.legend(loc="lower right", frameon=False)
+        return figure
+    columns = min(len(dimensions), 5)
+    rows = -(-len(dimensions) // columns)
+    figure = Figure(figsize=(0.6 + 2.3 * columns, 1.0 + 2.5 * rows), layout="constrained")
+    figure.suptitle(f"{title} (n = {len(labels)})", parse_math=False)
+    figure.supxlabel("true")
+    figure.supylabel("predicted")
+    for k, name in enumerate(dimensions):
+        axes = figure.add_subplot(rows, columns, k + 1)
+        _scatter(axes, labels[:, k], predictions[:, k], limits)
+        r, mae = _r_and_mae(labels[:, k], predictions[:, k])
+        # Above the panel: inside it, a box this large would hide points.
+        caption = f"{name.replace('_', ' ')}\nr = {r:.3f}, MAE = {mae:.3f}"
+        axes.set_title(caption, fontsize=9, parse_math=False)
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower right", frameon=False)
+    return figure
+
+
+def _scatter(axes: Axes, labels: np.ndarray, predictions: np.ndarray, limits: tuple[float, float]) -> None:
+    """One panel: the points of two (N,) arrays and the identity line."""
     axes.plot(limits, limits, color=GREY, linewidth=1, linestyle="--", label="predicted = true")
     axes.scatter(labels, predictions, s=18, alpha=0.45, color=TRAIN, edgecolors="none")
-    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel="true", ylabel="predicted")
-    axes.set_title(title, parse_math=False)
-    r, mae = protocols.pearson(labels, predictions), np.abs(labels - predictions).mean()
-    axes.text(
-        0.03,
-        0.97,
-        f"r = {r:.3f}\nMAE = {mae:.3f}\nn = {len(labels)}",
-        transform=axes.transAxes,
-        va="top",
-        bbox={"facecolor": "white", "edgecolor": "#cccccc", "boxstyle": "round,pad=0.4", "alpha": 0.9},
-    )
-    axes.legend(loc="lower right", frameon=False)
+    axes.set(xlim=limits, ylim=limits, aspect="equal")
     axes.grid(color="#eeeeee")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    return figure
+
+
+def _r_and_mae(labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
+    return float(protocols.pearson(labels, predictions)), float(np.abs(labels - predictions).mean())
 
 
 def training_curves(history: pd.DataFrame, title: str, best_epoch: int | None = None) -> Figure:
@@ -236,12 +270,16 @@ def save(figure: Figure, path: Path | str) -> Path:
     )
 
 
-def _pair(labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays, checked: (N,) finite numbers, N ≥ 1."""
+def _pair(
+    labels: np.ndarray, predictions: np.ndarray, row_shape: tuple[int, ...] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays, checked: (N, *row_shape) finite numbers, N ≥ 1."""
     labels, predictions = np.asarray(labels), np.asarray(predictions)
-    if labels.ndim != 1 or labels.shape != predictions.shape or not len(labels):
+    rows_fit = labels.ndim > 0 and labels.shape[1:] == row_shape and len(labels)
+    if not rows_fit or labels.shape != predictions.shape:
+        allowed = "1-D arrays of one length" if not row_shape else f"arrays of one shape (N, {row_shape[0]})"
         raise LMFError(
-            "labels and predictions must be two 1-D arrays of one length, one row or more, received shapes "
+            f"labels and predictions must be two {allowed}, one row or more, received shapes "
             f"{labels.shape} and {predictions.shape}."
         )
     for what, values in (("labels", labels), ("predictions", predictions)):

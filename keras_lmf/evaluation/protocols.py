@@ -1,8 +1,8 @@
 """The named protocols: what each number of a report means.
 
-Every protocol takes labels y and predictions p, 1-D arrays of equal length, and gives one number. Its
-`constant` is the prediction of one who knows the training labels and never looks at the input: its score is
-the report's floor.
+Every protocol takes labels y and predictions p, (N,) arrays, or (N, K) for a target of K dimensions, and gives
+one number. Its `constant` is the prediction of one who knows the training labels and never looks at the input:
+its score is the report's floor.
 
 **Classes** (y, p: class integers; all K classes of the target count, also those without samples):
 
@@ -26,7 +26,10 @@ the report's floor.
 | `pearson` | correlation r | – |
 | `concordance` | 2 s_xy / (s_x² + s_y² + (x̄ − ȳ)²), population moments | Lin 1989 |
 
-**Sentiment** (regression whose range spans zero) has these too:
+With K dimensions each of the four is the mean of the K dimensions' values, and `pearson_<dimension>` is the
+correlation of one dimension.
+
+**Sentiment** (regression of one number whose range spans zero) has these too:
 
 | protocol | definition | source |
 |---|---|---|
@@ -59,7 +62,7 @@ class Protocol(NamedTuple):
     """One named number. `score(y, p)` gives it; `constant(train labels)` gives the floor's prediction."""
 
     score: Callable[[np.ndarray, np.ndarray], float]
-    constant: Callable[[np.ndarray], float]
+    constant: Callable[[np.ndarray], float | np.ndarray]
 
 
 def protocols(target: Target) -> dict[str, Protocol]:
@@ -68,6 +71,13 @@ def protocols(target: Target) -> dict[str, Protocol]:
     Raises:
         LMFError: when a class is called like a protocol's suffix ("macro", "weighted", "binary").
     """
+    if target.dimensions is not None:
+        return REGRESSION | {
+            f"pearson_{name}": Protocol(
+                lambda y, p, k=k: float(pearson(y[:, k], p[:, k])), REGRESSION["pearson"].constant
+            )
+            for k, name in enumerate(target.dimensions)
+        }
     if target.range is not None:
         spans_zero = target.range[0] < 0 < target.range[1]
         return REGRESSION | SENTIMENT if spans_zero else dict(REGRESSION)
@@ -111,20 +121,26 @@ def cohen_kappa(counts: np.ndarray) -> float:
     return _ratio(counts.sum() * counts.trace() - chance, counts.sum() ** 2 - chance)
 
 
-def pearson(y: np.ndarray, p: np.ndarray) -> float:
-    """Correlation of two 1-D arrays; 0.0 when either is constant."""
+def pearson(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Correlation over the rows of two (N,) or (N, K) arrays, () or (K,); 0.0 where either is constant."""
     # The mean of equal numbers can differ from them by a rounding: ask for constancy directly. The division
     # keeps the squares of very small spreads from vanishing.
-    spread_y, spread_p = np.ptp(y), np.ptp(p)
-    return 0.0 if spread_y == 0 or spread_p == 0 else float(np.corrcoef(y / spread_y, p / spread_p)[0, 1])
+    y, p = (_ratio(x - x.mean(axis=0), np.ptp(x, axis=0)) for x in (y, p))
+    norms = np.sqrt(np.square(y).sum(axis=0) * np.square(p).sum(axis=0))
+    return np.clip(_ratio((y * p).sum(axis=0), norms), -1.0, 1.0)
 
 
-def concordance(y: np.ndarray, p: np.ndarray) -> float:
-    """Lin's concordance correlation of two 1-D arrays; 0.0 when both are constant and equal."""
-    # Relative to one label, equal constants are exactly 0: their own mean can differ from them by a rounding.
-    y, p = y - y[0], p - y[0]
-    covariance = np.mean((y - y.mean()) * (p - p.mean()))
-    return float(_ratio(2 * covariance, y.var() + p.var() + (y.mean() - p.mean()) ** 2))
+def concordance(y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Lin's concordance correlation over the rows of two (N,) or (N, K) arrays, () or (K,).
+
+    0.0 where both are constant and equal.
+    """
+    # Relative to their first row, constants are exactly 0: their own mean can differ from them by a rounding.
+    apart = y[0] - p[0]
+    y, p = y - y[0], p - p[0]
+    mean_y, mean_p = y.mean(axis=0), p.mean(axis=0)
+    covariance = ((y - mean_y) * (p - mean_p)).mean(axis=0)
+    return _ratio(2 * covariance, y.var(axis=0) + p.var(axis=0) + (apart + mean_y - mean_p) ** 2)
 
 
 def steps(values: np.ndarray, limit: int) -> np.ndarray:
@@ -155,7 +171,7 @@ def _agreement(a: np.ndarray, b: np.ndarray) -> float:
 def _ratio(numerator: np.ndarray | float, denominator: np.ndarray | float) -> np.ndarray:
     """numerator / denominator, 0.0 where the denominator is 0."""
     denominator = np.asarray(denominator)
-    zeros = np.zeros(denominator.shape)
+    zeros = np.zeros(np.broadcast_shapes(np.shape(numerator), denominator.shape))
     return np.divide(numerator, denominator, out=zeros, where=denominator != 0)
 
 
@@ -184,11 +200,18 @@ MANY_CLASSES: dict[str, Callable[[np.ndarray], float]] = {
     "recall": _uar,
     "specificity": lambda counts: _mean(specificities(counts), counts.sum() - counts.sum(1)),
 }
+
+
+def _of_values(formula: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Protocol:
+    """`formula` over the rows, () or (K,), as one number: the mean over the dimensions."""
+    return Protocol(lambda y, p: float(np.mean(formula(y, p))), lambda train: train.mean(axis=0))
+
+
 REGRESSION: dict[str, Protocol] = {
-    "mae": Protocol(lambda y, p: float(np.abs(y - p).mean()), np.mean),
-    "rmse": Protocol(lambda y, p: float(np.sqrt(np.square(y - p).mean())), np.mean),
-    "pearson": Protocol(pearson, np.mean),
-    "concordance": Protocol(concordance, np.mean),
+    "mae": _of_values(lambda y, p: np.abs(y - p).mean(axis=0)),
+    "rmse": _of_values(lambda y, p: np.sqrt(np.square(y - p).mean(axis=0))),
+    "pearson": _of_values(pearson),
+    "concordance": _of_values(concordance),
 }
 
 

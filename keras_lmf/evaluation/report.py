@@ -32,8 +32,9 @@ class Report:
     Attributes:
         split: name of the split.
         target: what was predicted.
-        labels: (N,) true class integers, or values.
-        predictions: (N,) predicted class integers (the largest logit, the first of equals), or values.
+        labels: (N,) true class integers, or (N, *target.label_shape) values.
+        predictions: shaped as `labels`: predicted class integers (the largest logit, the first of equals), or
+            values.
         resamples: bootstrap resamples behind `low` and `high`.
         seed: of the bootstrap.
         table: a row per protocol (see `protocols.py`), columns `value`, `low`, `high`, `floor`.
@@ -55,6 +56,8 @@ class Report:
     def to_markdown(self) -> str:
         """A caption and the table, three decimals; "–" where there is no interval or no floor."""
         kind = f"{self.target.size} classes" if self.target.classes else f"in {list(self.target.range)}"
+        if self.target.dimensions:
+            kind += f", means over {self.target.size} dimensions"
         caption = f"`{self.target.name}` ({kind}) on `{self.split}`, {len(self.labels)} rows"
         if self.resamples:
             caption += f"; low and high: 95 % bootstrap interval over rows, {self.resamples} resamples"
@@ -73,7 +76,9 @@ class Report:
         title = f"{self.target.name} on {self.split}"
         if self.target.classes:
             return plots.confusion_matrix(self.labels, self.predictions, self.target.classes, title)
-        return plots.predicted_against_true(self.labels, self.predictions, self.target.range, title)
+        return plots.predicted_against_true(
+            self.labels, self.predictions, self.target.range, title, self.target.dimensions
+        )
 
     def save(self, folder: Path | str) -> Path:
         """Write `report.csv`, `report.json` and `report.png` into `folder` (made if missing), atomically.
@@ -114,10 +119,10 @@ def evaluate(
     """Judge raw model outputs by every protocol that applies to the split's target.
 
     Args:
-        predictions: (N, K) logits or probabilities for K classes, (N, 1) or (N,) values for regression; or a
-            model's dict of outputs that holds the target's name.
+        predictions: (N, K) logits or probabilities for K classes, (N, K) values for K dimensions, (N, 1) or (N,)
+            values for regression of one number; or a model's dict of outputs that holds the target's name.
         split: the labels, in the order of the predictions.
-        train_labels: (n,) labels of the training split, for the column `floor`: the score of a constant
+        train_labels: labels of the training split, for the column `floor`: the score of a constant
             prediction. It is the most frequent class; for regression it is the train mean for `mae`, `rmse`,
             `pearson` and `concordance`, the most frequent step for `acc5` and `acc7`, and for all other
             protocols ±1 with the most frequent sign (≥ 0 or < 0; for `acc2_nonzero` among the non-zero).
@@ -136,8 +141,8 @@ def evaluate(
         if not isinstance(number, Integral) or number < 0:
             raise LMFError(f"{name} must be 0 or more, received {number!r}: give an integer.")
     values = _checked_predictions(predictions, split)
-    predicted = values.argmax(axis=1) if target.classes else values[:, 0]
     labels = _checked_labels(split.labels, target, f"labels of split {split.name!r}")
+    predicted = values.argmax(axis=1) if target.classes else values.reshape(labels.shape)
     named = protocols(target)
 
     def scores(rows: np.ndarray) -> list[float]:
@@ -165,10 +170,12 @@ def _checked_predictions(predictions: Mapping[str, np.ndarray] | np.ndarray, spl
             raise LMFError(f"No predictions for target {target.name!r}; the outputs received are: {outputs}.")
         predictions = predictions[target.name]
     values = _numbers(predictions, f"predictions for {target.name!r}")
-    if values.ndim == 1 and target.classes is None:
+    if values.ndim == 1 and target.classes is None and target.dimensions is None:
         values = values[:, None]
     if values.shape != (rows, target.size):
         width = "a logit per class" if target.classes else "one value"
+        if target.dimensions:
+            width = "a value per dimension"
         raise LMFError(
             f"The predictions for {target.name!r} must have shape {(rows, target.size)}: the rows of split "
             f"{split.name!r}, {width}. Received {values.shape}."
@@ -185,15 +192,16 @@ def _checked_predictions(predictions: Mapping[str, np.ndarray] | np.ndarray, spl
 
 
 def _checked_labels(labels: np.ndarray, target: Target, what: str) -> np.ndarray:
-    """`labels` as a non-empty (N,) array: int64 classes of `target`, or finite float64."""
+    """`labels` as a non-empty (N, *target.label_shape) array: int64 classes of `target`, or finite float64."""
     values = _numbers(labels, what)
-    if values.ndim != 1 or len(values) == 0:
-        raise LMFError(f"The {what} must be one or more rows of one label, received shape {values.shape}.")
+    if values.ndim == 0 or values.shape[1:] != target.label_shape or len(values) == 0:
+        each = "one label" if target.dimensions is None else f"the {target.size} dimensions' values"
+        raise LMFError(f"The {what} must be one or more rows of {each}, received shape {values.shape}.")
     good = np.isin(values, np.arange(target.size)) if target.classes else np.abs(values) <= LARGEST
     if not good.all():
         allowed = f"class integers 0 … {target.size - 1}" if target.classes else "finite numbers"
-        row = np.flatnonzero(~good)[0]
-        raise LMFError(f"The {what} must be {allowed}, received {values[row]:g} in row {row}.")
+        place = tuple(np.argwhere(~good)[0])
+        raise LMFError(f"The {what} must be {allowed}, received {values[place]:g} in row {place[0]}.")
     return values.astype(np.int64 if target.classes else np.float64)
 
 

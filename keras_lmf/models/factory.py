@@ -47,7 +47,7 @@ def fusion_model(
         backbones: modality name → model with one input and one embedding; the order is the modality order. With
             one modality there is nothing to fuse and `fusion` is left out.
         fusion: a layer that takes a dict of embeddings, for example `LowRankFusion(64, rank=4)`.
-        outputs: target name → width: the number of classes (logits), or 1 (a regression value).
+        outputs: target name → width: the number of classes (logits), or of regression values.
         head: layers between the fusion and the linear output layers.
         seed: of the output layers' weights.
         name: the model's name.

@@ -141,7 +141,10 @@ def _compiled(recipe: Recipe, data: Dataset) -> keras.Model:
     if recipe.target.classes:
         metrics = [keras.metrics.SparseCategoricalAccuracy(name="war")]
     else:
-        metrics = [keras.metrics.MeanAbsoluteError(name="mae"), PearsonCorrelation(name="pearson")]
+        metrics = [
+            keras.metrics.MeanAbsoluteError(name="mae"),
+            PearsonCorrelation(name="pearson", dimensions=recipe.target.size),
+        ]
     name = recipe.target.name
     model.compile(optimizer, loss={name: losses[training.loss]}, metrics={name: metrics})
     # Not ours: in mixed precision `compile` wraps it, and all of it must exist before a state is restored.

@@ -11,28 +11,44 @@ from keras_lmf.errors import LMFError, unknown_name
 
 CORPORA = {
     "cmu_mosi": "keras_lmf.data.corpora.cmu_mosi",
+    "iemocap": "keras_lmf.data.corpora.iemocap",
+    "pom": "keras_lmf.data.corpora.pom",
     "ravdess": "keras_lmf.data.corpora.ravdess",
     "synthetic": "keras_lmf.data.corpora.synthetic",
 }
 
 
+PICKLE = "keras_lmf.data.corpora.pickled_splits"
+
+
 def load(name: str | Path, root: str | Path | None = None, **options: object) -> Dataset:
-    """The corpus `name`, or the dataset of your own file if `name` ends in ".npz" (layout: `Dataset.save`).
+    """The corpus `name`, or the dataset of your own file.
 
     Args:
-        name: "cmu_mosi", "ravdess", "synthetic", or the path of an .npz.
-        root: the folder that holds the corpora; None takes the environment variable KERAS_LMF_DATA.
-        options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess".
+        name: a key of `CORPORA`; the path of an .npz (layout: `Dataset.save`); or the path of a .pkl as MMSA and MulT
+            read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code).
+        root: the folder that holds the corpora; None takes the environment variable KERAS_LMF_DATA. A relative path
+            of a file is then one in this folder.
+        options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl.
     """
-    if str(name).endswith(".npz"):
+    suffix = Path(name).suffix.lower()
+    if suffix in (".npz", ".pkl", ".pickle"):
+        path = name if root is None else Path(root) / name
+        if suffix != ".npz":
+            return _call(PICKLE, ".pkl", path, options)
         if options:
             raise LMFError(f"{name}: a file takes no options, received {', '.join(sorted(options))}.")
-        return Dataset.load(name if root is None else Path(root) / name)
+        return Dataset.load(path)
     if name not in CORPORA:
-        raise unknown_name("corpus", name, CORPORA, hint="Or give the path of your own .npz.")
-    corpus_load = importlib.import_module(CORPORA[name]).load
-    allowed = [option for option in inspect.signature(corpus_load).parameters if option != "root"]
+        raise unknown_name("corpus", name, CORPORA, hint="Or give the path of your own .npz or .pkl.")
+    return _call(CORPORA[name], str(name), root, options)
+
+
+def _call(module: str, name: str, place: str | Path | None, options: dict[str, object]) -> Dataset:
+    """The module's `load(place, **options)`, with its options' names checked."""
+    corpus_load = importlib.import_module(module).load
+    allowed = list(inspect.signature(corpus_load).parameters)[1:]
     for option in options:
         if option not in allowed:
             raise unknown_name(f"{name} option", option, allowed)
-    return corpus_load(root, **options)
+    return corpus_load(place, **options)
