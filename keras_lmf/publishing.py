@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -63,6 +64,8 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
         seeds: how many trainings.
     """
+    if keras.backend.backend() != "tensorflow":
+        raise LMFError("Publishing exports: start again with\n  KERAS_BACKEND=tensorflow keras-lmf publish …")
     folder, work = Path(folder), Path(work)
     recipe = Recipe.read(folder / RECIPE)
     data = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
@@ -169,11 +172,11 @@ def _shipped(artifacts: Mapping[str, Artifact], scores: Scores, notes: list[str]
     return shipped
 
 
-def _loss(keras: Sequence[Mapping[str, float]], file: Sequence[Mapping[str, float]]) -> tuple[float, str]:
+def _loss(model: Sequence[Mapping[str, float]], file: Sequence[Mapping[str, float]]) -> tuple[float, str]:
     """What the file loses, mean over the seeds: in accuracy, or in mean absolute error as a share of Keras's."""
-    if "war" in keras[0]:
-        return float(np.mean([ours["war"] - theirs["war"] for ours, theirs in zip(keras, file)])), "points"
-    ours, theirs = (np.mean([row["mae"] for row in rows]) for rows in (keras, file))
+    if "war" in model[0]:
+        return float(np.mean([ours["war"] - theirs["war"] for ours, theirs in zip(model, file)])), "points"
+    ours, theirs = (np.mean([row["mae"] for row in rows]) for rows in (model, file))
     return float(theirs / ours - 1), "% of the mean absolute error"
 
 
@@ -224,7 +227,7 @@ def _write_vectors(path: Path, run: Run, data: Dataset) -> None:
 
 def _summary(recipe: Recipe, data: Dataset) -> str:
     target = recipe.target
-    what = f"{target.size} classes" if target.classes else f"in {list(target.range)}"
+    what = f"{target.size} classes" if target.classes else f"{target.size} in {list(target.range)}"
     return (
         f"{target.name} ({what}) from {', '.join(recipe.inputs)} by {FUSIONS[recipe.fusion.name]}, "
         f"trained on {data.name}"

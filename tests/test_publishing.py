@@ -1,0 +1,145 @@
+"""publish makes an entry that loads, whose card is true, and whose numbers are those of the written files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.metrics as oracle
+from click.testing import CliRunner
+
+import keras_lmf as klmf
+from keras_lmf import publishing
+from keras_lmf.cli import main
+from keras_lmf.quickstart import recipe
+from keras_lmf.runtime import open_artifact
+from keras_lmf.zoo import Entry
+
+NAME = "lmf-synthetic-av"
+SEEDS = 2
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> tuple[Path, Path]:
+    """The folder of a tiny entry, and where its runs are."""
+    zoo, work = tmp_path_factory.mktemp("zoo"), tmp_path_factory.mktemp("work")
+    tiny = recipe("low_rank").replace(name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 6})
+    tiny.write(zoo / NAME / "recipe.toml")
+    publishing.publish(zoo / NAME, work, seeds=SEEDS)
+    (zoo / NAME / "limits.md").write_text("Random numbers.\n")
+    return zoo / NAME, work
+
+
+def test_the_best_seed_on_validation_is_shipped(published):
+    folder, work = published
+    losses = [pd.read_csv(work / f"seed-{seed}" / "history.csv")["val_loss"].min() for seed in range(SEEDS)]
+    assert klmf.Recipe.read(folder / "recipe.toml").seed == int(np.argmin(losses))
+    assert (folder / "model.weights.h5").read_bytes() == (
+        work / f"seed-{int(np.argmin(losses))}" / "model.weights.h5"
+    ).read_bytes()
+
+
+def test_entry_loads_and_says_what_its_files_answer(published):
+    folder, _ = published
+    entry = Entry.read(folder)
+    test = klmf.data.load("synthetic", samples=600)["test"]
+    model = klmf.load(folder)
+    for key, file in entry.files.items():
+        if not file.name.endswith(".tflite"):
+            continue
+        logits = open_artifact(folder / file.name).predict(test.inputs)["emotion"]
+        accuracy = oracle.accuracy_score(test.labels, logits.argmax(axis=1))
+        assert entry.metrics[key]["war"].value == pytest.approx(accuracy, abs=1e-6)
+        difference = np.abs(logits - model.predict(test.inputs, batch_size=1, verbose=0)["emotion"]).max()
+        assert entry.costs[key].difference_max == pytest.approx(difference, abs=1e-6)
+        assert entry.costs[key].bytes == (folder / file.name).stat().st_size
+
+
+def test_seeds_are_summarised_per_file(published):
+    folder, work = published
+    entry = Entry.read(folder)
+    test = klmf.data.load("synthetic", samples=600)["test"]
+    scores = []
+    for seed in range(SEEDS):
+        file = work / f"seed-{seed}" / "exported" / "tflite-float16" / "model-float16.tflite"
+        logits = open_artifact(file).predict(test.inputs)["emotion"]
+        scores.append(oracle.balanced_accuracy_score(test.labels, logits.argmax(axis=1)))
+    spread = entry.seeds["tflite-float16"]["uar"]
+    assert spread.mean == pytest.approx(np.mean(scores))
+    assert spread.sd == pytest.approx(np.std(scores, ddof=1))
+    assert spread.runs == SEEDS
+
+
+def test_card_is_rendered_and_its_snippet_runs(published, monkeypatch):
+    folder, _ = published
+    runner = CliRunner()
+    assert runner.invoke(main, ["render", str(folder.parent), "--check"]).exit_code == 1
+    assert runner.invoke(main, ["render", str(folder.parent)]).exit_code == 0
+    assert runner.invoke(main, ["render", str(folder.parent), "--check"]).exit_code == 0
+    card = (folder / "CARD.md").read_text()
+    assert "Random numbers." in card
+    assert (folder / "files.png").read_bytes().startswith(b"\x89PNG")
+    snippet = re.search(r"```python\n(.*?)```", card, re.DOTALL).group(1)
+    monkeypatch.chdir(folder.parent)  # a folder is accepted wherever a name is
+    names: dict = {}
+    exec(snippet, names)
+    assert names["answer"].shape == (1, 2)
+    assert names["files"][0].path == Path("exported/model-float16.tflite")
+    card_path = folder / "CARD.md"
+    card_path.write_text(card.replace("Random", "True"))
+    result = runner.invoke(main, ["render", str(folder.parent), "--check"])
+    assert result.exit_code == 1
+    assert "CARD.md" in result.output
+    (folder / "limits.md").rename(folder / "limits")
+    result = runner.invoke(main, ["render", str(folder.parent)])
+    assert result.exit_code == 1
+    assert "limits.md is missing" in result.output
+    (folder / "limits").rename(folder / "limits.md")
+
+
+def test_check_retrains_and_compares(published, tmp_path):
+    folder, _ = published
+    arguments = ["train", str(folder), "--check", "--folder", str(tmp_path / "again")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    entry = Entry.read(folder)
+    far = {
+        name: spread.model_copy(update={"mean": spread.mean + 0.5, "sd": 0.1})
+        for name, spread in entry.seeds["weights"].items()
+    }
+    table = publishing.compare(
+        klmf.Run.open(tmp_path / "again"), entry.model_copy(update={"seeds": {"weights": far}})
+    )
+    assert not table["agrees"].any()
+
+
+def test_check_needs_an_entry(published):
+    folder, _ = published
+    result = CliRunner().invoke(main, ["train", str(folder / "recipe.toml"), "--check"])
+    assert result.exit_code == 1
+    assert "--check compares with a zoo entry" in result.output
+
+
+@pytest.mark.parametrize(
+    ("keras_scores", "file_scores", "loss", "unit"),
+    [
+        ([{"war": 0.8}, {"war": 0.6}], [{"war": 0.7}, {"war": 0.6}], 0.05, "points"),
+        ([{"mae": 1.0}, {"mae": 3.0}], [{"mae": 1.1}, {"mae": 3.1}], 0.05, "% of the mean absolute error"),
+    ],
+)
+def test_loss_of_a_file_by_hand(keras_scores, file_scores, loss, unit):
+    found, words = publishing._loss(keras_scores, file_scores)
+    assert found == pytest.approx(loss)
+    assert words == unit
+
+
+def test_other_backend_is_refused_before_training(monkeypatch, tmp_path):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    recipe("early").write(tmp_path / "recipe.toml")
+    with pytest.raises(klmf.LMFError, match="KERAS_BACKEND=tensorflow"):
+        publishing.publish(tmp_path, tmp_path / "work")
+    assert not (tmp_path / "work").exists()
