@@ -36,7 +36,7 @@ def run(code: str, *arguments: object, folder: Path) -> list[str]:
         env=environment | {"KERAS_LMF_HOME": str(folder / "nothing")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

@@ -102,7 +102,7 @@ class Mirror:
         self.asked: list[str] = []
         self.faults: dict[str, list[str | int]] = {}
         self.half_sent, self.released = threading.Event(), threading.Event()
-        self.together = threading.Barrier(2, timeout=60)
+        self.together = threading.Barrier(2, timeout=300)
         mirror = self
 
         class Handler(http.server.BaseHTTPRequestHandler):

@@ -135,12 +135,12 @@ def test_a_field_that_is_not_what_it_should_be(
 )
 def test_what_is_no_plain_json(mirror: Mirror, home: Path, entry_folder: Path, content: bytes) -> None:
     (entry_folder / "entry.json").write_bytes(content)
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(LMFError):
         fetch(NAME)
     with pytest.raises(LMFError):
         Entry.read(entry_folder)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert list(home.rglob("*.json")) == []
 
 
