@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from keras_lmf.evaluation import plots
 from keras_lmf.files import write_text
 
 REPORT_FILES = ("report.csv", "report.json", "report.md", "report.png")
@@ -89,11 +88,14 @@ def write_report(artifacts: Sequence[Artifact], folder: Path) -> None:
         bounds = {} if artifact.table is None else artifact.table[["low", "high"]].stack().to_dict()
         rows.append(_numbers(artifact) | {f"{name}_{end}": value for (name, end), value in bounds.items()})
     write_text(folder / "report.csv", pd.DataFrame(rows).to_csv(index=False))
-    records = json.dumps([_record(artifact) for artifact in artifacts], indent=2, ensure_ascii=False)
-    write_text(folder / "report.json", records + "\n")
+    records = [_record(artifact) for artifact in artifacts]
+    text = json.dumps(records, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(folder / "report.json", text + "\n")
     pictured = bool(artifacts) and artifacts[0].table is not None
     write_text(folder / "report.md", _markdown(artifacts, pictured))
     if pictured:
+        from keras_lmf.evaluation import plots
+
         metric = artifacts[0].table.index[0]
         figure = plots.metric_against_cost(
             [artifact.format for artifact in artifacts],
