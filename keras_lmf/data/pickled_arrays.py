@@ -121,9 +121,6 @@ CONSTRUCTORS: dict[str, Callable[..., object]] = {
     "collections.OrderedDict": lambda pairs=(): dict(pairs),
     "builtins.set": set,
     "builtins.frozenset": frozenset,
-    "builtins.bytearray": lambda content=b"", encoding="latin1": (
-        content if isinstance(content, bytes) else _bytes(content, encoding)
-    ),
     "__builtin__.set": set,
     "__builtin__.frozenset": frozenset,
     # numpy 2 renamed its core.
