@@ -11,10 +11,8 @@ time on one thread (waiting threads spin, which would count as work), or wall ti
 from __future__ import annotations
 
 import importlib
-import os
 import platform
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +22,14 @@ import numpy as np
 import pandas as pd
 from keras import ops
 
+from keras_lmf.benchmarking.networks import as_tensor_fusion, low_rank_layer
+from keras_lmf.benchmarking.tensorflow_steps import gradient_step
+from keras_lmf.benchmarking.turns import Step, one_thread, ratio, take_turns
 from keras_lmf.files import write_atomically
-from keras_lmf.layers import LowRankFusion, TensorFusion
 
 WIDTHS, UNITS, RANK = (32, 32, 64), 64, 4
 PER_RANK_BATCHES, TENSOR_BATCHES = (1, 8, 32), (32, 256)
 LOW_RANK, PER_RANK, TENSOR = "LowRankFusion", "per-rank loop", "TensorFusion → Dense"
-
-Step = Callable[[], Any]
 
 
 class PerRankLoop(keras.layers.Layer):
@@ -56,20 +54,14 @@ class PerRankLoop(keras.layers.Layer):
 
 def contenders(inputs: list[Any], other: str) -> dict[str, keras.Model]:
     """LowRankFusion and `other`, holding the same random weights."""
-    fusion = LowRankFusion(UNITS, RANK, seed=0)
-    fusion(inputs)
-    fusion.bias.assign(np.random.default_rng(1).standard_normal(UNITS))
-    weights, bias = fusion.rank_weights.numpy(), fusion.bias.numpy()
-    factors = [ops.convert_to_numpy(fusion.factor(m)) for m in range(len(WIDTHS))]
+    fusion = low_rank_layer(WIDTHS, UNITS, RANK)
     if other == PER_RANK:
         rival = PerRankLoop()
         rival(inputs)
-        rival.set_weights([*factors, weights, bias])
+        factors = [ops.convert_to_numpy(fusion.factor(m)) for m in range(len(WIDTHS))]
+        rival.set_weights([*factors, *map(ops.convert_to_numpy, (fusion.rank_weights, fusion.bias))])
     else:
-        rival = keras.Sequential([TensorFusion(), keras.layers.Dense(UNITS)])
-        rival(inputs)
-        kernel = np.einsum("r,rio,rjo,rko->ijko", weights, *factors).reshape(-1, UNITS)
-        rival.set_weights([kernel, bias])
+        rival = as_tensor_fusion(fusion)
     np.testing.assert_allclose(
         ops.convert_to_numpy(fusion(inputs)), ops.convert_to_numpy(rival(inputs)), rtol=1e-3, atol=1e-4
     )
@@ -77,19 +69,6 @@ def contenders(inputs: list[Any], other: str) -> dict[str, keras.Model]:
 
 
 # -- one compiled step, and what else differs per backend ---------------------------------------------------
-def tensorflow_step(layer: Any, inputs: list[Any]) -> Step:
-    import tensorflow as tf
-
-    @tf.function
-    def step() -> list[tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            loss = tf.reduce_sum(tf.square(layer(inputs)))
-        return tape.gradient(loss, [*(weight.value for weight in layer.trainable_variables), *inputs])
-
-    return step
-
-
 def jax_step(layer: Any, inputs: list[Any]) -> Step:
     import jax
 
@@ -128,28 +107,10 @@ def torch_synchronise(_: Any) -> None:
         torch.cuda.synchronize()
 
 
-def tensorflow_one_thread() -> None:
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def jax_one_thread() -> None:
-    # JAX reads it when the first computation starts, not at import.
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-
-
-def torch_one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-
-
 BACKENDS = {
-    "tensorflow": (tensorflow_one_thread, tensorflow_step, tensorflow_synchronise),
-    "jax": (jax_one_thread, jax_step, jax_synchronise),
-    "torch": (torch_one_thread, torch_step, torch_synchronise),
+    "tensorflow": (gradient_step, tensorflow_synchronise),
+    "jax": (jax_step, jax_synchronise),
+    "torch": (torch_step, torch_synchronise),
 }
 
 
@@ -161,39 +122,14 @@ def measure(batch: int, other: str, repeats: int, seconds: float) -> list[dict[s
         repeats: turns that each contender takes.
         seconds: length of one turn; the number of steps in it is fixed beforehand.
     """
-    _, make_step, synchronise = BACKENDS[keras.backend.backend()]
-    clock = time.perf_counter if on_gpu() else time.process_time
+    make_step, synchronise = BACKENDS[keras.backend.backend()]
     random = np.random.default_rng(0)
     inputs = [ops.convert_to_tensor(random.standard_normal((batch, d)), "float32") for d in WIDTHS]
-
-    def turn(step: Step, count: int) -> float:
-        start = clock()
-        for _ in range(count):
-            result = step()
-        synchronise(result)
-        return (clock() - start) / count * 1e3
-
     steps = {what: make_step(layer, inputs) for what, layer in contenders(inputs, other).items()}
-    counts = {}
-    for what, step in steps.items():
-        turn(step, 3)  # compiles
-        # At least a microsecond: a process clock may stand still over so few steps.
-        counts[what] = max(1, round(seconds * 1e3 / max(turn(step, 3), 1e-3)))
-    times: dict[str, list[float]] = {what: [] for what in steps}
-    for repeat in range(repeats):
-        for what in list(steps)[:: 1 if repeat % 2 else -1]:
-            times[what].append(turn(steps[what], counts[what]))
-    table = pd.DataFrame(times)
-    ratios = table.div(table[LOW_RANK], axis=0)
+    times = take_turns(steps, repeats=repeats, seconds=seconds, synchronise=synchronise)
+    table = times["wall" if on_gpu() else "cpu"]
     return [
-        {
-            "batch": batch,
-            "what": what,
-            "median_ms": table[what].median(),
-            "ratio": ratios[what].median(),
-            "ratio_first_quartile": ratios[what].quantile(0.25),
-            "ratio_third_quartile": ratios[what].quantile(0.75),
-        }
+        {"batch": batch, "what": what, "median_ms": table[what].median(), **ratio(table, what, LOW_RANK)}
         for what in table
     ]
 
@@ -227,7 +163,7 @@ def main(repeats: int, seconds: float, csv: Path | None) -> None:
 
     `ratio` is a contender's time over LowRankFusion's in the same turn: median and quartiles over the turns.
     """
-    BACKENDS[keras.backend.backend()][0]()
+    one_thread(keras.backend.backend())
     cases = [(batch, PER_RANK) for batch in PER_RANK_BATCHES] + [(batch, TENSOR) for batch in TENSOR_BATCHES]
     rows = [row for batch, other in cases for row in measure(batch, other, repeats, seconds)]
     table = pd.DataFrame([{**machine(), **row} for row in rows])

@@ -9,89 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from keras_lmf.benchmarking.torch_networks import LowRankNetwork, TensorNetwork
 from keras_lmf.errors import LMFError
 from keras_lmf.models import load_published
 
 INPUTS = {"audio": "xa", "video": "xv", "text": "xt"}
-
-
-class FeatureNetwork(torch.nn.Module):
-    def __init__(self, width, hidden):
-        super().__init__()
-        self.norm = torch.nn.BatchNorm1d(width)
-        self.drop = torch.nn.Dropout(0.3)
-        self.linear_1 = torch.nn.Linear(width, hidden)
-        self.linear_2 = torch.nn.Linear(hidden, hidden)
-        self.linear_3 = torch.nn.Linear(hidden, hidden)
-
-    def forward(self, x):
-        hidden = self.drop(self.norm(x))
-        for layer in (self.linear_1, self.linear_2, self.linear_3):
-            hidden = torch.relu(layer(hidden))
-        return hidden
-
-
-class TextNetwork(torch.nn.Module):
-    def __init__(self, width, hidden, out):
-        super().__init__()
-        self.rnn = torch.nn.LSTM(width, hidden, batch_first=True)
-        self.dropout = torch.nn.Dropout(0.3)
-        self.linear_1 = torch.nn.Linear(hidden, out)
-
-    def forward(self, x):
-        _, (state, _) = self.rnn(x)
-        return self.linear_1(self.dropout(state.squeeze(0)))
-
-
-class Fusion(torch.nn.Module):
-    """The three sub-networks, and a 1 in front of each embedding."""
-
-    def __init__(self, widths, hidden, text_out):
-        super().__init__()
-        self.audio_subnet = FeatureNetwork(widths[0], hidden[0])
-        self.video_subnet = FeatureNetwork(widths[1], hidden[1])
-        self.text_subnet = TextNetwork(widths[2], hidden[2], text_out)
-
-    def vectors(self, audio, video, text):
-        ones = torch.ones(audio.shape[0], 1)
-        parts = (self.audio_subnet(audio), self.video_subnet(video), self.text_subnet(text))
-        return [torch.cat((ones, part), dim=1) for part in parts]
-
-
-class LMF(Fusion):
-    def __init__(self, widths, hidden, text_out, rank, outputs):
-        super().__init__(widths, hidden, text_out)
-        sizes = (hidden[0], hidden[1], text_out)
-        for name, size in zip(INPUTS, sizes):
-            setattr(self, f"{name}_factor", torch.nn.Parameter(torch.randn(rank, size + 1, outputs) * 0.5))
-        self.fusion_weights = torch.nn.Parameter(torch.randn(1, rank))
-        self.fusion_bias = torch.nn.Parameter(torch.randn(1, outputs))
-
-    def forward(self, audio, video, text):
-        vectors = self.vectors(audio, video, text)
-        factors = (self.audio_factor, self.video_factor, self.text_factor)
-        a, v, t = (torch.matmul(vector, factor) for vector, factor in zip(vectors, factors))
-        product = a * v * t
-        return torch.matmul(self.fusion_weights, product.permute(1, 0, 2)).squeeze(1) + self.fusion_bias
-
-
-class TFN(Fusion):
-    def __init__(self, widths, hidden, text_out, post, outputs):
-        super().__init__(widths, hidden, text_out)
-        size = (hidden[0] + 1) * (hidden[1] + 1) * (text_out + 1)
-        self.post_fusion_layer_1 = torch.nn.Linear(size, post)
-        self.post_fusion_layer_2 = torch.nn.Linear(post, post)
-        self.post_fusion_layer_3 = torch.nn.Linear(post, outputs)
-        self.output_range = torch.nn.Parameter(torch.tensor([6.0]), requires_grad=False)
-        self.output_shift = torch.nn.Parameter(torch.tensor([-3.0]), requires_grad=False)
-
-    def forward(self, audio, video, text):
-        a, v, t = self.vectors(audio, video, text)
-        tensor = torch.bmm(a.unsqueeze(2), v.unsqueeze(1)).view(len(a), -1, 1)
-        tensor = torch.bmm(tensor, t.unsqueeze(1)).view(len(a), -1)
-        hidden = torch.relu(self.post_fusion_layer_1(tensor))
-        hidden = torch.relu(self.post_fusion_layer_2(hidden))
-        return torch.sigmoid(self.post_fusion_layer_3(hidden)) * self.output_range + self.output_shift
 
 
 def trained_a_little(network, widths, steps=6):
@@ -114,7 +36,7 @@ def trained_a_little(network, widths, steps=6):
 
 def lmf(rank=3, outputs=1):
     torch.manual_seed(0)
-    return trained_a_little(LMF((5, 7, 6), (4, 8, 9), 3, rank, outputs), (5, 7, 6))
+    return trained_a_little(LowRankNetwork((5, 7, 6), (4, 8, 9), 3, rank, outputs), (5, 7, 6))
 
 
 @pytest.mark.parametrize("name", ["lmf", "tfn"])
@@ -143,7 +65,7 @@ def test_low_rank_networks_of_any_rank_and_width(rank, outputs):
 @pytest.mark.parametrize(("outputs", "scale", "shift"), [(1, 6.0, -3.0), (3, 2.0, -1.0)])
 def test_tensor_networks_of_any_width_and_range(outputs, scale, shift):
     torch.manual_seed(1)
-    network = TFN((5, 7, 6), (4, 3, 9), 2, 8, outputs)
+    network = TensorNetwork((5, 7, 6), (4, 3, 9), 2, 8, outputs)
     network.output_range.fill_(scale)
     network.output_shift.fill_(shift)
     arrays, inputs, expected = trained_a_little(network, (5, 7, 6))
@@ -153,7 +75,7 @@ def test_tensor_networks_of_any_width_and_range(outputs, scale, shift):
 
 def test_the_usual_range_where_none_is_stored():
     torch.manual_seed(1)
-    arrays, inputs, expected = trained_a_little(TFN((5, 7, 6), (4, 3, 9), 2, 8, 1), (5, 7, 6))
+    arrays, inputs, expected = trained_a_little(TensorNetwork((5, 7, 6), (4, 3, 9), 2, 8, 1), (5, 7, 6))
     arrays = {name: array for name, array in arrays.items() if not name.startswith("output_")}
     output = load_published(arrays).predict(inputs, verbose=0)["sentiment"]
     np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,190 @@
+"""benchmark: every table of speed in one run, on the terminal, as JSON, and as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+from tqdm import tqdm
+
+from keras_lmf.benchmarking import fusions, memory, tflite, whole_models
+from keras_lmf.benchmarking.turns import one_thread
+from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.files import write_atomically, write_text
+from keras_lmf.runtime import import_extra
+from keras_lmf.training.environment import environment
+
+PAPER_BATCH = 32
+RIVALS = ("torch",)
+
+
+@dataclass(frozen=True)
+class SpeedReport:
+    """What `benchmark` measured. Times are medians over the turns, on one thread; ratios come first.
+
+    Attributes:
+        ratios: the ratios that matter: low-rank ÷ tensor, ours ÷ PyTorch, by phase, batch and way of compiling.
+        table_4: the reference paper's Table 4, samples per CPU second beside its published figures.
+        whole_models: every contender among the whole networks.
+        fusions: the fusion alone, 2 to 5 modalities.
+        memory: peak memory of whole networks, each in a process of its own; empty where there is no /proc.
+        tflite: the heads as files and as compiled functions.
+        settings: repeats, seconds, environment.
+    """
+
+    ratios: pd.DataFrame
+    table_4: pd.DataFrame
+    whole_models: pd.DataFrame
+    fusions: pd.DataFrame
+    memory: pd.DataFrame
+    tflite: pd.DataFrame
+    settings: dict[str, Any]
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by name, without empty ones."""
+        tables = {name: value for name, value in vars(self).items() if isinstance(value, pd.DataFrame)}
+        return {name: table for name, table in tables.items() if len(table)}
+
+    def to_json(self) -> str:
+        tables = {name: json.loads(table.to_json(orient="records")) for name, table in self.tables.items()}
+        return json.dumps({**tables, "settings": self.settings}, indent=1)
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes a CSV per table, `speed.json`, `growth_with_rank.png` and `growth_with_modalities.png`."""
+        from keras_lmf.benchmarking import plots
+        from keras_lmf.evaluation.plots import save
+
+        folder = Path(folder)
+        for name, table in self.tables.items():
+            write_atomically(
+                folder / f"{name}.csv", lambda path, t=table: t.to_csv(path, index=False, float_format="%.5g")
+            )
+        write_text(folder / "speed.json", self.to_json() + "\n")
+        batch = _paper_batch(self.whole_models["batch"])
+        save(plots.growth_with_rank(self.whole_models, batch), folder / "growth_with_rank.png")
+        save(plots.growth_with_modalities(self.fusions, batch), folder / "growth_with_modalities.png")
+        return folder
+
+    def __str__(self) -> str:
+        parts = [
+            ("Ratios of samples per CPU second, in the same turn (median and quartiles)", self.ratios),
+            (
+                f"The paper's Table 4, samples per CPU second at batch {_paper_batch(self.whole_models['batch'])} "
+                "beside its published figures (whose machine, batch and widths are not stated)",
+                self.table_4,
+            ),
+            ("Whole networks; ratio = CPU time over low-rank rank 4 as tf.function", self.whole_models),
+            ("The fusion alone; ratio = CPU time over low-rank fusion", self.fusions),
+            ("Peak memory, each in a process of its own", self.memory),
+            ("Heads at batch 1; ratio = CPU time over the low-rank TFLite file", self.tflite),
+        ]
+        texts = [
+            f"{title}\n{table.to_string(index=False, float_format=_short, na_rep='')}"
+            for title, table in parts
+            if len(table)
+        ]
+        return "\n\n".join([*texts, fusions.where_tensor_is_faster(self.fusions)])
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _paper_batch(batches: Sequence[int]) -> int:
+    """The batch size of Table 4 and of the pictures: 32, or the middle one where it was not measured."""
+    found = sorted(set(batches))
+    return PAPER_BATCH if PAPER_BATCH in found else found[len(found) // 2]
+
+
+def benchmark(
+    *,
+    batches: Sequence[int] = (1, 32, 256),
+    ranks: Sequence[int] = (1, 4, 8, 16),
+    repeats: int = 15,
+    seconds: float = 0.05,
+    against: str | None = None,
+) -> SpeedReport:
+    """Measure tensor fusion against low-rank fusion, on one thread of this machine.
+
+    All contenders of a table take turns in this process, which must not have used TensorFlow before.
+
+    Args:
+        batches: batch sizes.
+        ranks: of the low-rank networks; rank 4, to which ratios refer, is always among them.
+        repeats: turns that each contender takes.
+        seconds: length of one turn.
+        against: "torch" adds the published networks written in PyTorch, with the same weights.
+
+    Raises:
+        LMFError: a number out of range, an unknown rival, another backend than TensorFlow, a missing extra, or a
+            process in which TensorFlow has run already.
+    """
+    if against is not None and against not in RIVALS:
+        raise unknown_name("rival", against, RIVALS)
+    for name, values in (("batches", batches), ("ranks", ranks), ("repeats", [repeats])):
+        if not values or any(not isinstance(value, int) or value < 1 for value in values):
+            raise LMFError(f"{name} takes whole numbers of at least 1, received {list(values)}")
+    if seconds < 0:
+        raise LMFError(f"seconds must be 0 or more, received {seconds}")
+    if keras.backend.backend() != "tensorflow":
+        raise LMFError(
+            f"The benchmark needs Keras on the TensorFlow backend, received {keras.backend.backend()!r}. "
+            "Start again with\n  KERAS_BACKEND=tensorflow keras-lmf benchmark"
+        )
+    # Asked first: these are needed last, after minutes.
+    import_extra("ai_edge_litert.interpreter", "export")
+    one_thread("tensorflow")
+    if against:
+        import_extra("torch", "backends")
+        one_thread("torch")
+    batches = sorted(set(batches))
+    ranks = sorted({*ranks, whole_models.REFERENCE_RANK})
+    turns = {"repeats": repeats, "seconds": seconds}
+
+    cells = [(phase, batch) for batch in batches for phase in whole_models.PHASES]
+    speeds, ratios = [], []
+    for phase, batch in _progress(cells, "whole networks"):
+        rows, compared = whole_models.measure(phase, batch, ranks, against, **turns)
+        speeds += rows
+        ratios += compared
+    fused = [
+        row
+        for (phase, batch), modalities, width in _progress(
+            [(cell, m, width) for cell in cells for m in fusions.MODALITIES for width in fusions.WIDTHS],
+            "fusions",
+        )
+        for row in fusions.measure(phase, modalities, width, batch, **turns)
+    ]
+    table = pd.DataFrame(speeds)
+    return SpeedReport(
+        ratios=pd.DataFrame(ratios),
+        table_4=whole_models.table_4(table, _paper_batch(batches)),
+        whole_models=table,
+        fusions=pd.DataFrame(fused),
+        memory=pd.DataFrame(_memory(_paper_batch(batches), against)),
+        tflite=pd.DataFrame(tflite.measure(**turns)),
+        settings={**turns, "environment": environment()},
+    )
+
+
+def _memory(batch: int, against: str | None) -> list[dict[str, Any]]:
+    if not memory.measured_here():
+        return []
+    codes = [whole_models.OURS, *([whole_models.TORCH] if against and batch > 1 else [])]
+    cases = [
+        (phase, batch, code, fusion)
+        for phase in whole_models.PHASES
+        for code in codes
+        for fusion in (whole_models.LOW_RANK, whole_models.TENSOR)
+    ]
+    return [memory.measure(*case) for case in _progress(cases, "memory")]
+
+
+def _progress(cases: Sequence[Any], what: str) -> Any:
+    return tqdm(cases, desc=what, leave=False, disable=None)

@@ -1,0 +1,242 @@
+"""The speed tables: contenders compute what their oracles compute, a run writes whole files. No time is asserted."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from keras_lmf.benchmarking import (
+    fusions,
+    memory,
+    networks,
+    report,
+    tensorflow_steps,
+    tflite,
+    torch_networks,
+    turns,
+)
+from keras_lmf.benchmarking import whole_models as whole
+from keras_lmf.errors import LMFError
+from keras_lmf.layers import LowRankFusion
+from keras_lmf.models import load_published
+
+SCRIPT = """
+import json, logging, sys
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+from keras_lmf.benchmarking import benchmark, fusions, memory
+memory.measured_here = lambda: False
+fusions.WIDTHS, fusions.MODALITIES = (2, 16), (2, 5)
+report = benchmark(batches=[2], ranks=[1], repeats=1, seconds=0, against="torch")
+report.save(sys.argv[1])
+print(report)
+"""
+
+
+# -- the measuring loop -------------------------------------------------------------------------------------
+def test_every_contender_takes_every_turn():
+    calls = []
+    steps = {name: lambda name=name: calls.append(name) for name in "ab"}
+    times = turns.take_turns(steps, repeats=3, seconds=0)
+    assert {name: table.shape for name, table in times.items()} == {"cpu": (3, 2), "wall": (3, 2)}
+    # Six calls each to compile and count; then turns of one step, in an order that alternates.
+    assert calls[:12] == ["a"] * 6 + ["b"] * 6
+    assert "".join(calls[12:]) == "baabba"
+
+
+def test_ratios_are_taken_within_a_turn():
+    times = pd.DataFrame({"slow": [2.0, 8.0, 90.0], "fast": [1.0, 2.0, 30.0]})
+    assert turns.ratio(times, "slow", "fast") == {
+        "ratio": 3,
+        "ratio_first_quartile": 2.5,
+        "ratio_third_quartile": 3.5,
+    }
+
+
+# -- contenders and their oracles ---------------------------------------------------------------------------
+@pytest.mark.parametrize(("modalities", "width"), [(2, 32), (3, 4), (4, 2), (5, 2)])
+def test_fusions_of_one_cell_compute_the_same_function(modalities, width):
+    found = fusions.contenders(modalities, width)
+    random = np.random.default_rng(3)
+    inputs = [random.standard_normal((7, width), dtype="float32") for _ in range(modalities)]
+    # By hand: Σ_r w_r ∏_m ([1; h_m] F_m[r]) + b in double precision.
+    layer = found["low-rank"]
+    expected = np.einsum("r,rbo->bo", np.float64(layer.rank_weights), np.prod([
+        np.einsum("bi,rio->rbo", np.c_[np.ones(7), h].astype(float), np.float64(layer.factor(m)))
+        for m, h in enumerate(inputs)
+    ], axis=0)) + np.float64(layer.bias)  # fmt: skip
+    assert set(found) == {"low-rank", "tensor"}
+    for fusion in found.values():
+        np.testing.assert_allclose(fusion(inputs), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            tensorflow_steps.inference_step(fusion, inputs)(), expected, rtol=1e-4, atol=1e-4
+        )
+
+
+def test_tensor_fusion_is_left_out_above_its_limit():
+    assert set(fusions.contenders(5, 16)) == {"low-rank"}
+
+
+def test_the_whole_low_rank_network_equals_a_tensor_network_of_the_same_factors():
+    arrays = whole.published_arrays(networks.LOW_RANK, 4)
+    inputs, _ = networks.example(5)
+    output = load_published(arrays).predict(inputs, verbose=0)[networks.TARGET]
+    model = torch_networks.torch_network(networks.LOW_RANK, 4, arrays).eval()
+    with torch.inference_mode():
+        a, v, t = (vector.numpy() for vector in model.vectors(*map(torch.tensor, inputs.values())))
+    factors = [arrays[f"{name}_factor"][..., 0] for name in inputs]
+    kernel = np.einsum("r,ri,rj,rk->ijk", arrays["fusion_weights"][0], *factors)
+    expected = np.einsum("bi,bj,bk,ijk->b", a, v, t, kernel)[:, None] + arrays["fusion_bias"]
+    assert np.ptp(expected) > 0.05
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("fusion", "rank"), [("low-rank", 1), ("low-rank", 4), ("tensor", 0)])
+def test_the_torch_networks_equal_ours(fusion, rank):
+    arrays = whole.published_arrays(fusion, rank)
+    inputs, _ = networks.example(6)
+    rival = torch_networks.torch_network(fusion, rank, arrays)
+    ours = tensorflow_steps.inference_step(load_published(arrays), inputs)()[networks.TARGET].numpy()
+    assert ours.shape == (6, 1)
+    assert np.ptp(ours) > 1e-3
+    np.testing.assert_allclose(
+        ours, torch_networks.inference_step(rival, inputs)().numpy(), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_training_steps_follow_the_same_losses():
+    """Forward, loss, gradients and Adam: five losses in a row agree only when all four do."""
+    arrays = whole.published_arrays("low-rank", 4)
+    inputs, labels = networks.example(8)
+    ours = tensorflow_steps.training_step(load_published(arrays), inputs, labels, xla=False)
+    theirs = torch_networks.training_step(torch_networks.torch_network("low-rank", 4, arrays), inputs, labels)
+    losses = np.array([[float(ours()), float(theirs())] for _ in range(5)])
+    assert losses[-1, 0] < losses[0, 0]
+    np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=1e-3)
+
+
+def test_all_contenders_of_a_run_are_made():
+    names = {phase: whole.contenders(phase, 32, [1, 4], "torch") for phase in whole.PHASES}
+    assert [len(found) for found in names.values()] == [8, 9]
+    # PyTorch's batch normalisation refuses a single row.
+    assert all(found.code == whole.OURS for found in whole.contenders(whole.TRAINING, 1, [4], "torch"))
+    assert not any(found.code == whole.TORCH for found in whole.contenders(whole.INFERENCE, 1, [4], None))
+
+
+def test_the_files_answer_what_the_heads_answer():
+    inputs = tflite.example()
+    model = networks.head(networks.LOW_RANK, 4)
+    (layer,) = (layer for layer in model.layers if isinstance(layer, LowRankFusion))
+    vectors = [np.r_[1, value[0]] for value in inputs.values()]
+    factors = [np.asarray(layer.factor(m)) for m in range(3)]
+    terms = [np.einsum("i,rio->ro", vector, factor) for vector, factor in zip(vectors, factors)]
+    expected = np.einsum("r,ro->o", np.asarray(layer.rank_weights), np.prod(terms, axis=0)) + layer.bias
+    content = tflite.file(model)
+    np.testing.assert_allclose(tflite.file_step(content, inputs)()[0][0], expected, rtol=1e-5, atol=1e-6)
+    called = tensorflow_steps.call_step(model, inputs, xla=False)()[networks.TARGET]
+    np.testing.assert_allclose(called[0], expected, rtol=1e-5, atol=1e-6)
+
+
+# -- words and files ----------------------------------------------------------------------------------------
+def test_where_tensor_fusion_is_faster():
+    cells = [(2, 2, 0.5, 0.6), (2, 4, 0.8, 0.9), (2, 8, 0.9, 1.1), (3, 2, 2.0, 2.5)]
+    table = pd.DataFrame(
+        [
+            {"phase": "inference", "batch": 1, "modalities": modalities, "width": width}
+            | {"fusion": "tensor", "ratio": ratio, "ratio_third_quartile": third}
+            for modalities, width, ratio, third in cells
+        ]
+        + [
+            {"phase": "training", "batch": 1, "modalities": 2, "width": 2, "fusion": "tensor"}
+            | {"ratio": 3.0, "ratio_third_quartile": 3.0}
+        ]
+    )
+    words = fusions.where_tensor_is_faster(table)
+    assert "inference, batch 1: 2 modalities of width 2, 4 (1.25×–2.00× as fast)." in words
+    assert "training, batch 1: nowhere." in words
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"against": "pytorch"}, "Unknown rival 'pytorch'. Did you mean 'torch'"),
+        ({"batches": [0]}, r"batches takes whole numbers of at least 1, received \[0\]"),
+        ({"ranks": []}, "ranks takes"),
+        ({"repeats": 0}, "repeats takes"),
+        ({"seconds": -1}, "seconds must be 0 or more, received -1"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(options, words):
+    with pytest.raises(LMFError, match=words):
+        report.benchmark(**options)
+
+
+def test_a_process_that_has_used_tensorflow_is_refused():
+    networks.head(networks.LOW_RANK, 4)
+    with pytest.raises(LMFError, match="a process of its own: keras-lmf benchmark"):
+        report.benchmark()
+
+
+@pytest.mark.skipif(not memory.measured_here(), reason="no /proc here, from which a peak is read")
+def test_peak_memory_of_a_process_of_its_own():
+    row = memory.measure(whole.INFERENCE, 2, whole.TORCH, networks.TENSOR)
+    # At least the first dense layer's weights, 4 · 33 · 33 · 65 · 128 bytes = 34.6 MiB.
+    assert row["starting_mib"] > 34
+    assert row["running_mib"] > 34
+
+
+def test_a_contender_that_fails_in_its_process_is_told():
+    if not memory.measured_here():
+        pytest.skip("no /proc here, from which a peak is read")
+    with pytest.raises(LMFError, match="peak memory of inference 2 PyTorch sum could not be measured"):
+        memory.measure(whole.INFERENCE, 2, whole.TORCH, "sum")
+
+
+def test_a_run_writes_whole_files(tmp_path):
+    folder = tmp_path / "speed"
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, folder], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    tables = ("ratios", "table_4", "whole_models", "fusions", "tflite")
+    pictures = ("growth_with_rank.png", "growth_with_modalities.png")
+    assert {path.name for path in folder.iterdir()} == {
+        *(f"{name}.csv" for name in tables),
+        "speed.json",
+        *pictures,
+    }
+    written = json.loads((folder / "speed.json").read_text())
+    for name in tables:
+        assert len(pd.read_csv(folder / f"{name}.csv")) == len(written[name]) > 0
+    for name in pictures:
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+    speeds = pd.DataFrame(written["whole_models"])
+    rivals = speeds[speeds["code"] == "PyTorch"]
+    assert list(speeds.groupby("phase").size()) == [9, 8]  # inference, training
+    assert list(rivals.groupby("phase").size()) == [3, 2]
+    reference = (speeds["rank"] == 4) & (speeds["compiled"] == "tf.function")
+    assert (speeds.loc[reference, "ratio"] == 1).all()
+    assert reference.sum() == 2
+    assert (speeds["samples_per_cpu_second"] > 0).all()
+
+    # Tensor fusion of 5 × 16 is above its limit.
+    cells = {(row["modalities"], row["width"], row["fusion"]) for row in written["fusions"]}
+    everything = set(itertools.product((2, 5), (2, 16), ("low-rank", "tensor")))
+    assert cells == everything - {(5, 16, "tensor")}
+
+    paper = pd.DataFrame(written["table_4"]).set_index("fusion")
+    assert paper.loc["low-rank ÷ tensor", "published training"] == pytest.approx(3.59, abs=0.005)
+    assert paper.loc["low-rank ÷ tensor", "published inference"] == pytest.approx(1.96, abs=0.005)
+    assert {row["bytes"] for row in written["tflite"] if row["runtime"] != "TFLite"} == {None}
+    files = {row["fusion"]: row["bytes"] for row in written["tflite"] if row["bytes"]}
+    # 9 million float32 weights of the first dense layer are in the one file, none of them in the other.
+    assert files["tensor"] > 4 * 33 * 33 * 65 * 128
+    assert files["low-rank"] < 10_000
+    assert "TensorFusion → Dense is the faster choice at" in done.stdout
