@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pandas as pd
+from comparison import CRITERION, METRICS, REPETITION
 
 from keras_lmf.evaluation import paired_difference, summarise
 from keras_lmf.files import write_text
@@ -19,94 +20,82 @@ from keras_lmf.files import write_text
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[1] / "README.md"
 FUSIONS = {"early": "early", "tensor": "tensor", "low_rank": "low-rank"}
-PROTOCOLS = {
-    "cmu_mosi": ["mae", "pearson", "acc2_nonneg", "acc2_nonzero", "acc7", "f1_weighted"],
-    "ravdess": ["war", "uar", "f1_macro", "cohen_kappa"],
-}
-CRITERION = {"cmu_mosi": "mae", "ravdess": "war"}
+FITS = ("train", "train + valid")
 
 
-def per_repetition(corpus: str, kind: str) -> pd.DataFrame:
-    """One row per fusion and repetition: a seed on CMU-MOSI; on RAVDESS a seed's mean over the five folds."""
-    table = pd.read_csv(RESULTS / f"{corpus}_test.csv", keep_default_na=False)
-    table = table[table["data"] == kind]
-    return table.groupby(["fusion", "seed"])[PROTOCOLS[corpus]].mean()
-
-
-def records(table: pd.DataFrame, fusion: str) -> list[dict[str, float]]:
-    return table.loc[fusion].to_dict("records")
+def results(corpus: str, kind: str) -> pd.DataFrame:
+    return pd.read_csv(RESULTS / f"{corpus}_{kind}.csv", keep_default_na=False)
 
 
 def fusion_table(corpus: str) -> str:
-    """Mean ± standard deviation over the repetitions, without and with the last fit on train + valid."""
+    """Mean ± standard deviation over seeds or folds, and the mean's bootstrap interval."""
+    index = ["fitted", "fusion", REPETITION[corpus]]
+    runs = results(corpus, "test").set_index(index).sort_index()[METRICS[corpus]]
+    intervals = results(corpus, "intervals").set_index(["fitted", "fusion", "metric"])
     rows = {}
-    for kind, words in (("test", "train"), ("refit", "train + valid")):
-        repetitions = per_repetition(corpus, kind)
+    for fitted in FITS:
         for fusion, label in FUSIONS.items():
-            summary = summarise(records(repetitions, fusion))
-            rows[(label, words)] = {
-                name: f"{summary.loc[name, 'mean']:.3f} ± {summary.loc[name, 'sd']:.3f}"
-                for name in PROTOCOLS[corpus]
+            summary = summarise(runs.loc[fitted, fusion].to_dict("records"))
+            rows[(label, fitted)] = {
+                name: f"{summary.loc[name, 'mean']:.3f} ± {summary.loc[name, 'sd']:.3f} "
+                "[{low:.2f}, {high:.2f}]".format(**intervals.loc[(fitted, fusion, name)])
+                for name in METRICS[corpus]
             }
-    rows[("floor", "train")] = floor(corpus)
+    floor = results(corpus, "floor").iloc[0]
+    rows[("floor", "train")] = {name: f"{floor[name]:.3f}" for name in METRICS[corpus]}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.names = ["fusion", "fitted on"]
     return table.reset_index().to_markdown(index=False)
 
 
-def floor(corpus: str) -> dict[str, str]:
-    values = pd.read_csv(RESULTS / f"{corpus}_floor.csv").iloc[0]
-    return {name: f"{values[name]:.3f}" for name in PROTOCOLS[corpus]}
-
-
 def difference_table(corpus: str) -> str:
-    """Low-rank fusion minus the others, paired by seed and, on RAVDESS, by fold."""
-    table = pd.read_csv(RESULTS / f"{corpus}_test.csv", keep_default_na=False)
-    pairs = table.set_index(["data", "fusion", "fold", "seed"]).sort_index()[PROTOCOLS[corpus]]
+    """Low-rank fusion minus the others, paired by seed or fold."""
+    runs = results(corpus, "test").set_index(["fitted", "fusion", REPETITION[corpus]]).sort_index()
     rows = []
-    for kind, words in (("test", "train"), ("refit", "train + valid")):
+    for fitted in FITS:
         for other in ("early", "tensor"):
-            # Seeds of one fold share its data: the folds' means are the independent pairs there.
-            level = "fold" if corpus == "ravdess" else "seed"
-            ours, theirs = (
-                pairs.loc[kind, fusion].groupby(level).mean().to_dict("records")
-                for fusion in ("low_rank", other)
+            change = paired_difference(
+                *(
+                    runs.loc[(fitted, fusion), METRICS[corpus]].to_dict("records")
+                    for fusion in ("low_rank", other)
+                )
             )
-            change = paired_difference(ours, theirs)
             rows.append(
-                {"low-rank minus": FUSIONS[other], "fitted on": words}
+                {"low-rank minus": FUSIONS[other], "fitted on": fitted}
                 | {
                     name: f"{change.loc[name, 'difference']:+.3f} ± {change.loc[name, 'standard_error']:.3f}"
-                    for name in PROTOCOLS[corpus]
+                    for name in METRICS[corpus]
                 }
             )
     return pd.DataFrame(rows).to_markdown(index=False)
 
 
 def initialization_table() -> str:
-    """Both initialisations of the chosen low-rank recipes, on the validation split."""
+    """Both initialisations of low-rank fusion over all trials of the search: means, and reference minus default."""
     rows = []
-    for corpus, criterion in CRITERION.items():
-        table = pd.read_csv(RESULTS / f"{corpus}_initialization.csv", keep_default_na=False)
-        for initialization, group in table.groupby("initialization"):
-            rows.append(
-                {
-                    "corpus": corpus,
-                    "initialization": initialization,
-                    "criterion": criterion,
-                    "mean ± sd": f"{group[criterion].mean():.3f} ± {group[criterion].std():.3f}",
-                    "epochs to the best": f"{group['epochs'].mean():.1f}",
-                    "runs": len(group),
-                }
-            )
+    for corpus, (criterion, _) in CRITERION.items():
+        table = results(corpus, "search").query("fusion == 'low_rank'")
+        means = table.groupby(["trial", "initialization"])[criterion].mean().unstack()
+        difference = means["reference"] - means["variance_preserving"]
+        epochs = table.groupby("initialization")["epochs"].mean()
+        rows.append(
+            {"corpus": corpus, "criterion": criterion, "trials": len(means)}
+            | {f"{name} (epochs)": f"{means[name].mean():.3f} ({epochs[name]:.0f})" for name in means}
+            | {"reference − variance_preserving": f"{difference.mean():+.3f} ± {difference.sem():.3f}"}
+        )
     return pd.DataFrame(rows).to_markdown(index=False)
+
+
+def baseline_table(corpus: str) -> str:
+    table = results(corpus, "baseline").rename(columns={"fitted": "fitted on", "split": "judged on"})
+    return table.to_markdown(index=False, floatfmt=".3f")
 
 
 def file_table() -> str:
     """The zoo's recipes, one seed, exported: what each written file answers on the test split."""
     rows = []
-    for corpus, names in PROTOCOLS.items():
-        for row in pd.read_csv(RESULTS / f"{corpus}_files.csv").to_dict("records"):
+    for corpus, names in METRICS.items():
+        for row in results(corpus, "files").to_dict("records"):
             metrics = ", ".join(f"{name} {row[name]:.3f}" for name in names[:4])
             difference = f"{row['difference_max']:.1e}"
             rows.append(
@@ -128,6 +117,8 @@ def rendered(text: str) -> str:
         "mosi-differences": difference_table("cmu_mosi"),
         "ravdess": fusion_table("ravdess"),
         "ravdess-differences": difference_table("ravdess"),
+        "mosi-baseline": baseline_table("cmu_mosi"),
+        "ravdess-baseline": baseline_table("ravdess"),
         "files": file_table(),
         "initialization": initialization_table(),
         "speed": speed_table(),

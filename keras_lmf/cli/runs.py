@@ -166,6 +166,9 @@ def _open(source: str, data: Path | None) -> tuple[Run, Path]:
     if path is not None and not (path / "entry.json").is_file():
         run, folder = Run.open(path), path
     else:
-        weights = zoo.fetch(source, ["weights"])["weights"]  # checked by sha256
+        try:
+            weights = zoo.fetch(source, ["weights"])["weights"]  # checked by sha256
+        except LMFError as error:
+            raise LMFError(f"{source} is not a run's folder, and no zoo entry can be had: {error}") from None
         run, folder = Run.open(weights.parent), Path(Path(source).name)
     return Run(run.folder, run.recipe, _dataset(run.recipe, data)), folder

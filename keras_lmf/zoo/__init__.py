@@ -12,11 +12,9 @@ from keras_lmf.zoo.entry import (
     Licences,
     Metric,
     Spread,
-    file_records,
-    metric_block,
-    weight_shapes,
 )
 from keras_lmf.zoo.fetching import fetch
+from keras_lmf.zoo.filling import file_records, metric_block, weight_shapes
 from keras_lmf.zoo.folders import bundled_folder, local_path
 from keras_lmf.zoo.listing import show, table
 from keras_lmf.zoo.loading import load

@@ -6,9 +6,8 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import (
     BaseModel,
@@ -23,10 +22,6 @@ from pydantic import (
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import write_text
 from keras_lmf.target import Name, Target
-
-if TYPE_CHECKING:
-    import keras
-    import pandas as pd
 
 ENTRY, RECIPE, WEIGHTS_SUFFIX = "entry.json", "recipe.toml", ".weights.h5"
 MAX_TEXT_BYTES = 2**20  # of entry.json and of recipe.toml
@@ -64,7 +59,7 @@ class File(Record):
             return "is missing"
         if (size := path.stat().st_size) != self.bytes:
             return f"has {size} bytes, {ENTRY} says {self.bytes}"
-        if (found := _sha256(path)) != self.sha256:
+        if (found := sha256_of(path)) != self.sha256:
             return f"has the sha256 {found}, {ENTRY} says {self.sha256}"
         return None
 
@@ -234,37 +229,8 @@ class Entry(Record):
         return write_text(path, text)
 
 
-def file_records(folder: str | Path, names: Mapping[str, str]) -> dict[str, File]:
-    """The `files` of an entry from what lies in its folder.
-
-    Args:
-        folder: the entry's.
-        names: key → file name, for example {"weights": "model.weights.h5", "tflite": "model.tflite"}.
-    """
-    records = {}
-    for key, name in names.items():
-        path = Path(folder) / name
-        if not path.is_file():
-            raise LMFError(f"There is no file {path} for {key!r}.")
-        records[key] = File(name=name, sha256=_sha256(path), bytes=path.stat().st_size)
-    return records
-
-
-def metric_block(table: pd.DataFrame) -> dict[str, Metric]:
-    """The metrics of one file from `Report.table`; an interval or a floor that is NaN there is left out."""
-    rows = table[["value", "low", "high", "floor"]].astype(float).to_dict(orient="index")
-    return {
-        str(name): Metric(**{field: number for field, number in row.items() if not math.isnan(number)})
-        for name, row in rows.items()
-    }
-
-
-def weight_shapes(model: keras.Model) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """(path, shape) of every weight of the model, in order: the `weights` of an entry."""
-    return tuple((weight.path, tuple(int(width) for width in weight.shape)) for weight in model.weights)
-
-
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

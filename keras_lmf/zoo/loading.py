@@ -10,7 +10,8 @@ import numpy as np
 from keras_lmf.errors import LMFError
 from keras_lmf.recipe import Recipe
 from keras_lmf.zoo import fetching, folders
-from keras_lmf.zoo.entry import ENTRY, RECIPE, WEIGHTS_SUFFIX, Entry, weight_shapes
+from keras_lmf.zoo.entry import ENTRY, RECIPE, WEIGHTS_SUFFIX, Entry
+from keras_lmf.zoo.filling import weight_shapes
 from keras_lmf.zoo.vectors import read_testvectors
 
 if TYPE_CHECKING:

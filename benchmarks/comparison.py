@@ -1,0 +1,143 @@
+"""What `compare_fusions.py` compares: the search spaces, the budgets, and the recipe of every trial.
+
+All of it was fixed before the search ran. A change here makes the CSVs in benchmarks/results stale; they hold each
+recipe's fingerprint, and `compare_fusions.py` refuses to mix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_lmf.data import corpora
+from keras_lmf.recipe import LowRank, Recipe
+
+FUSIONS = ("early", "tensor", "low_rank")
+INITIALIZATIONS = ("variance_preserving", "reference")
+INITIALIZATION = LowRank.model_fields["initialization"].default
+
+# Every value a trial can draw. Settings of low-rank fusion alone are drawn last, so that the shared ones of a trial
+# are the same for all three fusions.
+SPACES: dict[str, dict[str, list[Any]]] = {
+    "cmu_mosi": {
+        "text_units": [(16,), (32,), (64,), (64, 64)],
+        "other_units": [(4,), (8,), (16,)],
+        "text_noise": [0.0, 0.5, 1.0],
+        "other_noise": [0.0, 1.0],
+        "text_input_dropout": [0.0, 0.2, 0.4],
+        "other_input_dropout": [0.0, 0.3, 0.6],
+        "dropout": [0.1, 0.3, 0.5],
+        "head_units": [(), (32,)],
+        "learning_rate": [3e-4, 1e-3, 3e-3],
+        "weight_decay": [0.0, 0.1, 1.0],
+        "batch_size": [32, 128],
+        "loss": ["mae", "huber"],
+        "units": [16, 32, 64],
+        "rank": [1, 2, 4, 8],
+        "fusion_rate": [0.3, 1.0],
+    },
+    "ravdess": {
+        "audio_filters": [(64,), (64, 64)],
+        "audio_units": [32, 64],
+        "statistics_units": [(32,), (64,)],
+        "video_units": [(32,), (64,)],
+        "input_noise": [0.3, 0.5, 0.8],
+        "input_dropout": [0.0, 0.2, 0.4],
+        "dropout": [0.2, 0.3, 0.4],
+        "learning_rate": [5e-4, 1e-3, 2e-3],
+        "weight_decay": [0.0, 0.1, 1.0],
+        "batch_size": [32],
+        "units": [64, 128],
+        "rank": [2, 4, 8],
+        "fusion_rate": [0.3, 1.0],
+    },
+}
+# The budget. The seed of a trial draws its weights and batches; on RAVDESS the five folds are the repetitions.
+TRIALS = {"cmu_mosi": 20, "ravdess": 4}
+SEARCH_SEEDS = {"cmu_mosi": range(3), "ravdess": range(1)}
+TEST_SEEDS = {"cmu_mosi": range(5), "ravdess": range(1)}
+FOLDS = {"cmu_mosi": range(1), "ravdess": range(5)}
+# What the deviations in the tables are over.
+REPETITION = {"cmu_mosi": "seed", "ravdess": "fold"}
+# What the tables show.
+METRICS = {
+    "cmu_mosi": ["mae", "pearson", "acc2_nonneg", "acc2_nonzero", "acc7", "f1_weighted"],
+    "ravdess": ["war", "uar", "f1_macro", "cohen_kappa"],
+}
+# What chooses a trial on "valid", and whether more is better.
+CRITERION = {"cmu_mosi": ("mae", False), "ravdess": ("war", True)}
+
+
+def draw(corpus: str, trial: int) -> dict[str, Any]:
+    """The settings of a trial, a pure function of its number."""
+    generator = np.random.default_rng(trial)
+    return {name: values[generator.integers(len(values))] for name, values in SPACES[corpus].items()}
+
+
+def cmu_mosi_inputs(settings: dict[str, Any]) -> dict[str, Any]:
+    def mlp(kind: str) -> dict[str, Any]:
+        return {
+            "name": "mlp",
+            "units": settings[f"{kind}_units"],
+            "input_noise": settings[f"{kind}_noise"],
+            "input_dropout": settings[f"{kind}_input_dropout"],
+            "dropout": settings["dropout"],
+        }
+
+    return {
+        "audio": {"shape": (73,), "backbone": mlp("other")},
+        "video": {"shape": (100,), "backbone": mlp("other")},
+        "text": {"shape": (100,), "backbone": mlp("text")},
+    }
+
+
+def ravdess_inputs(settings: dict[str, Any]) -> dict[str, Any]:
+    regularisation = {key: settings[key] for key in ("input_noise", "input_dropout", "dropout")}
+    convolution = {"filters": settings["audio_filters"], "units": settings["audio_units"], **regularisation}
+    return {
+        "audio": {"shape": (64, 45), "backbone": {"name": "temporal_convolution", **convolution}},
+        "audio_statistics": {
+            "shape": (75,),
+            "backbone": {"name": "mlp", "units": settings["statistics_units"], **regularisation},
+        },
+        "video": {
+            "shape": (35,),
+            "backbone": {"name": "mlp", "units": settings["video_units"], **regularisation},
+        },
+    }
+
+
+INPUTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "cmu_mosi": cmu_mosi_inputs,
+    "ravdess": ravdess_inputs,
+}
+
+
+def recipe(corpus: str, fold: int, fusion: str, trial: int, seed: int, initialization: str) -> Recipe:
+    """The recipe of one trial. `initialization` is low-rank fusion's, and empty for the others."""
+    settings = draw(corpus, trial)
+    low_rank = {"units": settings["units"], "rank": settings["rank"], "initialization": initialization}
+    rate = settings["learning_rate"]
+    return Recipe(
+        name=f"{fusion.replace('_', '-')}-{corpus.replace('_', '-')}",
+        seed=seed,
+        corpus={
+            "name": corpus,
+            "options": {"fold": fold} if corpus == "ravdess" else {"split": "split"},
+        },
+        target=corpora.load(corpus).target.model_dump(exclude_none=True),
+        inputs=INPUTS[corpus](settings),
+        fusion={"name": fusion, **(low_rank if fusion == "low_rank" else {})},
+        head={"units": settings.get("head_units", ()), "dropout": settings["dropout"]},
+        training={
+            "epochs": 100,
+            "patience": 10,
+            "batch_size": settings["batch_size"],
+            "learning_rate": rate,
+            "fusion_learning_rate": rate * settings["fusion_rate"],
+            "weight_decay": settings["weight_decay"],
+            "loss": settings.get("loss", "cross_entropy"),
+        },
+    )
