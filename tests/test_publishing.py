@@ -29,7 +29,9 @@ def published(tmp_path_factory) -> tuple[Path, Path]:
     zoo, work = tmp_path_factory.mktemp("zoo"), tmp_path_factory.mktemp("work")
     tiny = recipe("low_rank").replace(name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 6})
     tiny.write(zoo / NAME / "recipe.toml")
-    publishing.publish(zoo / NAME, work, seeds=SEEDS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
+        publishing.publish(zoo / NAME, work, seeds=SEEDS)
     (zoo / NAME / "limits.md").write_text("Random numbers.\n")
     return zoo / NAME, work
 
