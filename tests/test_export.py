@@ -15,7 +15,7 @@ from small_model import small_model
 
 from keras_lmf.data import Split
 from keras_lmf.errors import LMFError
-from keras_lmf.export import artifact, export_model, exporter, report
+from keras_lmf.export import Latency, artifact, export_model, exporter, report
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
 
@@ -187,6 +187,12 @@ def test_report(exported):
     assert (folder / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.fixture
+def untimed(monkeypatch):
+    """No measurement of the latency, which starts TensorFlow anew."""
+    monkeypatch.setattr(exporter, "_latency", lambda *_: Latency(1.0, 2.0))
+
+
 def write_other_model(source, path):
     """A writer that is off by 1 % of the last layer's kernel."""
     other = keras.models.clone_model(source.model)
@@ -207,7 +213,7 @@ def write_nan(source, path):
         (write_nan, "saved_model file of model 'small' returns NaN or infinity for output 'y' in 32 of 32"),
     ],
 )
-def test_guards_keep_the_file_that_was_there(monkeypatch, tmp_path, write, message):
+def test_guards_keep_the_file_that_was_there(untimed, monkeypatch, tmp_path, write, message):
     model = small_model()
     export_model(model, tmp_path, ["saved_model"])
     before = (tmp_path / "saved_model" / "saved_model.pb").read_bytes()
@@ -218,7 +224,7 @@ def test_guards_keep_the_file_that_was_there(monkeypatch, tmp_path, write, messa
     assert (tmp_path / "saved_model" / "saved_model.pb").read_bytes() == before
 
 
-def test_tolerance_is_the_callers(monkeypatch, tmp_path):
+def test_tolerance_is_the_callers(untimed, monkeypatch, tmp_path):
     monkeypatch.setitem(
         exporter.FORMATS, "saved_model", exporter.Format("saved_model", write_other_model, 256, True)
     )
@@ -230,7 +236,7 @@ def test_tolerance_is_the_callers(monkeypatch, tmp_path):
     assert not (tmp_path / "report.png").exists()
 
 
-def test_saved_model_is_replaced_by_a_newer_one(tmp_path):
+def test_saved_model_is_replaced_by_a_newer_one(untimed, tmp_path):
     model = small_model()
     export_model(model, tmp_path, ["saved_model"])
     model.set_weights([weight + 1 for weight in model.get_weights()])
@@ -243,7 +249,7 @@ def test_saved_model_is_replaced_by_a_newer_one(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"saved_model", "saved_model.json", *REPORTS}
 
 
-def test_folder_of_something_else_is_not_replaced(tmp_path):
+def test_folder_of_something_else_is_not_replaced(untimed, tmp_path):
     (tmp_path / "saved_model").mkdir()
     (tmp_path / "saved_model" / "thesis.txt").write_text("mine")
     with pytest.raises(LMFError, match="is no SavedModel"):

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 import sklearn.metrics as oracle
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from keras_lmf.data import Split
 from keras_lmf.export import FORMATS, InputDescription, export_model, report, summary
@@ -65,9 +65,11 @@ def model():
     seen = layers.Flatten()(layers.Conv3D(8, 3, activation="relu", name="clip")(video))
     hidden = layers.Multiply()([layers.Dense(64, name="heard")(heard), layers.Dense(64, name="seen")(seen)])
     hidden = layers.Dense(64, activation="relu", name="hidden")(hidden)
-    return keras.Model(
-        {"audio": audio, "video": video}, {"emotion": layers.Dense(3, name="emotion")(hidden)}, name="mixed"
-    )
+    outputs = {"emotion": layers.Dense(3, name="emotion")(hidden)}
+    model = keras.Model({"audio": audio, "video": video}, outputs, name="mixed")
+    for dense in ("heard", "seen", "hidden", "emotion"):  # the converter leaves out biases of 0
+        model.get_layer(dense).bias.assign(np.linspace(-0.1, 0.1, model.get_layer(dense).units))
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +177,8 @@ def test_smaller_formats_are_smaller(exported):
 def test_ops_are_those_that_the_interpreter_runs(exported, name):
     """The interpreter lists the ops of the main graph (and its delegate); ours adds those inside loops."""
     part = exported[1][name]
-    interpreter = Interpreter(str(part.path), experimental_op_resolver_type=2)  # without delegates
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(str(part.path), experimental_op_resolver_type=plain)
     seen = Counter(operator["op_name"] for operator in interpreter._get_ops_details())
     ours = part.operators.groupby("operator")["count"].sum()
     assert set(seen) <= set(ours.index)

@@ -11,12 +11,10 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import keras
 
 from keras_lmf.errors import LMFError
-
-if TYPE_CHECKING:
-    import keras
 
 FOLDER = Path(__file__).parent
 _WAY_OUT = (
@@ -80,7 +78,11 @@ def places(model: keras.Model, operators: Iterable[tuple[str, str]]) -> str:
         model: whose layers are looked for.
         operators: pairs of an op and its name scope, "model_1/backbone_1/layer_1/Op".
     """
-    layers = {layer.name: type(layer).__name__ for layer in model._flatten_layers(include_self=False)}
+    every = list(model._flatten_layers(include_self=False))
+    # The cell of a recurrent layer is a layer, too, but not one that a user has named.
+    recurrent = [layer for layer in every if isinstance(layer, keras.layers.RNN)]
+    cells = {id(cell) for layer in recurrent for cell in layer._flatten_layers(include_self=False)}
+    layers = {layer.name: type(layer).__name__ for layer in every if id(layer) not in cells}
     found: dict[str, list[str]] = {}
     for operator, scope in operators:
         # The deepest part of the scope that is a layer; tracing adds the numbers.

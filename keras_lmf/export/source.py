@@ -101,9 +101,9 @@ def source_of(
                 )
             inputs[name] = generator.standard_normal((_RANDOM_ROWS, *shape)).astype(dtype)
     else:
+        inputs = _inputs_of(evaluation, runtime)
         if evaluation.target.name not in runtime.outputs:
             raise unknown_name(f"output of {runtime.name}:", evaluation.target.name, runtime.outputs)
-        inputs = _inputs_of(evaluation, runtime)
     require_finite(runtime.predict(inputs), runtime.name)
     rows = None if calibration is None else _inputs_of(calibration, runtime)
     if rows is not None:
