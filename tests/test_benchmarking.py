@@ -39,6 +39,10 @@ print(report)
 """
 
 
+def double(tensor):
+    return np.asarray(tensor, "float64")
+
+
 # -- the measuring loop -------------------------------------------------------------------------------------
 def test_every_contender_takes_every_turn():
     calls = []
@@ -67,10 +71,10 @@ def test_fusions_of_one_cell_compute_the_same_function(modalities, width):
     inputs = [random.standard_normal((7, width), dtype="float32") for _ in range(modalities)]
     # By hand: Σ_r w_r ∏_m ([1; h_m] F_m[r]) + b in double precision.
     layer = found["low-rank"]
-    expected = np.einsum("r,rbo->bo", np.float64(layer.rank_weights), np.prod([
-        np.einsum("bi,rio->rbo", np.c_[np.ones(7), h].astype(float), np.float64(layer.factor(m)))
+    expected = np.einsum("r,rbo->bo", double(layer.rank_weights), np.prod([
+        np.einsum("bi,rio->rbo", np.c_[np.ones(7), h].astype(float), double(layer.factor(m)))
         for m, h in enumerate(inputs)
-    ], axis=0)) + np.float64(layer.bias)  # fmt: skip
+    ], axis=0)) + double(layer.bias)  # fmt: skip
     assert set(found) == {"low-rank", "tensor"}
     for fusion in found.values():
         np.testing.assert_allclose(fusion(inputs), expected, rtol=1e-4, atol=1e-4)
@@ -115,10 +119,15 @@ def test_training_steps_follow_the_same_losses():
     arrays = whole.published_arrays("low-rank", 4)
     inputs, labels = networks.example(8)
     ours = tensorflow_steps.training_step(load_published(arrays), inputs, labels, xla=False)
-    theirs = torch_networks.training_step(torch_networks.torch_network("low-rank", 4, arrays), inputs, labels)
+    rival = torch_networks.torch_network("low-rank", 4, arrays)
+    # PyTorch's LSTM has two biases where Keras has one: with both moving, their sum moves twice as far.
+    rival.text_subnet.rnn.bias_hh_l0.requires_grad_(False)
+    theirs = torch_networks.training_step(rival, inputs, labels)
     losses = np.array([[float(ours()), float(theirs())] for _ in range(5)])
-    assert losses[-1, 0] < losses[0, 0]
-    np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=1e-3)
+    assert losses[-1, 0] < 0.85 * losses[0, 0]
+    np.testing.assert_allclose(losses[0, 0], losses[0, 1], rtol=1e-5)
+    # Keras and PyTorch add Adam's epsilon in different places, which moves weights of tiny gradients apart.
+    np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=5e-3)
 
 
 def test_all_contenders_of_a_run_are_made():
@@ -134,9 +143,9 @@ def test_the_files_answer_what_the_heads_answer():
     model = networks.head(networks.LOW_RANK, 4)
     (layer,) = (layer for layer in model.layers if isinstance(layer, LowRankFusion))
     vectors = [np.r_[1, value[0]] for value in inputs.values()]
-    factors = [np.asarray(layer.factor(m)) for m in range(3)]
+    factors = [double(layer.factor(m)) for m in range(3)]
     terms = [np.einsum("i,rio->ro", vector, factor) for vector, factor in zip(vectors, factors)]
-    expected = np.einsum("r,ro->o", np.asarray(layer.rank_weights), np.prod(terms, axis=0)) + layer.bias
+    expected = np.einsum("r,ro->o", double(layer.rank_weights), np.prod(terms, axis=0)) + double(layer.bias)
     content = tflite.file(model)
     np.testing.assert_allclose(tflite.file_step(content, inputs)()[0][0], expected, rtol=1e-5, atol=1e-6)
     called = tensorflow_steps.call_step(model, inputs, xla=False)()[networks.TARGET]

@@ -103,8 +103,8 @@ def as_tensor_fusion(layer: LowRankFusion) -> keras.Model:
     Raises:
         LMFError: the product of the widths is above TensorFusion's limit.
     """
-    model = keras.Sequential([TensorFusion(), keras.layers.Dense(layer.units)])
-    model.build([(None, width) for width in layer.widths])
+    inputs = [keras.Input((width,)) for width in layer.widths]
+    model = keras.Model(inputs, keras.layers.Dense(layer.units)(TensorFusion()(inputs)))
     # (rank, products so far, units), one modality after the other.
     product = ops.convert_to_numpy(layer.rank_weights)[:, None, None]
     for m in range(len(layer.widths)):
