@@ -17,6 +17,7 @@ TRAINING, INFERENCE = "training", "inference"
 PHASES = (TRAINING, INFERENCE)
 OURS, TORCH = "keras-lmf", "PyTorch"
 TF_FUNCTION, XLA, EAGER = "tf.function", "tf.function, XLA", "eager"
+COMPILED = (TF_FUNCTION, XLA)
 REFERENCE_RANK = 4
 
 # Kumar & Martin, Table 4, inferences per second; machine, batch and widths are not stated there.
@@ -46,7 +47,7 @@ def reference(compiled: str) -> Contender:
 def contenders(phase: str, batch: int, ranks: Sequence[int], against: str | None) -> list[Contender]:
     """All contenders of one phase. PyTorch's batch normalisation can't train on a single row."""
     fusions = [*((LOW_RANK, rank) for rank in ranks), (TENSOR, 0)]
-    found = [Contender(OURS, *fusion, compiled) for fusion in fusions for compiled in (TF_FUNCTION, XLA)]
+    found = [Contender(OURS, *fusion, compiled) for fusion in fusions for compiled in COMPILED]
     if against and not (phase == TRAINING and batch == 1):
         found += [TORCH_LOW_RANK, TORCH_TENSOR]
         if phase == INFERENCE:
@@ -106,12 +107,12 @@ def _ratios(times: pd.DataFrame, phase: str) -> list[dict[str, Any]]:
     published = PUBLISHED[LOW_RANK, phase] / PUBLISHED[TENSOR, phase]
     pairs = [
         ("low-rank ÷ tensor", Contender(OURS, TENSOR, 0, compiled), reference(compiled), compiled, published)
-        for compiled in (TF_FUNCTION, XLA)
+        for compiled in COMPILED
     ]
     if TORCH_LOW_RANK in times:
         pairs += [
             ("low-rank: keras-lmf ÷ PyTorch", TORCH_LOW_RANK, reference(compiled), compiled, None)
-            for compiled in (TF_FUNCTION, XLA)
+            for compiled in COMPILED
         ]
         pairs.append(("low-rank ÷ tensor, PyTorch", TORCH_TENSOR, TORCH_LOW_RANK, EAGER, published))
     if TORCH_PRODUCTS in times:
