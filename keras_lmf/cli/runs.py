@@ -126,7 +126,10 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
         click.echo(report(artifacts).to_json(orient="records", double_precision=15))
         return
     click.echo(summary(artifacts).to_string())
-    click.echo(f"\nReport: {folder / 'report.md'}")
+    for artifact in artifacts:
+        for note in artifact.notes:
+            click.echo(f"\n{artifact.path.name}: {note}")
+    click.echo(f"\nReport and plot: {folder / 'report.md'}, {folder / 'report.png'}")
 
 
 def _entry(name: str) -> tuple[Any, Any]:
