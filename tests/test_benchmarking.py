@@ -88,6 +88,14 @@ def test_tensor_fusion_is_left_out_above_its_limit():
     assert set(fusions.contenders(5, 16)) == {"low-rank"}
 
 
+def test_the_contenders_of_the_ranks():
+    found = fusions.rank_contenders([1, 4])
+    assert {rank: layer.rank for rank, layer in found.items() if rank} == {1: 1, 4: 4}
+    random = np.random.default_rng(4)
+    inputs = [random.standard_normal((5, width), dtype="float32") for width in (32, 32, 64)]
+    np.testing.assert_allclose(found[0](inputs), found[4](inputs), rtol=1e-3, atol=1e-4)
+
+
 def test_the_whole_low_rank_network_equals_a_tensor_network_of_the_same_factors():
     arrays = whole.published_arrays(networks.LOW_RANK, 4)
     inputs, _ = networks.example(5)
@@ -219,7 +227,7 @@ def test_a_run_writes_whole_files(tmp_path):
         [sys.executable, "-c", SCRIPT, folder], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    tables = ("ratios", "table_4", "whole_models", "fusions", "tflite")
+    tables = ("ratios", "table_4", "whole_models", "fusions", "ranks", "tflite")
     pictures = ("growth_with_rank.png", "growth_with_modalities.png")
     assert {path.name for path in folder.iterdir()} == {
         *(f"{name}.csv" for name in tables),
@@ -245,6 +253,12 @@ def test_a_run_writes_whole_files(tmp_path):
     cells = {(row["modalities"], row["width"], row["fusion"]) for row in written["fusions"]}
     everything = set(itertools.product((2, 5), (2, 16), ("low-rank", "tensor")))
     assert cells == everything - {(5, 16, "tensor")}
+
+    assert {(row["fusion"], row["rank"]) for row in written["ranks"]} == {
+        ("low-rank", 1),
+        ("low-rank", 4),
+        ("tensor", 0),
+    }
 
     paper = pd.DataFrame(written["table_4"]).set_index("fusion")
     assert paper.loc["low-rank ÷ tensor", "published training"] == pytest.approx(3.59, abs=0.005)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from keras_lmf.benchmarking.networks import LOW_RANK, TENSOR, as_tensor_fusion, low_rank_layer
+from keras_lmf.benchmarking.networks import EMBEDDINGS, LOW_RANK, TENSOR, as_tensor_fusion, low_rank_layer
 from keras_lmf.benchmarking.tensorflow_steps import gradient_step, inference_step
 from keras_lmf.benchmarking.turns import Step, ratio, take_turns
 from keras_lmf.benchmarking.whole_models import TRAINING
@@ -35,27 +35,56 @@ def measure(
 
     Training is here the forward pass and the gradients of all weights and inputs.
     """
-    random = np.random.default_rng(0)
-    inputs = [random.standard_normal((batch, width), dtype="float32") for _ in range(modalities)]
-    make_step = gradient_step if phase == TRAINING else inference_step
     layers = contenders(modalities, width)
-    steps: dict[str, Step] = {name: make_step(layer, inputs) for name, layer in layers.items()}
-    times = take_turns(steps, repeats=repeats, seconds=seconds)
+    rows = _measured(layers, LOW_RANK, phase, [width] * modalities, batch, repeats, seconds)
+    return [{**row, "modalities": modalities, "width": width, "fusion": name} for name, row in rows.items()]
+
+
+def rank_contenders(ranks: Sequence[int]) -> dict[int, Any]:
+    """By rank LowRankFusion over embeddings of the whole networks' widths; 0: TensorFusion → Dense."""
+    widths = list(EMBEDDINGS.values())
+    layers: dict[int, Any] = {rank: low_rank_layer(widths, UNITS, rank) for rank in ranks}
+    return {**layers, 0: as_tensor_fusion(layers[RANK])}
+
+
+def measure_ranks(
+    phase: str, batch: int, ranks: Sequence[int], repeats: int, seconds: float
+) -> list[dict[str, Any]]:
+    """Rows by rank, as `measure`; `ratio` is over rank 4, which must be one of `ranks`."""
+    widths = list(EMBEDDINGS.values())
+    rows = _measured(rank_contenders(ranks), RANK, phase, widths, batch, repeats, seconds)
     return [
-        {
-            **ratio(times["cpu"], name, LOW_RANK),
+        {**row, "fusion": LOW_RANK if rank else TENSOR, "rank": rank, "widths": " / ".join(map(str, widths))}
+        for rank, row in rows.items()
+    ]
+
+
+def _measured(
+    layers: Mapping[Any, Any],
+    reference: Any,
+    phase: str,
+    widths: Sequence[int],
+    batch: int,
+    repeats: int,
+    seconds: float,
+) -> dict[Any, dict[str, Any]]:
+    random = np.random.default_rng(0)
+    inputs = [random.standard_normal((batch, width), dtype="float32") for width in widths]
+    make_step = gradient_step if phase == TRAINING else inference_step
+    steps: dict[Any, Step] = {name: make_step(layer, inputs) for name, layer in layers.items()}
+    times = take_turns(steps, repeats=repeats, seconds=seconds)
+    return {
+        name: {
+            **ratio(times["cpu"], name, reference),
             "phase": phase,
             "batch": batch,
-            "modalities": modalities,
-            "width": width,
-            "fusion": name,
-            "parameters": layers[name].count_params(),
+            "parameters": layer.count_params(),
             "samples_per_cpu_second": batch * 1e3 / times["cpu"][name].median(),
             "cpu_ms": times["cpu"][name].median(),
             "wall_ms": times["wall"][name].median(),
         }
-        for name in times["cpu"]
-    ]
+        for name, layer in layers.items()
+    }
 
 
 def where_tensor_is_faster(table: pd.DataFrame) -> str:

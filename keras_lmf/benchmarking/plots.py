@@ -2,52 +2,58 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 COLOURS = {"low-rank": "#1f5fa8", "tensor": "#d9661f"}
-GREY = "#777777"
 
 
-def growth_with_rank(speeds: pd.DataFrame, batch: int) -> Figure:
-    """CPU time per sample of our whole networks over the rank, one panel per phase; tensor fusion is a line across.
+def growth_with_rank(speeds: pd.DataFrame, ranks: pd.DataFrame, batch: int) -> Figure:
+    """CPU time per sample over the rank, a column per phase; tensor fusion, which has no rank, is a line across.
+
+    Above the whole networks, below the fusion alone: the sub-networks hide its growth.
 
     Args:
         speeds: `SpeedReport.whole_models`.
+        ranks: `SpeedReport.ranks`.
         batch: the batch size drawn.
     """
     ours = speeds[(speeds["code"] == "keras-lmf") & (speeds["batch"] == batch)]
-    figure, panels = _panels(list(ours["phase"].unique()))
-    figure.suptitle(f"Whole network, batch {batch}, one CPU thread", fontsize=11)
-    for phase, axes in panels.items():
-        for compiled, style in (("tf.function", "-"), ("tf.function, XLA", "--")):
-            cell = ours[(ours["phase"] == phase) & (ours["compiled"] == compiled)]
-            cell = cell.assign(microseconds=cell["cpu_ms"] * 1e3 / batch)
-            low_rank = cell[cell["fusion"] == "low-rank"].sort_values("rank")
-            axes.plot(
-                low_rank["rank"],
-                low_rank["microseconds"],
-                style,
-                marker="o",
-                markersize=5,
-                color=COLOURS["low-rank"],
-                label=f"low-rank fusion, {compiled}",
-            )
-            (tensor,) = cell.loc[cell["fusion"] == "tensor", "microseconds"]
-            axes.axhline(
-                tensor,
-                linestyle=style,
-                color=COLOURS["tensor"],
-                label=f"tensor fusion (no rank), {compiled}",
-            )
-        axes.set_xscale("log", base=2)
-        ranks = sorted(ours.loc[ours["fusion"] == "low-rank", "rank"].unique())
-        axes.set_xticks(ranks, [str(rank) for rank in ranks])
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel("rank")
-        _finish(axes, phase)
+    alone = ranks[ranks["batch"] == batch].assign(compiled="tf.function")
+    phases = list(ours["phase"].unique())
+    figure, panels = _panels(len(phases), rows=2)
+    figure.suptitle(f"Batch {batch}, one CPU thread", fontsize=11)
+    for row, (table, what) in enumerate(((ours, "whole network"), (alone, "fusion alone → 64 units"))):
+        for axes, phase in zip(panels[row], phases):
+            for compiled, cell in table[table["phase"] == phase].groupby("compiled"):
+                cell = cell.assign(microseconds=cell["cpu_ms"] * 1e3 / batch)
+                low_rank = cell[cell["fusion"] == "low-rank"].sort_values("rank")
+                style = "--" if "XLA" in compiled else "-"
+                axes.plot(
+                    low_rank["rank"],
+                    low_rank["microseconds"],
+                    style,
+                    marker="o",
+                    markersize=5,
+                    color=COLOURS["low-rank"],
+                    label=f"low-rank fusion, {compiled}",
+                )
+                (tensor,) = cell.loc[cell["fusion"] == "tensor", "microseconds"]
+                axes.axhline(
+                    tensor,
+                    linestyle=style,
+                    color=COLOURS["tensor"],
+                    label=f"tensor fusion (no rank), {compiled}",
+                )
+            drawn = sorted(table.loc[table["fusion"] == "low-rank", "rank"].unique())
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(drawn, [str(rank) for rank in drawn])
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.set_xlabel("rank")
+            _finish(axes, f"{phase}, {what}")
     return _with_legend(figure, columns=2)
 
 
@@ -61,11 +67,12 @@ def growth_with_modalities(fusions: pd.DataFrame, batch: int) -> Figure:
         batch: the batch size drawn.
     """
     drawn = fusions[fusions["batch"] == batch]
-    figure, panels = _panels(list(drawn["phase"].unique()))
+    phases = list(drawn["phase"].unique())
+    figure, panels = _panels(len(phases))
     figure.suptitle(f"Fusion alone → 64 units, batch {batch}, one CPU thread", fontsize=11)
     widths = sorted(drawn["width"].unique())
     labels = {"low-rank": "low-rank fusion, rank 4", "tensor": "tensor fusion → dense"}
-    for phase, axes in panels.items():
+    for axes, phase in zip(panels[0], phases):
         for fusion, colour in COLOURS.items():
             for i, width in enumerate(widths):
                 line = drawn[
@@ -100,19 +107,21 @@ def growth_with_modalities(fusions: pd.DataFrame, batch: int) -> Figure:
     return _with_legend(figure, columns=2)
 
 
-def _panels(phases: list[str]) -> tuple[Figure, dict[str, Axes]]:
-    figure = Figure(figsize=(0.8 + 4.4 * len(phases), 4.6), layout="constrained")
-    axes = figure.subplots(1, len(phases), squeeze=False)[0]
-    axes[0].set_ylabel("CPU time per sample (µs)")
-    return figure, dict(zip(phases, axes))
+def _panels(columns: int, rows: int = 1) -> tuple[Figure, np.ndarray]:
+    figure = Figure(figsize=(0.8 + 4.4 * columns, 1.2 + 3.2 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("CPU time per sample (µs)")
+    return figure, panels
 
 
 def _finish(axes: Axes, title: str) -> None:
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_title(title, fontsize=10)
-    axes.grid(color="#e6e6e6", which="major")
-    axes.grid(color="#f3f3f3", which="minor", axis="y")
+    axes.grid(color="#e6e6e6")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -32,6 +32,7 @@ class SpeedReport:
         table_4: the reference paper's Table 4, samples per CPU second beside its published figures.
         whole_models: every contender among the whole networks.
         fusions: the fusion alone, 2 to 5 modalities.
+        ranks: the fusion alone at the whole networks' widths, by rank.
         memory: peak memory of whole networks, each in a process of its own; empty where there is no /proc.
         tflite: the heads as files and as compiled functions.
         settings: repeats, seconds, environment.
@@ -41,6 +42,7 @@ class SpeedReport:
     table_4: pd.DataFrame
     whole_models: pd.DataFrame
     fusions: pd.DataFrame
+    ranks: pd.DataFrame
     memory: pd.DataFrame
     tflite: pd.DataFrame
     settings: dict[str, Any]
@@ -67,7 +69,7 @@ class SpeedReport:
             )
         write_text(folder / "speed.json", self.to_json() + "\n")
         batch = _paper_batch(self.whole_models["batch"])
-        save(plots.growth_with_rank(self.whole_models, batch), folder / "growth_with_rank.png")
+        save(plots.growth_with_rank(self.whole_models, self.ranks, batch), folder / "growth_with_rank.png")
         save(plots.growth_with_modalities(self.fusions, batch), folder / "growth_with_modalities.png")
         return folder
 
@@ -81,6 +83,7 @@ class SpeedReport:
             ),
             ("Whole networks; ratio = CPU time over low-rank rank 4 as tf.function", self.whole_models),
             ("The fusion alone; ratio = CPU time over low-rank fusion", self.fusions),
+            ("The fusion alone by rank; ratio = CPU time over rank 4", self.ranks),
             ("Peak memory, each in a process of its own", self.memory),
             ("Heads at batch 1; ratio = CPU time over the low-rank TFLite file", self.tflite),
         ]
@@ -161,13 +164,20 @@ def benchmark(
         )
         for row in fusions.measure(phase, modalities, width, batch, **turns)
     ]
+    paper_batch = _paper_batch(batches)
+    by_rank = [
+        row
+        for phase in whole_models.PHASES
+        for row in fusions.measure_ranks(phase, paper_batch, ranks, **turns)
+    ]
     table = pd.DataFrame(speeds)
     return SpeedReport(
         ratios=pd.DataFrame(ratios),
-        table_4=whole_models.table_4(table, _paper_batch(batches)),
+        table_4=whole_models.table_4(table, paper_batch),
         whole_models=table,
         fusions=pd.DataFrame(fused),
-        memory=pd.DataFrame(_memory(_paper_batch(batches), against)),
+        ranks=pd.DataFrame(by_rank),
+        memory=pd.DataFrame(_memory(paper_batch, against)),
         tflite=pd.DataFrame(tflite.measure(**turns)),
         settings={**turns, "environment": environment()},
     )
