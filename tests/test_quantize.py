@@ -161,8 +161,12 @@ def test_integer_file_in_the_runtime(linear, tmp_path):
 
 
 @pytest.mark.parametrize("entry", ["lmf-mosi-avt", "lmf-ravdess-av"])
-def test_the_zoos_models_shrink_as_promised(entry, tmp_path):
-    """float16 ≤ .55 and dynamic ≤ .40 of the float32 bytes, with weights as after training: none is 0 or 1."""
+def test_the_zoos_models_shrink_by_their_kernels(entry, tmp_path):
+    """Two of four bytes per number of a kernel are saved in float16, most of three with int8 weights.
+
+    A large model's file is little else, and then float16 has ≤ .55 and dynamic ≤ .40 of the float32 bytes. The weights
+    are as after training: none is 0 or 1.
+    """
     model = build(Recipe.read(ZOO / entry / "recipe.toml"))
     generator = np.random.default_rng(0)
     model.set_weights([0.1 * generator.normal(size=weight.shape) for weight in model.get_weights()])
@@ -172,8 +176,13 @@ def test_the_zoos_models_shrink_as_promised(entry, tmp_path):
     }
     set_standardization(model, statistics)
     content = float32_file(source_of(model, None, 300, tmp_path)).read_bytes()
-    assert len(quantize.float16(content)) <= 0.55 * len(content)
-    assert len(quantize.dynamic(content)) <= 0.40 * len(content)
+    kernels = sum(weight.size for weight in model.get_weights() if weight.ndim > 1)
+    half, dynamic = len(quantize.float16(content)), len(quantize.dynamic(content))
+    assert len(content) - half >= 2 * kernels
+    assert len(content) - dynamic >= 0.85 * 3 * kernels
+    if 4 * kernels > 0.95 * len(content):
+        assert half <= 0.55 * len(content)
+        assert dynamic <= 0.40 * len(content)
 
 
 @pytest.mark.parametrize("kind", ["float16", "dynamic", "int8"])
