@@ -2,13 +2,12 @@
 
     python benchmarks/compare_fusions.py search cmu_mosi --jobs 2
     python benchmarks/compare_fusions.py test cmu_mosi --jobs 2
-    KERAS_BACKEND=tensorflow python benchmarks/compare_fusions.py files cmu_mosi
 
 `search` trains every trial on "train" and judges it on "valid"; trial t draws the same settings for every fusion, and
 low-rank fusion runs with both initialisations, of which only the default's trials can be chosen. `test` takes each
 fusion's best trial (per fold on RAVDESS: nested), trains it with several seeds, judges each once on "test", and once
-more after a last fit on train + valid for the same number of epochs ("refit"). Both skip what their files in
-benchmarks/results already hold, so they resume. The tables in the README: `python benchmarks/report.py`.
+more after a last fit on train + valid for the same number of epochs ("refit"); it also writes the zoo's recipes. Both
+skip what their files in benchmarks/results already hold, so they resume. The tables: `python benchmarks/report.py`.
 """
 
 from __future__ import annotations
@@ -25,15 +24,20 @@ import numpy as np
 import pandas as pd
 from comparison import (
     CRITERION,
+    DERIVED,
+    ENTRIES,
     FOLDS,
     FUSIONS,
+    HEADLINE,
     INITIALIZATION,
-    INITIALIZATIONS,
     METRICS,
+    NESTED,
     SEARCH_SEEDS,
     SPACES,
     TEST_SEEDS,
     TRIALS,
+    initializations,
+    options,
     recipe,
 )
 from tqdm import tqdm
@@ -46,15 +50,10 @@ from keras_lmf.recipe import Recipe
 
 RESULTS = Path(__file__).parent / "results"
 ZOO = Path(__file__).parents[1] / "zoo"
-ENTRIES = {"cmu_mosi": "lmf-mosi-avt", "ravdess": "lmf-ravdess-av"}
 JOB = ["fold", "fusion", "trial", "seed", "initialization"]
 RESAMPLES = 1000
 
 Job = dict[str, Any]
-
-
-def initializations(fusion: str) -> tuple[str, ...]:
-    return INITIALIZATIONS if fusion == "low_rank" else ("",)
 
 
 def job_recipe(corpus: str, job: Job) -> Recipe:
@@ -83,14 +82,14 @@ def test_job(corpus: str, job: Job) -> list[dict[str, Any]]:
         run = train(built, data, Path(folder) / "run")
         epochs = run.best_epoch
         refit = train(
-            built.replace(training={"epochs": epochs}),
-            data.with_validation_in_training(),
+            built.replace(training={"epochs": epochs, "fit_on": "train + valid"}),
+            data,
             Path(folder) / "refit",
         )
         rows = []
         for fitted, each in (("train", run), ("train + valid", refit)):
             report = each.evaluate("test", resamples=0)
-            predictions = " ".join(f"{value:.6g}" for value in report.predictions)
+            predictions = " ".join(f"{value:.6g}" for value in report.predictions.ravel())
             rows.append(
                 {**job, "fitted": fitted, "epochs": epochs, **report.metrics, "predictions": predictions}
             )
@@ -130,7 +129,8 @@ def run_jobs(corpus: str, function: Any, jobs: list[Job], path: Path, processes:
 
 # -- what follows from the rows -------------------------------------------------------------------------------
 def best_trials(table: pd.DataFrame, corpus: str) -> pd.Series:
-    """Trial with the best criterion on "valid", mean over the search's seeds, per fold and fusion."""
+    """Trial with the best criterion on "valid", mean over the search's seeds, by fold and fusion. Where the folds
+    don't choose one each, the mean is over them too."""
     table = table[table["initialization"].isin(["", INITIALIZATION])]
     metric, more_is_better = CRITERION[corpus]
     runs = table.groupby(["fold", "fusion", "trial"])[metric].count().unstack("trial")
@@ -138,14 +138,45 @@ def best_trials(table: pd.DataFrame, corpus: str) -> pd.Series:
     if runs.shape != complete or not (runs == len(SEARCH_SEEDS[corpus])).all(axis=None):
         raise click.ClickException(f"The search is incomplete; run it again to finish it:\n{runs}")
     means = table.groupby(["fold", "fusion", "trial"])[metric].mean().unstack("trial")
+    if corpus not in NESTED:
+        means = means.groupby("fusion").transform("mean")
     return means.idxmax(axis=1) if more_is_better else means.idxmin(axis=1)
+
+
+def write_entries(corpus: str, trials: pd.DataFrame, tests: pd.DataFrame) -> None:
+    """What the zoo needs of each fusion: the chosen recipe, every trial on "valid", and the figures of the folds."""
+    for fusion, name in ENTRIES[corpus].items():
+        ours = tests[(tests["fusion"] == fusion) & (tests["fitted"] == HEADLINE[corpus])]
+        fold = min(FOLDS[corpus])
+        first = ours[ours["fold"] == fold].iloc[0]
+        built = recipe(corpus, fold, fusion, int(first["trial"]), 0, first["initialization"])
+        if HEADLINE[corpus] == "train + valid":
+            # A fold's own number of epochs where it is a split of its own, else the folds' median.
+            epochs = first["epochs"] if corpus in NESTED else ours["epochs"].median()
+            built = built.replace(training={"epochs": int(epochs), "fit_on": HEADLINE[corpus]})
+        built.replace(name=name).write(ZOO / name / "recipe.toml")
+        metric, _ = CRITERION[corpus]
+        listed = trials[trials["fusion"] == fusion].rename(columns={metric: "value"}).assign(metric=metric)
+        columns = ["fold", "trial", "seed", "initialization", "epochs", "metric", "value"]
+        write_text(ZOO / name / "trials.csv", listed[columns].to_csv(index=False, float_format="%.6g"))
+        if len(FOLDS[corpus]) > 1:
+            # Test folds, or the left-out folds of the search where all folds share the test split.
+            chosen = (listed["trial"] == first["trial"]) & (
+                listed["initialization"] == first["initialization"]
+            )
+            folds = ours if corpus in NESTED else trials.loc[listed.index[chosen]]
+            text = folds[["fold", *METRICS[corpus]]].to_csv(index=False, float_format="%.6g")
+            write_text(ZOO / name / "cross_validation.csv", text)
+        if fusion == "low_rank":
+            for other, change in DERIVED.get(corpus, {}).items():
+                change(built).replace(name=other).write(ZOO / other / "recipe.toml")
 
 
 def write_floor(corpus: str) -> None:
     """The constant predictions' metrics on "test", mean over the folds."""
     floors = []
     for fold in FOLDS[corpus]:
-        data = corpora.load(corpus, **recipe(corpus, fold, "early", 0, 0, "").corpus.options)
+        data = corpora.load(corpus, **options(corpus, fold))
         anything = np.zeros((len(data["test"]), data.target.size))
         report = evaluate(anything, data["test"], train_labels=data["train"].labels, resamples=0)
         floors.append(report.table["floor"])
@@ -155,22 +186,23 @@ def write_floor(corpus: str) -> None:
 
 def write_intervals(corpus: str, table: pd.DataFrame) -> None:
     """95 % bootstrap intervals of the tables' means (over seeds and folds): test groups drawn with replacement."""
-    tests = {
-        fold: corpora.load(corpus, **recipe(corpus, fold, "early", 0, 0, "").corpus.options)["test"]
-        for fold in FOLDS[corpus]
-    }
-    named = protocols(tests[0].target)
+    tests = {fold: corpora.load(corpus, **options(corpus, fold))["test"] for fold in FOLDS[corpus]}
+    named = protocols(next(iter(tests.values())).target)
     random = np.random.default_rng(0)
     draws: dict[int, list[np.ndarray]] = {}
-    for fold, test in tests.items():
+    for fold, test in tests.items() if corpus in NESTED else [(min(tests), tests[min(tests)])]:
         rows_of = [np.flatnonzero(test.groups == group) for group in np.unique(test.groups)]
         chosen = random.integers(len(rows_of), size=(RESAMPLES, len(rows_of)))
         draws[fold] = [np.concatenate([rows_of[group] for group in draw]) for draw in chosen]
+    if corpus not in NESTED:  # one test split for all folds, so one draw of it
+        draws = dict.fromkeys(tests, draws[min(tests)])
     rows = []
     for (fusion, fitted), runs in table.groupby(["fusion", "fitted"]):
         predictions = [
-            (run["fold"], np.array(run["predictions"].split(), tests[run["fold"]].labels.dtype))
+            (fold, np.array(run["predictions"].split(), labels.dtype).reshape(labels.shape))
             for run in runs.to_dict("records")
+            for fold in [run["fold"]]
+            for labels in [tests[fold].labels]
         ]
         for name in METRICS[corpus]:
             means = []
@@ -207,7 +239,7 @@ def search(corpus: str, jobs: int) -> None:
         for trial, seed, fold, fusion in itertools.product(
             range(TRIALS[corpus]), SEARCH_SEEDS[corpus], FOLDS[corpus], FUSIONS
         )
-        for initialization in initializations(fusion)
+        for initialization in initializations(corpus, fusion)
     ]
     run_jobs(corpus, search_job, plan, RESULTS / f"{corpus}_search.csv", jobs)
 
@@ -216,11 +248,9 @@ def search(corpus: str, jobs: int) -> None:
 @CORPUS
 @JOBS
 def test_command(corpus: str, jobs: int) -> None:
-    """The chosen trials on "test", their intervals, the floor, and the recipe in zoo/."""
-    search_table = pd.read_csv(RESULTS / f"{corpus}_search.csv", keep_default_na=False)
-    chosen = best_trials(search_table, corpus)
-    main_recipe = recipe(corpus, 0, "low_rank", int(chosen[0, "low_rank"]), 0, INITIALIZATION)
-    main_recipe.replace(name=ENTRIES[corpus]).write(ZOO / ENTRIES[corpus] / "recipe.toml")
+    """The chosen trials on "test", their intervals, the floor, and the recipes in zoo/."""
+    trials = pd.read_csv(RESULTS / f"{corpus}_search.csv", keep_default_na=False)
+    chosen = best_trials(trials, corpus)
     write_floor(corpus)
     plan = [
         dict(zip(JOB, (fold, fusion, int(trial), seed, INITIALIZATION if fusion == "low_rank" else "")))
@@ -229,22 +259,7 @@ def test_command(corpus: str, jobs: int) -> None:
     ]
     table = run_jobs(corpus, test_job, plan, RESULTS / f"{corpus}_test.csv", jobs)
     write_intervals(corpus, table)
-
-
-@main.command()
-@CORPUS
-def files(corpus: str) -> None:
-    """The zoo's recipe trained and exported (on the TensorFlow backend): the metrics of the written files."""
-    from keras_lmf.export import export_model, report
-    from keras_lmf.training import train
-
-    built = Recipe.read(ZOO / ENTRIES[corpus] / "recipe.toml")
-    data = corpora.load(corpus, **built.corpus.options)
-    with tempfile.TemporaryDirectory() as folder:
-        run = train(built, data, Path(folder) / "run")
-        artifacts = export_model(run.model, Path(folder) / "exported", evaluation=data["test"], resamples=0)
-        table = report(artifacts)
-    write_text(RESULTS / f"{corpus}_files.csv", table.to_csv(index=False, float_format="%.6g"))
+    write_entries(corpus, trials, table)
 
 
 if __name__ == "__main__":

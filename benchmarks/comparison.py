@@ -53,21 +53,76 @@ SPACES: dict[str, dict[str, list[Any]]] = {
         "rank": [2, 4, 8],
         "fusion_rate": [0.3, 1.0],
     },
+    "iemocap": {
+        "audio_units": [(32,), (64,)],
+        "text_units": [(64,), (128,)],
+        "input_noise": [0.0, 0.3],
+        "input_dropout": [0.0, 0.2],
+        "dropout": [0.2, 0.4],
+        "learning_rate": [5e-4, 1e-3],
+        "weight_decay": [0.0, 0.1],
+        "batch_size": [32, 128],
+        "class_weights": ["none", "balanced"],
+        "units": [32, 64, 128],
+        "rank": [2, 4, 8],
+        "fusion_rate": [0.3, 1.0],
+    },
+    "pom": {
+        "audio_units": [32, 64],
+        "video_units": [8, 16],
+        "input_noise": [0.0, 0.3],
+        "input_dropout": [0.0, 0.2],
+        "dropout": [0.2, 0.4],
+        "learning_rate": [5e-4, 1e-3],
+        "weight_decay": [0.0, 0.1],
+        "batch_size": [32],
+        "loss": ["mae", "mse", "huber"],
+        "output_bias": ["label_mean"],
+        "units": [16, 32, 64],
+        "rank": [2, 4, 8],
+        "fusion_rate": [0.3, 1.0],
+    },
 }
-# The budget. The seed of a trial draws its weights and batches; on RAVDESS the five folds are the repetitions.
-TRIALS = {"cmu_mosi": 20, "ravdess": 4}
-SEARCH_SEEDS = {"cmu_mosi": range(3), "ravdess": range(1)}
-TEST_SEEDS = {"cmu_mosi": range(5), "ravdess": range(1)}
-FOLDS = {"cmu_mosi": range(1), "ravdess": range(5)}
-# What the deviations in the tables are over.
-REPETITION = {"cmu_mosi": "seed", "ravdess": "fold"}
+# The budget. The seed of a trial draws its weights and batches; where there are folds, they are the repetitions.
+TRIALS = {"cmu_mosi": 20, "ravdess": 4, "iemocap": 8, "pom": 6}
+SEARCH_SEEDS = {"cmu_mosi": range(3), "ravdess": range(1), "iemocap": range(1), "pom": range(2)}
+TEST_SEEDS = {"cmu_mosi": range(5), "ravdess": range(1), "iemocap": range(2), "pom": range(5)}
+# RAVDESS: five actor-independent folds. IEMOCAP: the session that is left out of sessions 1 to 4.
+FOLDS = {"cmu_mosi": range(1), "ravdess": range(5), "iemocap": range(1, 5), "pom": range(1)}
+# Where every fold has its own test split, each chooses its own trial (nested); else all folds choose one together.
+NESTED = ("ravdess",)
+# Where low-rank fusion runs with both initialisations.
+INITIALIZATIONS_COMPARED = ("cmu_mosi", "ravdess")
+# The fit that counts, named before the test runs.
+HEADLINE = {"cmu_mosi": "train", "ravdess": "train + valid", "iemocap": "train + valid", "pom": "train"}
 # What the tables show.
 METRICS = {
     "cmu_mosi": ["mae", "pearson", "acc2_nonneg", "acc2_nonzero", "acc7", "f1_weighted"],
     "ravdess": ["war", "uar", "f1_macro", "cohen_kappa"],
+    "iemocap": ["war", "uar", "f1_macro", "f1_weighted"],
+    "pom": ["mae", "pearson"],
 }
 # What chooses a trial on "valid", and whether more is better.
-CRITERION = {"cmu_mosi": ("mae", False), "ravdess": ("war", True)}
+CRITERION = {
+    "cmu_mosi": ("mae", False),
+    "ravdess": ("war", True),
+    "iemocap": ("f1_macro", True),
+    "pom": ("pearson", True),
+}
+# The zoo's entries that `compare_fusions.py test` writes the recipes of.
+ENTRIES = {
+    "cmu_mosi": {"early": "early-mosi-avt", "tensor": "tfn-mosi-avt", "low_rank": "lmf-mosi-avt"},
+    "ravdess": {"early": "early-ravdess-av", "tensor": "tfn-ravdess-av", "low_rank": "lmf-ravdess-av"},
+    "iemocap": {"low_rank": "lmf-iemocap-at"},
+    "pom": {"low_rank": "lmf-pom-av"},
+}
+# Entries whose recipe is the low-rank one with a change, not searched for by themselves.
+DERIVED: dict[str, dict[str, Callable[[Recipe], Recipe]]] = {
+    "cmu_mosi": {"lmf-mosi-av": lambda recipe: recipe.select(["audio", "video"])},
+    "iemocap": {
+        "lmf-iemocap-at-strict": lambda recipe: recipe.replace(corpus={"options": {"labels": "strict"}})
+    },
+}
 
 
 def draw(corpus: str, trial: int) -> dict[str, Any]:
@@ -94,7 +149,7 @@ def cmu_mosi_inputs(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def ravdess_inputs(settings: dict[str, Any]) -> dict[str, Any]:
-    regularisation = {key: settings[key] for key in ("input_noise", "input_dropout", "dropout")}
+    regularisation = _regularisation(settings)
     convolution = {"filters": settings["audio_filters"], "units": settings["audio_units"], **regularisation}
     return {
         "audio": {"shape": (64, 45), "backbone": {"name": "temporal_convolution", **convolution}},
@@ -109,10 +164,54 @@ def ravdess_inputs(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def iemocap_inputs(settings: dict[str, Any]) -> dict[str, Any]:
+    def mlp(modality: str) -> dict[str, Any]:
+        return {"name": "mlp", "units": settings[f"{modality}_units"], **_regularisation(settings)}
+
+    return {
+        "audio": {"shape": (12,), "backbone": mlp("audio")},
+        "text": {"shape": (100,), "backbone": mlp("text")},
+    }
+
+
+def pom_inputs(settings: dict[str, Any]) -> dict[str, Any]:
+    def lstm(modality: str) -> dict[str, Any]:
+        return {"name": "lstm", "units": settings[f"{modality}_units"], **_regularisation(settings)}
+
+    return {
+        "audio": {"shape": (20, 43), "backbone": lstm("audio")},
+        "video": {"shape": (20, 41), "backbone": lstm("video")},
+    }
+
+
+def _regularisation(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: settings[key] for key in ("input_noise", "input_dropout", "dropout")}
+
+
 INPUTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "cmu_mosi": cmu_mosi_inputs,
     "ravdess": ravdess_inputs,
+    "iemocap": iemocap_inputs,
+    "pom": pom_inputs,
 }
+
+
+def options(corpus: str, fold: int) -> dict[str, Any]:
+    """The loader's options: what a fold is."""
+    all_options: dict[str, dict[str, Any]] = {
+        "cmu_mosi": {"split": "split"},
+        "ravdess": {"fold": fold},
+        "iemocap": {"labels": "merged", "validation_session": fold},
+        "pom": {},
+    }
+    return all_options[corpus]
+
+
+def initializations(corpus: str, fusion: str) -> tuple[str, ...]:
+    """Those that a fusion is searched with; empty where it has none."""
+    if fusion != "low_rank":
+        return ("",)
+    return INITIALIZATIONS if corpus in INITIALIZATIONS_COMPARED else (INITIALIZATION,)
 
 
 def recipe(corpus: str, fold: int, fusion: str, trial: int, seed: int, initialization: str) -> Recipe:
@@ -125,7 +224,7 @@ def recipe(corpus: str, fold: int, fusion: str, trial: int, seed: int, initializ
         seed=seed,
         corpus={
             "name": corpus,
-            "options": {"fold": fold} if corpus == "ravdess" else {"split": "split"},
+            "options": options(corpus, fold),
         },
         target=corpora.load(corpus).target.model_dump(exclude_none=True),
         inputs=INPUTS[corpus](settings),
@@ -139,5 +238,7 @@ def recipe(corpus: str, fold: int, fusion: str, trial: int, seed: int, initializ
             "fusion_learning_rate": rate * settings["fusion_rate"],
             "weight_decay": settings["weight_decay"],
             "loss": settings.get("loss", "cross_entropy"),
+            "class_weights": settings.get("class_weights", "none"),
+            "output_bias": settings.get("output_bias", "zeros"),
         },
     )

@@ -127,7 +127,15 @@ class Corpus(Part):
 
 
 class Training(Part):
-    """How to train. `fusion_learning_rate` is the separate rate of the fusion layer's weights (Liu et al. 2018)."""
+    """How to train.
+
+    Attributes:
+        fusion_learning_rate: the separate rate of the fusion layer's weights (Liu et al. 2018).
+        fit_on: "train", with early stopping on "valid"; or "train + valid" for a last fit with all settings chosen:
+            it runs for all `epochs` and keeps the last weights.
+        output_bias: where the output layer's bias starts. "label_mean", for a target with a range: at the mean label
+            of the training rows, which saves a small learning rate the way there.
+    """
 
     epochs: Count = 100
     batch_size: Count = 32
@@ -137,6 +145,8 @@ class Training(Part):
     loss: Literal["cross_entropy", "mae", "mse", "huber"]
     class_weights: Literal["none", "balanced"] = "none"
     patience: Count = 10
+    fit_on: Literal["train", "train + valid"] = "train"
+    output_bias: Literal["zeros", "label_mean"] = "zeros"
 
 
 class Recipe(Part):
@@ -168,6 +178,12 @@ class Recipe(Part):
             raise ValueError(
                 f"loss {self.training.loss!r} does not fit target {self.target.name!r} of {kind}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _bias_fits_target(self) -> Recipe:
+        if self.training.output_bias == "label_mean" and self.target.classes is not None:
+            raise ValueError(f"output_bias 'label_mean' needs a range; target {self.target.name!r} has classes")
         return self
 
     @model_validator(mode="after")
@@ -220,8 +236,13 @@ class Recipe(Part):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical TOML text, in hexadecimal."""
-        return hashlib.sha256(self.to_toml().encode()).hexdigest()
+        """SHA-256, in hexadecimal, of the settings that differ from the defaults, as TOML.
+
+        So a setting that a later version adds changes no recipe's fingerprint, as long as its default is what was
+        done before.
+        """
+        settings = self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        return hashlib.sha256(tomli_w.dumps(settings).encode()).hexdigest()
 
 
 def _merged(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

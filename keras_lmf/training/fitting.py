@@ -8,7 +8,7 @@ from keras_lmf.recipe import Recipe
 
 
 def fitting(recipe: Recipe, data: Dataset) -> Dataset:
-    """The recipe's modalities of `data`, once shapes and target agree with the recipe."""
+    """The recipe's modalities and training rows of `data`, once shapes and target agree with the recipe."""
     if data.target != recipe.target:
         raise LMFError(f"The recipe's target {recipe.target!r} is not the corpus's: {data.target!r}")
     data = data.select(list(recipe.inputs))
@@ -19,4 +19,4 @@ def fitting(recipe: Recipe, data: Dataset) -> Dataset:
                 f"Modality {modality!r} has shape {shape} in {data.name}, but inputs.{modality}.shape is "
                 f"{section.shape} in the recipe {recipe.name!r}"
             )
-    return data
+    return data.with_validation_in_training() if recipe.training.fit_on == "train + valid" else data

@@ -126,6 +126,10 @@ def _compiled(recipe: Recipe, data: Dataset) -> keras.Model:
     training = recipe.training
     model = build(recipe)
     set_standardization(model, {modality: data.statistics(modality) for modality in recipe.inputs})
+    if training.output_bias == "label_mean":
+        model.get_layer(recipe.target.name).bias.assign(
+            data["train"].labels.mean(axis=0).reshape(recipe.target.size)
+        )
     options = {"weight_decay": training.weight_decay or None}
     if training.fusion_learning_rate is None:
         optimizer = keras.optimizers.Adam(training.learning_rate, **options)
