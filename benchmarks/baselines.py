@@ -2,8 +2,8 @@
 
     python benchmarks/baselines.py
 
-CMU-MOSI: ridge regression on the concatenated features. RAVDESS: support vector machine with a Gaussian kernel on voice
-statistics, face, and mean and deviation of the voice sequence. The one setting of each is chosen on "valid"; the row
+CMU-MOSI and POM: ridge regression. RAVDESS and IEMOCAP: support vector machine with a Gaussian kernel. All features
+side by side, of a sequence the mean and the deviation. The one setting of each is chosen on "valid"; the row
 "within train" is a grouped cross-validation inside "train", which shows what CMU-MOSI's features know of those labels.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from comparison import CRITERION, FOLDS, METRICS
+from comparison import CRITERION, FOLDS, METRICS, options
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -26,10 +26,11 @@ from keras_lmf.evaluation import evaluate
 from keras_lmf.files import write_text
 
 RESULTS = Path(__file__).parent / "results"
-OPTIONS: dict[str, dict[str, Any]] = {"cmu_mosi": {"split": "split"}, "ravdess": {}}
 MODELS = {
     "cmu_mosi": [Ridge(alpha) for alpha in (10, 100, 1000, 3000)],
     "ravdess": [SVC(C=c, gamma=g) for c in (1, 3, 10) for g in ("scale", 0.003)],
+    "iemocap": [SVC(C=c, class_weight=w) for c in (1, 3, 10) for w in (None, "balanced")],
+    "pom": [Ridge(alpha) for alpha in (100, 1000, 3000, 10000)],
 }
 
 
@@ -40,7 +41,8 @@ def features(split: Split) -> np.ndarray:
         if values.ndim == 2:
             parts.append(values)
             continue
-        steps = [row[mask] for row, mask in zip(values, split.masks[name])]
+        # A row without any real step counts as zeros.
+        steps = [row[mask] if mask.any() else row for row, mask in zip(values, split.masks[name])]
         parts += [np.array([row.mean(axis=0) for row in steps]), np.array([row.std(axis=0) for row in steps])]
     return np.concatenate(parts, axis=1)
 
@@ -51,8 +53,7 @@ def metrics(predicted: np.ndarray, split: Split) -> dict[str, float]:
 
 
 def rows(corpus: str, fold: int) -> list[dict[str, Any]]:
-    options = OPTIONS[corpus] | ({"fold": fold} if corpus == "ravdess" else {})
-    data = corpora.load(corpus, **options)
+    data = corpora.load(corpus, **options(corpus, fold))
     x = {name: features(data[name]) for name in data.split_names}
     name, more_is_better = CRITERION[corpus]
     pipelines = [make_pipeline(StandardScaler(), model) for model in MODELS[corpus]]

@@ -78,13 +78,15 @@ SPACES: dict[str, dict[str, list[Any]]] = {
         "batch_size": [32],
         "loss": ["mae", "mse", "huber"],
         "output_bias": ["label_mean"],
+        "patience": [30],
+        "monitor": ["pearson"],
         "units": [16, 32, 64],
         "rank": [2, 4, 8],
         "fusion_rate": [0.3, 1.0],
     },
 }
 # The budget. The seed of a trial draws its weights and batches; where there are folds, they are the repetitions.
-TRIALS = {"cmu_mosi": 20, "ravdess": 4, "iemocap": 8, "pom": 6}
+TRIALS = {"cmu_mosi": 20, "ravdess": 4, "iemocap": 5, "pom": 4}
 SEARCH_SEEDS = {"cmu_mosi": range(3), "ravdess": range(1), "iemocap": range(1), "pom": range(2)}
 TEST_SEEDS = {"cmu_mosi": range(5), "ravdess": range(1), "iemocap": range(2), "pom": range(5)}
 # RAVDESS: five actor-independent folds. IEMOCAP: the session that is left out of sessions 1 to 4.
@@ -232,7 +234,8 @@ def recipe(corpus: str, fold: int, fusion: str, trial: int, seed: int, initializ
         head={"units": settings.get("head_units", ()), "dropout": settings["dropout"]},
         training={
             "epochs": 100,
-            "patience": 10,
+            "patience": settings.get("patience", 10),
+            "monitor": settings.get("monitor", "loss"),
             "batch_size": settings["batch_size"],
             "learning_rate": rate,
             "fusion_learning_rate": rate * settings["fusion_rate"],

@@ -1,25 +1,29 @@
-"""Writes the tables of benchmarks/results into the README, between its markers.
+"""Writes the tables of benchmarks/results into benchmarks/README.md, between its markers.
 
 python benchmarks/report.py            # rewrite
-python benchmarks/report.py --check    # exit code 1 when the README is stale
+python benchmarks/report.py --check    # exit code 1 when the page is stale
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 import click
 import pandas as pd
-from comparison import CRITERION, METRICS, REPETITION
+import paper_tables
+from comparison import CRITERION, INITIALIZATIONS_COMPARED, METRICS
 
 from keras_lmf.evaluation import paired_difference, summarise
 from keras_lmf.files import write_text
+from keras_lmf.zoo.cards import fill_marked
 
 RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).with_name("README.md")
+RUNS = ["fitted", "fusion", "fold", "seed"]
 FUSIONS = {"early": "early", "tensor": "tensor", "low_rank": "low-rank"}
+MARKERS = {"cmu_mosi": "mosi", "ravdess": "ravdess", "iemocap": "iemocap", "pom": "pom"}
+SPEED = ("ratios", "tflite", "memory")
 FITS = ("train", "train + valid")
 
 
@@ -29,8 +33,7 @@ def results(corpus: str, kind: str) -> pd.DataFrame:
 
 def fusion_table(corpus: str) -> str:
     """Mean ± standard deviation over seeds or folds, and the mean's bootstrap interval."""
-    index = ["fitted", "fusion", REPETITION[corpus]]
-    runs = results(corpus, "test").set_index(index).sort_index()[METRICS[corpus]]
+    runs = results(corpus, "test").set_index(RUNS).sort_index()[METRICS[corpus]]
     intervals = results(corpus, "intervals").set_index(["fitted", "fusion", "metric"])
     rows = {}
     for fitted in FITS:
@@ -49,8 +52,8 @@ def fusion_table(corpus: str) -> str:
 
 
 def difference_table(corpus: str) -> str:
-    """Low-rank fusion minus the others, paired by seed or fold."""
-    runs = results(corpus, "test").set_index(["fitted", "fusion", REPETITION[corpus]]).sort_index()
+    """Low-rank fusion minus the others, paired by seed and fold."""
+    runs = results(corpus, "test").set_index(RUNS).sort_index()
     rows = []
     for fitted in FITS:
         for other in ("early", "tensor"):
@@ -73,7 +76,8 @@ def difference_table(corpus: str) -> str:
 def initialization_table() -> str:
     """Both initialisations of low-rank fusion over all trials of the search: means, and reference minus default."""
     rows = []
-    for corpus, (criterion, _) in CRITERION.items():
+    for corpus in INITIALIZATIONS_COMPARED:
+        criterion, _ = CRITERION[corpus]
         table = results(corpus, "search").query("fusion == 'low_rank'")
         means = table.groupby(["trial", "initialization"])[criterion].mean().unstack()
         difference = means["reference"] - means["variance_preserving"]
@@ -91,55 +95,36 @@ def baseline_table(corpus: str) -> str:
     return table.to_markdown(index=False, floatfmt=".3f")
 
 
-def file_table() -> str:
-    """The zoo's recipes, one seed, exported: what each written file answers on the test split."""
-    rows = []
-    for corpus, names in METRICS.items():
-        for row in results(corpus, "files").to_dict("records"):
-            metrics = ", ".join(f"{name} {row[name]:.3f}" for name in names[:4])
-            difference = f"{row['difference_max']:.1e}"
-            rows.append(
-                {"corpus": corpus, "file": row["file"], "bytes": f"{row['bytes']:,}"}
-                | {"metrics": metrics, "largest difference to Keras": difference}
-            )
-    return pd.DataFrame(rows).to_markdown(index=False)
-
-
-def speed_table() -> str:
+def layer_table() -> str:
     tables = [pd.read_csv(path) for path in sorted(RESULTS.glob("fusion_layers_*.csv"))]
     return pd.concat(tables).to_markdown(index=False, floatfmt=".3g")
 
 
+def speed_table(name: str) -> str:
+    """One of the tables that `keras-lmf benchmark` has written."""
+    return pd.read_csv(RESULTS / "speed" / f"{name}.csv", keep_default_na=False).to_markdown(
+        index=False, floatfmt=",.4g"
+    )
+
+
 def rendered(text: str) -> str:
-    """The README with every marked table made anew."""
-    tables = {
-        "mosi": fusion_table("cmu_mosi"),
-        "mosi-differences": difference_table("cmu_mosi"),
-        "ravdess": fusion_table("ravdess"),
-        "ravdess-differences": difference_table("ravdess"),
-        "mosi-baseline": baseline_table("cmu_mosi"),
-        "ravdess-baseline": baseline_table("ravdess"),
-        "files": file_table(),
-        "initialization": initialization_table(),
-        "speed": speed_table(),
-    }
-    for name, table in tables.items():
-        begin, end = f"<!-- table {name} -->", f"<!-- end {name} -->"
-        text, found = re.subn(
-            f"{begin}.*?{end}", lambda _, t=table, b=begin, e=end: f"{b}\n\n{t}\n\n{e}", text, flags=re.DOTALL
-        )
-        if found != 1:
-            raise click.ClickException(f"README.md needs the markers {begin} … {end} once, found {found}")
-    return text
+    """The page with every marked table made anew."""
+    tables = {"initialization": initialization_table(), "layers": layer_table(), **paper_tables.markdown()}
+    for corpus, name in MARKERS.items():
+        tables[name] = fusion_table(corpus)
+        tables[f"{name}-differences"] = difference_table(corpus)
+        tables[f"{name}-baseline"] = baseline_table(corpus)
+    tables |= {f"speed-{name}": speed_table(name) for name in SPEED}
+    return fill_marked(text, tables)
 
 
 @click.command(help=__doc__)
-@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when the README is stale.")
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when the page is stale.")
 def main(check: bool) -> None:
     text = README.read_text(encoding="utf-8")
     fresh = rendered(text)
     if check and fresh != text:
-        sys.exit("README.md is stale: run python benchmarks/report.py")
+        sys.exit("benchmarks/README.md is stale: run python benchmarks/report.py")
     if not check:
         write_text(README, fresh)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ from keras_lmf.data import Dataset, corpora
 from keras_lmf.data.corpora.about import About, about
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots, summarise
-from keras_lmf.export import FORMATS, Artifact, export_model
+from keras_lmf.export import FORMATS, Artifact, InputDescription, export_model
+from keras_lmf.export.sidecar import sidecar_of
 from keras_lmf.files import write_atomically
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
@@ -33,6 +35,7 @@ from keras_lmf.zoo import (
 )
 
 RECIPE, WEIGHTS, VECTORS, PLOT = "recipe.toml", "model.weights.h5", "testvectors.npz", "files.png"
+FOLDS = "cross_validation.csv"
 # What a smaller file may lose against the Keras model, mean over the seeds: share of right answers, or of the MAE.
 BUDGETS = {"tflite-float16": 0.001, "tflite-dynamic": 0.005, "tflite-int8": 0.01, "tflite-int8-integer": 0.01}
 MAE_BUDGET = 0.01
@@ -54,9 +57,11 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     """Makes the folder of a recipe a zoo entry: `entry.json`, weights, test vectors and `.tflite` files.
 
     The recipe is trained with the seeds 0 … `seeds` − 1; each run is exported to every format, and every file is
-    judged on the test split. The run with the smallest validation loss is shipped, and its seed is written into
-    recipe.toml. A file that loses more than its budget (mean over the seeds), or is larger than 1 MiB, is
-    measured but not shipped, and the entry's notes say why. Runs on the TensorFlow backend.
+    judged on the test split. The run that is best on "valid" is shipped, or seed 0 where the recipe leaves nothing
+    to validate on, and its seed is written into recipe.toml. A file that loses more than its budget (mean over the
+    seeds), or is larger than 1 MiB, is measured but not shipped, and the entry's notes say why. The figures in
+    `cross_validation.csv` (one row per fold, written by the comparison that chose the recipe), where there is one,
+    become a block of the entry. Runs on the TensorFlow backend.
 
     Args:
         folder: holds recipe.toml; its name becomes the entry's.
@@ -71,17 +76,16 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     data = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
     facts = about(recipe.corpus.name)
     runs = [train(recipe.replace(seed=seed), data, work / f"seed-{seed}") for seed in range(seeds)]
-    best = min(runs, key=lambda run: run.history["val_loss"].min())
-    artifacts, scores = {}, {}
-    notes = [*facts.notes, f"Seed {best.recipe.seed} of {seeds}: the one with the smallest validation loss."]
-    for name in FORMATS:
-        try:
-            exported = [_export(run, name, data, facts, resamples=1000 if run is best else 0) for run in runs]
-        except LMFError as error:
-            notes.append(f"No {name} file: {' '.join(str(error).split())}"[:1000])
-            continue
-        artifacts[name] = exported[runs.index(best)]
-        scores[name] = [artifact.metrics for artifact in exported]
+    best, choice = _best(runs)
+    data = best.dataset()
+    notes = [*facts.notes, choice]
+    exports = [_exports(run, data, facts, resamples=1000 if run is best else 0) for run in runs]
+    refused = {name: why for _, problems in exports for name, why in problems.items()}
+    notes += [f"No {name} file: {why}"[:1000] for name, why in refused.items()]
+    artifacts = {
+        name: artifact for name, artifact in exports[runs.index(best)][0].items() if name not in refused
+    }
+    scores = {name: [exported[name].metrics for exported, _ in exports] for name in artifacts}
     scores["weights"] = [run.evaluate("test", resamples=0).metrics for run in runs]
     shipped = _shipped(artifacts, scores, notes)
     best.recipe.write(folder / RECIPE)
@@ -89,10 +93,12 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     _write_vectors(folder / VECTORS, best, data)
     for path in folder.glob("*.tflite*"):
         path.unlink()
-    for name in shipped:
-        shutil.copyfile(artifacts[name].path, folder / artifacts[name].path.name)
     names = {"weights": WEIGHTS, "testvectors": VECTORS}
-    names |= {name: artifacts[name].path.name for name in shipped}
+    for name in shipped:
+        file = artifacts[name].path
+        for key, source in ((name, file), (f"{name}-sidecar", sidecar_of(file))):
+            shutil.copyfile(source, folder / source.name)
+            names[key] = source.name
     entry = Entry(
         name=folder.name,
         summary=_summary(recipe, data),
@@ -114,6 +120,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         | {name: metric_block(artifact.table) for name, artifact in artifacts.items()},
         costs={name: _cost(artifact) for name, artifact in artifacts.items()},
         seeds={name: _spreads(rows) for name, rows in scores.items()},
+        cross_validation=_cross_validation(folder / FOLDS),
         protocol=tuple(notes),
         licences=Licences(code="Apache-2.0", weights=facts.weights_licence, data=facts.licence),
         citations=("keras-lmf (CITATION.cff)", *PAPERS[recipe.fusion.name], facts.citation),
@@ -142,18 +149,51 @@ def compare(run: Run, entry: Entry) -> pd.DataFrame:
     return table
 
 
-def _export(run: Run, name: str, data: Dataset, facts: About, resamples: int) -> Artifact:
-    return export_model(
+def _best(runs: Sequence[Run]) -> tuple[Run, str]:
+    """The run to ship, and why."""
+    if runs[0].watched is None:
+        return runs[0], (
+            f"Fitted on train + valid for {runs[0].recipe.training.epochs} epochs, all settings chosen before on "
+            "validation; the first seed is shipped."
+        )
+    best = min(runs, key=lambda run: run.watched.min())
+    monitor = runs[0].recipe.training.monitor
+    return best, f"Seed {best.recipe.seed} of {len(runs)}: the one with the best {monitor} on validation."
+
+
+def _cross_validation(path: Path) -> dict[str, Spread]:
+    if not path.is_file():
+        return {}
+    return _spreads(pd.read_csv(path).drop(columns="fold").to_dict("records"))
+
+
+def _exports(
+    run: Run, data: Dataset, facts: About, resamples: int
+) -> tuple[dict[str, Artifact], dict[str, str]]:
+    """The artifacts by format, and why there is none of the others."""
+    export = functools.partial(
+        export_model,
         run.model,
-        run.folder / "exported" / name,
-        [name],
         evaluation=data["test"],
         calibration=data["train"],
         train_labels=data["train"].labels,
         resamples=resamples,
         recipe=run.recipe,
         licence={"code": "Apache-2.0", "weights": facts.weights_licence, "data": facts.licence},
-    )[0]
+        descriptions={name: InputDescription(unit=", ".join(facts.inputs[name])) for name in data.inputs},
+    )
+    folder = run.folder / "exported"
+    try:
+        return {artifact.format: artifact for artifact in export(folder, list(FORMATS))}, {}
+    except LMFError:
+        pass  # one format at a time then, each in a folder of its own
+    artifacts, problems = {}, {}
+    for name in FORMATS:
+        try:
+            artifacts[name] = export(folder / name, [name])[0]
+        except LMFError as error:
+            problems[name] = " ".join(str(error).split())
+    return artifacts, problems
 
 
 def _shipped(artifacts: Mapping[str, Artifact], scores: Scores, notes: list[str]) -> list[str]:

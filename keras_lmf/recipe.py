@@ -135,6 +135,7 @@ class Training(Part):
             it runs for all `epochs` and keeps the last weights.
         output_bias: where the output layer's bias starts. "label_mean", for a target with a range: at the mean label
             of the training rows, which saves a small learning rate the way there.
+        monitor: what chooses the epoch on "valid": "loss", or "pearson", the correlation, for a target with a range.
     """
 
     epochs: Count = 100
@@ -147,6 +148,7 @@ class Training(Part):
     patience: Count = 10
     fit_on: Literal["train", "train + valid"] = "train"
     output_bias: Literal["zeros", "label_mean"] = "zeros"
+    monitor: Literal["loss", "pearson"] = "loss"
 
 
 class Recipe(Part):
@@ -181,9 +183,10 @@ class Recipe(Part):
         return self
 
     @model_validator(mode="after")
-    def _bias_fits_target(self) -> Recipe:
-        if self.training.output_bias == "label_mean" and self.target.classes is not None:
-            raise ValueError(f"output_bias 'label_mean' needs a range; target {self.target.name!r} has classes")
+    def _training_fits_target(self) -> Recipe:
+        for key, word in (("output_bias", "label_mean"), ("monitor", "pearson")):
+            if getattr(self.training, key) == word and self.target.classes is not None:
+                raise ValueError(f"{key} {word!r} needs a range; target {self.target.name!r} has classes")
         return self
 
     @model_validator(mode="after")

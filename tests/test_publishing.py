@@ -67,7 +67,7 @@ def test_seeds_are_summarised_per_file(published):
     test = klmf.data.load("synthetic", samples=600)["test"]
     scores = []
     for seed in range(SEEDS):
-        file = work / f"seed-{seed}" / "exported" / "tflite-float16" / "model-float16.tflite"
+        file = work / f"seed-{seed}" / "exported" / "model-float16.tflite"
         logits = open_artifact(file).predict(test.inputs)["emotion"]
         scores.append(oracle.balanced_accuracy_score(test.labels, logits.argmax(axis=1)))
     spread = entry.seeds["tflite-float16"]["uar"]

@@ -22,8 +22,8 @@ class Progress:
     Attributes:
         fingerprint: of recipe, data and backend; a state resumes only the run that wrote it.
         epoch: epochs done.
-        best_epoch: number of the epoch (from 1) with the smallest validation loss; 0 before the first.
-        best_loss: that loss.
+        best_epoch: number of the epoch (from 1) with the best value on "valid"; 0 before the first.
+        best_value: that value, smaller is better.
         history: one row per epoch: every logged value by name.
         finished: the epochs are used up or early stopping ended the run.
     """
@@ -31,7 +31,7 @@ class Progress:
     fingerprint: str
     epoch: int = 0
     best_epoch: int = 0
-    best_loss: float = float("inf")
+    best_value: float = float("inf")
     history: list[dict[str, float]] = field(default_factory=list)
     finished: bool = False
 

@@ -11,7 +11,11 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError
+from keras_lmf.recipe import Training
 from keras_lmf.training.checkpoint import State
+
+# What a recipe's `training.monitor` watches: the key in the logs, and the factor that makes smaller better.
+WATCHED = {"loss": ("val_loss", 1), "pearson": ("val_pearson", -1)}
 
 
 class NotFiniteLoss(LMFError):
@@ -19,14 +23,15 @@ class NotFiniteLoss(LMFError):
 
 
 class Monitor(keras.callbacks.Callback):
-    """Early stopping on the validation loss, the state saved after every epoch, and a stop at the first bad loss.
+    """Early stopping on what the recipe watches on "valid", the state saved after every epoch, and a stop at the first
+    bad loss.
 
-    Without a validation loss every epoch counts as the best: all epochs run and the last weights are kept.
+    Without validation every epoch counts as the best: all epochs run and the last weights are kept.
 
     Args:
         state: of the run; its progress is kept here.
-        patience: epochs without a smaller validation loss before the run ends.
-        epochs: at which the run ends.
+        training: of the recipe: `monitor`, `patience` epochs without a better value before the run ends, and
+            `epochs` at which it ends.
         save: called after each epoch, once `state` is up to date.
         sample: inputs on which the model must give finite outputs after an epoch without validation.
     """
@@ -34,15 +39,13 @@ class Monitor(keras.callbacks.Callback):
     def __init__(
         self,
         state: State,
-        patience: int,
-        epochs: int,
+        training: Training,
         save: Callable[[], None],
         sample: dict[str, np.ndarray],
     ) -> None:
         super().__init__()
         self.state = state
-        self.patience = patience
-        self.epochs = epochs
+        self.training = training
         self.save = save
         self.sample = sample
 
@@ -70,13 +73,13 @@ class Monitor(keras.callbacks.Callback):
         progress = self.state.progress
         progress.epoch = epoch + 1
         progress.history.append({"epoch": epoch + 1, **logs})
-        loss = logs.get("val_loss", -math.inf)
-        if loss < progress.best_loss or "val_loss" not in logs:
-            progress.best_loss, progress.best_epoch = loss, epoch + 1
+        name, sign = WATCHED[self.training.monitor]
+        value = sign * logs.get(name, -math.inf)
+        if value < progress.best_value or name not in logs:
+            progress.best_value, progress.best_epoch = value, epoch + 1
             self.state.best_weights = self.state.weights()
-        progress.finished = (
-            progress.epoch >= self.epochs or progress.epoch - progress.best_epoch >= self.patience
-        )
+        since_best = progress.epoch - progress.best_epoch
+        progress.finished = progress.epoch >= self.training.epochs or since_best >= self.training.patience
         self.save()
         if progress.finished:
             self.model.stop_training = True

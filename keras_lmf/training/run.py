@@ -19,6 +19,7 @@ from keras_lmf.models import build
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training.fitting import fitting
+from keras_lmf.training.monitor import WATCHED
 
 RECIPE, WEIGHTS, HISTORY = "recipe.toml", "model.weights.h5", "history.csv"
 CURVES, ENVIRONMENT, STATE = "history.png", "environment.json", "state.npz"
@@ -29,7 +30,7 @@ class Run:
     """What `train` leaves behind.
 
     The folder holds `recipe.toml`, `environment.json` (versions, backend, fingerprints), `model.weights.h5` (of the
-    epoch with the smallest validation loss), `history.csv` and `history.png` (every logged value per epoch) and
+    epoch that was best on "valid"), `history.csv` and `history.png` (every logged value per epoch) and
     `state.npz` (to resume).
 
     Attributes:
@@ -69,10 +70,17 @@ class Run:
         return pd.read_csv(self.folder / HISTORY, index_col="epoch")
 
     @property
-    def best_epoch(self) -> int:
-        """The epoch whose weights are kept: of the smallest validation loss, or the last without validation."""
+    def watched(self) -> pd.Series | None:
+        """What chose the epoch on "valid", by epoch, smaller is better; None without validation."""
+        name, sign = WATCHED[self.recipe.training.monitor]
         history = self.history
-        return int(history["val_loss"].idxmin() if "val_loss" in history else history.index[-1])
+        return sign * history[name] if name in history else None
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are kept: the best one on "valid", or the last without validation."""
+        watched = self.watched
+        return int(self.history.index[-1] if watched is None else watched.idxmin())
 
     @property
     def environment(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def train(
     *,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Run:
-    """Trains a recipe; early stopping on the validation loss, the best epoch's weights kept.
+    """Trains a recipe; early stopping on "valid", the best epoch's weights kept.
 
     A run that was interrupted (Ctrl-C, kill, power) goes on from its last whole epoch when called again with the
     same recipe, data, folder and backend, to bit-identical weights; a finished one is returned as it is. Only
@@ -101,7 +101,7 @@ def _fit(
         data["train"], training.batch_size, seed=recipe.seed, first_epoch=first_epoch, class_weights=weights
     )
     sample = {modality: values[:1] for modality, values in data["train"].inputs.items()}
-    monitor = Monitor(state, training.patience, training.epochs, save, sample)
+    monitor = Monitor(state, training, save, sample)
     progress_bar = ProgressBar(recipe.name, first_epoch, training.epochs)
     try:
         model.fit(

@@ -1,8 +1,9 @@
-"""The pages about the zoo, made from the entries: every CARD.md, README.md and results.csv."""
+"""The pages about the zoo, made from the entries: every CARD.md, README.md, results.csv, and the project's README."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from keras_lmf.zoo.entry import RECIPE, Entry, Metric
 from keras_lmf.zoo.folders import entry_folders
 
 LIMITS = "limits.md"  # the one part of a card that is written by hand
+TRIALS = "trials.csv"  # every trial of the search that chose the entry's recipe, on "valid"
 ETHICS = (
     "A model of this kind names what raters or actors agreed on, not what a person feels. It errs more often on "
     "people, ages, accents and languages that its corpus lacks, and its score is easily misread as the truth. Ask "
@@ -22,12 +24,34 @@ ETHICS = (
 
 
 def pages(zoo: Path) -> dict[Path, str]:
-    """The text of every generated page of a folder of entries, by path."""
+    """The text of every generated page of a folder of entries, by path.
+
+    Where a README.md beside the folder has the lines `<!-- table zoo -->` and `<!-- end zoo -->`, it is one of them.
+    """
     entries = {folder: Entry.read(folder) for folder in entry_folders(zoo).values()}
     texts = {folder / "CARD.md": card(entry, _limits(folder)) for folder, entry in entries.items()}
     texts[zoo / "README.md"] = overview(list(entries.values()))
-    texts[zoo / "results.csv"] = results(list(entries.values())).to_csv(index=False, float_format="%.6g")
+    texts[zoo / "results.csv"] = results(entries).to_csv(index=False, float_format="%.6g")
+    readme = zoo.resolve().parent / "README.md"
+    if readme.is_file() and "<!-- table zoo -->" in (text := readme.read_text(encoding="utf-8")):
+        texts[readme] = fill_marked(text, {"zoo": overview_table(list(entries.values()), f"{zoo.name}/")})
     return texts
+
+
+def fill_marked(text: str, tables: Mapping[str, str]) -> str:
+    """`text` with each table put between its lines `<!-- table NAME -->` and `<!-- end NAME -->`.
+
+    Raises:
+        LMFError: the two lines of a table are not there exactly once.
+    """
+    for name, table in tables.items():
+        begin, end = f"<!-- table {name} -->", f"<!-- end {name} -->"
+        text, found = re.subn(
+            f"{begin}.*?{end}", lambda _, t=table, b=begin, e=end: f"{b}\n\n{t}\n\n{e}", text, flags=re.DOTALL
+        )
+        if found != 1:
+            raise LMFError(f"The page needs the markers {begin} … {end} once, found {found} times.")
+    return text
 
 
 def render(zoo: Path) -> list[Path]:
@@ -48,24 +72,30 @@ def stale_pages(zoo: Path) -> list[Path]:
     ]
 
 
-def results(entries: list[Entry]) -> pd.DataFrame:
-    """One row per entry, file and metric: the shipped seed, and mean and deviation over seeds."""
-    rows = []
-    for entry in entries:
+def results(entries: Mapping[Path, Entry]) -> pd.DataFrame:
+    """One row per entry, file and metric on "test" (the shipped seed, and mean and deviation over seeds), then one per
+    trial of the search on "valid"."""
+    tables = []
+    for folder, entry in entries.items():
+        rows = []
         for key, block in entry.metrics.items():
             for name, metric in block.items():
                 spread = entry.seeds.get(key, {}).get(name)
                 rows.append(
-                    {"entry": entry.name, "file": key, "metric": name}
+                    {"entry": entry.name, "split": "test", "file": key, "metric": name}
                     | metric.model_dump()
                     | {"seeds_mean": spread and spread.mean, "seeds_sd": spread and spread.sd}
                     | {"seeds": spread and spread.runs}
                 )
-    return pd.DataFrame(rows)
+        tables.append(pd.DataFrame(rows))
+        if (folder / TRIALS).is_file():
+            trials = pd.read_csv(folder / TRIALS)
+            tables.append(trials.assign(entry=entry.name, split="valid", file="weights"))
+    return pd.concat(tables)
 
 
-def overview(entries: list[Entry]) -> str:
-    """zoo/README.md: one line per entry with its headline metric."""
+def overview_table(entries: list[Entry], link: str) -> str:
+    """One line per entry with its headline metric; `link` leads to the folder of entries."""
     rows = []
     for entry in entries:
         name, metric = next(iter(entry.metrics["weights"].items()))
@@ -73,7 +103,7 @@ def overview(entries: list[Entry]) -> str:
         floor = "" if metric.floor is None else f"{metric.floor:.3f}"
         rows.append(
             {
-                "entry": f"[{entry.name}]({entry.name}/CARD.md)",
+                "entry": f"[{entry.name}]({link}{entry.name}/CARD.md)",
                 "what": entry.summary,
                 "parameters": f"{entry.parameters:,}",
                 "metric": name,
@@ -83,14 +113,18 @@ def overview(entries: list[Entry]) -> str:
                 "weights": entry.licences.weights,
             }
         )
-    table = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+
+
+def overview(entries: list[Entry]) -> str:
+    """zoo/README.md."""
     return (
         "# The zoo\n\n"
         "Trained models, one folder each. Test figures of the Keras model; the cards have those of every file. "
         "All of this page is made from the entries by `keras-lmf render`.\n\n"
-        f"{table}\n\n"
-        "`results.csv` has every metric of every file. `keras-lmf list` shows this table, `keras-lmf show NAME` one "
-        "entry, and `klmf.load(NAME)` gives the model.\n"
+        f"{overview_table(entries, '')}\n\n"
+        "`results.csv` has every metric of every file, and every trial of the searches that chose the recipes. "
+        "`keras-lmf list` shows this table, `keras-lmf show NAME` one entry, and `klmf.load(NAME)` gives the model.\n"
     )
 
 
@@ -115,7 +149,7 @@ def card(entry: Entry, limits: str) -> str:
         f'model = klmf.load("{entry.name}")\n'
         f'answer = model({{{arrays}}})["{target.name}"]\n'
         'files = klmf.export_model(model, "exported", formats=["tflite-float16"])\n```',
-        f"## Metrics\n\n{_metrics(entry)}\n\n{_costs(entry)}\n\n"
+        f"## Metrics\n\n{_metrics(entry)}\n\n{_costs(entry)}\n\n{_cross_validation(entry)}"
         "![the first metric of every file against its bytes and latency](files.png)",
         f"## Training\n\n{_bullets(entry.protocol)}"
         f"\n- `{RECIPE}` says all of the architecture and the training; `keras-lmf train {entry.name} --check` does it "
@@ -151,6 +185,18 @@ def _metrics(entry: Entry) -> str:
         f"prediction chosen from the training labels. `weights` is the Keras model.\n\n{shipped.to_markdown()}\n\n"
         f"Mean ± standard deviation over {runs} seeds, each trained, exported and measured:\n\n{seeds.to_markdown()}"
     )
+
+
+def _cross_validation(entry: Entry) -> str:
+    """One line of figures over folds, where there are any."""
+    if not entry.cross_validation:
+        return ""
+    runs = next(iter(entry.cross_validation.values())).runs
+    figures = {
+        name: f"{spread.mean:.3f} ± {spread.sd:.3f}" for name, spread in entry.cross_validation.items()
+    }
+    table = pd.DataFrame([figures]).to_markdown(index=False, disable_numparse=True)
+    return f"Cross-validation, mean ± standard deviation over {runs} folds:\n\n{table}\n\n"
 
 
 def _costs(entry: Entry) -> str:

@@ -17,6 +17,7 @@ COLUMNS = (
     "metric", "value", "floor", "weights_licence", "data_licence",
 )  # fmt: skip
 FUSIONS = ("early", "tensor", "low_rank")
+PAPERS_NAMES = {"tfn": "tensor", "lmf": "low_rank"}
 
 
 def table(
@@ -30,7 +31,7 @@ def table(
     """One row per entry that needs no network: the bundled ones, and what was fetched from a mirror.
 
     Args:
-        fusion: "early", "tensor" or "low_rank".
+        fusion: "early", "tensor" or "low_rank"; "tfn" and "lmf" are the last two as well.
         corpus: name of a corpus that an entry was trained on.
         modality: an input that the model must have.
         licence: of the weights.
@@ -46,6 +47,7 @@ def table(
         LMFError: a value that no entry has.
     """
     entries = [_named(name, folder) for name, folder in folders.known_entries(cache_dir).items()]
+    fusion = PAPERS_NAMES.get(fusion, fusion) if fusion else None
     _require_known("fusion", fusion, FUSIONS)
     _require_known("corpus", corpus, (entry.corpus for entry in entries))
     _require_known("modality", modality, (name for entry in entries for name in entry.modalities))

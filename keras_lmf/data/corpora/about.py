@@ -57,6 +57,7 @@ ABOUT: dict[str, About] = {
         notes=(
             "24 professional actors, two sentences, North American English: acted, not felt.",
             "Test, validation and training actors differ; nothing is measured on the test actors (inductive).",
+            "Files are judged on the first of five folds of actors; the cross-validation tests each fold once.",
         ),
         citation="Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 2018",
     ),
@@ -84,7 +85,10 @@ ABOUT: dict[str, About] = {
             "audio": ("mixed", "12 statistics of the voice: pitch, loudness, pauses …, log duration"),
             "text": ("none", "100 components of the transcript's TF-IDF, fitted on sessions 1 to 4"),
         },
-        notes=("Ten actors; session 5 (two of them) is the test split. Weighted F1 has high floors.",),
+        notes=(
+            "Ten actors; session 5 (two of them) is the test split. Weighted F1 has high floors.",
+            "The cross-validation leaves out each of sessions 1 to 4 in turn and judges on it; it chose the recipe.",
+        ),
         citation="Busso et al., IEMOCAP: interactive emotional dyadic motion capture database, 2008",
     ),
     "synthetic": About(
