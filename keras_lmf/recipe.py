@@ -183,7 +183,9 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _bias_fits_target(self) -> Recipe:
         if self.training.output_bias == "label_mean" and self.target.classes is not None:
-            raise ValueError(f"output_bias 'label_mean' needs a range; target {self.target.name!r} has classes")
+            raise ValueError(
+                f"output_bias 'label_mean' needs a range; target {self.target.name!r} has classes"
+            )
         return self
 
     @model_validator(mode="after")
