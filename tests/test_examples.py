@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -16,6 +18,20 @@ from nbclient import NotebookClient
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NOTEBOOK = EXAMPLES / "fusion_story.ipynb"
+ENTRY = EXAMPLES.parent / "zoo" / "lmf-synthetic-av"
+# Runs the example as a program, then says what got imported, and keeps the raw outputs, which it prints rounded.
+RUN_ON_DEVICE = """
+import runpy
+import sys
+import numpy as np
+
+script, model, vectors, kept = sys.argv[1:]
+sys.argv = [script, model, vectors]
+example = runpy.run_path(script, run_name="__main__")
+inputs = {key[6:]: array for key, array in np.load(vectors).items() if key.startswith("input/")}
+np.savez(kept, **example["predict"](model, inputs))
+print("imported:", *{name.partition(".")[0] for name in sys.modules} & {"tensorflow", "keras", "keras_lmf"})
+"""
 
 
 @pytest.fixture
@@ -43,21 +59,90 @@ class ThisInterpreter(AsyncKernelManager):
         return KernelSpec(argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"])
 
 
-def test_compose_learns_and_loads_in_a_fresh_process(own_folders):
+def run(folder: Path, *arguments: str | Path) -> str:
+    """What a fresh interpreter prints, run in `folder`."""
     done = subprocess.run(
-        [sys.executable, EXAMPLES / "compose.py"],
-        cwd=own_folders,
+        [sys.executable, *arguments],
+        cwd=folder,
         env=os.environ,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    accuracy = float(re.search(r"test accuracy: ([\d.]+)", done.stdout)[1])
-    difference = float(re.search(r"fresh process: (\S+)", done.stdout)[1])
+    return done.stdout
+
+
+def test_compose_learns_and_loads_in_a_fresh_process(own_folders):
+    printed = run(own_folders, EXAMPLES / "compose.py")
+    accuracy = float(re.search(r"test accuracy: ([\d.]+)", printed)[1])
+    difference = float(re.search(r"fresh process: (\S+)", printed)[1])
     assert accuracy > 0.9
     assert difference < 1e-5
     assert not list(own_folders.rglob("model.keras")), "the temporary folder was left behind"
+
+
+def test_download_and_convert_writes_and_measures_every_format(own_folders):
+    printed = run(
+        own_folders, EXAMPLES / "download_and_convert.py", "lmf-synthetic-av", "--folder", "converted"
+    )
+    report = {
+        record["file"]: record for record in json.loads((own_folders / "converted/report.json").read_text())
+    }
+    assert len(report) == 6
+    for file, record in report.items():
+        row = re.search(rf"^ *{re.escape(file)} +(\d+) +([\d.]+) +([\d.]+)$", printed, flags=re.MULTILINE)
+        assert row, f"{file} has no row in\n{printed}"
+        assert int(row[1]) == record["bytes"]
+        # The entry's card says .98 for float32 and .97 for int8.
+        assert float(row[2]) > 0.95
+        assert (own_folders / "converted" / file).exists()
+    assert str(own_folders / "converted") in printed
+
+
+def test_download_and_convert_names_an_unknown_entry(own_folders):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "download_and_convert.py", "lmf-sinthetic-av"],
+        cwd=own_folders,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert "lmf-synthetic-av" in done.stderr
+
+
+@pytest.mark.parametrize("file", ["model.tflite", "model-int8-integer.tflite"])
+def test_on_device_needs_no_framework_and_answers_the_test_vectors(own_folders, file):
+    vectors, kept = ENTRY / "testvectors.npz", own_folders / "kept.npz"
+    printed = run(own_folders, "-c", RUN_ON_DEVICE, EXAMPLES / "on_device.py", ENTRY / file, vectors, kept)
+    assert "imported:\n" in printed
+
+    expected, outputs = np.load(vectors)["output/emotion"], np.load(kept)["emotion"]
+    scores = np.array(re.findall(r"calm ([\d.]+), excited ([\d.]+)", printed), float)
+    assert scores.shape == expected.shape
+    if file == "model.tflite":
+        np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
+        powers = np.exp(expected)
+        np.testing.assert_allclose(scores, powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
+    else:  # rounded twice, but wrong scales would be off by far more than the card's difference
+        entry = json.loads((ENTRY / "entry.json").read_text())
+        assert np.abs(outputs - expected).max() < 2 * entry["costs"]["tflite-int8-integer"]["difference_max"]
+        assert (scores.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+def test_on_device_reads_labels_from_a_sidecar_and_takes_zeros(own_folders):
+    model = own_folders / "model.tflite"
+    model.write_bytes((ENTRY / "model.tflite").read_bytes())
+    printed = run(own_folders, EXAMPLES / "on_device.py", model)
+    assert len(re.findall(r"emotion -?[\d.]+", printed)) == 2  # no labels: values
+    (own_folders / "model.tflite.json").write_text(json.dumps({"labels": ["tired", "awake"]}))
+    first, second = re.search(
+        r"row 0: tired ([\d.]+), awake ([\d.]+)", run(own_folders, EXAMPLES / "on_device.py", model)
+    ).groups()
+    assert float(first) + float(second) == pytest.approx(1, abs=2e-6)
 
 
 def test_the_notebook_runs_and_its_assertions_hold(own_folders):
