@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from pathlib import Path
 
 import keras
@@ -101,6 +103,63 @@ def test_card_is_rendered_and_its_snippet_runs(published, monkeypatch):
     assert result.exit_code == 1
     assert "limits.md is missing" in result.output
     (folder / "limits").rename(folder / "limits.md")
+
+
+def test_pages_have_the_folds_and_every_trial(published, tmp_path):
+    zoo = tmp_path / "zoo"
+    shutil.copytree(published[0].parent, zoo)
+    folds = pd.DataFrame({"fold": [0, 1, 2], "war": [0.5, 0.75, 1.0]})
+    folds.to_csv(zoo / NAME / "cross_validation.csv", index=False)
+    entry = Entry.read(zoo / NAME)
+    crossed = publishing._cross_validation(zoo / NAME / "cross_validation.csv")
+    entry.model_copy(update={"cross_validation": crossed}).write(zoo / NAME)
+    trials = pd.DataFrame({"fold": 0, "trial": [0, 1], "seed": 0, "metric": "war", "value": [0.625, 0.875]})
+    trials.to_csv(zoo / NAME / "trials.csv", index=False)
+    (tmp_path / "README.md").write_text("before\n<!-- table zoo -->\nold\n<!-- end zoo -->\nafter\n")
+    assert CliRunner().invoke(main, ["render", str(zoo)]).exit_code == 0
+    assert "over 3 folds" in (card := (zoo / NAME / "CARD.md").read_text())
+    assert "0.750 ± 0.250" in card  # the mean, and the deviation with n − 1, of .5, .75 and 1
+    results = pd.read_csv(zoo / "results.csv")
+    assert results[results["split"] == "valid"]["value"].tolist() == [0.625, 0.875]
+    assert f"[{NAME}](zoo/{NAME}/CARD.md)" in (page := (tmp_path / "README.md").read_text())
+    assert page.startswith("before\n")
+    assert page.endswith("after\n")
+    assert "old" not in page
+    assert CliRunner().invoke(main, ["render", str(zoo), "--check"]).exit_code == 0
+    (tmp_path / "README.md").write_text("<!-- table zoo -->")
+    result = CliRunner().invoke(main, ["render", str(zoo)])
+    assert result.exit_code == 1
+    assert "<!-- end zoo -->" in result.output
+
+
+def test_a_sidecar_lies_beside_every_file(published):
+    folder, _ = published
+    entry = Entry.read(folder)
+    for key in ("tflite", "tflite-float16"):
+        facts = json.loads((folder / entry.files[f"{key}-sidecar"].name).read_text())
+        assert facts["sha256"] == entry.files[key].sha256
+        assert facts["labels"] == list(entry.target.classes)
+        assert "standard deviations" in facts["inputs"]["audio"]["unit"]
+
+
+def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
+    folder = tmp_path / NAME
+    tiny = recipe("early").replace(name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 1})
+    tiny.replace(training={"fit_on": "train + valid"}).write(folder / "recipe.toml")
+    monkeypatch.setattr(publishing, "FORMATS", ("tflite", "tflite-dynamic"))
+    export = publishing.export_model
+
+    def without_dynamic(model, path, formats, **options):
+        if "tflite-dynamic" in formats:
+            raise klmf.LMFError("no dynamic today")
+        return export(model, path, formats, **options)
+
+    monkeypatch.setattr(publishing, "export_model", without_dynamic)
+    entry = publishing.publish(folder, tmp_path / "work", seeds=1)
+    assert "tflite" in entry.files
+    assert "tflite-dynamic" not in {*entry.files, *entry.metrics, *entry.seeds}
+    assert any(note == "No tflite-dynamic file: no dynamic today" for note in entry.protocol)
+    assert any("Fitted on train + valid for 1 epochs" in note for note in entry.protocol)
 
 
 def test_check_retrains_and_compares(published, tmp_path):

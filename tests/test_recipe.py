@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from keras_lmf.errors import LMFError
-from keras_lmf.recipe import Recipe
+from keras_lmf.recipe import Recipe, Training
 
 TEXT = """
 name = "lmf-toy-av"
@@ -92,6 +92,25 @@ def test_the_fingerprint_tells_recipes_apart(recipe):
     assert recipe.fingerprint != recipe.replace(seed=4).fingerprint
     assert recipe.replace(seed=4).replace(seed=3).fingerprint == recipe.fingerprint
     assert recipe.select(["video", "audio"]).fingerprint != recipe.fingerprint
+
+
+def test_a_setting_that_a_later_version_adds_changes_no_fingerprint(recipe):
+    class LaterTraining(Training):
+        added: int = 3
+
+    class LaterRecipe(Recipe):
+        training: LaterTraining
+
+    assert LaterRecipe(**sections()).fingerprint == recipe.fingerprint
+    used = sections()
+    used["training"]["added"] = 4
+    assert LaterRecipe(**used).fingerprint != recipe.fingerprint
+
+
+@pytest.mark.parametrize("setting", [{"monitor": "pearson"}, {"output_bias": "label_mean"}])
+def test_settings_for_numbers_are_refused_for_classes(recipe, setting):
+    with pytest.raises(LMFError, match=r"needs a range; target 'emotion' has classes"):
+        recipe.replace(training=setting)
 
 
 def test_a_recipe_is_frozen(recipe):

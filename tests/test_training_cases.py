@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from resume_worker import recipe, sequences
 
+from keras_lmf.data import Dataset
 from keras_lmf.errors import LMFError
+from keras_lmf.recipe import Recipe
+from keras_lmf.target import Target
 from keras_lmf.training import NotFiniteLoss, Run, train
 
 SHORT = {"training": {"epochs": 4, "learning_rate": 0.01, "patience": 10}}
@@ -57,6 +60,48 @@ def test_without_validation_all_epochs_run_and_the_last_weights_are_kept(tmp_pat
         train(longer, data, tmp_path / "again", callbacks=[InterruptAfter(1)])
     for a, b in zip(run.model.get_weights(), train(longer, data, tmp_path / "again").model.get_weights()):
         np.testing.assert_array_equal(a, b)
+
+
+def test_fit_on_train_and_valid_is_the_same_as_training_on_both(tmp_path: Path) -> None:
+    fixed = recipe(training={"epochs": 2})
+    both = train(fixed.replace(training={"fit_on": "train + valid"}), sequences(), tmp_path / "both")
+    # Oracle: the rows moved by hand.
+    by_hand = train(fixed, sequences().with_validation_in_training(), tmp_path / "hand")
+    for a, b in zip(both.model.get_weights(), by_hand.model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert both.watched is None
+    assert both.dataset().split_names == ("train", "test")
+
+
+def values(monitor: str) -> tuple[Recipe, Dataset]:
+    """The classes read as numbers: 1, 2, 4."""
+    data = sequences()
+    target = Target(name="value", range=(0, 5))
+    training = {"epochs": 8, "learning_rate": 0.01, "loss": "mae", "monitor": monitor}
+    numbers = dataclasses.replace(data, target=target, labels=np.array([1.0, 2.0, 4.0])[data.labels])
+    sections = recipe().model_dump(exclude_none=True)
+    sections |= {
+        "target": target,
+        "training": sections["training"] | training | {"output_bias": "label_mean"},
+    }
+    return Recipe(**sections), numbers
+
+
+def test_monitor_pearson_keeps_the_epoch_of_the_largest_correlation(tmp_path: Path) -> None:
+    run = train(*values("pearson"), tmp_path / "run")
+    assert run.best_epoch == run.history["val_pearson"].idxmax()
+    data = run.dataset()["valid"]
+    predictions = run.model.predict(data.inputs, verbose=0)["value"][:, 0]
+    oracle = np.corrcoef(predictions, data.labels)[0, 1]
+    assert run.history["val_pearson"].max() == pytest.approx(oracle, abs=1e-5)
+    assert run.watched.min() == pytest.approx(-oracle, abs=1e-5)
+
+
+def test_output_bias_starts_at_the_mean_label_of_train(tmp_path: Path) -> None:
+    built, data = values("loss")
+    still = built.replace(training={"epochs": 1, "learning_rate": 1e-12})
+    bias = train(still, data, tmp_path / "run").model.get_layer("value").bias
+    assert float(bias[0]) == pytest.approx(data["train"].labels.mean(), abs=1e-6)
 
 
 def test_without_validation_broken_weights_are_never_kept(tmp_path: Path) -> None:

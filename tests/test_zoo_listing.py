@@ -61,6 +61,8 @@ def test_the_table_has_one_row_per_entry(bundle: Path) -> None:
     [
         ({"fusion": "early"}, ["early-other-a"]),
         ({"fusion": "tensor"}, []),
+        ({"fusion": "tfn"}, []),
+        ({"fusion": "lmf"}, [NAME]),
         ({"corpus": "synthetic"}, [NAME]),
         ({"modality": "video"}, [NAME]),
         ({"modality": "audio"}, ["early-other-a", NAME]),
