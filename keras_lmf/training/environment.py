@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -13,11 +12,10 @@ PACKAGES = ("keras-lmf", "keras", "numpy", "tensorflow", "tensorflow-cpu", "jax"
 
 
 def environment() -> dict[str, Any]:
-    """Versions, backend, precision and machine, as plain values."""
+    """Versions, backend, precision and kind of machine, as plain values."""
     return {
         "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processors": os.cpu_count(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "backend": keras.backend.backend(),
         "dtype_policy": keras.config.dtype_policy().name,
         "packages": {name: found for name in PACKAGES if (found := _installed(name))},
