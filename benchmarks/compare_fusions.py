@@ -16,6 +16,7 @@ import itertools
 import multiprocessing
 import os
 import tempfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from comparison import (
     SPACES,
     TEST_SEEDS,
     TRIALS,
+    UNITS,
     initializations,
     options,
     recipe,
@@ -96,11 +98,6 @@ def test_job(corpus: str, job: Job) -> list[dict[str, Any]]:
         return rows
 
 
-def run_job(arguments: tuple[Any, str, Job]) -> list[dict[str, Any]]:
-    function, corpus, job = arguments
-    return function(corpus, job)
-
-
 def run_jobs(corpus: str, function: Any, jobs: list[Job], path: Path, processes: int) -> pd.DataFrame:
     """Runs the jobs that the CSV at `path` doesn't hold yet; it is rewritten after every job."""
     jobs = [{**job, "recipe": job_recipe(corpus, job).fingerprint[:12]} for job in jobs]
@@ -117,11 +114,12 @@ def run_jobs(corpus: str, function: Any, jobs: list[Job], path: Path, processes:
     os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     os.environ["TQDM_DISABLE"] = "1"  # the workers' bars; this process has read it already
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    # A fresh process now and then: compiled programs pile up.
-    with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=40) as pool:
-        work = [(function, corpus, job) for job in missing]
-        for result in tqdm(pool.imap_unordered(run_job, work), total=len(work), desc=path.stem):
-            rows.extend(result)
+    # A fresh process now and then: compiled programs pile up. A process that dies ends the search with an error.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=spawn, max_tasks_per_child=10) as pool:
+        work = [pool.submit(function, corpus, job) for job in missing]
+        for done in tqdm(as_completed(work), total=len(work), desc=path.stem):
+            rows.extend(done.result())
             table = pd.DataFrame(rows).sort_values(JOB)
             write_text(path, table.to_csv(index=False, float_format="%.6g"))
     return pd.DataFrame(rows)
@@ -143,6 +141,14 @@ def best_trials(table: pd.DataFrame, corpus: str) -> pd.Series:
     return means.idxmax(axis=1) if more_is_better else means.idxmin(axis=1)
 
 
+def write_recipe(chosen: Recipe, name: str) -> None:
+    """Writes the recipe of an entry, but for the seed, which is `keras-lmf publish`'s to choose."""
+    path = ZOO / name / "recipe.toml"
+    chosen = chosen.replace(name=name)
+    if not path.is_file() or Recipe.read(path).replace(seed=chosen.seed) != chosen:
+        chosen.write(path)
+
+
 def write_entries(corpus: str, trials: pd.DataFrame, tests: pd.DataFrame) -> None:
     """What the zoo needs of each fusion: the chosen recipe, every trial on "valid", and the figures of the folds."""
     for fusion, name in ENTRIES[corpus].items():
@@ -154,7 +160,7 @@ def write_entries(corpus: str, trials: pd.DataFrame, tests: pd.DataFrame) -> Non
             # A fold's own number of epochs where it is a split of its own, else the folds' median.
             epochs = first["epochs"] if corpus in NESTED else ours["epochs"].median()
             built = built.replace(training={"epochs": int(epochs), "fit_on": HEADLINE[corpus]})
-        built.replace(name=name).write(ZOO / name / "recipe.toml")
+        write_recipe(built, name)
         metric, _ = CRITERION[corpus]
         listed = trials[trials["fusion"] == fusion].rename(columns={metric: "value"}).assign(metric=metric)
         columns = ["fold", "trial", "seed", "initialization", "epochs", "metric", "value"]
@@ -169,7 +175,7 @@ def write_entries(corpus: str, trials: pd.DataFrame, tests: pd.DataFrame) -> Non
             write_text(ZOO / name / "cross_validation.csv", text)
         if fusion == "low_rank":
             for other, change in DERIVED.get(corpus, {}).items():
-                change(built).replace(name=other).write(ZOO / other / "recipe.toml")
+                write_recipe(change(built), other)
 
 
 def write_floor(corpus: str) -> None:
@@ -185,13 +191,15 @@ def write_floor(corpus: str) -> None:
 
 
 def write_intervals(corpus: str, table: pd.DataFrame) -> None:
-    """95 % bootstrap intervals of the tables' means (over seeds and folds): test groups drawn with replacement."""
+    """95 % bootstrap intervals of the tables' means (over seeds and folds): units of the test split (see
+    `UNITS`) drawn with replacement."""
     tests = {fold: corpora.load(corpus, **options(corpus, fold))["test"] for fold in FOLDS[corpus]}
     named = protocols(next(iter(tests.values())).target)
     random = np.random.default_rng(0)
     draws: dict[int, list[np.ndarray]] = {}
     for fold, test in tests.items() if corpus in NESTED else [(min(tests), tests[min(tests)])]:
-        rows_of = [np.flatnonzero(test.groups == group) for group in np.unique(test.groups)]
+        units = UNITS[corpus](test)
+        rows_of = [np.flatnonzero(units == unit) for unit in np.unique(units)]
         chosen = random.integers(len(rows_of), size=(RESAMPLES, len(rows_of)))
         draws[fold] = [np.concatenate([rows_of[group] for group in draw]) for draw in chosen]
     if corpus not in NESTED:  # one test split for all folds, so one draw of it

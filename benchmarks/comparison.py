@@ -1,6 +1,7 @@
 """What `compare_fusions.py` compares: the search spaces, the budgets, and the recipe of every trial.
 
-All of it was fixed before the search ran. A change here makes the CSVs in benchmarks/results stale; they hold each
+A search's space and budget were fixed before the rows it is judged by; benchmarks/README.md says where that was not so.
+A change here makes the CSVs in benchmarks/results stale; they hold each
 recipe's fingerprint, and `compare_fusions.py` refuses to mix.
 """
 
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_lmf.data import corpora
+from keras_lmf.data import Split, corpora
 from keras_lmf.recipe import LowRank, Recipe
 
 FUSIONS = ("early", "tensor", "low_rank")
@@ -95,6 +96,13 @@ FOLDS = {"cmu_mosi": range(1), "ravdess": range(5), "iemocap": range(1, 5), "pom
 NESTED = ("ravdess",)
 # Where low-rank fusion runs with both initialisations.
 INITIALIZATIONS_COMPARED = ("cmu_mosi", "ravdess")
+# What the bootstrap draws: videos, actors, reviews; two speakers are too few, so IEMOCAP's dialogues.
+UNITS: dict[str, Callable[[Split], np.ndarray]] = {
+    "cmu_mosi": lambda test: test.groups,
+    "ravdess": lambda test: test.groups,
+    "iemocap": lambda test: np.array([name.rpartition("_")[0] for name in test.ids]),
+    "pom": lambda test: test.groups,
+}
 # The fit that counts, named before the test runs.
 HEADLINE = {"cmu_mosi": "train", "ravdess": "train + valid", "iemocap": "train + valid", "pom": "train"}
 # What the tables show.

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pandas as pd
 import paper_tables
-from comparison import CRITERION, INITIALIZATIONS_COMPARED, METRICS
+from comparison import CRITERION, INITIALIZATIONS_COMPARED, METRICS, NESTED
 
 from keras_lmf.evaluation import paired_difference, summarise
 from keras_lmf.files import write_text
@@ -20,7 +20,6 @@ from keras_lmf.zoo.cards import fill_marked
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).with_name("README.md")
-RUNS = ["fitted", "fusion", "fold", "seed"]
 FUSIONS = {"early": "early", "tensor": "tensor", "low_rank": "low-rank"}
 MARKERS = {"cmu_mosi": "mosi", "ravdess": "ravdess", "iemocap": "iemocap", "pom": "pom"}
 SPEED = ("ratios", "tflite", "memory")
@@ -31,9 +30,16 @@ def results(corpus: str, kind: str) -> pd.DataFrame:
     return pd.read_csv(RESULTS / f"{corpus}_{kind}.csv", keep_default_na=False)
 
 
+def test_runs(corpus: str) -> pd.DataFrame:
+    """The test metrics by fit, fusion and repetition: the folds where each has a test split of its own, else the seeds,
+    each the mean over its runs, which share the test split and most of the training data."""
+    repetition = "fold" if corpus in NESTED else "seed"
+    return results(corpus, "test").groupby(["fitted", "fusion", repetition])[METRICS[corpus]].mean()
+
+
 def fusion_table(corpus: str) -> str:
     """Mean ± standard deviation over seeds or folds, and the mean's bootstrap interval."""
-    runs = results(corpus, "test").set_index(RUNS).sort_index()[METRICS[corpus]]
+    runs = test_runs(corpus)
     intervals = results(corpus, "intervals").set_index(["fitted", "fusion", "metric"])
     rows = {}
     for fitted in FITS:
@@ -53,7 +59,7 @@ def fusion_table(corpus: str) -> str:
 
 def difference_table(corpus: str) -> str:
     """Low-rank fusion minus the others, paired by seed and fold."""
-    runs = results(corpus, "test").set_index(RUNS).sort_index()
+    runs = test_runs(corpus)
     rows = []
     for fitted in FITS:
         for other in ("early", "tensor"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,11 +34,18 @@ from keras_lmf.zoo import (
     weight_shapes,
     write_testvectors,
 )
+from keras_lmf.zoo.entry import ENTRY_NAME
 
 RECIPE, WEIGHTS, VECTORS, PLOT = "recipe.toml", "model.weights.h5", "testvectors.npz", "files.png"
 FOLDS = "cross_validation.csv"
 # What a smaller file may lose against the Keras model, mean over the seeds: share of right answers, or of the MAE.
-BUDGETS = {"tflite-float16": 0.001, "tflite-dynamic": 0.005, "tflite-int8": 0.01, "tflite-int8-integer": 0.01}
+BUDGETS = {
+    "tflite": 0.001,
+    "tflite-float16": 0.001,
+    "tflite-dynamic": 0.005,
+    "tflite-int8": 0.01,
+    "tflite-int8-integer": 0.01,
+}
 MAE_BUDGET = 0.01
 LARGEST_FILE = 2**20
 VECTOR_ROWS = 8
@@ -71,7 +79,11 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     """
     if keras.backend.backend() != "tensorflow":
         raise LMFError("Publishing exports: start again with\n  KERAS_BACKEND=tensorflow keras-lmf publish …")
-    folder, work = Path(folder), Path(work)
+    folder, work = Path(folder).resolve(), Path(work)
+    if not re.fullmatch(ENTRY_NAME, folder.name):
+        raise LMFError(
+            f"The folder's name becomes the entry's: letters, digits, - and _, received {folder.name!r}."
+        )
     recipe = Recipe.read(folder / RECIPE)
     data = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
     facts = about(recipe.corpus.name)
@@ -87,18 +99,19 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     }
     scores = {name: [exported[name].metrics for exported, _ in exports] for name in artifacts}
     scores["weights"] = [run.evaluate("test", resamples=0).metrics for run in runs]
-    shipped = _shipped(artifacts, scores, notes)
-    best.recipe.write(folder / RECIPE)
-    write_atomically(folder / WEIGHTS, lambda path: shutil.copyfile(best.folder / WEIGHTS, path))
-    _write_vectors(folder / VECTORS, best, data)
-    for path in folder.glob("*.tflite*"):
-        path.unlink()
+    # All of it is made beside the runs first: an entry's folder is never half new.
+    made = work / "entry"
+    shutil.rmtree(made, ignore_errors=True)
+    best.recipe.write(made / RECIPE)
+    shutil.copyfile(best.folder / WEIGHTS, made / WEIGHTS)
+    _write_vectors(made / VECTORS, best, data)
     names = {"weights": WEIGHTS, "testvectors": VECTORS}
-    for name in shipped:
+    for name in _shipped(artifacts, scores, notes):
         file = artifacts[name].path
         for key, source in ((name, file), (f"{name}-sidecar", sidecar_of(file))):
-            shutil.copyfile(source, folder / source.name)
+            shutil.copyfile(source, made / source.name)
             names[key] = source.name
+    _plot(made / PLOT, list(artifacts.values()))
     entry = Entry(
         name=folder.name,
         summary=_summary(recipe, data),
@@ -114,7 +127,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         },
         target=recipe.target,
         recipe_sha256=best.recipe.fingerprint,
-        files=file_records(folder, names),
+        files=file_records(made, names),
         weights=weight_shapes(best.model),
         metrics={"weights": metric_block(best.evaluate("test").table)}
         | {name: metric_block(artifact.table) for name, artifact in artifacts.items()},
@@ -127,8 +140,11 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         environment=best.environment,
         keras_lmf_version=__version__,
     )
+    for path in folder.glob("*.tflite*"):
+        path.unlink()
+    for path in made.iterdir():
+        write_atomically(folder / path.name, functools.partial(shutil.copyfile, path))
     entry.write(folder)
-    _plot(folder / PLOT, list(artifacts.values()))
     return entry
 
 
@@ -180,7 +196,14 @@ def _exports(
         resamples=resamples,
         recipe=run.recipe,
         licence={"code": "Apache-2.0", "weights": facts.weights_licence, "data": facts.licence},
-        descriptions={name: InputDescription(unit=", ".join(facts.inputs[name])) for name in data.inputs},
+        descriptions={
+            name: InputDescription(
+                rate=facts.rates.get(name),
+                unit=facts.inputs[name][0],
+                range=(float(values.min()), float(values.max())),
+            )
+            for name, values in data["train"].inputs.items()
+        },
     )
     folder = run.folder / "exported"
     try:
@@ -192,7 +215,7 @@ def _exports(
         try:
             artifacts[name] = export(folder / name, [name])[0]
         except LMFError as error:
-            problems[name] = " ".join(str(error).split())
+            problems[name] = " ".join(str(error).replace(str(run.folder), "the run").split())
     return artifacts, problems
 
 
@@ -253,22 +276,28 @@ def _plot(path: Path, artifacts: Sequence[Artifact]) -> None:
 
 
 def _write_vectors(path: Path, run: Run, data: Dataset) -> None:
-    """Random rows that resemble the training data in mean and deviation, some sequences cut short, and the answers."""
+    """Random rows that resemble the training data in mean and deviation, and the answers. Sequences are cut short where
+    the corpus pads them, and each modality is all zeros in one row."""
     random = np.random.default_rng(0)
     inputs = {}
-    for modality, part in run.recipe.inputs.items():
+    for absent, (modality, part) in enumerate(run.recipe.inputs.items()):
         mean, variance = data.statistics(modality)
         rows = random.standard_normal((VECTOR_ROWS, *part.shape)) * np.sqrt(variance) + mean
-        for row in range(VECTOR_ROWS if len(part.shape) == 2 else 0):
-            rows[row, len(rows[row]) - row :] = 0
+        if modality in data.masks:
+            padded_left = data.masks[modality][:, 0].mean() < data.masks[modality][:, -1].mean()
+            for row in range(VECTOR_ROWS):
+                cut = slice(row) if padded_left else slice(part.shape[0] - row, None)
+                rows[row, cut] = 0
+        rows[absent] = 0
         inputs[modality] = rows.astype(np.float32)
     write_testvectors(path, inputs, open_artifact(run.model).predict(inputs))
 
 
 def _summary(recipe: Recipe, data: Dataset) -> str:
     target = recipe.target
+    options = ", ".join(f"{key} {value}" for key, value in recipe.corpus.options.items())
     what = f"{target.size} classes" if target.classes else f"{target.size} in {list(target.range)}"
     return (
         f"{target.name} ({what}) from {', '.join(recipe.inputs)} by {FUSIONS[recipe.fusion.name]}, "
-        f"trained on {data.name}"
+        f"trained on {data.name}{options and f' ({options})'}"
     )

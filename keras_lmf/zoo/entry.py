@@ -30,7 +30,8 @@ MAX_FILE_BYTES = 2**31
 # One line without control characters (a terminal obeys those), not blank.
 Text = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\p{Cc}]*[^\p{Cc}\s][^\p{Cc}]*$")]
 # Names become parts of paths and addresses: no dots, no separators.
-EntryName = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+ENTRY_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+EntryName = Annotated[str, StringConstraints(pattern=ENTRY_NAME)]
 FileName = Annotated[
     str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")
 ]
