@@ -6,7 +6,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,7 +18,9 @@ from keras_lmf.target import Name, Target
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Noise = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+# What an honest recipe stays far below. A recipe may be a stranger's: `zoo.load` builds what it says.
+Count = Annotated[int, Field(ge=1, le=2**20)]
+Counts = Annotated[tuple[Count, ...], Field(max_length=32)]
 
 
 class Part(BaseModel):
@@ -40,7 +42,7 @@ class MLP(Regularised):
     """Vector → embedding: `backbones.mlp`."""
 
     name: Literal["mlp"]
-    units: tuple[Count, ...] = (64,)
+    units: Counts = (64,)
 
 
 class Recurrent(Regularised):
@@ -54,7 +56,7 @@ class Convolution(Regularised):
     """Sequence → embedding: `backbones.temporal_convolution`."""
 
     name: Literal["temporal_convolution"]
-    filters: tuple[Count, ...] = (64, 64)
+    filters: Counts = (64, 64)
     kernel_size: Count = 5
     units: Count = 64
 
@@ -84,7 +86,7 @@ Backbone = Annotated[
 class Modality(Part):
     """One input: its shape without the batch axis, (width,) or (steps, width), and its backbone."""
 
-    shape: tuple[Count, ...]
+    shape: Counts
     backbone: Backbone
 
 
@@ -115,7 +117,7 @@ Fusion = Annotated[Early | Tensor | LowRank, Field(discriminator="name")]
 class Head(Part):
     """What follows the fusion: dropout, then hidden ReLU layers with dropout, then one linear layer."""
 
-    units: tuple[Count, ...] = ()
+    units: Counts = ()
     dropout: Rate = 0.0
 
 
@@ -162,7 +164,7 @@ class Recipe(Part):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     corpus: Corpus
     target: Target
-    inputs: Annotated[dict[Name, Modality], Field(min_length=1)]
+    inputs: Annotated[dict[Name, Modality], Field(min_length=1, max_length=16)]
     fusion: Fusion
     head: Head = Head()
     training: Training
@@ -208,11 +210,14 @@ class Recipe(Part):
             sections = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise LMFError(f"There is no recipe file {path}") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: no TOML, no UTF-8, or a number of too many digits
             raise LMFError(f"{path} is not a readable TOML file: {error}") from None
         try:
             return cls(**sections)
-        except LMFError as error:
+        except ValueError as error:
             raise LMFError(f"{path}: {error}") from None
 
     def to_toml(self) -> str:
@@ -289,18 +294,8 @@ def _section(location: list[str]) -> type[BaseModel]:
         "head": Head,
         "training": Training,
     }
-    words = {
-        "mlp": MLP,
-        "lstm": Recurrent,
-        "bilstm": Recurrent,
-        "gru": Recurrent,
-        "temporal_convolution": Convolution,
-        "published_feature": PublishedFeature,
-        "published_text": PublishedText,
-        "early": Early,
-        "tensor": Tensor,
-        "low_rank": LowRank,
-    }
+    parts = (MLP, Recurrent, Convolution, PublishedFeature, PublishedText, Early, Tensor, LowRank)
+    words = {word: part for part in parts for word in get_args(part.model_fields["name"].annotation)}
     if not location:
         return Recipe
     return words[location[-1]] if location[-1] in words else fields[location[0]]

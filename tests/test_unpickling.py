@@ -29,7 +29,7 @@ VALUES = {
     "objects": np.array([["a$_$1", 2, 0.5], [b"b", None, True]], object),
     "scalars": [np.float32(0.1), np.int64(-3), np.bool_(True), np.str_("né"), np.float64(2)],
     "plain": {
-        "list": [1, -2, 2**40, -(2**90), 0.1, None, True, "é\n'\"", b"\x00\xff"],
+        "list": [1, -2, 2**40, 2**64 - 1, -(2**63), 0.1, None, True, "é\n'\"", b"\x00\xff"],
         "tuple": ((), (1,), (1, 2, 3, 4)),
     },
     "sets": [{1, 2}, frozenset({"a"}), set()],
@@ -98,6 +98,26 @@ PYTHON2 = {
     + "".join(f"\\x{byte:02x}" for byte in RAW).encode()
     + b"'\np12\ntbs.",
 }
+
+
+MANY = {
+    "numbers in lists": [[0.5, 1, 2] for _ in range(50_000)],
+    "rows of an id": [[f"video{row}", str(row), str(row + 1)] for row in range(50_000)],
+    "tuples": [(row, row + 1) for row in range(50_000)],
+    "scalars": [np.float32(row) for row in range(50_000)],
+    "one word": ["Positive"] * 200_000,
+    "flags": [True, False] * 200_000,
+    "a dict": {f"id{row}": row for row in range(50_000)},
+    "numbered": {row: [row] for row in range(50_000)},
+    "a set": set(range(50_000)),
+}
+
+
+@pytest.mark.parametrize("protocol", [0, 4])
+@pytest.mark.parametrize("name", MANY)
+def test_many_small_values_are_no_bomb(name: str, protocol: int, tmp_path) -> None:
+    (tmp_path / "many.pkl").write_bytes(pickle.dumps(MANY[name], protocol))
+    assert read_pickle(tmp_path / "many.pkl") == MANY[name]
 
 
 @pytest.mark.parametrize("protocol", PYTHON2)

@@ -16,7 +16,7 @@ import pytest
 from zoo_entry import EXTRA, NAME, Mirror
 
 from keras_lmf.errors import LMFError
-from keras_lmf.zoo import Entry, fetch, fetching, folders, load
+from keras_lmf.zoo import Entry, downloading, fetch, fetching, folders, load
 
 FILES = {"weights": "model.weights.h5", "testvectors": "testvectors.npz", "extra": "extra.bin"}
 FETCH = f"from keras_lmf.zoo import fetch\nprint(fetch({NAME!r})['extra'])"
@@ -130,10 +130,37 @@ def test_a_file_that_is_not_there_is_not_asked_for_again(
 def test_a_server_that_stops_talking_is_given_up(
     mirror: Mirror, home: Path, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(downloading, "TIMEOUT_SECONDS", 0.5)
     mirror.faults[f"{NAME}/extra.bin"] = [fault]
     with pytest.raises(LMFError, match="timed out"):
         fetch(NAME, files=["extra"])
+    assert left_in(home / NAME) == {"entry.json", "recipe.toml"}
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
+    mirror: Mirror, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(NAME, files=["weights"])
+    monkeypatch.setattr(fetching, "RETRIES", 2)
+    monkeypatch.setattr(downloading, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(downloading, "SLOWEST", 1_000_000)
+    mirror.faults[f"{NAME}/extra.bin"] = ["drip", "drip", "drip"]
+    began = time.monotonic()
+    with pytest.raises(LMFError, match=r"Could not download .*not there after 1 seconds"):
+        fetch(NAME, files=["extra"])
+    assert time.monotonic() - began < 10
+    assert mirror.asked.count(f"{NAME}/extra.bin") == 1
+    assert "extra.bin" not in left_in(home / NAME)
+
+
+def test_a_body_that_is_too_large_is_not_asked_for_again(
+    mirror: Mirror, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "RETRIES", 2)
+    mirror.faults[f"{NAME}/extra.bin"] = ["endless", "endless", "endless"]
+    with pytest.raises(LMFError, match="more bytes than the file may have"):
+        fetch(NAME, files=["extra"])
+    assert mirror.asked.count(f"{NAME}/extra.bin") == 1
     assert left_in(home / NAME) == {"entry.json", "recipe.toml"}
 
 

@@ -140,6 +140,14 @@ class Mirror:
             return
         request.send_header("Content-Length", str(len(content)))
         request.end_headers()
+        if fault == "drip":
+            try:
+                for at in range(len(content)):
+                    request.wfile.write(content[at : at + 1])
+                    if self.released.wait(0.05):
+                        return
+            except OSError:
+                return
         if fault == "garbage":
             content = bytes(len(content))
         request.wfile.write(content[: len(content) // 2])

@@ -30,6 +30,9 @@ _DAMAGE = (
 )
 
 
+# Real corpora unpack to 1–3 times their size, padded sequences to some 30 times; deflate can do 1000.
+MAX_EXPANSION, FREE_BYTES = 100, 2**26
+
 HEADERS = {
     b"\x93NUMPY\x01\x00": np.lib.format.read_array_header_1_0,
     b"\x93NUMPY\x02\x00": np.lib.format.read_array_header_2_0,
@@ -40,8 +43,8 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """Every array of the file, by key, in the file's order.
 
     Raises:
-        LMFError: the file is missing, damaged or no .npz, or one of its arrays is damaged or an object array.
-            An object array is a pickle; its code is not run.
+        LMFError: the file is missing, damaged or no .npz, unpacks to more than 64 MiB + 100 times its size, or one
+            of its arrays is damaged or an object array. An object array is a pickle; its code is not run.
     """
     path = Path(path)
     if not path.is_file():
@@ -53,6 +56,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
                 "Write it with numpy.savez_compressed, or copy it again."
             )
         with np.load(path, allow_pickle=False) as archive:
+            _check_expansion(path, archive.zip)
             return {key: _read_array(path, archive, key) for key in archive.files}
     except LMFError:
         raise
@@ -78,6 +82,21 @@ def _read_array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarr
             f"{path}: {key!r} is damaged (strings that are no text). Copy or write the file again."
         )
     return array
+
+
+def _check_expansion(path: Path, archive: zipfile.ZipFile) -> None:
+    """Zipfile reads no more of a member than it declares."""
+    members, size = archive.infolist(), path.stat().st_size
+    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+        raise LMFError(
+            f"{path}: compressed in a way that numpy doesn't. Write it with numpy.savez_compressed."
+        )
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > FREE_BYTES + MAX_EXPANSION * size:
+        raise LMFError(
+            f"{path}: {size} bytes that unpack to {unpacked}, which no recorded data do: refused. If they are yours, "
+            "write them with numpy.savez, uncompressed."
+        )
 
 
 def _check_size(archive: zipfile.ZipFile, member: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -20,6 +20,7 @@ DTYPE = re.compile(r"b1|[iu][1248]|f[248]|[SU][1-9][0-9]{0,6}|O[48]?")
 NDARRAY = object()  # stands for the class numpy.ndarray, which a pickle only passes on
 LONGEST_EMPTY = 2**20  # axis of an array without values, which no file size bounds
 SIMPLE = (str, bytes, int, float, type(None), np.generic)
+KEY_BITS = 61  # Python hashes whole numbers modulo 2^61 - 1: larger ones can be chosen to collide
 
 
 class PickledDtype:
@@ -114,15 +115,38 @@ def as_text(value: object) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
+def as_dict(keys: Iterable[object], values: Iterable[object]) -> dict:
+    """The dict of `keys` and as many `values`."""
+    return dict(zip(as_keys(keys), values, strict=True))
+
+
+def as_keys(values: Iterable[object]) -> list:
+    """`values` that a dict or set may take: of others, the file could choose many with one hash."""
+    keys = list(values)
+    for key in keys:
+        if not isinstance(key, SIMPLE) or (
+            isinstance(key, int | np.integer) and int(key).bit_length() > KEY_BITS
+        ):
+            raise LMFError(
+                "a key, or an element of a set, that is neither a string nor a small number: refused."
+            )
+    return keys
+
+
+def _ordered(pairs: Iterable[Iterable[object]] = ()) -> dict:
+    keys, values = zip(*pairs) if pairs else ((), ())
+    return as_dict(keys, values)
+
+
 CONSTRUCTORS: dict[str, Callable[..., object]] = {
     "numpy.dtype": PickledDtype,
     "_codecs.encode": _bytes,
     "__builtin__.bytes": _bytes,
-    "collections.OrderedDict": lambda pairs=(): dict(pairs),
-    "builtins.set": set,
-    "builtins.frozenset": frozenset,
-    "__builtin__.set": set,
-    "__builtin__.frozenset": frozenset,
+    "collections.OrderedDict": _ordered,
+    "builtins.set": lambda values=(): set(as_keys(values)),
+    "builtins.frozenset": lambda values=(): frozenset(as_keys(values)),
+    "__builtin__.set": lambda values=(): set(as_keys(values)),
+    "__builtin__.frozenset": lambda values=(): frozenset(as_keys(values)),
     # numpy 2 renamed its core.
     **{f"{core}.multiarray._reconstruct": PickledArray for core in ("numpy.core", "numpy._core")},
     **{f"{core}.multiarray.scalar": _scalar for core in ("numpy.core", "numpy._core")},

@@ -14,13 +14,22 @@ from __future__ import annotations
 import ast
 import mmap
 import pickletools
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.pickled_arrays import CONSTRUCTORS, NDARRAY, SIMPLE, PickledArray, PickledDtype, as_text
+from keras_lmf.data.pickled_arrays import (
+    CONSTRUCTORS,
+    NDARRAY,
+    SIMPLE,
+    PickledArray,
+    PickledDtype,
+    as_dict,
+    as_keys,
+    as_text,
+)
 from keras_lmf.errors import LMFError
 
 OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
@@ -30,6 +39,14 @@ LITERALS = {
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
 }
+# Opcodes of a few bytes, and about what each takes in memory.
+COSTS = {
+    **dict.fromkeys(("MARK", "DUP", "GET", "BINGET", "LONG_BINGET"), 16),
+    **dict.fromkeys(("EMPTY_LIST", "EMPTY_DICT", "LIST", "DICT", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"), 64),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "SETITEM"), 48),
+    **dict.fromkeys(("EMPTY_SET", "FROZENSET"), 224),
+}
+LONGEST_INTEGER = 64  # bits; numpy has no larger ones, and Python refuses to write very long ones
 NEWEST_PROTOCOL = 5
 DEEPEST = 32
 COMPRESSED = (b"\x1f\x8b", b"PK", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
@@ -75,10 +92,18 @@ def read_pickle(path: str | Path) -> object:
 
 
 class _Allowance:
-    """How much a file may become in memory. An honest pickle holds every byte of its arrays itself."""
+    """How many bytes a file may become in memory. Many small containers take 16 times their bytes in it."""
 
     def __init__(self, file_bytes: int) -> None:
-        self.left = 4 * file_bytes + 4096
+        self.left = 16 * file_bytes + 2**22
+
+    def spend_on(self, values: Iterable[object]) -> None:
+        for value in values:
+            if isinstance(value, str | bytes | bytearray | np.ndarray):
+                # An honest pickle holds every byte of its arrays itself, so these count four times.
+                self.spend(4 * (value.nbytes if isinstance(value, np.ndarray) else len(value)))
+            elif isinstance(value, Sized):
+                self.spend(64 + 64 * len(value))
 
     def spend(self, count: int) -> None:
         self.left -= count
@@ -115,7 +140,10 @@ def _operations(content: mmap.mmap) -> Iterator[tuple[str, object]]:
             text = ast.literal_eval("b" + content.readline().decode("latin-1"))
             yield opcode.name, as_text(text)
         else:
-            yield opcode.name, opcode.arg.reader(content) if opcode.arg else None
+            value = opcode.arg.reader(content) if opcode.arg else None
+            if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
+                raise LMFError(f"a whole number of more than {LONGEST_INTEGER} bits: refused.")
+            yield opcode.name, value
         if opcode.name == "STOP":
             return
     raise ValueError("truncated: it ends before its STOP")
@@ -131,10 +159,23 @@ def _run(content: mmap.mmap) -> object:
     def since_mark() -> list:
         start = marks.pop()
         items = stack[start:]
+        allowance.spend(16 * len(items))
         del stack[start:]
         return items
 
+    def pairs_since_mark() -> dict:
+        items = since_mark()
+        allowance.spend(32 * len(items))
+        return as_dict(items[::2], items[1::2])
+
+    def keys_since_mark() -> list:
+        items = since_mark()
+        allowance.spend(64 * len(items))
+        return as_keys(items)
+
     for name, argument in _operations(content):
+        if name in COSTS:
+            allowance.spend(COSTS[name])
         match name:
             case "PROTO":
                 if argument > NEWEST_PROTOCOL:
@@ -171,10 +212,9 @@ def _run(content: mmap.mmap) -> object:
                     raise ValueError("a tuple of more values than there are")
                 stack[-size:] = [tuple(stack[-size:])]
             case "DICT":
-                items = since_mark()
-                stack.append(dict(zip(items[::2], items[1::2], strict=True)))
+                stack.append(pairs_since_mark())
             case "FROZENSET":
-                stack.append(frozenset(since_mark()))
+                stack.append(frozenset(keys_since_mark()))
             case "APPEND":
                 value = stack.pop()
                 list.append(stack[-1], value)
@@ -183,13 +223,13 @@ def _run(content: mmap.mmap) -> object:
                 list.extend(stack[-1], items)
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
-                dict.__setitem__(stack[-1], key, value)
+                dict.update(stack[-1], as_dict([key], [value]))
             case "SETITEMS":
-                items = since_mark()
-                dict.update(stack[-1], zip(items[::2], items[1::2], strict=True))
+                pairs = pairs_since_mark()
+                dict.update(stack[-1], pairs)
             case "ADDITEMS":
-                items = since_mark()
-                set.update(stack[-1], items)
+                keys = keys_since_mark()
+                set.update(stack[-1], keys)
             case "GLOBAL":
                 stack.append(_named(*argument.split(" ", 1)))
             case "STACK_GLOBAL":
@@ -200,13 +240,13 @@ def _run(content: mmap.mmap) -> object:
                 if not isinstance(constructor, _Constructor) or not isinstance(arguments, tuple):
                     raise LMFError(f"it calls a {type(constructor).__name__}, which is refused.")
                 # The same few bytes of a file may be handed to a constructor again and again.
-                allowance.spend(_length(arguments))
+                allowance.spend_on(arguments)
                 stack.append(constructor.build(*arguments))
             case "BUILD":
                 state = stack.pop()
                 if not isinstance(stack[-1], PickledArray | PickledDtype) or not isinstance(state, tuple):
                     raise LMFError(f"it sets the state of a {type(stack[-1]).__name__}, which is refused.")
-                allowance.spend(_length(state))
+                allowance.spend_on(state)
                 stack[-1].set_state(state)
             case _ if name in LITERALS:
                 stack.append(argument)
@@ -217,19 +257,17 @@ def _run(content: mmap.mmap) -> object:
     raise AssertionError("_operations ends with STOP or an error")
 
 
-def _length(values: tuple) -> int:
-    return sum(len(value) for value in values if isinstance(value, Sized))
-
-
 def _resolved(value: object, allowance: _Allowance, depth: int = 0) -> object:
     """`value` with its arrays in place of `PickledArray`; containers are new ones."""
-    allowance.spend(1)
+    allowance.spend(
+        224 if isinstance(value, set | frozenset) else 64 if isinstance(value, dict | list | tuple) else 8
+    )
     if depth > DEEPEST:
         raise LMFError(f"containers more than {DEEPEST} deep: refused.")
     if isinstance(value, PickledArray):
         value = value.complete()
     if isinstance(value, np.ndarray):
-        allowance.spend(value.nbytes)
+        allowance.spend_on([value])
         return value
     if isinstance(value, (*SIMPLE, bytearray)):
         return value

@@ -26,6 +26,7 @@ from keras_lmf.target import Name, Target
 ENTRY, RECIPE, WEIGHTS_SUFFIX = "entry.json", "recipe.toml", ".weights.h5"
 MAX_TEXT_BYTES = 2**20  # of entry.json and of recipe.toml
 MAX_FILE_BYTES = 2**31
+MAX_PARAMETERS = 2**26
 
 # One line without control characters (a terminal obeys those), not blank.
 Text = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\p{Cc}]*[^\p{Cc}\s][^\p{Cc}]*$")]
@@ -149,7 +150,7 @@ class Entry(Record):
     fusion: Literal["early", "tensor", "low_rank"]
     corpus: Name
     modalities: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
-    parameters: Count
+    parameters: Annotated[int, Field(ge=1, le=MAX_PARAMETERS)]
     inputs: dict[Name, InputSpec]
     target: Target
     recipe_sha256: Sha256

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-
-from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import PARTIAL, write_atomically
 from keras_lmf.recipe import Recipe
 from keras_lmf.zoo import folders
+from keras_lmf.zoo.downloading import Downloader, Missing, Quiet, Stop
 from keras_lmf.zoo.entry import ENTRY, MAX_TEXT_BYTES, RECIPE, Entry
 
-TIMEOUT_SECONDS = 30  # without a single byte
 RETRIES = 2
 _STALE_SECONDS = 24 * 3600
 
@@ -108,12 +104,17 @@ def read_recipe(path: Path, entry: Entry) -> Recipe:
         raise LMFError(f"{path} is larger than {MAX_TEXT_BYTES} bytes, so it is no recipe.")
     try:
         found = Recipe.read(path)
+        fingerprint = found.fingerprint
     except RecursionError:
         raise LMFError(f"{path} is no recipe: it is nested too deeply.") from None
-    if found.fingerprint != entry.recipe_sha256:
+    except LMFError:
+        raise
+    except ValueError as error:
+        raise LMFError(f"{path} is no recipe: {error}") from None
+    if fingerprint != entry.recipe_sha256:
         raise LMFError(
             f"{path} is not the recipe of the zoo entry {entry.name!r} (written by keras-lmf "
-            f"{entry.keras_lmf_version}): its fingerprint is {found.fingerprint}, {ENTRY} says {entry.recipe_sha256}."
+            f"{entry.keras_lmf_version}): its fingerprint is {fingerprint}, {ENTRY} says {entry.recipe_sha256}."
         )
     return found
 
@@ -170,10 +171,6 @@ class _NotThere(LMFError):
     """The mirror answered that it has no such file."""
 
 
-class _Stop(Exception):
-    """Ends a download without another attempt."""
-
-
 def _download(
     entry: str,
     file: str,
@@ -201,78 +198,23 @@ def _download(
     url = f"{address}{entry}/{file}"
     folder.mkdir(parents=True, exist_ok=True)
     _remove_stale(folder)
-    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as scratch, _quiet(pooch.get_logger()):
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as scratch, Quiet(pooch.get_logger()):
         registry = {file: sha256 and f"sha256:{sha256}"}
         client = pooch.create(scratch, f"{address}{entry}/", registry=registry, retry_if_failed=RETRIES)
         try:
-            downloaded = Path(client.fetch(file, downloader=_Downloader(limit, file)))
-        except _Stop as error:
+            downloaded = Path(client.fetch(file, downloader=Downloader(limit, file)))
+        except Missing as error:
             raise _NotThere(f"The mirror has no {url} ({error}).") from None
         except OSError as error:  # as all of requests' are
             hint = f"Is {folders.MIRROR} right, and the network there?"
-            raise LMFError(f"Could not download {url} in {RETRIES + 1} attempts: {error}. {hint}") from error
-        except ValueError as error:
+            raise LMFError(f"Could not download {url}: {error}. {hint}") from error
+        except (ValueError, Stop) as error:
             hint = (
                 f"The mirror may have a newer version of {entry!r}: then delete {folder} and fetch it again."
             )
             raise LMFError(f"{url} is not the file that {ENTRY} describes: {error}. {hint}") from error
         check(downloaded)
         write_atomically(folder / file, lambda temporary: shutil.copyfile(downloaded, temporary))
-
-
-@dataclass(frozen=True)
-class _Downloader:
-    """Pooch's HTTP downloader, with a limit to the size, and a progress bar once it takes over two seconds."""
-
-    limit: int
-    name: str
-
-    def __call__(self, url: str, output: str, client: Any) -> None:
-        import pooch
-        import requests
-
-        bar = tqdm(
-            desc=self.name, total=self.limit, unit="B", unit_scale=True, leave=False, delay=2, disable=None
-        )
-        try:
-            with bar, open(output, "wb") as stream:
-                pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS)(url, _Limited(stream, self.limit, bar), client)
-        except requests.HTTPError as error:
-            if error.response.status_code in (401, 403, 404, 410):  # asking again won't help
-                raise _Stop(f"{error.response.status_code} {error.response.reason}") from None
-            raise
-
-
-@dataclass
-class _Limited:
-    """A file that refuses more bytes than it may have, and tells the bar how many came."""
-
-    stream: BinaryIO
-    left: int
-    bar: tqdm
-
-    def write(self, content: bytes) -> None:
-        self.left -= len(content)
-        if self.left < 0:
-            raise LMFError("the server sends more bytes than the file may have")
-        self.stream.write(content)
-        self.bar.update(len(content))
-
-    def flush(self) -> None:
-        self.stream.flush()
-
-
-class _quiet:
-    """Pooch logs the scratch folder's paths as news; within this block it doesn't."""
-
-    def __init__(self, logger: logging.Logger) -> None:
-        self.logger, self.level = logger, logger.level
-
-    def __enter__(self) -> None:
-        self.logger.setLevel(logging.WARNING)
-
-    def __exit__(self, *_: object) -> None:
-        self.logger.setLevel(self.level)
 
 
 def _remove_stale(folder: Path) -> None:

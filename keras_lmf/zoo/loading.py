@@ -12,6 +12,7 @@ from keras_lmf.recipe import Recipe
 from keras_lmf.zoo import fetching, folders
 from keras_lmf.zoo.entry import ENTRY, RECIPE, WEIGHTS_SUFFIX, Entry
 from keras_lmf.zoo.filling import weight_shapes
+from keras_lmf.zoo.sizes import kernel_numbers
 from keras_lmf.zoo.vectors import read_testvectors
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def load(
     Returns:
         The functional model: modalities in, {target: (batch, size)} out; logits for classes.
 
-    An entry's weights are checked in this order: recipe against its fingerprint; paths and shapes of the model's
-    weights against the entry; sha256 of the file; then the model must answer the entry's test vectors. Your own
-    weights have no record, so only their shapes are checked.
+    An entry's weights are checked in this order: recipe against its fingerprint and the entry's number of parameters;
+    paths and shapes of the model's weights against the entry; sha256 of the file; then the model must answer the
+    entry's test vectors. Your own weights have no record, so only their shapes are checked.
 
     Raises:
         LMFError: one of these checks fails, and which; or as `fetch`.
@@ -56,7 +57,12 @@ def load(
     place = fetching.find(name, cache_dir)
     recipe = fetching.recipe(place)
     _require_agreement(place.entry, recipe)
-    model = build(recipe)
+    _require_size(place.entry, recipe)
+    try:
+        model = build(recipe)
+    except Exception as error:  # whatever Keras and the backend raise where the parts don't fit
+        reason = " ".join(str(error).split())[:500]
+        raise LMFError(f"The recipe of {place.entry.name!r} builds no model: {reason}") from error
     _require_shapes(model, place.entry)
     if weights is not None:
         return _with_weights(model, Path(weights))
@@ -130,6 +136,14 @@ def _require_agreement(entry: Entry, recipe: Recipe) -> None:
             raise LMFError(f"{ENTRY} of {entry.name!r} says {field} {said}, its recipe says {built}.")
 
 
+def _require_size(entry: Entry, recipe: Recipe) -> None:
+    """The recipe builds no more than the entry says, so that a few bytes of it take no gigabytes."""
+    if (numbers := kernel_numbers(recipe)) > entry.parameters:
+        raise LMFError(
+            f"The recipe of {entry.name!r} builds {numbers} weights or more, {ENTRY} says {entry.parameters}."
+        )
+
+
 def _require_shapes(model: keras.Model, entry: Entry) -> None:
     built = weight_shapes(model)
     if built == entry.weights:
@@ -143,8 +157,8 @@ def _require_shapes(model: keras.Model, entry: Entry) -> None:
 
 
 def _require_plain(path: Path, model: keras.Model) -> None:
-    """Every array is of numbers, and none larger than the model's largest weight: a small file can declare
-    an array of any size. Keras itself refuses links to other files."""
+    """Every array is of numbers, none larger than the model's largest weight, and as Keras writes it, in one piece:
+    a small file can declare an array of any size, or compress one. Keras itself refuses links to other files."""
     import h5py
 
     largest = max(int(np.prod(shape, dtype=np.int64)) for _, shape in weight_shapes(model))
@@ -153,8 +167,13 @@ def _require_plain(path: Path, model: keras.Model) -> None:
         # A compiled model's file also holds its optimizer's state, which is not read here.
         if not isinstance(item, h5py.Dataset) or name.startswith("optimizer/"):
             return
-        if item.dtype.kind not in "fiuV":  # bfloat16 is stored as two raw bytes
+        kind, width = item.dtype.kind, item.dtype.itemsize
+        if (
+            kind not in "fiuV" or width > 8 or (kind == "V" and width != 2)
+        ):  # bfloat16 is stored as two raw bytes
             raise LMFError(f"{path}: {name!r} holds {item.dtype} instead of numbers.")
+        if item.chunks:
+            raise LMFError(f"{path}: {name!r} is chunked or compressed, as Keras writes no weight.")
         if int(item.size or 0) > largest:
             raise LMFError(
                 f"{path}: {name!r} has the shape {item.shape}; the largest weight of this model has {largest} numbers."

@@ -108,9 +108,42 @@ FORBIDDEN: dict[str, tuple[bytes, str]] = {
     "array without content": (EMPTY_ARRAY + b".", "without content"),
     "protocol 6": (b"\x80\x06N.", "protocol 6"),
 }
+LONG_NUMBER = b"\x8b" + struct.pack("<I", 3000) + b"\x7f" * 3000  # more digits than Python writes
+FORBIDDEN |= {
+    "long number": (LONG_NUMBER + b".", "more than 64 bits"),
+    "long number as a split": (b"}" + LONG_NUMBER + b"}s.", "more than 64 bits"),
+    "long number as a field": (b"}" + text(b"train") + b"}" + LONG_NUMBER + b"Nss.", "more than 64 bits"),
+    "long number as an id": (
+        b"}" + text(b"train") + b"}" + text(b"id") + b"](" + LONG_NUMBER + b"ess.",
+        "more than 64 bits",
+    ),
+    "number of 65 bits": (b"\x8a\x09" + bytes(8) + b"\x01.", "more than 64 bits"),
+    "key of 62 bits": (b"}\x8a\x08" + bytes(7) + b"\x20Ns.", "a key"),
+    "tuple as a key": (b"})Ns.", "a key"),
+}
 SHARED = b"](" + b"K\0" * 10 + b"e" + b"".join(b"q%c](" % k + b"h%c" % k * 10 + b"e" for k in range(12))
 HUGE = b"\x8a\x06" + b"\xff" * 5 + b"\0"  # 2^40 - 1
+COLLIDING = [b"\x8a\x0a" + (k * (2**61 - 1)).to_bytes(10, "little") for k in range(50_000)]  # of one hash
 BOMBS: dict[str, bytes] = {
+    "half a million sets": b"(" + b"\x8f" * 500_000 + b"l.",
+    "half a million dicts": b"(" + b"}" * 500_000 + b"l.",
+    "half a million lists": b"(" + b"]" * 500_000 + b"l.",
+    "half a million tuples": b"](" + b")\x85" * 500_000 + b"e.",
+    "half a million marks": b"(" * 500_000 + b".",
+    "half a million memos": b"N" + b"\x94" * 500_000 + b".",
+    "one set, often": b"\x8fq\0](" + b"h\0" * 300_000 + b"e.",
+    "one dict's keys, often": b"]("
+    + b"".join(b"M" + struct.pack("<H", k) + b"q%c" % k for k in range(200))
+    + b"e]("
+    + (b"}(" + b"".join(b"h%cN" % k for k in range(200)) + b"u") * 1500
+    + b"e.",
+    "keys of one hash": b"}(" + b"N".join(COLLIDING) + b"Nu.",
+    "elements of one hash": b"\x8f(" + b"".join(COLLIDING) + b"\x90.",
+    "elements of one hash, called": call(b"builtins", b"set", b"](" + b"".join(COLLIDING) + b"e") + b".",
+    "tuple as a key, 100 000 deep": b"})" + b"\x85" * 100_000 + b"Ns.",
+    "tuple as a key, 2^60 wide": b"})" + b"2\x86" * 60 + b"Ns.",
+    "frozenset as a key": b"}(\x91Ns.",
+    "array as a key": b"}" + EMPTY_ARRAY + b"Ns.",
     "bytes of 2^62": b"\x8e" + struct.pack("<Q", 2**62) + b"x.",
     "bytes of 30 GB": b"\x8e" + struct.pack("<Q", 30 * 2**30) + b"x.",
     "bytearray of 30 GB": b"\x96" + struct.pack("<Q", 30 * 2**30) + b"x.",

@@ -14,6 +14,7 @@ import pytest
 from programs import code_that_runs
 
 from keras_lmf.data import Dataset
+from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import LMFError
 
 ROWS = 4
@@ -113,3 +114,42 @@ def test_names_of_members_write_no_files(tmp_path: Path) -> None:
     with pytest.raises(LMFError, match=r"slip\.npz: key 'label' is missing"):
         Dataset.load(tmp_path / "slip.npz")
     assert not list(tmp_path.parent.glob("escaped*"))
+
+
+def zeros(path: Path, members: int, megabytes: int, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    """An honest archive, but for arrays of nothing but zeros."""
+    header = member(FLOATS % f"({megabytes * 2**18},)")
+    with zipfile.ZipFile(path, "w", compression) as stream:
+        for number in range(members):
+            with stream.open(f"input/{number}.npy", "w") as file:
+                file.write(header)
+                for _ in range(megabytes):
+                    file.write(bytes(2**20))
+    return path
+
+
+@pytest.mark.parametrize("members", [1, 8])
+def test_an_archive_that_unpacks_to_far_more_is_refused(members: int, tmp_path: Path) -> None:
+    path = zeros(tmp_path / "bomb.npz", members, 128 // members)
+    assert path.stat().st_size < 200_000
+    tracemalloc.start()
+    with pytest.raises(LMFError, match=r"bomb\.npz: \d+ bytes that unpack to 134\d+"):
+        Dataset.load(path)
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+
+
+def test_other_compressions_are_refused(tmp_path: Path) -> None:
+    for compression in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        path = zeros(tmp_path / "other.npz", 1, 1, compression)
+        with pytest.raises(LMFError, match="compressed in a way that numpy doesn't"):
+            Dataset.load(path)
+
+
+def test_arrays_of_zeros_among_data_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "padded.npz"
+    data, padding = np.random.default_rng(0).normal(size=200_000), np.zeros(10**7, "float32")
+    np.savez_compressed(path, data=data, padding=padding)
+    assert read_npz(path)["padding"].size == padding.size
+    np.savez(path, padding=padding)
+    assert read_npz(path)["padding"].size == padding.size

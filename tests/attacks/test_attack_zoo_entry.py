@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import resource
 import time
 import zipfile
 from pathlib import Path
@@ -91,6 +92,7 @@ def test_a_file_name_that_is_more_than_a_name(mirror: Mirror, home: Path, entry_
         (["weights", 0], ["a", [-1]]),
         (["weights"], "x"),
         (["parameters"], 2**70),
+        (["parameters"], 2**26 + 1),
         (["name"], "../x"),
         (["name"], "other"),
         (["recipe_sha256"], ""),
@@ -164,6 +166,72 @@ def test_a_recipe_of_the_mirrors_own_is_not_kept(mirror: Mirror, home: Path, ent
     with pytest.raises(LMFError, match="nested too deeply"):
         load(NAME)
     assert list(home.rglob("*.toml")) == []
+
+
+def own(folder: Path, **changes) -> None:
+    """A recipe of the mirror's own, with its fingerprint in entry.json."""
+    changed = Recipe.read(folder / "recipe.toml").replace(**changes)
+    changed.write(folder / "recipe.toml")
+    (folder / "entry.json").write_bytes(edited(folder, ["recipe_sha256"], changed.fingerprint))
+
+
+WIDE, DEEP = {"name": "mlp", "units": [2**16]}, {"name": "mlp", "units": [2**13] * 32}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fusion": {"units": 2**20}},
+        {"fusion": {"rank": 2**20}},
+        {"inputs": {"audio": {"backbone": DEEP}}},
+        {"inputs": {"audio": {"backbone": WIDE}}, "head": {"units": [2**16]}},
+        {"head": {"units": [2**20, 2**20]}},
+    ],
+    ids=str,
+)
+def test_a_recipe_that_builds_more_than_the_entry_says(
+    mirror: Mirror, home: Path, entry_folder: Path, changes: dict
+) -> None:
+    own(entry_folder, **changes)
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    with pytest.raises(LMFError, match=rf"recipe of '{NAME}' builds \d+ weights or more, entry\.json says"):
+        load(NAME)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+    assert time.process_time() - began < 10
+
+
+def test_a_recipe_that_builds_no_model(mirror: Mirror, home: Path, entry_folder: Path) -> None:
+    own(entry_folder, inputs={"audio": {"backbone": {"name": "lstm", "units": 1}}})
+    with pytest.raises(LMFError, match=f"recipe of '{NAME}' builds no model: "):
+        load(NAME)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("rank = 2", f"rank = {2**28}"),
+        ("rank = 2", f"rank = {2**20 + 1}"),
+        ("rank = 2", "rank = " + "9" * 5000),
+        ("rank = 2", "rank = 0x" + "f" * 5000),
+        ("seed = 3", "seed = 0x" + "f" * 5000),
+        ('name = "synthetic"', 'name = "synthetic"\noptions = {a = 0x' + "f" * 5000 + "}"),
+        ("units = [\n    4,\n]", f"units = {[1] * 33}"),
+    ],
+    ids=lambda text: text[:30],
+)
+def test_a_recipe_of_too_large_numbers(entry_folder: Path, old: str, new: str) -> None:
+    text = (entry_folder / "recipe.toml").read_text().replace("[corpus.options]\n", "")
+    assert old in text
+    (entry_folder / "recipe.toml").write_text(text.replace(old, new))
+    with pytest.raises(LMFError, match=r"recipe\.toml"):
+        load(entry_folder)
+
+
+def test_a_recipe_of_too_many_inputs(entry_folder: Path) -> None:
+    read = Recipe.read(entry_folder / "recipe.toml")
+    many = {f"audio{number}": read.inputs["audio"].model_dump() for number in range(15)}
+    with pytest.raises(LMFError, match="at most 16"):
+        read.replace(inputs=many)
 
 
 def test_a_redirect_does_not_lead_to_a_local_file(mirror: Mirror, home: Path, monkeypatch) -> None:

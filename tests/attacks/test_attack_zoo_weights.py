@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import resource
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,28 @@ def shape_bomb(file: h5py.File, secret: Path) -> None:
     file[TARGET].create_dataset("0", (900_000_000,), "float32", chunks=(1_000_000,), compression="gzip")
 
 
+def wide_numbers(file: h5py.File, secret: Path) -> None:
+    del file[f"{TARGET}/0"]  # one number of a gigabyte
+    file[TARGET].create_dataset("0", (1,), "V1000000000")
+
+
+def large_chunk(file: h5py.File, secret: Path) -> None:
+    del file[f"{TARGET}/0"]  # what is asked for is small, what is read is not
+    file[TARGET].create_dataset(
+        "0", (4, 2), "float32", maxshape=(None, None), chunks=(30_000, 30_000), compression="gzip"
+    )
+    file[f"{TARGET}/0"][0, 0] = 1
+
+
+def compressed(file: h5py.File, secret: Path) -> None:
+    del file[f"{TARGET}/0"]
+    dataset = file[TARGET].create_dataset("0", (4, 2), "float32", chunks=(4, 2), compression="gzip")
+    # A chunk of 32 bytes that unpacks to 512 MiB.
+    packer = zlib.compressobj(9)
+    content = b"".join(packer.compress(bytes(2**20)) for _ in range(512)) + packer.flush()
+    dataset.id.write_direct_chunk((0, 0), content)
+
+
 def other_shape(file: h5py.File, secret: Path) -> None:
     del file[f"{TARGET}/0"]
     file[f"{TARGET}/0"] = np.zeros((2, 4), "float32")
@@ -99,6 +122,9 @@ ATTACKS = [
     external_storage,
     virtual,
     shape_bomb,
+    wide_numbers,
+    large_chunk,
+    compressed,
     other_shape,
     no_array,
     group_for_array,
