@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +12,11 @@ from keras_lmf.cli.options import DATA, JSON, plain_errors, words
 from keras_lmf.errors import LMFError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from keras_lmf.recipe import Recipe
     from keras_lmf.training import Run
+    from keras_lmf.zoo import Entry
 
 RUN = click.argument("run")
 SPLIT = click.option(
@@ -23,10 +27,17 @@ SPLIT = click.option(
 @click.command(epilog="Example: keras-lmf train zoo/lmf-mosi-avt/recipe.toml --folder runs/mosi")
 @click.argument("recipe")
 @DATA
-@click.option("--folder", type=click.Path(path_type=Path), help="For the run; default runs/<recipe name>.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="For the run; default runs/<recipe name>, with --check runs/<recipe name>-check.",
+)
 @click.option("--seed", type=int, help="Instead of the recipe's.")
 @click.option(
-    "--check", is_flag=True, help="Compare with the zoo entry RECIPE: exit code 1 where they differ."
+    "--check",
+    is_flag=True,
+    help="Train the zoo entry RECIPE with a seed that is new to it, and compare: exit code 1 where the first metric "
+    "lies outside the 95 % prediction interval of the entry's seeds.",
 )
 @JSON
 @plain_errors
@@ -34,36 +45,31 @@ def train(
     recipe: str, data: Path | None, folder: Path | None, seed: int | None, check: bool, as_json: bool
 ) -> None:
     """Train RECIPE (a TOML file or a zoo entry) into a run folder; an interrupted run goes on where it was."""
-    from keras_lmf.recipe import Recipe
-
-    entry = None if recipe.endswith(".toml") else _entry(recipe)
-    if check and entry is None:
-        raise LMFError(f"--check compares with a zoo entry, received the recipe {recipe}. Name an entry.")
-    read = Recipe.read(recipe) if entry is None else entry[1]
+    entry, read = _recipe(recipe)
+    if check:
+        read = read.replace(seed=_new_seed(recipe, entry))
     if seed is not None:
         read = read.replace(seed=seed)
     # Only now what takes seconds to import: a typo in the recipe is told at once.
     from keras_lmf import training
+    from keras_lmf.cli.opened import dataset, run_folder
 
-    dataset = _dataset(read, data)
+    corpus = dataset(read, data)
     if not as_json:
-        click.echo(dataset.summary(), err=True)
-    folder = folder or Path("runs") / read.name
+        click.echo(corpus.summary(), err=True)
+    folder = folder or run_folder(f"{read.name}-check" if check else read.name)
+    if check and (folder / training.run.WEIGHTS).is_file():
+        click.echo(f"{folder} holds this run already: a finished one is not trained again.", err=True)
     try:
-        run = training.train(read, dataset, folder)
+        run = training.train(read, corpus, folder)
     except KeyboardInterrupt:
         raise click.ClickException(
             f"Interrupted. The same command goes on from the last whole epoch ({folder})."
         ) from None
-    best = run.history.loc[run.best_epoch]
-    if as_json:
-        click.echo(json.dumps({"folder": str(run.folder), "best_epoch": int(best.name), **best.to_dict()}))
-    else:
-        click.echo(f"\n{run.folder}: {len(run.history)} epochs, the weights of epoch {best.name} are kept.")
-        click.echo(best.to_frame("").T.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
-        click.echo(f"\nNext: keras-lmf evaluate {run.folder}\n      keras-lmf export {run.folder}")
-    if check and entry is not None:
-        _check(run, entry[0])
+    table = _compared(run, entry) if check else None
+    _tell(run, table, as_json)
+    if table is not None and not table["agrees"].iloc[0]:
+        raise LMFError(f"{table.index[0]} is not within the prediction interval of the entry's seeds.")
 
 
 @click.command(epilog="Example: keras-lmf evaluate runs/mosi --artifact runs/mosi/exported/model.tflite")
@@ -81,12 +87,17 @@ def train(
 def evaluate(
     run: str, data: Path | None, split: str, artifact: Path | None, resamples: int, as_json: bool
 ) -> None:
-    """Every protocol of the task for RUN (a run's folder or a zoo entry), with bootstrap intervals and the floor."""
-    opened, folder = _open(run, data)
-    report = opened.evaluate(split, resamples=resamples, artifact=artifact)
-    folder = report.save(folder / (split if artifact is None else f"{split}-{artifact.name}"))
+    """Every protocol of the task for RUN (a run's folder or a zoo entry), with bootstrap intervals and the floor.
+
+    The report goes into the run's folder, for a zoo entry into runs/NAME.
+    """
+    from keras_lmf.cli.opened import opened
+
+    judged, _ = opened(run, data)
+    report = judged.evaluate(split, resamples=resamples, artifact=artifact)
+    folder = report.save(judged.folder / (split if artifact is None else f"{split}-{artifact.name}"))
     if as_json:
-        click.echo(json.dumps(json.loads(report.table.to_json(orient="index", double_precision=15))))
+        click.echo(json.dumps(_rows(report.table)))
         return
     click.echo(report)
     click.echo(f"\nReport and plot: {folder}")
@@ -102,25 +113,31 @@ def evaluate(
     show_default=True,
     help="Names, separated by commas.",
 )
-@click.option("--folder", type=click.Path(path_type=Path), help="For the files; default RUN/exported.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="For the files; default RUN/exported, of a zoo entry runs/NAME/exported.",
+)
 @JSON
 @plain_errors
 def export(run: str, data: Path | None, split: str, formats: str, folder: Path | None, as_json: bool) -> None:
     """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
     print its metrics. Int8 formats are calibrated on the training split."""
+    from keras_lmf.cli.opened import opened
     from keras_lmf.export import export_model, report, summary
 
-    opened, home = _open(run, data)
-    folder = folder or home / "exported"
-    dataset = opened.dataset()
+    source, facts = opened(run, data)
+    folder = folder or source.folder / "exported"
+    dataset = source.dataset()
     artifacts = export_model(
-        opened.model,
+        source.model,
         folder,
         words(formats),
         evaluation=dataset[split],
         calibration=dataset["train"],
         train_labels=dataset["train"].labels,
-        recipe=opened.recipe,
+        recipe=source.recipe,
+        **facts,
     )
     if as_json:
         click.echo(report(artifacts).to_json(orient="records", double_precision=15))
@@ -132,46 +149,48 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
     click.echo(f"\nReport and plot: {folder / 'report.md'}, {folder / 'report.png'}")
 
 
-def _entry(name: str) -> tuple[Any, Any]:
-    """A zoo entry and its recipe."""
+def _recipe(source: str) -> tuple[Entry | None, Recipe]:
+    """The recipe of a TOML file, or a zoo entry and its recipe."""
+    if source.endswith(".toml"):
+        from keras_lmf.recipe import Recipe
+
+        return None, Recipe.read(source)
     from keras_lmf.zoo import fetching
 
-    place = fetching.find(name)
+    place = fetching.find(source)
     return place.entry, fetching.recipe(place)
 
 
-def _check(run: Run, entry: Any) -> None:
-    from keras_lmf.publishing import compare
+def _new_seed(source: str, entry: Entry | None) -> int:
+    from keras_lmf.zoo.checking import new_seed
 
-    table = compare(run, entry)
-    click.echo(
-        f"\nThis run beside the seeds of {entry.name}, test split:\n{table.to_string(float_format='{:.4f}'.format)}"
-    )
-    if not table["agrees"].all():
-        raise LMFError(f"Not within the seeds' spread: {', '.join(table.index[~table['agrees']])}")
+    if entry is None:
+        raise LMFError(f"--check compares with a zoo entry, received the recipe {source}. Name an entry.")
+    return new_seed(entry)
 
 
-def _dataset(recipe: Any, data: Path | None) -> Any:
-    """The recipe's corpus from the folder `data`, or the .npz itself."""
-    from keras_lmf.data import corpora
+def _compared(run: Run, entry: Entry) -> pd.DataFrame:
+    from keras_lmf.zoo.checking import compare
 
-    if data is not None and data.suffix == ".npz":
-        return corpora.load(data)
-    return corpora.load(recipe.corpus.name, data, **recipe.corpus.options)
+    return compare(run.evaluate("test", resamples=0).metrics, entry)
 
 
-def _open(source: str, data: Path | None) -> tuple[Run, Path]:
-    """A run with its data, and the folder for what is said of it: a run's own, or one of a zoo entry's name here."""
-    from keras_lmf import zoo
-    from keras_lmf.training import Run
+def _tell(run: Run, table: pd.DataFrame | None, as_json: bool) -> None:
+    """Print what a training gave, and the comparison with an entry where there is one."""
+    best = run.history.loc[run.best_epoch]
+    if as_json:
+        facts = {"folder": str(run.folder), "best_epoch": int(best.name), **best.to_dict()}
+        click.echo(json.dumps(facts if table is None else facts | {"check": _rows(table)}))
+        return
+    click.echo(f"\n{run.folder}: {len(run.history)} epochs, the weights of epoch {best.name} are kept.")
+    click.echo(best.to_frame("").T.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+    click.echo(f"\nNext: keras-lmf evaluate {run.folder}\n      keras-lmf export {run.folder}")
+    if table is not None:
+        click.echo(
+            f"\nSeed {run.recipe.seed} beside the entry's seeds, test split; the first metric decides:"
+        )
+        click.echo(table.to_string(float_format="{:.4f}".format))
 
-    path = zoo.local_path(source)
-    if path is not None and not (path / "entry.json").is_file():
-        run, folder = Run.open(path), path
-    else:
-        try:
-            weights = zoo.fetch(source, ["weights"])["weights"]  # checked by sha256
-        except LMFError as error:
-            raise LMFError(f"{source} is not a run's folder, and no zoo entry can be had: {error}") from None
-        run, folder = Run.open(weights.parent), Path(Path(source).name)
-    return Run(run.folder, run.recipe, _dataset(run.recipe, data)), folder
+
+def _rows(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    return json.loads(table.to_json(orient="index", double_precision=15))
