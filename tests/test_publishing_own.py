@@ -85,8 +85,8 @@ def test_a_wrong_description_is_told_before_training(folder: Path, text: str | N
 
 def test_a_corpus_is_named_without_its_folder(folder: Path) -> None:
     (folder / "about.toml").write_text(ABOUT)
-    path = klmf.Recipe.read(folder / "recipe.toml").replace(corpus={"name": "../corpora/mine.npz"})
-    path.write(folder / "recipe.toml")
+    named = klmf.Recipe.read(folder / "recipe.toml").replace(corpus={"name": "../corpora/mine.npz"})
+    named.write(folder / "recipe.toml")
     result = publish(folder)
     assert result.exit_code == 1
     assert "give its folder with --data" in result.stderr
