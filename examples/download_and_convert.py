@@ -26,9 +26,8 @@ def corpus_of(recipe: klmf.Recipe) -> klmf.Dataset | None:
 
 
 def convert(name: str, folder: Path) -> None:
-    files = klmf.zoo.fetch(name, ["weights"])  # from the package, the cache or the mirror, checked by sha256
-    recipe = klmf.Recipe.read(files["weights"].with_name("recipe.toml"))
-    model = klmf.load(name)
+    recipe = klmf.zoo.recipe(name)  # from the package, the cache or the mirror, checked by its fingerprint
+    model = klmf.load(name)  # checked by sha256, shapes and test vectors
     data = corpus_of(recipe)
     formats = klmf.export.FORMATS
     artifacts = klmf.export_model(

@@ -86,7 +86,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         )
     recipe = Recipe.read(folder / RECIPE)
     data = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
-    facts = about(recipe.corpus.name)
+    facts = about(recipe.corpus.name, folder, recipe.inputs)
     runs = [train(recipe.replace(seed=seed), data, work / f"seed-{seed}") for seed in range(seeds)]
     best, choice = _best(runs)
     data = best.dataset()
@@ -148,23 +148,6 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     return entry
 
 
-def compare(run: Run, entry: Entry) -> pd.DataFrame:
-    """A new training of an entry's recipe beside what the entry says, on the test split, metric by metric.
-
-    Returns:
-        a table indexed by metric: `value` (of `run`), `mean` and `sd` (over the entry's seeds), `agrees`: within two
-        standard deviations, or a thousandth where the seeds hardly differ.
-    """
-    rows = {
-        name: {"value": value, "mean": spread.mean, "sd": spread.sd}
-        for name, value in run.evaluate("test", resamples=0).metrics.items()
-        for spread in [entry.seeds["weights"][name]]
-    }
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table["agrees"] = (table["value"] - table["mean"]).abs() <= np.maximum(2 * table["sd"], 1e-3)
-    return table
-
-
 def _best(runs: Sequence[Run]) -> tuple[Run, str]:
     """The run to ship, and why."""
     if runs[0].watched is None:
@@ -200,6 +183,7 @@ def _exports(
             name: InputDescription(
                 rate=facts.rates.get(name),
                 unit=facts.inputs[name][0],
+                description=facts.inputs[name][1],
                 range=(float(values.min()), float(values.max())),
             )
             for name, values in data["train"].inputs.items()

@@ -212,6 +212,18 @@ def test_peak_memory_of_a_process_of_its_own():
     assert row["running_mib"] > 34
 
 
+def test_without_a_peak_that_counts_anew_memory_is_left_out(monkeypatch, tmp_path):
+    (tmp_path / "status").touch()
+    (tmp_path / "clear_refs").touch()
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "status")
+    monkeypatch.setattr(memory, "CLEAR", tmp_path / "clear_refs")
+    assert memory.measured_here()
+    # What access says of a file that may not be written; root may write them all.
+    monkeypatch.setattr(memory.os, "access", lambda path, mode: mode != memory.os.W_OK)
+    assert not memory.measured_here()
+    assert report._memory(1, None) == []
+
+
 def test_a_contender_that_fails_in_its_process_is_told(monkeypatch, tmp_path):
     failing = tmp_path / "python"
     failing.write_text("#!/bin/sh\necho no memory left >&2\nexit 1\n")

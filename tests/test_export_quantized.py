@@ -91,7 +91,11 @@ def exported(model, split, tmp_path_factory):
             resamples=20,
             recipe=RECIPE,
             licence={"code": "Apache-2.0", "weights": "CC-BY-4.0", "data": "none"},
-            descriptions={"audio": InputDescription(rate=20.0, unit="log mel", range=(-4.0, 4.0))},
+            descriptions={
+                "audio": InputDescription(
+                    rate=20.0, unit="log power", description="mel bands", range=(-4.0, 4.0)
+                )
+            },
         )
     return folder, {part.format: part for part in artifacts}, [str(warning.message) for warning in caught]
 
@@ -240,7 +244,8 @@ def test_sidecar(split, exported):
     audio = facts["inputs"]["audio"]
     assert (audio["shape"], audio["dtype"]) == ([1, 6, 5], "int8")
     assert (audio["scale"], audio["zero_point"]) == pytest.approx(details["audio"]["quantization"])
-    assert (audio["rate"], audio["unit"], audio["range"]) == (20.0, "log mel", [-4.0, 4.0])
+    assert (audio["rate"], audio["unit"], audio["range"]) == (20.0, "log power", [-4.0, 4.0])
+    assert audio["description"] == "mel bands"
     train = rows("train", 200, 2).inputs["audio"]
     assert audio["calibration_range"] == [train.min(), train.max()]
     assert facts["inputs"]["video"]["rate"] is None

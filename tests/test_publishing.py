@@ -162,22 +162,6 @@ def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
     assert any("Fitted on train + valid for 1 epochs" in note for note in entry.protocol)
 
 
-def test_check_retrains_and_compares(published, tmp_path):
-    folder, _ = published
-    arguments = ["train", str(folder), "--check", "--folder", str(tmp_path / "again")]
-    result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == 0, result.output
-    entry = Entry.read(folder)
-    far = {
-        name: spread.model_copy(update={"mean": spread.mean + 0.5, "sd": 0.1})
-        for name, spread in entry.seeds["weights"].items()
-    }
-    table = publishing.compare(
-        klmf.Run.open(tmp_path / "again"), entry.model_copy(update={"seeds": {"weights": far}})
-    )
-    assert not table["agrees"].any()
-
-
 def test_check_needs_an_entry(published):
     folder, _ = published
     result = CliRunner().invoke(main, ["train", str(folder / "recipe.toml"), "--check"])

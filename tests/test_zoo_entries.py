@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,26 @@ def test_metrics_are_those_of_the_published_file(name):
     measured = klmf.evaluate(outputs, test, resamples=0).metrics
     for metric, published in entry.metrics[key].items():
         assert measured[metric] == pytest.approx(published.value, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_cards_snippet_runs(name):
+    card = (ZOO / name / "CARD.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"^```python\n(.*?)^```$", card, flags=re.DOTALL | re.MULTILINE)
+    lines = snippet.splitlines()
+    assert lines[-1].startswith("files = klmf.export_model(")  # takes long; test_publishing runs one
+    names: dict = {}
+    exec("\n".join(lines[:-1]), names)
+    answer = np.asarray(names["answer"])
+    assert answer.shape == (1, Entry.read(ZOO / name).target.size)
+    assert np.isfinite(answer).all()
+
+
+def test_files_are_small():
+    size = {path: path.stat().st_size for path in ZOO.rglob("*") if path.is_file()}
+    assert sum(size.values()) <= 30_000_000
+    assert max(size[path] for path in size if path.name.endswith(".weights.h5")) <= 8_000_000
+    assert max(size[path] for path in size if path.suffix == ".tflite") <= 2**20
 
 
 def test_no_page_is_stale():

@@ -17,8 +17,8 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def measured_here() -> bool:
-    """Whether this system tells a process its peak (Linux's /proc)."""
-    return STATUS.exists()
+    """Whether this system tells a process its peak, and lets it count anew (Linux's /proc)."""
+    return STATUS.exists() and os.access(CLEAR, os.W_OK)
 
 
 def measure(phase: str, batch: int, code: str, fusion: str) -> dict[str, Any]:

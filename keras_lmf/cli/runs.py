@@ -45,18 +45,9 @@ def train(
     recipe: str, data: Path | None, folder: Path | None, seed: int | None, check: bool, as_json: bool
 ) -> None:
     """Train RECIPE (a TOML file or a zoo entry) into a run folder; an interrupted run goes on where it was."""
-    from keras_lmf.recipe import Recipe
-
     entry, read = _recipe(recipe)
-    name = read.name
     if check:
-        from keras_lmf.zoo.checking import new_seed
-
-        if entry is None:
-            raise LMFError(
-                f"--check compares with a zoo entry, received the recipe {recipe}. Name an entry."
-            )
-        read, name = read.replace(seed=new_seed(entry)), f"{name}-check"
+        read = read.replace(seed=_new_seed(recipe, entry))
     if seed is not None:
         read = read.replace(seed=seed)
     # Only now what takes seconds to import: a typo in the recipe is told at once.
@@ -66,30 +57,19 @@ def train(
     corpus = dataset(read, data)
     if not as_json:
         click.echo(corpus.summary(), err=True)
-    folder = folder or run_folder(name)
+    folder = folder or run_folder(f"{read.name}-check" if check else read.name)
     if check and (folder / training.run.WEIGHTS).is_file():
-        click.echo(f"{folder} holds a run: it is not trained again where it is finished.", err=True)
+        click.echo(f"{folder} holds this run already: a finished one is not trained again.", err=True)
     try:
         run = training.train(read, corpus, folder)
     except KeyboardInterrupt:
         raise click.ClickException(
             f"Interrupted. The same command goes on from the last whole epoch ({folder})."
         ) from None
-    best = run.history.loc[run.best_epoch]
-    table = _compared(run, entry) if check and entry is not None else None
-    if as_json:
-        facts = {"folder": str(run.folder), "best_epoch": int(best.name), **best.to_dict()}
-        checked = {} if table is None else {"check": json.loads(_json(table))}
-        click.echo(json.dumps(facts | checked))
-    else:
-        click.echo(f"\n{run.folder}: {len(run.history)} epochs, the weights of epoch {best.name} are kept.")
-        click.echo(best.to_frame("").T.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
-        click.echo(f"\nNext: keras-lmf evaluate {run.folder}\n      keras-lmf export {run.folder}")
-        if table is not None:
-            click.echo(f"\nSeed {run.recipe.seed} beside those of {recipe}, test split; low and high: 95 % prediction")
-            click.echo(f"interval. The first metric decides.\n{table.to_string(float_format='{:.4f}'.format)}")
+    table = _compared(run, entry) if check else None
+    _tell(run, table, as_json)
     if table is not None and not table["agrees"].iloc[0]:
-        raise LMFError(f"{table.index[0]} is not within the seeds' prediction interval.")
+        raise LMFError(f"{table.index[0]} is not within the prediction interval of the entry's seeds.")
 
 
 @click.command(epilog="Example: keras-lmf evaluate runs/mosi --artifact runs/mosi/exported/model.tflite")
@@ -117,7 +97,7 @@ def evaluate(
     report = judged.evaluate(split, resamples=resamples, artifact=artifact)
     folder = report.save(judged.folder / (split if artifact is None else f"{split}-{artifact.name}"))
     if as_json:
-        click.echo(json.dumps(json.loads(_json(report.table))))
+        click.echo(json.dumps(_rows(report.table)))
         return
     click.echo(report)
     click.echo(f"\nReport and plot: {folder}")
@@ -181,11 +161,36 @@ def _recipe(source: str) -> tuple[Entry | None, Recipe]:
     return place.entry, fetching.recipe(place)
 
 
+def _new_seed(source: str, entry: Entry | None) -> int:
+    from keras_lmf.zoo.checking import new_seed
+
+    if entry is None:
+        raise LMFError(f"--check compares with a zoo entry, received the recipe {source}. Name an entry.")
+    return new_seed(entry)
+
+
 def _compared(run: Run, entry: Entry) -> pd.DataFrame:
     from keras_lmf.zoo.checking import compare
 
     return compare(run.evaluate("test", resamples=0).metrics, entry)
 
 
-def _json(table: pd.DataFrame) -> str:
-    return table.to_json(orient="index", double_precision=15)
+def _tell(run: Run, table: pd.DataFrame | None, as_json: bool) -> None:
+    """Print what a training gave, and the comparison with an entry where there is one."""
+    best = run.history.loc[run.best_epoch]
+    if as_json:
+        facts = {"folder": str(run.folder), "best_epoch": int(best.name), **best.to_dict()}
+        click.echo(json.dumps(facts if table is None else facts | {"check": _rows(table)}))
+        return
+    click.echo(f"\n{run.folder}: {len(run.history)} epochs, the weights of epoch {best.name} are kept.")
+    click.echo(best.to_frame("").T.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+    click.echo(f"\nNext: keras-lmf evaluate {run.folder}\n      keras-lmf export {run.folder}")
+    if table is not None:
+        click.echo(
+            f"\nSeed {run.recipe.seed} beside the entry's seeds, test split; the first metric decides:"
+        )
+        click.echo(table.to_string(float_format="{:.4f}".format))
+
+
+def _rows(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    return json.loads(table.to_json(orient="index", double_precision=15))

@@ -71,7 +71,11 @@ def fetch(name: str, files: str | None, cache_dir: Path | None, as_json: bool) -
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(1), help="Trainings.")
 @plain_errors
 def publish(folder: Path, work: Path, data: Path | None, seeds: int) -> None:
-    """Make FOLDER, which holds a recipe.toml, a zoo entry: train, export, measure, describe."""
+    """Make FOLDER, which holds a recipe.toml, a zoo entry: train, export, measure, describe.
+
+    For a corpus of your own FOLDER also holds an about.toml: licence, weights_licence, citation, notes (a list), and
+    for each input a section [inputs.NAME] with unit and description.
+    """
     from keras_lmf import publishing
 
     entry = publishing.publish(folder, work, root=data, seeds=seeds)

@@ -118,7 +118,7 @@ def export_model(
         resamples: bootstrap resamples behind the intervals in `Artifact.table`.
         recipe: its name and hash go into the sidecars.
         licence: goes into the sidecars, for example {"code": …, "weights": …, "data": …}.
-        descriptions: rate, unit and range of inputs, by modality, for the sidecars.
+        descriptions: what the inputs are, with rate, unit and range, by modality, for the sidecars.
 
     Returns:
         One Artifact per format, in the order of `formats`.

@@ -29,12 +29,14 @@ class InputDescription:
 
     Attributes:
         rate: steps (samples, frames) per second, in Hz.
-        unit: of the values, or what the features are, for example "full scale = 1" or "COVAREP features".
+        unit: of the values, for example "kHz" or "full scale = 1".
+        description: what the values are, for example "40 log-mel bands".
         range: smallest and largest value that occur.
     """
 
     rate: float | None = None
     unit: str | None = None
+    description: str | None = None
     range: tuple[float, float] | None = None
 
 
@@ -66,9 +68,9 @@ def write_sidecar(artifact: Artifact, about: About) -> Path:
     """Write `artifact`'s JSON beside it, atomically.
 
     Keys: `file`, `format`, `bytes`, `sha256`; `inputs` and `outputs`, by name (shape with the rows first, null
-    where free; dtype; scale and zero point of integers; for inputs rate, unit, range and the calibration's
-    range where they are known); `target` and `labels`; `recipe` (name and SHA-256), `licence`, `versions`,
-    `operators` (none for a SavedModel) and `notes`. What is unknown is null.
+    where free; dtype; scale and zero point of integers; for inputs rate, unit, description, range and the
+    calibration's range where they are known); `target` and `labels`; `recipe` (name and SHA-256), `licence`,
+    `versions`, `operators` (none for a SavedModel) and `notes`. What is unknown is null.
     """
     runtime = open_artifact(artifact.path)
     rows = None if artifact.path.is_dir() else 1

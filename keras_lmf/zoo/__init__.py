@@ -16,7 +16,7 @@ from keras_lmf.zoo.entry import (
 from keras_lmf.zoo.fetching import fetch
 from keras_lmf.zoo.filling import file_records, metric_block, weight_shapes
 from keras_lmf.zoo.folders import bundled_folder, local_path
-from keras_lmf.zoo.listing import show, table
+from keras_lmf.zoo.listing import recipe, show, table
 from keras_lmf.zoo.loading import load
 from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
 
@@ -35,6 +35,7 @@ __all__ = [
     "local_path",
     "metric_block",
     "read_testvectors",
+    "recipe",
     "show",
     "table",
     "weight_shapes",

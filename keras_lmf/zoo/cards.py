@@ -27,8 +27,15 @@ def pages(zoo: Path) -> dict[Path, str]:
     """The text of every generated page of a folder of entries, by path.
 
     Where a README.md beside the folder has the lines `<!-- table zoo -->` and `<!-- end zoo -->`, it is one of them.
+
+    Raises:
+        LMFError: no entry, or one that lacks what a page tells.
     """
     entries = {folder: Entry.read(folder) for folder in entry_folders(zoo).values()}
+    if not entries:
+        raise LMFError(f"There is no zoo entry in the folder {zoo}.")
+    for folder, entry in entries.items():
+        _require_figures(folder, entry)
     texts = {folder / "CARD.md": card(entry, _limits(folder)) for folder, entry in entries.items()}
     texts[zoo / "README.md"] = overview(list(entries.values()))
     texts[zoo / "results.csv"] = results(entries).to_csv(index=False, float_format="%.6g")
@@ -36,6 +43,18 @@ def pages(zoo: Path) -> dict[Path, str]:
     if readme.is_file() and "<!-- table zoo -->" in (text := readme.read_text(encoding="utf-8")):
         texts[readme] = fill_marked(text, {"zoo": overview_table(list(entries.values()), f"{zoo.name}/")})
     return texts
+
+
+def _require_figures(folder: Path, entry: Entry) -> None:
+    """Every metric of the weights is there for every file, and over seeds."""
+    names = list(entry.metrics.get("weights", {}))
+    for field, blocks in (("metrics", entry.metrics), ("seeds", entry.seeds)):
+        for key in ("weights", *entry.metrics):
+            lacking = [name for name in names or ["a metric"] if name not in blocks.get(key, {})]
+            if lacking:
+                raise LMFError(
+                    f"The entry in {folder} has no card yet: {field}.{key} lacks {', '.join(lacking)}."
+                )
 
 
 def fill_marked(text: str, tables: Mapping[str, str]) -> str:

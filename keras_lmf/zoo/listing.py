@@ -1,14 +1,16 @@
-"""table and show: what the zoo holds, without any backend."""
+"""table, show and recipe: what the zoo holds, without any backend."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.recipe import Recipe
 from keras_lmf.zoo import fetching, folders
 from keras_lmf.zoo.entry import MAX_TEXT_BYTES, Entry, Metric
 
@@ -41,12 +43,18 @@ def table(
     Returns:
         Columns `name`, `fusion`, `corpus`, `modalities`, `target`, `parameters`, `mb` (weights), `files` (keys for
         `fetch`), `metric`, `value`, `floor` (the headline metric of the weights on the test split, and a constant
-        prediction's), `weights_licence`, `data_licence`. No row where nothing fits.
+        prediction's), `weights_licence`, `data_licence`. No row where nothing fits. An entry that can't be read is
+        left out, with a warning (logging).
 
     Raises:
         LMFError: a value that no entry has.
     """
-    entries = [_named(name, folder) for name, folder in folders.known_entries(cache_dir).items()]
+    entries = []
+    for name, folder in folders.known_entries(cache_dir).items():
+        try:
+            entries.append(_named(name, folder))
+        except (LMFError, OSError) as error:
+            logging.getLogger(__name__).warning("Left out of the list: %s", error)
     fusion = PAPERS_NAMES.get(fusion, fusion) if fusion else None
     _require_known("fusion", fusion, FUSIONS)
     _require_known("corpus", corpus, (entry.corpus for entry in entries))
@@ -84,6 +92,15 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
     return "".join(
         mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in text
     )
+
+
+def recipe(name: str | Path, cache_dir: str | Path | None = None) -> Recipe:
+    """The recipe of a zoo entry (a name, or a folder that holds one).
+
+    Raises:
+        LMFError: no such entry, or its recipe.toml is not the one it was trained with.
+    """
+    return fetching.recipe(fetching.find(name, cache_dir))
 
 
 def _named(name: str, folder: Path) -> Entry:

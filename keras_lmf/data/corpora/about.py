@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from keras_lmf.errors import unknown_name
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.zoo.entry import Text
 
 
 class About(NamedTuple):
@@ -114,8 +119,43 @@ ABOUT: dict[str, About] = {
 }
 
 
-def about(corpus: str) -> About:
-    """The facts about a corpus by name."""
-    if corpus not in ABOUT:
-        raise unknown_name("corpus with a description", corpus, ABOUT)
-    return ABOUT[corpus]
+class _Input(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    unit: Text
+    description: Text
+
+
+class _Own(BaseModel):
+    """What an about.toml holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    licence: Text
+    weights_licence: Text
+    inputs: dict[str, _Input]
+    notes: tuple[Text, ...] = ()
+    citation: Text
+
+
+def about(corpus: str, folder: Path, inputs: Iterable[str]) -> About:
+    """The facts about a corpus by name; about one's own, those in the about.toml of `folder`, for these inputs."""
+    if corpus in ABOUT:
+        return ABOUT[corpus]
+    if Path(corpus).name != corpus:
+        raise LMFError(f"The corpus {corpus!r} must be a file's name alone: give its folder with --data.")
+    path = folder / "about.toml"
+    if not path.is_file():
+        raise unknown_name("corpus with a description", corpus, ABOUT, f"Or describe your own in {path}.")
+    try:
+        own = _Own.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise LMFError(f"{path}: {where}: {problem['msg']}, received {problem['input']!r}") from None
+    except (OSError, ValueError) as error:
+        raise LMFError(f"{path} is not a readable TOML file: {error}") from None
+    if lacking := [name for name in inputs if name not in own.inputs]:
+        raise LMFError(f"{path} needs {', '.join(f'[inputs.{name}]' for name in lacking)}.")
+    named = {name: (part.unit, part.description) for name, part in own.inputs.items()}
+    return About(own.licence, own.weights_licence, named, own.notes, own.citation)

@@ -1,0 +1,92 @@
+"""publish makes an entry of a corpus of one's own, described by an about.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import keras_lmf as klmf
+from keras_lmf import publishing
+from keras_lmf.cli import main
+from keras_lmf.quickstart import recipe
+from keras_lmf.zoo import Entry
+
+ABOUT = """
+licence = "ours"
+weights_licence = "CC-BY-4.0"
+citation = "We, 2026"
+notes = ["Twelve people."]
+[inputs.audio]
+unit = "kHz"
+description = "8 formants"
+[inputs.video]
+unit = "none"
+description = "8 outputs of a network"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an entry to be; `corpora/mine.npz` beside it."""
+    monkeypatch.setattr(publishing, "FORMATS", ("tflite",))
+    klmf.data.load("synthetic", samples=300).save(tmp_path / "corpora" / "mine.npz")
+    named = recipe("early").replace(name="mine", corpus={"name": "mine.npz"}, training={"epochs": 1})
+    named.write(tmp_path / "zoo" / "mine" / "recipe.toml")
+    return tmp_path / "zoo" / "mine"
+
+
+def publish(folder: Path) -> Result:
+    root = folder.parents[1]
+    words = ["publish", folder, "--work", root / "work", "--data", root / "corpora", "--seeds", "2"]
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_an_own_corpus_becomes_an_entry(folder: Path) -> None:
+    (folder / "about.toml").write_text(ABOUT)
+    result = publish(folder)
+    assert result.exit_code == 0, result.output
+    entry = Entry.read(folder)
+    assert entry.corpus == "mine.npz"
+    assert entry.licences.model_dump() == {"code": "Apache-2.0", "weights": "CC-BY-4.0", "data": "ours"}
+    assert entry.inputs["audio"].unit == "kHz"
+    assert entry.inputs["video"].description == "8 outputs of a network"
+    assert "Twelve people." in entry.protocol
+    assert "We, 2026" in entry.citations
+    assert klmf.load(folder).count_params() == entry.parameters
+    (folder / "limits.md").write_text("Few people.\n")
+    assert CliRunner().invoke(main, ["render", str(folder.parent)]).exit_code == 0
+    assert "8 formants" in (folder / "CARD.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "Or describe your own in"),
+        ("licence = ", "not a readable TOML file"),
+        (ABOUT.replace('licence = "ours"', 'license = "ours"'), "about.toml: licence: Field required"),
+        (
+            ABOUT.replace('unit = "kHz"', "unit = 3"),
+            "about.toml: inputs.audio.unit: Input should be a valid string",
+        ),
+        (ABOUT.replace('"We, 2026"', '" "'), "about.toml: citation: "),
+        (ABOUT.replace("inputs.video", "inputs.vidoe"), "needs [inputs.video]"),
+    ],
+)
+def test_a_wrong_description_is_told_before_training(folder: Path, text: str | None, words: str) -> None:
+    if text is not None:
+        (folder / "about.toml").write_text(text)
+    result = publish(folder)
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert not (folder.parents[1] / "work").exists()
+
+
+def test_a_corpus_is_named_without_its_folder(folder: Path) -> None:
+    (folder / "about.toml").write_text(ABOUT)
+    named = klmf.Recipe.read(folder / "recipe.toml").replace(corpus={"name": "../corpora/mine.npz"})
+    named.write(folder / "recipe.toml")
+    result = publish(folder)
+    assert result.exit_code == 1
+    assert "give its folder with --data" in result.stderr
