@@ -287,13 +287,7 @@ def _explain(error: ValidationError) -> LMFError:
 
 def _section(location: list[str]) -> type[BaseModel]:
     """The class of the section at `location`, so that its keys can be listed."""
-    fields = {
-        "corpus": Corpus,
-        "target": Target,
-        "inputs": Modality,
-        "head": Head,
-        "training": Training,
-    }
+    fields = {"corpus": Corpus, "target": Target, "inputs": Modality, "head": Head, "training": Training}
     parts = (MLP, Recurrent, Convolution, PublishedFeature, PublishedText, Early, Tensor, LowRank)
     words = {word: part for part in parts for word in get_args(part.model_fields["name"].annotation)}
     if not location:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, model_serializer,
 
 # Names become layers' and folders' names.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+# One line without control characters (a terminal obeys those), not blank.
+Text = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\p{Cc}]*[^\p{Cc}\s][^\p{Cc}]*$")]
 
 
 class Target(BaseModel):

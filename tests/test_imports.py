@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "recipe": {"pydantic", "tomli_w", "pandas", *COMMON},
     "zoo": {"pydantic", "pandas", "platformdirs", "keras_lmf.recipe", "keras_lmf.runtime", *COMMON},
     "zoo.fetching": {"pooch", "requests", "tqdm", "keras_lmf.recipe", *COMMON},
+    "zoo.downloading": {"pooch", "requests", "tqdm", *COMMON},
     "zoo.loading": {"keras", "numpy", "h5py", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "zoo.vectors": {"numpy", "keras_lmf.data", *COMMON},
     "data": {"numpy", "pydantic", "keras", "keras_lmf.backend", *COMMON},

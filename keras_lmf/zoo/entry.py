@@ -21,15 +21,13 @@ from pydantic import (
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import write_text
-from keras_lmf.target import Name, Target
+from keras_lmf.target import Name, Target, Text
 
 ENTRY, RECIPE, WEIGHTS_SUFFIX = "entry.json", "recipe.toml", ".weights.h5"
 MAX_TEXT_BYTES = 2**20  # of entry.json and of recipe.toml
 MAX_FILE_BYTES = 2**31
 MAX_PARAMETERS = 2**26
 
-# One line without control characters (a terminal obeys those), not blank.
-Text = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\p{Cc}]*[^\p{Cc}\s][^\p{Cc}]*$")]
 # Names become parts of paths and addresses: no dots, no separators.
 ENTRY_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 EntryName = Annotated[str, StringConstraints(pattern=ENTRY_NAME)]

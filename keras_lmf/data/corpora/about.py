@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.zoo.entry import Text
+from keras_lmf.target import Text
 
 
 class About(NamedTuple):
