@@ -16,6 +16,7 @@ from keras_lmf.data import Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate
 from keras_lmf.models import build
+from keras_lmf.recipe import Recipe
 from keras_lmf.target import Target
 from keras_lmf.zoo import Entry, Metric, file_records, metric_block, read_testvectors, write_testvectors
 
@@ -51,7 +52,7 @@ def test_the_weights_are_listed_in_order_with_their_numbers(entry_folder: Path) 
     assert [shape for _, shape in entry.weights] == [array.shape for array in arrays]
     assert entry.parameters == sum(array.size for array in arrays)
     assert entry.weights[-1] == ("emotion/bias", (2,))
-    assert entry.recipe_sha256 == hashlib.sha256((entry_folder / "recipe.toml").read_bytes()).hexdigest()
+    assert entry.recipe_sha256 == Recipe.read(entry_folder / "recipe.toml").fingerprint
 
 
 def test_metrics_come_from_an_evaluation_and_nan_is_left_out() -> None:

@@ -159,7 +159,7 @@ def test_what_is_no_number(entry_folder: Path, number: bytes, field: bytes) -> N
 
 def test_a_recipe_of_the_mirrors_own_is_not_kept(mirror: Mirror, home: Path, entry_folder: Path) -> None:
     read = Recipe.read(entry_folder / "recipe.toml")
-    read.replace(fusion={"units": 2**30}).write(entry_folder / "recipe.toml")
+    read.replace(fusion={"units": 2**20}).write(entry_folder / "recipe.toml")
     with pytest.raises(LMFError, match="is not the recipe of the zoo entry"):
         load(NAME)
     (entry_folder / "recipe.toml").write_bytes(b"a = " + b"[" * 100_000)
