@@ -130,8 +130,8 @@ def windows(
 ) -> Iterator[Clip]:
     """Clips of `seconds`, one every `hop`, of a file of any length; what `decode` gives, window by window.
 
-    Memory is bounded by the window: frames take 3 · T · height · width bytes, and about twice that is held at a
-    time. The last clip ends with the file and may be shorter; with a hop of `seconds`, the clips one after the
+    Memory is bounded by the window: a clip's frames take 3 · T · height · width bytes, and up to three times that
+    is held, the caller's last clip included. The last clip ends with the file and may be shorter; with a hop of `seconds`, the clips one after the
     other are what `decode` gives. The file stays open until the iterator ends, fails or is closed.
 
     Args:

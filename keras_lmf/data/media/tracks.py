@@ -124,6 +124,8 @@ class Picture:
         self._coming = next(frames, None)
         self._reformatter = import_extra("av.video.reformatter", "media").VideoReformatter()
         self._array: np.ndarray | None = None
+        # Asked of the first frame only: a PyAV frame that was asked is freed by the garbage collector, late.
+        self._transposed, self._flips = _orientation(self._shown.frame)
         self.first = self._shown.start
         self.size = size
 
@@ -146,13 +148,12 @@ class Picture:
         """The shown frame: (height, width, 3) uint8, upright."""
         if self._array is None:
             frame = self._shown.frame
-            transposed, flips = _orientation(frame)
             height, width = self.size or (None, None)
-            if transposed:
+            if self._transposed:
                 height, width = width, height
             pixels = self._reformatter.reformat(frame, width, height, format="rgb24").to_ndarray()
-            pixels = pixels.transpose(1, 0, 2) if transposed else pixels
-            self._array = np.ascontiguousarray(pixels[flips])
+            pixels = pixels.transpose(1, 0, 2) if self._transposed else pixels
+            self._array = np.ascontiguousarray(pixels[self._flips])
             self.size = self._array.shape[:2]
         return self._array
 
