@@ -131,8 +131,9 @@ def windows(
     """Clips of `seconds`, one every `hop`, of a file of any length; what `decode` gives, window by window.
 
     Memory is bounded by the window: a clip's frames take 3 · T · height · width bytes, and up to three times that
-    is held, the caller's last clip included. The last clip ends with the file and may be shorter; with a hop of `seconds`, the clips one after the
-    other are what `decode` gives. The file stays open until the iterator ends, fails or is closed.
+    is held, the caller's last clip included. The last clip ends with the file and may be shorter; with a hop of
+    `seconds`, the clips one after the other are what `decode` gives. The file stays open until the iterator
+    ends, fails or is closed.
 
     Args:
         path: as of `decode`.
