@@ -1,9 +1,11 @@
-"""The one exception type of this package, and how an unknown name is reported."""
+"""The one exception type of this package, and how an unknown name and a missing extra are reported."""
 
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from types import ModuleType
 
 
 class LMFError(ValueError):
@@ -25,3 +27,14 @@ def unknown_name(what: str, received: object, allowed: Iterable[str], hint: str 
     if hint:
         parts.append(hint)
     return LMFError(" ".join(parts))
+
+
+def import_extra(module: str, extra: str) -> ModuleType:
+    """Import `module`, or say which extra of keras-lmf installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise LMFError(
+            f"This needs {module.partition('.')[0]}, which can't be imported ({error}). "
+            f'Install it: pip install "keras-lmf[{extra}]"'
+        ) from error

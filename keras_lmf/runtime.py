@@ -7,16 +7,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, import_extra, unknown_name
 
 if TYPE_CHECKING:
     import keras
@@ -163,17 +161,6 @@ def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
         f"Can't run {str(path)!r}. Give a .tflite file, the folder of a SavedModel, or a Keras model "
         f"(a .keras file: keras.saving.load_model first)."
     )
-
-
-def import_extra(module: str, extra: str) -> ModuleType:
-    """Import `module`, or say which extra of keras-lmf installs it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise LMFError(
-            f"This needs {module.partition('.')[0]}, which can't be imported ({error}). "
-            f'Install it: pip install "keras-lmf[{extra}]"'
-        ) from error
 
 
 def _open_keras(model: Any) -> Runtime:

@@ -210,7 +210,17 @@ LIGHT = [
     name
     for name in MODULES
     if part_of(name)
-    in ("errors", "files", "target", "recipe", "zoo", "evaluation", "evaluation.plots", "runtime")
+    in (
+        "errors",
+        "files",
+        "target",
+        "recipe",
+        "zoo",
+        "evaluation",
+        "evaluation.plots",
+        "runtime",
+        "data.media",
+    )
     or (part_of(name) == "data" and name != "data.batches")
 ]
 

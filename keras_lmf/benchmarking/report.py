@@ -14,9 +14,8 @@ from tqdm import tqdm
 
 from keras_lmf.benchmarking import fusions, memory, tflite, whole_models
 from keras_lmf.benchmarking.turns import one_thread
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, import_extra, unknown_name
 from keras_lmf.files import write_atomically, write_text
-from keras_lmf.runtime import import_extra
 from keras_lmf.training.environment import environment
 
 PAPER_BATCH = 32

@@ -13,8 +13,8 @@ from keras_lmf.benchmarking.networks import EMBEDDINGS, LOW_RANK, TENSOR, head
 from keras_lmf.benchmarking.tensorflow_steps import call_step
 from keras_lmf.benchmarking.turns import Step, ratio, take_turns
 from keras_lmf.benchmarking.whole_models import REFERENCE_RANK, TF_FUNCTION, XLA
+from keras_lmf.errors import import_extra
 from keras_lmf.export import export_model
-from keras_lmf.runtime import import_extra
 
 FILE = "TFLite"
 

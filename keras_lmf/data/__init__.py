@@ -1,4 +1,7 @@
-"""Corpora in, batches out: `load`, `Dataset`, `Split`, `Batches`, `balanced_class_weights`."""
+"""Corpora and media files in, batches and clips out.
+
+Corpora: `load`, `Dataset`, `Split`, `Batches`, `balanced_class_weights`. Media files: `decode`, `windows`, `Clip`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from keras_lmf.data.dataset import Dataset, Split
 
 if TYPE_CHECKING:
     from keras_lmf.data.batches import Batches, balanced_class_weights
+    from keras_lmf.data.media import Clip, decode, windows
 
-__all__ = ["Batches", "Dataset", "Split", "balanced_class_weights", "load"]
+__all__ = ["Batches", "Clip", "Dataset", "Split", "balanced_class_weights", "decode", "load", "windows"]
 
 
 def __getattr__(name: str) -> object:
@@ -22,4 +26,8 @@ def __getattr__(name: str) -> object:
         from keras_lmf.data import batches
 
         return getattr(batches, name)
+    if name in ("Clip", "decode", "windows"):
+        from keras_lmf.data import media
+
+        return getattr(media, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

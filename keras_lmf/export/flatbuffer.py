@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from keras_lmf.runtime import import_extra
+from keras_lmf.errors import import_extra
 
 COLUMNS = ["operator", "activations", "weights", "outputs", "count"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.export.flatbuffer import Operator, operators
 from keras_lmf.export.process import places, run_script
 from keras_lmf.export.source import Source
 from keras_lmf.export.tflite import float32_file
-from keras_lmf.runtime import import_extra, open_artifact
+from keras_lmf.runtime import open_artifact
 
 CALIBRATION_ROWS = 1000
 # What carries a model's weights. An int8 file must have one of the first two in int8.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.export.process import run_script
 from keras_lmf.export.source import Source
-from keras_lmf.runtime import import_extra, open_artifact
+from keras_lmf.runtime import open_artifact
 
 
 def write_tflite(source: Source, path: Path) -> None:

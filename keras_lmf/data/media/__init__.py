@@ -1,0 +1,7 @@
+"""Media files in, clips of sound and pictures on one clock out; `av` (the extra `media`) is imported at the call."""
+
+from __future__ import annotations
+
+from keras_lmf.data.media.clips import Clip, decode, windows
+
+__all__ = ["Clip", "decode", "windows"]

@@ -1,0 +1,258 @@
+"""`decode` and `windows`: a media file as clips of sound and pictures on one clock."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+
+from keras_lmf.data.media.limits import Limits, check_arguments, check_frames, check_pixels
+from keras_lmf.data.media.reading import Timed, check_end, choose, decoded, opened
+from keras_lmf.data.media.tracks import Picture, Sound
+from keras_lmf.errors import LMFError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+MAX_PIXELS = 4096 * 2304
+MAX_BYTES = 2**30
+DAY = 24 * 60 * 60.0
+
+Track = TypeVar("Track", Sound, Picture)
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Sound and pictures of one stretch of a file, on one clock.
+
+    The clock is 0 where the file's sound or picture begins, whichever is first.
+
+    Attributes:
+        waveform: (samples,) float32 in [-1, 1], mono; empty for a file without sound.
+        frames: (T, height, width, 3) uint8, RGB, upright; T is 0 for a file without picture.
+        timestamps: (T,) float64, the clock's seconds of each frame, 1 / frame_rate apart.
+        start: the clock's seconds of the first sample and of the first frame.
+        sample_rate: samples a second.
+        frame_rate: frames a second.
+    """
+
+    waveform: np.ndarray
+    frames: np.ndarray
+    timestamps: np.ndarray
+    start: float
+    sample_rate: int
+    frame_rate: float
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether the file has a sound track, a silent one included."""
+        return len(self.waveform) > 0
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether the file has a picture track."""
+        return len(self.frames) > 0
+
+    @property
+    def duration(self) -> float:
+        """Seconds that the clip lasts."""
+        if self.has_picture:
+            return len(self.frames) / self.frame_rate
+        return len(self.waveform) / self.sample_rate
+
+
+def decode(
+    path: str | Path,
+    *,
+    sample_rate: int = 16000,
+    frame_rate: float = 25.0,
+    size: tuple[int, int] | None = None,
+    max_seconds: float = 60.0,
+    max_frames: int = 1500,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> Clip:
+    """A whole short file; for a long one, `windows`.
+
+    - Clock: it starts with the sound or the picture, whichever is first, and ends with the later end of both,
+      in a file with a picture rounded to whole frames. Sound and frames are cut to these ends. Where the
+      file has no sound for a time, its samples are 0.
+    - Frames: at a fixed rate, each the last one whose timestamp is not after its time; so the last one stands
+      until the end. Before the picture begins, its first frame is shown.
+    - Sound: resampled; several channels are mixed with the weights of ITU-R BS.775, scaled so that the mix can't
+      clip.
+    - Streams: those marked as default, else the first. Cover pictures and subtitles are ignored.
+    - Rotation metadata is applied, to the nearest quarter turn; a pixel aspect ratio is not.
+    - Damage: a packet that can't be decoded, and an end before the one that the file states, are errors. What
+      FFmpeg conceals inside a frame is not seen, nor is a file cut off between two packets in a format that
+      states no length (MPEG, MP3, AVI); a stretch lost without a trace reads as a gap.
+
+    Args:
+        path: a local file in any container that FFmpeg reads.
+        sample_rate: of the waveform, in Hz.
+        frame_rate: of the frames, per second.
+        size: (height, width) to which upright frames are scaled, without keeping their proportions. None: the
+            size of the file's first frame.
+        max_seconds: the longest file that is allowed.
+        max_frames: the most frames of the clip.
+        max_pixels: the most pixels of one frame as stored in the file.
+        max_bytes: the most memory that the clip's frames take: 3 · T · height · width.
+
+    Raises:
+        LMFError: a missing, truncated or damaged file, no sound and no picture in it, a limit that it exceeds, an
+            argument out of its range, or PyAV isn't installed.
+    """
+    limits = Limits(max_seconds, max_frames, max_pixels, max_bytes)
+    clips = _clips(Path(path), max_seconds, max_seconds, sample_rate, frame_rate, size, limits)
+    with contextlib.closing(clips):
+        return next(clips)
+
+
+def windows(
+    path: str | Path,
+    seconds: float = 3.0,
+    hop: float | None = None,
+    *,
+    sample_rate: int = 16000,
+    frame_rate: float = 25.0,
+    size: tuple[int, int] | None = None,
+    max_seconds: float = DAY,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> Iterator[Clip]:
+    """Clips of `seconds`, one every `hop`, of a file of any length; what `decode` gives, window by window.
+
+    Memory is bounded by the window: a clip's frames take 3 · T · height · width bytes, and up to three times that
+    is held, the caller's last clip included. The last clip ends with the file and may be shorter; with a hop of
+    `seconds`, the clips one after the other are what `decode` gives. The file stays open until the iterator
+    ends, fails or is closed.
+
+    Args:
+        path: as of `decode`.
+        seconds: length of a window; in a file with a picture rounded to whole frames.
+        hop: seconds from one window's start to the next; None: `seconds`. With a picture, a window starts at the
+            frame time nearest to the multiple of `hop`.
+        sample_rate: as of `decode`.
+        frame_rate: as of `decode`.
+        size: as of `decode`.
+        max_seconds: the longest file that is allowed, against false timestamps; it fails where it gets there.
+        max_pixels: as of `decode`.
+        max_bytes: the most memory that one window's frames take.
+
+    Raises:
+        LMFError: as of `decode`; damage is an error at the window that it lies in.
+    """
+    limits = Limits(max_seconds, math.inf, max_pixels, max_bytes)
+    hop = seconds if hop is None else hop
+    return _clips(Path(path), seconds, hop, sample_rate, frame_rate, size, limits)
+
+
+def _clips(
+    path: Path,
+    seconds: float,
+    hop: float,
+    sample_rate: int,
+    frame_rate: float,
+    size: tuple[int, int] | None,
+    limits: Limits,
+) -> Iterator[Clip]:
+    check_arguments(seconds, hop, sample_rate, frame_rate, size, limits)
+    # Each stream is read by a container of its own, only as far as needed, however the file interleaves them.
+    with opened(path) as for_sound, opened(path) as for_picture:
+        sound = _track(path, for_sound, "audio", limits, lambda frames: Sound(frames, sample_rate))
+        picture = _track(path, for_picture, "video", limits, lambda frames: Picture(frames, size))
+        tracks = [track for track in (sound, picture) if track]
+        if not tracks:
+            kinds = ", ".join(sorted({stream.type for stream in for_sound.streams})) or "none"
+            raise LMFError(
+                f"{path}: it has no sound and no picture that can be decoded. Its streams: {kinds}."
+            )
+        zero = min(track.first for track in tracks)
+        # Windows are counted in steps: frames, or samples in a file without a picture.
+        rate = Fraction(frame_rate).limit_denominator(10_000) if picture else Fraction(sample_rate)
+        length = max(1, round(seconds * rate))
+
+        def end() -> float:
+            """The file's end in steps, infinite as long as it isn't reached."""
+            last = max(track.end for track in tracks)
+            steps = max(1, round((last - zero) * rate))
+            if steps > max(1, round(limits.seconds * rate)):
+                raise LMFError(
+                    f"{path}: longer than max_seconds={limits.seconds:g}. Raise max_seconds, or read the file in "
+                    "parts with keras_lmf.data.windows."
+                )
+            if not all(track.exhausted for track in tracks):
+                return math.inf
+            check_end(path, for_sound, len(tracks), last)
+            return steps
+
+        shown: deque[np.ndarray] = deque()  # frames of the steps from `start` to `step`
+        step = stop = 0
+        for index in itertools.count():
+            start, previous = round(index * hop * rate), stop
+            stop, step = start + length, max(start, step)
+            if sound:
+                sound.read(zero + (stop + 1) / rate)
+            while picture and step < stop:
+                picture.advance(zero + step / rate)
+                if step >= end():
+                    break
+                shown.append(picture.array())
+                check_frames(path, shown, limits)
+                step += 1
+            total = int(min(stop, end()))
+            if index and total <= max(start, previous):
+                return
+            while len(shown) > total - start:  # steps taken before the end was known
+                shown.pop()
+            bounds = [round(at / rate * sample_rate) for at in (start, total)]
+            released = round((index + 1) * hop * rate) - start
+            yield Clip(
+                sound.take(zero, *bounds) if sound else np.zeros(0, np.float32),
+                _stacked(shown, released, size),
+                np.array([float(at / rate) for at in range(start, total)] if picture else []),
+                float(start / rate),
+                sample_rate,
+                frame_rate,
+            )
+
+
+def _track(
+    path: Path,
+    container: InputContainer,
+    kind: Literal["audio", "video"],
+    limits: Limits,
+    make: Callable[[Iterator[Timed]], Track],
+) -> Track | None:
+    """The container's track of that kind, None if it has none or if nothing of it can be decoded."""
+    stream = choose(path, container, kind)
+    if stream is None:
+        return None
+    frames = decoded(path, container, stream)
+    if kind == "video":
+        check_pixels(path, stream.codec_context, limits)
+        frames = (check_pixels(path, timed.frame, limits) and timed for timed in frames)
+    first = next(frames, None)
+    return None if first is None else make(itertools.chain([first], frames))
+
+
+def _stacked(shown: deque[np.ndarray], released: int, size: tuple[int, int] | None) -> np.ndarray:
+    """The frames as one array; the first `released` of them leave the deque one by one, so memory isn't doubled."""
+    if not shown:
+        return np.zeros((0, *(size or (0, 0)), 3), np.uint8)
+    stacked = np.empty((len(shown), *shown[0].shape), np.uint8)
+    for index in range(len(stacked)):
+        stacked[index] = shown[0]
+        if index < released:
+            shown.popleft()
+        else:
+            shown.rotate(-1)
+    return stacked

@@ -1,0 +1,78 @@
+"""What is allowed of a media file and of a clip, and of the arguments that ask for one."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_lmf.errors import LMFError
+
+if TYPE_CHECKING:
+    from av import CodecContext, VideoFrame
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of the file: seconds, and pixels of one stored frame. Of a clip: frames, and the bytes that they take."""
+
+    seconds: float
+    frames: float
+    pixels: float
+    bytes: float
+
+
+def check_pixels(path: Path, frame: CodecContext | VideoFrame, limits: Limits) -> bool:
+    if frame.width * frame.height > limits.pixels:
+        raise LMFError(
+            f"{path}: its picture has {frame.width} × {frame.height} pixels, the limit is "
+            f"max_pixels={limits.pixels}. Raise max_pixels."
+        )
+    return True
+
+
+def check_frames(path: Path, shown: deque[np.ndarray], limits: Limits) -> None:
+    if len(shown) > limits.frames:
+        raise LMFError(
+            f"{path}: the clip has more frames than max_frames={limits.frames}. Raise max_frames, lower "
+            "frame_rate, or read the file in parts with keras_lmf.data.windows."
+        )
+    if len(shown) * shown[0].nbytes > limits.bytes:
+        height, width = shown[0].shape[:2]
+        raise LMFError(
+            f"{path}: {len(shown)} frames of {width} × {height} pixels take more than max_bytes={limits.bytes}. "
+            "Give a smaller size=(height, width), read shorter windows, or raise max_bytes."
+        )
+
+
+def check_arguments(
+    seconds: float,
+    hop: float,
+    sample_rate: int,
+    frame_rate: float,
+    size: tuple[int, int] | None,
+    limits: Limits,
+) -> None:
+    numbers = {
+        "sample_rate": sample_rate,
+        "frame_rate": frame_rate,
+        "max_seconds": limits.seconds,
+        "max_frames": limits.frames,
+        "max_pixels": limits.pixels,
+        "max_bytes": limits.bytes,
+        "seconds": seconds,
+        "hop": hop,
+    }
+    for name, number in numbers.items():
+        if not number > 0 or (number == math.inf and name != "max_frames"):
+            raise LMFError(f"{name}={number!r}: it must be a finite number above 0.")
+    if sample_rate != int(sample_rate):
+        raise LMFError(f"sample_rate={sample_rate!r}: it must be a whole number of samples a second.")
+    if hop * frame_rate < 1:
+        raise LMFError(f"hop={hop!r}: it must be at least one frame, {1 / frame_rate:g} s.")
+    if size is not None and (len(size) != 2 or not all(side == int(side) and side > 0 for side in size)):
+        raise LMFError(f"size={size!r}: it must be (height, width) in whole pixels.")
