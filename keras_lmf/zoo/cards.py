@@ -155,8 +155,8 @@ def card(entry: Entry, limits: str) -> str:
         {"input": name, "a row": str(spec.shape), "unit": spec.unit, "what it is": spec.description}
         for name, spec in entry.inputs.items()
     )
-    arrays = ", ".join(
-        f'"{name}": numpy.zeros((1, {", ".join(map(str, spec.shape))}), "float32")'
+    arrays = "\n".join(
+        f'        "{name}": numpy.zeros((1, {", ".join(map(str, spec.shape))}), "float32"),'
         for name, spec in entry.inputs.items()
     )
     sections = [
@@ -166,7 +166,7 @@ def card(entry: Entry, limits: str) -> str:
         "Features are standardised inside the model. Zeros below stand for your features.",
         "## Load, predict, convert\n\n```python\nimport numpy\nimport keras_lmf as klmf\n\n"
         f'model = klmf.load("{entry.name}")\n'
-        f'answer = model({{{arrays}}})["{target.name}"]\n'
+        f'answer = model(\n    {{\n{arrays}\n    }}\n)["{target.name}"]\n'
         'files = klmf.export_model(model, "exported", formats=["tflite-float16"])\n```',
         f"## Metrics\n\n{_metrics(entry)}\n\n{_costs(entry)}\n\n{_cross_validation(entry)}"
         "![the first metric of every file against its bytes and latency](files.png)",
