@@ -261,7 +261,7 @@ def _plot(path: Path, artifacts: Sequence[Artifact]) -> None:
 
 def _write_vectors(path: Path, run: Run, data: Dataset) -> None:
     """Random rows that resemble the training data in mean and deviation, and the answers. Sequences are cut short where
-    the corpus pads them, and each modality is all zeros in one row."""
+    the corpus pads them, and one row has none of a sequence at all."""
     random = np.random.default_rng(0)
     inputs = {}
     for absent, (modality, part) in enumerate(run.recipe.inputs.items()):
@@ -272,7 +272,7 @@ def _write_vectors(path: Path, run: Run, data: Dataset) -> None:
             for row in range(VECTOR_ROWS):
                 cut = slice(row) if padded_left else slice(part.shape[0] - row, None)
                 rows[row, cut] = 0
-        rows[absent] = 0
+            rows[absent] = 0
         inputs[modality] = rows.astype(np.float32)
     write_testvectors(path, inputs, open_artifact(run.model).predict(inputs))
 

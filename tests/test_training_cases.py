@@ -77,7 +77,13 @@ def values(monitor: str) -> tuple[Recipe, Dataset]:
     """The classes read as numbers: 1, 2, 4."""
     data = sequences()
     target = Target(name="value", range=(0, 5))
-    training = {"epochs": 8, "learning_rate": 0.01, "loss": "mae", "monitor": monitor}
+    training = {
+        "epochs": 8,
+        "learning_rate": 0.01,
+        "loss": "mae",
+        "monitor": monitor,
+        "class_weights": "none",
+    }
     numbers = dataclasses.replace(data, target=target, labels=np.array([1.0, 2.0, 4.0])[data.labels])
     sections = recipe().model_dump(exclude_none=True)
     sections |= {
