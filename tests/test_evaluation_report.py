@@ -64,9 +64,9 @@ def test_interval_is_the_binomial_one_and_repeats_with_the_seed() -> None:
     n, accuracy = 400, 0.7
     y = np.zeros(n, int)
     p = (np.arange(n) >= accuracy * n).astype(int)
-    start = time.perf_counter()
+    start = time.process_time()
     table = evaluate(np.eye(2)[p], split(y, YES), seed=1).table
-    assert time.perf_counter() - start < 8
+    assert time.process_time() - start < 8
     half = 1.96 * math.sqrt(accuracy * (1 - accuracy) / n)  # .045
     assert table.loc["war", "low"] == pytest.approx(accuracy - half, abs=0.01)
     assert table.loc["war", "high"] == pytest.approx(accuracy + half, abs=0.01)

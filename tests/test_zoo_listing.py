@@ -155,18 +155,14 @@ def test_show_explains_a_tflite_file(home: Path, tmp_path: Path) -> None:
         klmf.zoo.show(tmp_path / "model.tflite.json")
 
 
-def test_table_and_show_load_no_framework_and_take_less_than_a_second(entry_folder: Path) -> None:
+def test_table_and_show_load_no_framework(entry_folder: Path) -> None:
     code = (
-        "import sys, time, keras_lmf as klmf\n"
+        "import sys, keras_lmf as klmf\n"
         f"klmf.zoo.table(); klmf.zoo.show({str(entry_folder)!r})\n"
         "print(sorted({'keras', 'tensorflow', 'jax', 'torch', 'ai_edge_litert', 'pooch'} & set(sys.modules)))\n"
-        "print(time.process_time())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    modules, seconds = done.stdout.splitlines()
-    assert modules == "[]"
-    # Processor time: what a machine does beside the tests doesn't count.
-    assert float(seconds) < 1
+    assert done.stdout == "[]\n"
 
 
 def test_where_entries_are_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
