@@ -58,6 +58,14 @@ def converter(monkeypatch, tmp_path):
 
 
 def is_running(pid):
+    """A killed process takes a moment to end, and stays a zombie until it is waited for."""
+    try:
+        for _ in range(100):
+            if os.waitpid(pid, os.WNOHANG) != (0, 0):
+                return False
+            time.sleep(0.05)
+    except ChildProcessError:
+        pass
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -65,7 +73,15 @@ def is_running(pid):
     return True
 
 
-def test_interrupt_ends_the_converter_and_leaves_nothing(converter, tmp_path):
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C raises KeyboardInterrupt; the workers of parallel tests ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupt_ends_the_converter_and_leaves_nothing(converter, tmp_path, ctrl_c):
     pid = converter(
         "open(OUTPUT, 'wb').write(b'half')\nopen(PID, 'w').write(str(os.getpid()))\ntime.sleep(60)"
     )
