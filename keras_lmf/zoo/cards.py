@@ -143,7 +143,7 @@ def overview(entries: list[Entry]) -> str:
         "All of this page is made from the entries by `keras-lmf render`.\n\n"
         f"{overview_table(entries, '')}\n\n"
         "`results.csv` has every metric of every file, and every trial of the searches that chose the recipes. "
-        "`keras-lmf list` shows this table, `keras-lmf show NAME` one entry, and `klmf.load(NAME)` gives the model.\n"
+        "`keras-lmf list` lists the entries, `keras-lmf show NAME` one entry, and `klmf.load(NAME)` gives the model.\n"
     )
 
 
