@@ -16,8 +16,9 @@ from keras_lmf import __version__
 from keras_lmf.data import Dataset, corpora
 from keras_lmf.data.corpora.about import About, about
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation import plots, summarise
+from keras_lmf.evaluation import summarise
 from keras_lmf.export import FORMATS, Artifact, InputDescription, export_model
+from keras_lmf.export.artifact import write_plot
 from keras_lmf.export.sidecar import sidecar_of
 from keras_lmf.files import write_atomically
 from keras_lmf.recipe import Recipe
@@ -111,7 +112,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         for key, source in ((name, file), (f"{name}-sidecar", sidecar_of(file))):
             shutil.copyfile(source, made / source.name)
             names[key] = source.name
-    _plot(made / PLOT, list(artifacts.values()))
+    write_plot(list(artifacts.values()), made / PLOT)
     entry = Entry(
         name=folder.name,
         summary=_summary(recipe, data),
@@ -246,27 +247,14 @@ def _spreads(rows: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
     }
 
 
-def _plot(path: Path, artifacts: Sequence[Artifact]) -> None:
-    """The headline metric of every file against its bytes and its latency."""
-    metric = artifacts[0].table.index[0]
-    figure = plots.metric_against_cost(
-        [artifact.format for artifact in artifacts],
-        pd.DataFrame([artifact.table.loc[metric] for artifact in artifacts]),
-        [artifact.bytes for artifact in artifacts],
-        [artifact.latency.p50 for artifact in artifacts],
-        metric,
-    )
-    plots.save(figure, path)
-
-
 def _write_vectors(path: Path, run: Run, data: Dataset) -> None:
-    """Random rows that resemble the training data in mean and deviation, and the answers. Sequences are cut short where
-    the corpus pads them, and one row has none of a sequence at all."""
+    """Random numbers around the training data's mean, with half its deviation, and the answers: within what int8 files
+    are calibrated for. Sequences are cut short where the corpus pads them, and one row has none of a sequence at all."""
     random = np.random.default_rng(0)
     inputs = {}
     for absent, (modality, part) in enumerate(run.recipe.inputs.items()):
         mean, variance = data.statistics(modality)
-        rows = random.standard_normal((VECTOR_ROWS, *part.shape)) * np.sqrt(variance) + mean
+        rows = random.standard_normal((VECTOR_ROWS, *part.shape)) * np.sqrt(variance) / 2 + mean
         if modality in data.masks:
             padded_left = data.masks[modality][:, 0].mean() < data.masks[modality][:, -1].mean()
             for row in range(VECTOR_ROWS):

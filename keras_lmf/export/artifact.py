@@ -94,17 +94,22 @@ def write_report(artifacts: Sequence[Artifact], folder: Path) -> None:
     pictured = bool(artifacts) and artifacts[0].table is not None
     write_text(folder / "report.md", _markdown(artifacts, pictured))
     if pictured:
-        from keras_lmf.evaluation import plots
+        write_plot(artifacts, folder / "report.png")
 
-        metric = artifacts[0].table.index[0]
-        figure = plots.metric_against_cost(
-            [artifact.format for artifact in artifacts],
-            pd.DataFrame([artifact.table.loc[metric] for artifact in artifacts]),
-            [artifact.bytes for artifact in artifacts],
-            [artifact.latency.p50 for artifact in artifacts],
-            metric,
-        )
-        plots.save(figure, folder / "report.png")
+
+def write_plot(artifacts: Sequence[Artifact], path: Path) -> None:
+    """The headline metric of every file against its bytes and its latency, as a picture."""
+    from keras_lmf.evaluation import plots
+
+    metric = artifacts[0].table.index[0]
+    figure = plots.metric_against_cost(
+        [artifact.format for artifact in artifacts],
+        pd.DataFrame([artifact.table.loc[metric] for artifact in artifacts]),
+        [artifact.bytes for artifact in artifacts],
+        [artifact.latency.p50 for artifact in artifacts],
+        metric,
+    )
+    plots.save(figure, path)
 
 
 def _numbers(artifact: Artifact) -> dict[str, Any]:
