@@ -249,7 +249,7 @@ def _spreads(rows: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
 
 def _write_vectors(path: Path, run: Run, data: Dataset) -> None:
     """Random numbers around the training data's mean, with half its deviation, and the answers: within what int8 files
-    are calibrated for. Sequences are cut short where the corpus pads them, and one row has none of a sequence at all."""
+    are calibrated for. Sequences are cut short where the corpus pads them; one row has none of a sequence at all."""
     random = np.random.default_rng(0)
     inputs = {}
     for absent, (modality, part) in enumerate(run.recipe.inputs.items()):
