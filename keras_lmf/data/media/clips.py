@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from keras_lmf.data.media.limits import Limits, check_arguments, check_frames, check_pixels
+from keras_lmf.data.media.limits import Limits, Request, check_frames, check_pixels
 from keras_lmf.data.media.reading import Timed, check_end, choose, decoded, opened
 from keras_lmf.data.media.tracks import Picture, Sound
 from keras_lmf.errors import LMFError
@@ -111,8 +111,8 @@ def decode(
             argument out of its range, or PyAV isn't installed.
     """
     limits = Limits(max_seconds, max_frames, max_pixels, max_bytes)
-    clips = _clips(Path(path), max_seconds, max_seconds, sample_rate, frame_rate, size, limits)
-    with contextlib.closing(clips):
+    whole = Request(max_seconds, max_seconds, sample_rate, frame_rate, size, limits)
+    with contextlib.closing(_clips(Path(path), whole)) as clips:
         return next(clips)
 
 
@@ -152,19 +152,12 @@ def windows(
     """
     limits = Limits(max_seconds, math.inf, max_pixels, max_bytes)
     hop = seconds if hop is None else hop
-    return _clips(Path(path), seconds, hop, sample_rate, frame_rate, size, limits)
+    return _clips(Path(path), Request(seconds, hop, sample_rate, frame_rate, size, limits))
 
 
-def _clips(
-    path: Path,
-    seconds: float,
-    hop: float,
-    sample_rate: int,
-    frame_rate: float,
-    size: tuple[int, int] | None,
-    limits: Limits,
-) -> Iterator[Clip]:
-    check_arguments(seconds, hop, sample_rate, frame_rate, size, limits)
+def _clips(path: Path, request: Request) -> Iterator[Clip]:
+    limits, size = request.limits, request.size
+    sample_rate, frame_rate, hop = request.sample_rate, request.frame_rate, request.hop
     # Each stream is read by a container of its own, only as far as needed, however the file interleaves them.
     with opened(path) as for_sound, opened(path) as for_picture:
         sound = _track(path, for_sound, "audio", limits, lambda frames: Sound(frames, sample_rate))
@@ -178,7 +171,7 @@ def _clips(
         zero = min(track.first for track in tracks)
         # Windows are counted in steps: frames, or samples in a file without a picture.
         rate = Fraction(frame_rate).limit_denominator(10_000) if picture else Fraction(sample_rate)
-        length = max(1, round(seconds * rate))
+        length = max(1, round(request.seconds * rate))
 
         def end() -> float:
             """The file's end in steps, infinite as long as it isn't reached."""

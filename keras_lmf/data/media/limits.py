@@ -49,30 +49,34 @@ def check_frames(path: Path, shown: deque[np.ndarray], limits: Limits) -> None:
         )
 
 
-def check_arguments(
-    seconds: float,
-    hop: float,
-    sample_rate: int,
-    frame_rate: float,
-    size: tuple[int, int] | None,
-    limits: Limits,
-) -> None:
-    numbers = {
-        "sample_rate": sample_rate,
-        "frame_rate": frame_rate,
-        "max_seconds": limits.seconds,
-        "max_frames": limits.frames,
-        "max_pixels": limits.pixels,
-        "max_bytes": limits.bytes,
-        "seconds": seconds,
-        "hop": hop,
-    }
-    for name, number in numbers.items():
-        if not number > 0 or (number == math.inf and name != "max_frames"):
-            raise LMFError(f"{name}={number!r}: it must be a finite number above 0.")
-    if sample_rate != int(sample_rate):
-        raise LMFError(f"sample_rate={sample_rate!r}: it must be a whole number of samples a second.")
-    if hop * frame_rate < 1:
-        raise LMFError(f"hop={hop!r}: it must be at least one frame, {1 / frame_rate:g} s.")
-    if size is not None and (len(size) != 2 or not all(side == int(side) and side > 0 for side in size)):
-        raise LMFError(f"size={size!r}: it must be (height, width) in whole pixels.")
+@dataclass(frozen=True)
+class Request:
+    """The clips that are asked for: windows of `seconds`, one every `hop`, in these rates, size and limits.
+
+    Raises:
+        LMFError: one of them is out of its range.
+    """
+
+    seconds: float
+    hop: float
+    sample_rate: int
+    frame_rate: float
+    size: tuple[int, int] | None
+    limits: Limits
+
+    def __post_init__(self) -> None:
+        # The limits first: `decode` asks for a window of max_seconds.
+        numbers = {f"max_{name}": limit for name, limit in vars(self.limits).items()}
+        numbers |= {name: getattr(self, name) for name in ("sample_rate", "frame_rate", "seconds", "hop")}
+        for name, number in numbers.items():
+            if not number > 0 or (number == math.inf and name != "max_frames"):
+                raise LMFError(f"{name}={number!r}: it must be a finite number above 0.")
+        if self.sample_rate != int(self.sample_rate):
+            raise LMFError(
+                f"sample_rate={self.sample_rate!r}: it must be a whole number of samples a second."
+            )
+        if self.hop * self.frame_rate < 1:
+            raise LMFError(f"hop={self.hop!r}: it must be at least one frame, {1 / self.frame_rate:g} s.")
+        size = self.size
+        if size is not None and (len(size) != 2 or not all(side == int(side) and side > 0 for side in size)):
+            raise LMFError(f"size={size!r}: it must be (height, width) in whole pixels.")
