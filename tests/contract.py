@@ -37,6 +37,7 @@ class Case:
         structure: how the layer takes its inputs: "dict", "list" or "single".
         masked: whether inputs are sequences (time, width) with all-zero rows as padding.
         presence: shape of the presence input without the batch axis, if the layer gets one.
+        half: whether the layer follows a half-precision policy; spectra are float32 under every policy.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Case:
     structure: str = "dict"
     masked: bool = False
     presence: tuple[int, ...] | None = None
+    half: bool = True
 
     def inputs(self, seed: int = 0, batch: int = BATCH) -> Arrays:
         """Standard-normal inputs; masked ones end in padding, absent modalities are marked but not blanked."""
@@ -101,6 +103,15 @@ def convolution() -> keras.layers.Layer:
     return layers.TemporalConvolution(4, 3, activation="tanh", kernel_initializer=initializer)
 
 
+def spectral(layer: type[keras.layers.Layer], **options: Any) -> Callable[[], keras.layers.Layer]:
+    return lambda: layer(sample_rate=400, fft_length=20, hop=8, bands=4, **options)
+
+
+def spec_augment() -> keras.layers.Layer:
+    return layers.SpecAugment(band_masks=1, band_width=1, step_masks=1, step_width=2, seed=7)
+
+
+WAVEFORM = {"voice": (50,)}
 TWO = {"audio": (3,), "video": (4,)}
 THREE = {"audio": (3,), "video": (4,), "text": (2,)}
 STEPS = {"audio": (6, 3), "video": (6, 4)}
@@ -127,6 +138,10 @@ CASES = (
     Case("convolution_masked", convolution, {"audio": (6, 3)}, "single", masked=True),
     Case("pooling", layers.StatisticsPooling, {"audio": (6, 3)}, "single"),
     Case("pooling_masked", layers.StatisticsPooling, {"audio": (6, 3)}, "single", masked=True),
+    Case("mel", spectral(layers.MelSpectrogram), WAVEFORM, "single", half=False),
+    Case("log_mel", spectral(layers.LogMelSpectrogram), WAVEFORM, "single", half=False),
+    Case("mfcc", spectral(layers.MFCC, coefficients=3), WAVEFORM, "single", half=False),
+    Case("spec_augment", spec_augment, {"audio": (6, 3)}, "single", masked=True),
 )
 
 
@@ -211,7 +226,8 @@ def mixed_precision(case: Case, folder: Path) -> None:
     for policy, tolerance in (("mixed_float16", 5e-3), ("mixed_bfloat16", 4e-2)):
         half = type(full).from_config({**full.get_config(), "dtype": policy})
         output = case.apply(half, arrays)
-        assert keras.backend.standardize_dtype(output.dtype) == policy.removeprefix("mixed_")
+        expected_dtype = policy.removeprefix("mixed_") if case.half else "float32"
+        assert keras.backend.standardize_dtype(output.dtype) == expected_dtype
         assert {weight.dtype for weight in half.weights} <= {"float32"}
         half.set_weights(full.get_weights())
         error = np.abs(case.output(half, arrays) - expected).max()

@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "zoo.fetching": {"pooch", "requests", "tqdm", "keras_lmf.recipe", *COMMON},
     "zoo.downloading": {"pooch", "requests", "tqdm", *COMMON},
     "zoo.loading": {"keras", "numpy", "h5py", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
+    "zoo.backbones": {"keras", "pydantic", "keras_lmf.backbones", *COMMON},
     "zoo.vectors": {"numpy", "keras_lmf.data", *COMMON},
     "data": {"numpy", "pydantic", "keras", "keras_lmf.backend", *COMMON},
     "data.media": {"numpy", "av", "soundfile", *COMMON},
@@ -63,6 +64,16 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.evaluation",
         "keras_lmf.metrics",
         *COMMON,
+    },
+    # What published weights a training starts from.
+    "training.front_ends": {
+        "keras",
+        "numpy",
+        "tqdm",
+        "keras_lmf.models",
+        "keras_lmf.recipe",
+        "keras_lmf.data",
+        "keras_lmf.zoo",
     },
     "export": {
         "keras",

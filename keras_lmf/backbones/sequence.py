@@ -33,7 +33,7 @@ def dense(units: int, seed: int | None, **options: Any) -> keras.layers.Dense:
     )
 
 
-def _standardized(
+def standardized(
     shape: Sequence[int], rank: int, input_dropout: float, input_noise: float, seeds: Iterator[int | None]
 ) -> tuple[Any, Any]:
     """The input and the standardised, noised and dropped-out features, with the mask for sequences."""
@@ -75,7 +75,7 @@ def mlp(
         name: the model's name.
     """
     seeds = seed_stream(seed)
-    inputs, hidden = _standardized(shape, 1, input_dropout, input_noise, seeds)
+    inputs, hidden = standardized(shape, 1, input_dropout, input_noise, seeds)
     for i, width in enumerate(units):
         hidden = dense(width, next(seeds), activation="relu", name=f"dense_{i}")(hidden)
         if dropout:
@@ -83,7 +83,7 @@ def mlp(
     return keras.Model(inputs, hidden, name=name)
 
 
-def _recurrent_options(units: int, seeds: Iterator[int | None]) -> dict[str, Any]:
+def recurrent_options(units: int, seeds: Iterator[int | None]) -> dict[str, Any]:
     return {
         "units": units,
         "kernel_initializer": keras.initializers.GlorotUniform(seed=next(seeds)),
@@ -104,8 +104,8 @@ def _last_state(
     name: str | None,
 ) -> keras.Model:
     seeds = seed_stream(seed)
-    inputs, features = _standardized(shape, 2, input_dropout, input_noise, seeds)
-    state = layer(**_recurrent_options(units, seeds), name="recurrent")(features)
+    inputs, features = standardized(shape, 2, input_dropout, input_noise, seeds)
+    state = layer(**recurrent_options(units, seeds), name="recurrent")(features)
     state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
     return keras.Model(inputs, state, name=name)
 
@@ -159,11 +159,11 @@ def bilstm(
     Arguments as `mlp`; `shape` is (steps, width). Graves & Schmidhuber 2005; pooling: `StatisticsPooling`.
     """
     seeds = seed_stream(seed)
-    inputs, features = _standardized(shape, 2, input_dropout, input_noise, seeds)
+    inputs, features = standardized(shape, 2, input_dropout, input_noise, seeds)
     # Two layers, so that each direction has seeds of its own.
     directions = [
         keras.layers.LSTM(
-            **_recurrent_options(units, seeds), return_sequences=True, go_backwards=backwards, name=word
+            **recurrent_options(units, seeds), return_sequences=True, go_backwards=backwards, name=word
         )
         for word, backwards in (("forward", False), ("backward", True))
     ]
@@ -195,7 +195,7 @@ def temporal_convolution(
         input_dropout, input_noise, dropout, seed, name: as `mlp`.
     """
     seeds = seed_stream(seed)
-    inputs, hidden = _standardized(shape, 2, input_dropout, input_noise, seeds)
+    inputs, hidden = standardized(shape, 2, input_dropout, input_noise, seeds)
     for i, width in enumerate(filters):
         initializer = keras.initializers.GlorotUniform(seed=next(seeds))
         hidden = TemporalConvolution(

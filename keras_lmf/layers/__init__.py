@@ -6,9 +6,25 @@ from keras_lmf.backend import require_backend
 require_backend()
 
 from keras_lmf.layers.early_fusion import EarlyFusion
+from keras_lmf.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_lmf.layers.low_rank_fusion import LowRankFusion
+from keras_lmf.layers.mel_spectrogram import MelSpectrogram
+from keras_lmf.layers.mfcc import MFCC
+from keras_lmf.layers.modality_presence import ModalityPresence
+from keras_lmf.layers.spec_augment import SpecAugment
 from keras_lmf.layers.statistics_pooling import StatisticsPooling
 from keras_lmf.layers.temporal_convolution import TemporalConvolution
 from keras_lmf.layers.tensor_fusion import TensorFusion
 
-__all__ = ["EarlyFusion", "LowRankFusion", "StatisticsPooling", "TemporalConvolution", "TensorFusion"]
+__all__ = [
+    "MFCC",
+    "EarlyFusion",
+    "LogMelSpectrogram",
+    "LowRankFusion",
+    "MelSpectrogram",
+    "ModalityPresence",
+    "SpecAugment",
+    "StatisticsPooling",
+    "TemporalConvolution",
+    "TensorFusion",
+]

@@ -11,7 +11,7 @@ import numpy as np
 from keras_lmf import backbones
 from keras_lmf.backbones.sequence import STANDARDIZATION, dense, seed_stream
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.layers import EarlyFusion, LowRankFusion, TensorFusion
+from keras_lmf.layers import EarlyFusion, LowRankFusion, ModalityPresence, TensorFusion
 from keras_lmf.recipe import Recipe
 
 # A recipe's words and what they stand for.
@@ -21,8 +21,15 @@ BACKBONES: dict[str, Callable[..., keras.Model]] = {
     "bilstm": backbones.bilstm,
     "gru": backbones.gru,
     "temporal_convolution": backbones.temporal_convolution,
+    "spectrogram_cnn": backbones.spectrogram_cnn,
+    "spectrogram_crnn": backbones.spectrogram_crnn,
     "published_feature": backbones.published_feature_network,
     "published_text": backbones.published_text_network,
+}
+FRONT_ENDS: dict[str, Callable[..., keras.Model]] = {
+    "log_mel": backbones.front_ends.log_mel,
+    "mfcc": backbones.front_ends.mfcc,
+    "ge2e": backbones.front_ends.ge2e,
 }
 FUSIONS: dict[str, type[keras.layers.Layer]] = {
     "early": EarlyFusion,
@@ -37,6 +44,8 @@ def fusion_model(
     fusion: keras.layers.Layer,
     outputs: Mapping[str, int],
     *,
+    front_ends: Mapping[str, keras.Model] | None = None,
+    presence_dropout: float | None = None,
     head: Sequence[keras.layers.Layer] = (),
     seed: int | None = None,
     name: str | None = None,
@@ -48,6 +57,9 @@ def fusion_model(
             one modality there is nothing to fuse and `fusion` is left out.
         fusion: a layer that takes a dict of embeddings, for example `LowRankFusion(64, rank=4)`.
         outputs: target name → width: the number of classes (logits), or of regression values.
+        front_ends: for the modalities that have one: a model from raw input to what their backbone takes.
+        presence_dropout: None: every modality is taken to be there. A rate: an input whose features are all zero is
+            absent, its embedding is zero whatever its backbone gives, and training takes modalities away at that rate.
         head: layers between the fusion and the linear output layers.
         seed: of the output layers' weights.
         name: the model's name.
@@ -57,15 +69,31 @@ def fusion_model(
     """
     if not backbones or not outputs:
         raise LMFError("fusion_model needs one or more backbones and one or more outputs")
+    front_ends = front_ends or {}
+    for modality in front_ends:
+        if modality not in backbones:
+            raise unknown_name("modality in front_ends", modality, backbones)
+    seeds = seed_stream(seed)
     inputs = {
-        modality: keras.Input(tuple(backbone.input_shape[1:]), name=modality)
+        modality: keras.Input(tuple(front_ends.get(modality, backbone).input_shape[1:]), name=modality)
         for modality, backbone in backbones.items()
     }
-    embeddings = {modality: backbone(inputs[modality]) for modality, backbone in backbones.items()}
-    hidden = fusion(embeddings) if len(embeddings) > 1 else next(iter(embeddings.values()))
+    features = {
+        modality: front_ends[modality](tensor) if modality in front_ends else tensor
+        for modality, tensor in inputs.items()
+    }
+    embeddings = {modality: backbone(features[modality]) for modality, backbone in backbones.items()}
+    if len(embeddings) == 1:
+        hidden = next(iter(embeddings.values()))
+    elif presence_dropout is None:
+        hidden = fusion(embeddings)
+    else:
+        presence = ModalityPresence(presence_dropout, seed=next(seeds), name="presence")(
+            list(features.values())
+        )
+        hidden = fusion(embeddings, presence=presence)
     for layer in head:
         hidden = layer(hidden)
-    seeds = seed_stream(seed)
     logits = {target: dense(width, next(seeds), name=target)(hidden) for target, width in outputs.items()}
     return keras.Model(inputs, logits, name=name)
 
@@ -73,15 +101,17 @@ def fusion_model(
 def build(recipe: Recipe) -> keras.Model:
     """The model of a recipe with random weights, a pure function of the recipe (`recipe.seed` among it).
 
-    The sub-model of a modality is named `<modality>_backbone`, the fusion layer `fusion`, the output layer after
-    the target.
+    The sub-models of a modality are named `<modality>_front_end` and `<modality>_backbone`, the fusion layer `fusion`,
+    the output layer after the target.
     """
     seeds = seed_stream(recipe.seed)
+    front_ends = build_front_ends(recipe)
     parts = {}
     for modality, section in recipe.inputs.items():
+        shape = front_ends[modality].output_shape[1:] if modality in front_ends else section.shape
         options = section.backbone.model_dump(exclude={"name"})
         parts[modality] = BACKBONES[section.backbone.name](
-            section.shape, **options, seed=next(seeds), name=f"{modality}_backbone"
+            shape, **options, seed=next(seeds), name=f"{modality}_backbone"
         )
     fusion_options: dict[str, Any] = recipe.fusion.model_dump(exclude={"name"})
     if recipe.fusion.name == "low_rank":
@@ -98,11 +128,26 @@ def build(recipe: Recipe) -> keras.Model:
         parts,
         fusion,
         {recipe.target.name: recipe.target.size},
+        front_ends=front_ends,
+        presence_dropout=recipe.presence and recipe.presence.dropout,
         head=head,
         seed=next(seeds),
         # Keras wants a Python-like name here, recipes have dashes.
         name=recipe.name.replace("-", "_").replace(".", "_"),
     )
+
+
+def build_front_ends(recipe: Recipe) -> dict[str, keras.Model]:
+    """The front ends of the recipe's modalities, of those that have one; random weights, where it has any."""
+    return {
+        modality: FRONT_ENDS[section.front_end.name](
+            section.shape,
+            **section.front_end.model_dump(exclude={"name", "pretrained"}),
+            name=f"{modality}_front_end",
+        )
+        for modality, section in recipe.inputs.items()
+        if section.front_end
+    }
 
 
 def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:

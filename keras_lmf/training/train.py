@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from keras_lmf.recipe import Recipe
 from keras_lmf.training.checkpoint import Progress, State
 from keras_lmf.training.environment import environment
 from keras_lmf.training.fitting import fitting
+from keras_lmf.training.front_ends import features, front_ends, on_features, whole
 from keras_lmf.training.monitor import Monitor, NotFiniteLoss, ProgressBar
 from keras_lmf.training.optimizer import FusionAdam
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, RECIPE, STATE, WEIGHTS, Run
@@ -57,15 +59,20 @@ def train(
         raise LMFError(f"{folder} is a file: name a folder for the run")
     data = fitting(recipe, data)
     fingerprint = _fingerprint(recipe, data)
-    model = _compiled(recipe, data)
-    state = State(model, Progress(fingerprint))
-    if (folder / STATE).exists():
-        state.load(folder / STATE)
-    elif (folder / RECIPE).exists():
-        raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
-    else:
+    models = front_ends(recipe)
+    trained = on_features(recipe, models) if models else recipe
+    rows = functools.cache(lambda: features(recipe, data, models) if models else data)
+    model = _compiled(trained)
+    if not (folder / STATE).exists():
+        if (folder / RECIPE).exists():
+            raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
+        _prepare(model, trained, rows())
+        state = State(model, Progress(fingerprint))
         _write_environment(folder, recipe, data, fingerprint)
         state.save(folder / STATE)
+    else:
+        state = State(model, Progress(fingerprint))
+        state.load(folder / STATE)
     remove_partial(folder)
     # Every time: the state is what a run resumes from, and a kill may have come right after it was written.
     recipe.write(folder / RECIPE)
@@ -74,15 +81,22 @@ def train(
         state.save(folder / STATE)
         _write_history(folder, state.progress)
 
+    def write_results() -> None:
+        # Into a model without optimizer: Keras would write the optimizer's moments too, which are the last step's.
+        best = build(trained)
+        best.set_weights(state.best_weights)
+        _write_results(folder, recipe, whole(recipe, models, best) if models else best, state.progress)
+
     if not state.progress.finished:
+        set_standardization(model, {name: rows().statistics(name) for name in trained.inputs})
         try:
-            _fit(recipe, data, model, state, save, callbacks)
+            _fit(trained, rows(), model, state, save, callbacks)
         except NotFiniteLoss as error:
-            _write_results(folder, recipe, state)
+            write_results()
             raise NotFiniteLoss(f"{error} They are in {folder / WEIGHTS}.") from None
         state.progress.finished = True
         save()
-    _write_results(folder, recipe, state)
+    write_results()
     return Run(folder, recipe, data)
 
 
@@ -122,14 +136,18 @@ def _fingerprint(recipe: Recipe, data: Dataset) -> str:
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
-def _compiled(recipe: Recipe, data: Dataset) -> keras.Model:
-    training = recipe.training
-    model = build(recipe)
-    set_standardization(model, {modality: data.statistics(modality) for modality in recipe.inputs})
-    if training.output_bias == "label_mean":
+def _prepare(model: keras.Model, recipe: Recipe, data: Dataset) -> None:
+    """What a fresh model takes from the training split."""
+    set_standardization(model, {name: data.statistics(name) for name in recipe.inputs})
+    if recipe.training.output_bias == "label_mean":
         model.get_layer(recipe.target.name).bias.assign(
             data["train"].labels.mean(axis=0).reshape(recipe.target.size)
         )
+
+
+def _compiled(recipe: Recipe) -> keras.Model:
+    training = recipe.training
+    model = build(recipe)
     options = {"weight_decay": training.weight_decay or None}
     if training.fusion_learning_rate is None:
         optimizer = keras.optimizers.Adam(training.learning_rate, **options)
@@ -165,14 +183,11 @@ def _write_history(folder: Path, progress: Progress) -> None:
     write_text(folder / HISTORY, pd.DataFrame(progress.history).to_csv(index=False))
 
 
-def _write_results(folder: Path, recipe: Recipe, state: State) -> None:
+def _write_results(folder: Path, recipe: Recipe, model: keras.Model, progress: Progress) -> None:
     """The best weights and the curves, once the run is over."""
-    # Into a model without optimizer: Keras would write the optimizer's moments too, which are the last step's.
-    model = build(recipe)
-    model.set_weights(state.best_weights)
     write_atomically(folder / WEIGHTS, model.save_weights)
-    if state.progress.history:
-        _write_history(folder, state.progress)  # a kill may have come between state and history
-        history = pd.DataFrame(state.progress.history).set_index("epoch")
-        figure = plots.training_curves(history, recipe.name, best_epoch=state.progress.best_epoch)
+    if progress.history:
+        _write_history(folder, progress)  # a kill may have come between state and history
+        history = pd.DataFrame(progress.history).set_index("epoch")
+        figure = plots.training_curves(history, recipe.name, best_epoch=progress.best_epoch)
         plots.save(figure, folder / CURVES)

@@ -4,6 +4,7 @@ An entry is a folder: `entry.json` (see `Entry`), `recipe.toml`, weights, test v
 `show` load no backend.
 """
 
+from keras_lmf.zoo.backbones import Backbone, load_backbone
 from keras_lmf.zoo.entry import (
     Cost,
     Entry,
@@ -21,6 +22,7 @@ from keras_lmf.zoo.loading import load
 from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
 
 __all__ = [
+    "Backbone",
     "Cost",
     "Entry",
     "File",
@@ -32,6 +34,7 @@ __all__ = [
     "fetch",
     "file_records",
     "load",
+    "load_backbone",
     "local_path",
     "metric_block",
     "read_testvectors",

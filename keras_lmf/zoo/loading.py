@@ -53,7 +53,7 @@ def load(
     path = folders.local_path(name)
     if path is not None and not (path / ENTRY).is_file():
         recipe, file = _own(path, None if weights is None else Path(weights))
-        return _with_weights(build(recipe), file)
+        return with_weights(build(recipe), file)
     place = fetching.find(name, cache_dir)
     recipe = fetching.recipe(place)
     _require_agreement(place.entry, recipe)
@@ -65,9 +65,9 @@ def load(
         raise LMFError(f"The recipe of {place.entry.name!r} builds no model: {reason}") from error
     _require_shapes(model, place.entry)
     if weights is not None:
-        return _with_weights(model, Path(weights))
-    _with_weights(model, fetching.file(place, "weights"))
-    _require_answers(model, fetching.file(place, "testvectors"), place.entry.name)
+        return with_weights(model, Path(weights))
+    with_weights(model, fetching.file(place, "weights"))
+    require_answers(model, fetching.file(place, "testvectors"), place.entry.name)
     return model
 
 
@@ -104,7 +104,7 @@ def _own(path: Path, weights: Path | None) -> tuple[Recipe, Path]:
     )
 
 
-def _with_weights(model: keras.Model, path: Path) -> keras.Model:
+def with_weights(model: keras.Model, path: Path) -> keras.Model:
     """`model`, with the weights in the file."""
     if not path.name.endswith(WEIGHTS_SUFFIX) or not path.is_file():
         problem = "does not exist" if not path.exists() else f"is not a {WEIGHTS_SUFFIX} file"
@@ -188,7 +188,7 @@ def _require_plain(path: Path, model: keras.Model) -> None:
         raise LMFError(f"{path} is no readable HDF5 file ({error}). Copy or write it again.") from error
 
 
-def _require_answers(model: keras.Model, path: Path, name: str) -> None:
+def require_answers(model: keras.Model, path: Path, name: str) -> None:
     """The model answers the test vectors as it did when the entry was made."""
     import keras
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from keras_lmf.recipe import Modality, Recipe
+from keras_lmf.recipe.parts import GE2E, MFCC, Backbone, LogMel
 
 
 def kernel_numbers(recipe: Recipe) -> int:
@@ -23,8 +24,32 @@ def kernel_numbers(recipe: Recipe) -> int:
 
 
 def _backbone(modality: Modality) -> tuple[int, int]:
+    """Numbers in the kernels of its front end and backbone, width of its embedding."""
+    before, width = _front_end(modality)
+    numbers, embedding = _on_features(modality.backbone, width)
+    return before + numbers, embedding
+
+
+def _front_end(modality: Modality) -> tuple[int, int]:
+    """Numbers in its kernels, width of the features (of one step, where there are steps)."""
+    match modality.front_end:
+        case None:
+            return 0, modality.shape[-1] if modality.shape else 1
+        case LogMel(bands=bands):
+            return 0, bands
+        case MFCC(coefficients=coefficients):
+            return 0, coefficients
+        case GE2E(layers=layers):
+            lstms = [40, *[256] * min(max(layers), 3)]
+            numbers = sum(4 * (before + 256) * 256 for before in lstms[:-1])
+            return numbers + (256 * 256 if 4 in layers else 0), sum(
+                256 if tap == 4 else 512 for tap in layers
+            )
+    raise AssertionError(f"the front end {modality.front_end!r} has no size here")
+
+
+def _on_features(backbone: Backbone, width: int) -> tuple[int, int]:
     """Numbers in its kernels, width of its embedding."""
-    backbone, width = modality.backbone, modality.shape[-1] if modality.shape else 1
     units = backbone.units
     match backbone.name:
         case "mlp":
@@ -33,6 +58,12 @@ def _backbone(modality: Modality) -> tuple[int, int]:
         case "temporal_convolution":
             widths = [width, *backbone.filters]
             return backbone.kernel_size * _dense(widths) + 2 * widths[-1] * units, units
+        case "spectrogram_cnn" | "spectrogram_crnn":
+            convolutions = 9 * _dense([1, *backbone.filters])
+            pooled = (width >> len(backbone.filters)) * (backbone.filters or (1,))[-1]
+            if backbone.name == "spectrogram_cnn":
+                return convolutions + 2 * pooled * units, units
+            return convolutions + 6 * (pooled + units) * units, 4 * units
         case "published_feature":
             return _dense([width, units, units, units]), units
         case "published_text":

@@ -1,4 +1,4 @@
-"""A recipe: what is built, on what it is trained, and how. TOML in and out; loads no backend."""
+"""A recipe: what is built, on what it is trained, and how."""
 
 from __future__ import annotations
 
@@ -6,151 +6,16 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import write_text
+from keras_lmf.recipe import parts
+from keras_lmf.recipe.parts import Corpus, Fusion, Head, Modality, Part, Presence, Training
 from keras_lmf.target import Name, Target
-
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Noise = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-# What an honest recipe stays far below. A recipe may be a stranger's: `zoo.load` builds what it says.
-Count = Annotated[int, Field(ge=1, le=2**20)]
-Counts = Annotated[tuple[Count, ...], Field(max_length=32)]
-
-
-class Part(BaseModel):
-    """A frozen section of a recipe; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Regularised(Part):
-    """What every backbone for features can do against overfitting; see `backbones.mlp`."""
-
-    name: str
-    input_dropout: Rate = 0.0
-    input_noise: Noise = 0.0
-    dropout: Rate = 0.0
-
-
-class MLP(Regularised):
-    """Vector → embedding: `backbones.mlp`."""
-
-    name: Literal["mlp"]
-    units: Counts = (64,)
-
-
-class Recurrent(Regularised):
-    """Sequence → embedding: `backbones.lstm`, `backbones.bilstm` or `backbones.gru`."""
-
-    name: Literal["lstm", "bilstm", "gru"]
-    units: Count = 64
-
-
-class Convolution(Regularised):
-    """Sequence → embedding: `backbones.temporal_convolution`."""
-
-    name: Literal["temporal_convolution"]
-    filters: Counts = (64, 64)
-    kernel_size: Count = 5
-    units: Count = 64
-
-
-class PublishedFeature(Part):
-    """Vector → embedding, the published sub-network: `backbones.published_feature_network`."""
-
-    name: Literal["published_feature"]
-    units: Count = 32
-    dropout: Rate = 0.0
-
-
-class PublishedText(Part):
-    """Sequence → embedding, the published sub-network: `backbones.published_text_network`."""
-
-    name: Literal["published_text"]
-    hidden_units: Count = 128
-    units: Count = 64
-    dropout: Rate = 0.0
-
-
-Backbone = Annotated[
-    MLP | Recurrent | Convolution | PublishedFeature | PublishedText, Field(discriminator="name")
-]
-
-
-class Modality(Part):
-    """One input: its shape without the batch axis, (width,) or (steps, width), and its backbone."""
-
-    shape: Counts
-    backbone: Backbone
-
-
-class Early(Part):
-    """Concatenation: `layers.EarlyFusion`."""
-
-    name: Literal["early"]
-
-
-class Tensor(Part):
-    """Outer product: `layers.TensorFusion`."""
-
-    name: Literal["tensor"]
-
-
-class LowRank(Part):
-    """Low-rank multimodal fusion: `layers.LowRankFusion`."""
-
-    name: Literal["low_rank"]
-    units: Count = 64
-    rank: Count = 4
-    initialization: Literal["variance_preserving", "reference"] = "variance_preserving"
-
-
-Fusion = Annotated[Early | Tensor | LowRank, Field(discriminator="name")]
-
-
-class Head(Part):
-    """What follows the fusion: dropout, then hidden ReLU layers with dropout, then one linear layer."""
-
-    units: Counts = ()
-    dropout: Rate = 0.0
-
-
-class Corpus(Part):
-    """Which corpus, and the options of its loader (see `keras_lmf.data.corpora`)."""
-
-    name: str
-    options: dict[str, Any] = {}
-
-
-class Training(Part):
-    """How to train.
-
-    Attributes:
-        fusion_learning_rate: the separate rate of the fusion layer's weights (Liu et al. 2018).
-        fit_on: "train", with early stopping on "valid"; or "train + valid" for a last fit with all settings chosen:
-            it runs for all `epochs` and keeps the last weights.
-        output_bias: where the output layer's bias starts. "label_mean", for a target with a range: at the mean label
-            of the training rows, which saves a small learning rate the way there.
-        monitor: what chooses the epoch on "valid": "loss", or "pearson", the correlation, for a target with a range.
-    """
-
-    epochs: Count = 100
-    batch_size: Count = 32
-    learning_rate: Positive = 1e-3
-    fusion_learning_rate: Positive | None = None
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    loss: Literal["cross_entropy", "mae", "mse", "huber"]
-    class_weights: Literal["none", "balanced"] = "none"
-    patience: Count = 10
-    fit_on: Literal["train", "train + valid"] = "train"
-    output_bias: Literal["zeros", "label_mean"] = "zeros"
-    monitor: Literal["loss", "pearson"] = "loss"
 
 
 class Recipe(Part):
@@ -166,6 +31,7 @@ class Recipe(Part):
     target: Target
     inputs: Annotated[dict[Name, Modality], Field(min_length=1, max_length=16)]
     fusion: Fusion
+    presence: Presence | None = None
     head: Head = Head()
     training: Training
 
@@ -189,6 +55,12 @@ class Recipe(Part):
         for key, word in (("output_bias", "label_mean"), ("monitor", "pearson")):
             if getattr(self.training, key) == word and self.target.classes is not None:
                 raise ValueError(f"{key} {word!r} needs a range; target {self.target.name!r} has classes")
+        return self
+
+    @model_validator(mode="after")
+    def _augmentation_has_a_waveform(self) -> Recipe:
+        if self.training.augmentation and not any(section.front_end for section in self.inputs.values()):
+            raise ValueError("training.augmentation changes waveforms: it needs an input with a front_end")
         return self
 
     @model_validator(mode="after")
@@ -287,9 +159,24 @@ def _explain(error: ValidationError) -> LMFError:
 
 def _section(location: list[str]) -> type[BaseModel]:
     """The class of the section at `location`, so that its keys can be listed."""
-    fields = {"corpus": Corpus, "target": Target, "inputs": Modality, "head": Head, "training": Training}
-    parts = (MLP, Recurrent, Convolution, PublishedFeature, PublishedText, Early, Tensor, LowRank)
-    words = {word: part for part in parts for word in get_args(part.model_fields["name"].annotation)}
+    sections = [part for part in vars(parts).values() if isinstance(part, type) and issubclass(part, Part)]
+    words = {
+        word: part
+        for part in sections
+        if "name" in part.model_fields
+        for word in get_args(part.model_fields["name"].annotation)
+    }
+    fields = {
+        "corpus": Corpus,
+        "target": Target,
+        "inputs": Modality,
+        "presence": Presence,
+        "head": Head,
+        "training": Training,
+        "augmentation": parts.Augmentation,
+    }
     if not location:
         return Recipe
-    return words[location[-1]] if location[-1] in words else fields[location[0]]
+    if location[-1] in words:
+        return words[location[-1]]
+    return fields.get(location[-1]) or fields[location[0]]

@@ -1,0 +1,102 @@
+"""Audio backbones, waveform → embedding: a front end, then a backbone for its features.
+
+Each takes (batch, samples) in [-1, 1], zeros after the clip's end, and keeps padding out of the embedding. Arguments
+beside the front end's are those of the backbone for features. The code's licence is the package's, Apache-2.0; only
+`ge2e` has published weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_lmf.backbones import front_ends
+from keras_lmf.backbones.sequence import bilstm, lstm, mlp
+from keras_lmf.backbones.spectrogram import spectrogram_cnn, spectrogram_crnn
+
+
+def joined(front_end: keras.Model, backbone: keras.Model, name: str | None = None) -> keras.Model:
+    """The two as one model."""
+    inputs = keras.Input(tuple(front_end.input_shape[1:]), name="waveform")
+    return keras.Model(inputs, backbone(front_end(inputs)), name=name)
+
+
+def log_mel_cnn(
+    shape: Sequence[int] = (48000,),
+    *,
+    sample_rate: int = 16000,
+    bands: int = 64,
+    name: str | None = None,
+    **options: Any,
+) -> keras.Model:
+    """Log-mel spectrogram → two-dimensional convolutions: the reference paper's. (batch, samples) → (batch, units).
+
+    Kumar & Martin, section III. `front_ends.log_mel`, then `spectrogram_cnn`, which takes `options`.
+
+    >>> log_mel_cnn((16000,), filters=(8, 16), units=32).output_shape
+    (None, 32)
+    """
+    front_end = front_ends.log_mel(shape, sample_rate=sample_rate, bands=bands)
+    return joined(front_end, spectrogram_cnn(front_end.output_shape[1:], **options), name)
+
+
+def crnn(
+    shape: Sequence[int] = (48000,),
+    *,
+    sample_rate: int = 16000,
+    bands: int = 64,
+    name: str | None = None,
+    **options: Any,
+) -> keras.Model:
+    """Log-mel spectrogram → convolutions → GRUs. (batch, samples) → (batch, 4 · units).
+
+    Choi et al. 2017. `front_ends.log_mel`, then `spectrogram_crnn`, which takes `options`.
+    """
+    front_end = front_ends.log_mel(shape, sample_rate=sample_rate, bands=bands)
+    return joined(front_end, spectrogram_crnn(front_end.output_shape[1:], **options), name)
+
+
+def mfcc_lstm(
+    shape: Sequence[int] = (48000,),
+    *,
+    sample_rate: int = 16000,
+    coefficients: int = 20,
+    name: str | None = None,
+    **options: Any,
+) -> keras.Model:
+    """MFCC → LSTM, its last state. (batch, samples) → (batch, units).
+
+    Kumar & Martin, section III. `front_ends.mfcc`, then `lstm`, which takes `options`.
+    """
+    front_end = front_ends.mfcc(shape, sample_rate=sample_rate, coefficients=coefficients)
+    return joined(front_end, lstm(front_end.output_shape[1:], **options), name)
+
+
+def mfcc_bilstm(
+    shape: Sequence[int] = (48000,),
+    *,
+    sample_rate: int = 16000,
+    coefficients: int = 20,
+    name: str | None = None,
+    **options: Any,
+) -> keras.Model:
+    """MFCC → LSTM in each direction, mean and deviation of their states. (batch, samples) → (batch, 4 · units).
+
+    Kumar & Martin, section III. `front_ends.mfcc`, then `bilstm`, which takes `options`.
+    """
+    front_end = front_ends.mfcc(shape, sample_rate=sample_rate, coefficients=coefficients)
+    return joined(front_end, bilstm(front_end.output_shape[1:], **options), name)
+
+
+def ge2e(
+    shape: Sequence[int] = (48000,), *, layers: Sequence[int] = (2,), name: str | None = None, **options: Any
+) -> keras.Model:
+    """The GE2E speaker encoder's states → dense layers. (batch, samples) at 16 kHz → (batch, units[-1]).
+
+    Wan et al. 2018. `front_ends.ge2e`, then `mlp`, which takes `options`. Random weights; the published ones
+    (Resemblyzer, Apache-2.0, 1.42 M numbers with all layers) come with `klmf.zoo.load_backbone("ge2e")`.
+    """
+    front_end = front_ends.ge2e(shape, layers=layers)
+    return joined(front_end, mlp(front_end.output_shape[1:], **options), name)

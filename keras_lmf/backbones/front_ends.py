@@ -1,0 +1,133 @@
+"""Front ends: raw input → features, inside the model and never trained.
+
+Each is a functional `keras.Model` named "front_end". Padding (frames whose samples are all zero) comes out as rows of
+zeros, and so does an absent input, as the backbones for features expect them. Its spectral layer is named "spectrum":
+int8 formats leave that one in float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_lmf.errors import LMFError
+from keras_lmf.layers import MFCC, LogMelSpectrogram, MelSpectrogram, StatisticsPooling
+
+FRONT_END = "front_end"
+SPECTRUM = "spectrum"
+GE2E_UNITS = 256
+GE2E_LAYERS = 4
+
+
+def log_mel(
+    shape: Sequence[int] = (48000,), *, sample_rate: int = 16000, bands: int = 64, name: str = FRONT_END
+) -> keras.Model:
+    """Log-mel spectrogram, (batch, samples) → (batch, 1 + samples // hop, bands): 25 ms windows, one each 10 ms.
+
+    Args:
+        shape: (samples,) of a waveform in [-1, 1], zeros after its end.
+        sample_rate: in Hz.
+        bands: mel bands.
+        name: the model's name.
+    """
+    waveform = _waveform(shape)
+    layer = LogMelSpectrogram(**_frames(sample_rate), bands=bands, name=SPECTRUM)
+    return _front_end(waveform, layer(waveform), name)
+
+
+def mfcc(
+    shape: Sequence[int] = (48000,),
+    *,
+    sample_rate: int = 16000,
+    bands: int = 64,
+    coefficients: int = 20,
+    name: str = FRONT_END,
+) -> keras.Model:
+    """Mel-frequency cepstral coefficients, (batch, samples) → (batch, 1 + samples // hop, coefficients).
+
+    Args:
+        shape, sample_rate, bands: as `log_mel`.
+        coefficients: from the 0th on.
+        name: the model's name.
+    """
+    waveform = _waveform(shape)
+    layer = MFCC(**_frames(sample_rate), bands=bands, coefficients=coefficients, name=SPECTRUM)
+    return _front_end(waveform, layer(waveform), name)
+
+
+def ge2e(
+    shape: Sequence[int] = (48000,), *, layers: Sequence[int] = (2,), name: str = FRONT_END
+) -> keras.Model:
+    """The GE2E speaker encoder, tapped at any of its layers: (batch, samples) at 16 kHz → (batch, 512 · n or 256).
+
+    Mel power spectrogram (40 bands, 25 ms windows, one each 10 ms, no logarithm) → three LSTMs of 256 units → dense
+    layer with ReLU → unit length. Wan et al., "Generalized end-to-end loss for speaker verification", ICASSP 2018;
+    the weights of Resemblyzer fit it (`klmf.zoo.load_backbone`). Built for layer 3, it has 1.36 M weights.
+
+    The receptive field is the whole clip up to a frame. Lower layers say more about emotion than the last, which was
+    trained to forget all but the speaker.
+
+    Args:
+        shape: (samples,) of a waveform in [-1, 1], zeros after its end; what lies above the highest tapped layer is
+            left out.
+        layers: 1, 2, 3: mean and standard deviation, over the frames, of that LSTM's states, 512
+            numbers; 4: the speaker embedding, 256 numbers.
+        name: the model's name.
+    """
+    layers = tuple(layers)
+    if not layers or len(set(layers)) != len(layers) or not set(layers) <= set(range(1, GE2E_LAYERS + 1)):
+        raise LMFError(f"ge2e: layers must be different numbers of 1 … {GE2E_LAYERS}, received {layers}")
+    waveform = _waveform(shape)
+    hidden = MelSpectrogram(sample_rate=16000, fft_length=400, hop=160, bands=40, name=SPECTRUM)(waveform)
+    sounds = ops.any(ops.greater(hidden, 0), axis=-1)
+    taps: dict[int, Any] = {}
+    # Padding is at the end, where it changes no state before it: the LSTMs need no mask.
+    for i in range(1, min(max(layers), 3) + 1):
+        hidden = keras.layers.LSTM(GE2E_UNITS, return_sequences=True, name=f"lstm_{i}")(hidden)
+        taps[i] = hidden
+    tapped = [
+        StatisticsPooling(name=f"pooling_{i}")(taps[i], mask=sounds)
+        if i in taps
+        else _speaker(hidden, sounds)
+        for i in layers
+    ]
+    return _front_end(waveform, ops.concatenate(tapped, axis=-1) if len(tapped) > 1 else tapped[0], name)
+
+
+def _speaker(states: Any, sounds: Any) -> Any:
+    """The speaker embedding of the state at the last frame that sounds; zeros where none does."""
+    steps = ops.cast(sounds, states.dtype)
+    following = ops.pad(steps[:, 1:], ((0, 0), (0, 1)))
+    # The last frame: none after it sounds. Summed up from the end, those after it are counted.
+    later = ops.flip(ops.cumsum(ops.flip(following, axis=1), axis=1), axis=1)
+    last = ops.where(later > 0, ops.zeros_like(steps), steps)
+    state = ops.sum(states * ops.expand_dims(last, -1), axis=1)
+    projected = keras.layers.Dense(GE2E_UNITS, activation="relu", name="linear")(state)
+    length = ops.sqrt(ops.sum(ops.square(projected), axis=-1, keepdims=True))
+    return projected / ops.maximum(length, 1e-5) * ops.max(steps, axis=1, keepdims=True)
+
+
+def _frames(sample_rate: int) -> dict[str, int]:
+    """25 ms windows in frames of the next power of two, one each 10 ms."""
+    window = round(0.025 * sample_rate)
+    return {
+        "sample_rate": sample_rate,
+        "window_length": window,
+        "fft_length": 1 << (window - 1).bit_length(),
+        "hop": round(0.010 * sample_rate),
+    }
+
+
+def _waveform(shape: Sequence[int]) -> Any:
+    if len(shape) != 1:
+        raise LMFError(f"A waveform has the shape (samples,) without the batch axis, received {tuple(shape)}")
+    return keras.Input(tuple(shape), name="waveform")
+
+
+def _front_end(waveform: Any, features: Any, name: str) -> keras.Model:
+    model = keras.Model(waveform, features, name=name)
+    model.trainable = False
+    return model

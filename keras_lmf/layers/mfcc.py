@@ -1,0 +1,52 @@
+"""Mel-frequency cepstral coefficients, clip by clip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_lmf.errors import LMFError
+from keras_lmf.layers import spectral
+from keras_lmf.layers.log_mel_spectrogram import LogMelSpectrogram
+from keras_lmf.layers.modality_fusion import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable("keras_lmf")
+class MFCC(LogMelSpectrogram):
+    """Waveform → mel-frequency cepstral coefficients, as `librosa.feature.mfcc`.
+
+    The orthonormal cosine transform (DCT-II) of `LogMelSpectrogram`'s decibels. Davis & Mermelstein 1980.
+
+    Input: (batch, samples) in [-1, 1]. Output: (batch, 1 + samples // hop, coefficients); padding frames are zero.
+
+    Args:
+        coefficients: how many, from the 0th on; at most `bands`.
+        dynamic_range, sample_rate, fft_length, hop, bands, window_length, lowest, highest: as `LogMelSpectrogram`.
+
+    >>> import numpy as np
+    >>> MFCC(coefficients=13)(np.ones((2, 16000), "float32")).shape[1:] == (101, 13)
+    True
+    """
+
+    def __init__(self, *args: Any, coefficients: int = 20, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not isinstance(coefficients, int) or not 1 <= coefficients <= self.bands:
+            raise LMFError(
+                f"{self.name}: coefficients must be 1 … bands={self.bands}, received {coefficients!r}"
+            )
+        self.coefficients = coefficients
+
+    def build(self, input_shape: Shape) -> None:
+        self._cosines = spectral.cosine_transform(self.bands, self.coefficients).astype("float32")
+        super().build(input_shape)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return ops.matmul(super().call(inputs), self._cosines)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (*super().compute_output_shape(input_shape)[:-1], self.coefficients)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "coefficients": self.coefficients}

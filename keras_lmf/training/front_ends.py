@@ -1,0 +1,96 @@
+"""Training behind front ends: they never change, so their features are made once, before the first epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from keras_lmf.data.augmentation import Augmentation, augmented
+from keras_lmf.data.dataset import Dataset, Split
+from keras_lmf.models import build, build_front_ends
+from keras_lmf.recipe import Recipe
+from keras_lmf.zoo.backbones import load_backbone
+
+ROWS = 32
+
+
+def front_ends(recipe: Recipe) -> dict[str, keras.Model]:
+    """The recipe's front ends with their published weights."""
+    models = build_front_ends(recipe)
+    for modality, model in models.items():
+        section = recipe.inputs[modality].front_end
+        if pretrained := getattr(section, "pretrained", None):
+            published = load_backbone(pretrained)
+            for layer in model.layers:
+                if layer.weights:
+                    layer.set_weights(published.get_layer(layer.name).get_weights())
+    return models
+
+
+def on_features(recipe: Recipe, models: Mapping[str, keras.Model]) -> Recipe:
+    """The recipe of what is trained: it takes the front ends' features."""
+    sections = recipe.model_dump(exclude_none=True)
+    for modality, model in models.items():
+        sections["inputs"][modality]["shape"] = model.output_shape[1:]
+        del sections["inputs"][modality]["front_end"]
+    sections["training"].pop("augmentation", None)
+    return Recipe(**sections)
+
+
+def features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -> Dataset:
+    """`data` with the front ends' features in place of waveforms, the training split augmented before.
+
+    Only "train" and "valid", which a training reads. A step whose features are all zero is masked.
+    """
+    splits = {name: data[name] for name in data.split_names if name != "test"}
+    if recipe.training.augmentation:
+        augmentation = Augmentation(**recipe.training.augmentation.model_dump())
+        for modality in models:
+            splits["train"] = augmented(splits["train"], augmentation, modality=modality)
+    parts = [_transformed(split, models, recipe.name) for split in splits.values()]
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    inputs = {name: np.concatenate([part.inputs[name] for part in parts]) for name in data.inputs}
+    return Dataset(
+        name=data.name,
+        target=data.target,
+        inputs=inputs,
+        labels=joined("labels"),
+        groups=joined("groups"),
+        ids=joined("ids"),
+        splits=np.repeat(list(splits), [len(part) for part in parts]),
+        masks={name: np.concatenate([part.masks[name] for part in parts]) for name in parts[0].masks},
+    )
+
+
+def _transformed(split: Split, models: Mapping[str, keras.Model], title: str) -> Split:
+    inputs, masks = dict(split.inputs), dict(split.masks)
+    for modality, model in models.items():
+        waveforms = inputs[modality]
+        starts = tqdm(
+            range(0, len(waveforms), ROWS),
+            desc=f"{title}: features of {modality}, {split.name}",
+            disable=None,
+        )
+        inputs[modality] = np.concatenate(
+            [model.predict_on_batch(waveforms[start : start + ROWS]) for start in starts]
+        )
+        if inputs[modality].ndim == 3:
+            masks[modality] = (inputs[modality] != 0).any(axis=-1)
+    return dataclasses.replace(split, inputs=inputs, masks=masks)
+
+
+def whole(recipe: Recipe, models: Mapping[str, keras.Model], trained: keras.Model) -> keras.Model:
+    """The recipe's model, with the front ends' weights and those of the part that was trained."""
+    model = build(recipe)
+    for modality, front_end in models.items():
+        model.get_layer(f"{modality}_front_end").set_weights(front_end.get_weights())
+    for layer in trained.layers:
+        model.get_layer(layer.name).set_weights(layer.get_weights())
+    return model
