@@ -60,7 +60,8 @@ class _Canvas:
         across = (u + v * (2 * bend * u - slope) / radii[1]) / radii[0]
         down = v / radii[1]
         steepness = np.sqrt(across * across + down * down) + np.float32(1e-4)
-        return (level - 1) * level / steepness
+        # Far from a thin and bent ellipse the first order says too little: it ends where its radius does.
+        return np.maximum((level - 1) * level / steepness, (np.abs(u) - 1) * radii[0])
 
 
 def _span(inside: np.ndarray) -> slice:
