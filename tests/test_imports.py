@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "zoo.vectors": {"numpy", "keras_lmf.data", *COMMON},
     "data": {"numpy", "pydantic", "keras", "keras_lmf.backend", *COMMON},
     "data.media": {"numpy", "av", "soundfile", *COMMON},
+    "data.corpora.synthetic_clips": {"numpy", "av", "tqdm", *COMMON},
     "data.faces": {"numpy", "cv2", *COMMON},
     "evaluation": {"numpy", "sklearn", "pandas", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
@@ -231,6 +232,7 @@ LIGHT = [
         "evaluation.plots",
         "runtime",
         "data.media",
+        "data.corpora.synthetic_clips",
     )
     or (part_of(name) == "data" and name != "data.batches")
 ]
