@@ -84,6 +84,7 @@ ALLOWED: dict[str, set[str]] = {
         "tensorflow",
         "ai_edge_litert",
         "litert_quantizer",
+        "keras_lmf.layers",
         "keras_lmf.models",
         "keras_lmf.runtime",
         "keras_lmf.evaluation",

@@ -1,15 +1,20 @@
-"""What a .tflite file is made of, read from its bytes: every op with the real dtypes of its tensors."""
+"""What a .tflite file is made of: every op with the real dtypes of its tensors, and constants that need no bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from keras_lmf.errors import import_extra
 
 COLUMNS = ["operator", "activations", "weights", "outputs", "count"]
+
+
+# A smaller constant takes fewer bytes than the op that makes it.
+LEAST_BYTES = 1024
 
 
 class Operator(NamedTuple):
@@ -63,6 +68,60 @@ def operators(content: bytes) -> list[Operator]:
 def _dtypes(flatbuffer_utils: Any, graph: Any, indices: Iterable[int]) -> str:
     names = (flatbuffer_utils.type_to_name(graph.tensors[index].type).lower() for index in indices)
     return ", ".join(dict.fromkeys(names))
+
+
+def with_fills(content: bytes) -> bytes:
+    """The file with FILL ops in place of float32 constants that hold one number over and over.
+
+    A converted LSTM stores the empty array of its outputs that way, 4 · steps · units bytes.
+    """
+    flatbuffer_utils = import_extra("ai_edge_litert.tools.flatbuffer_utils", "export")
+    schema = import_extra("ai_edge_litert.schema_py_generated", "export")
+    model = flatbuffer_utils.read_model_from_bytearray(content)
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FILL
+    code.version = 1
+    filled = False
+    for graph in model.subgraphs:
+        added = []
+        for index, tensor in enumerate(list(graph.tensors)):
+            data = model.buffers[tensor.buffer].data
+            if tensor.type != schema.TensorType.FLOAT32 or data is None or len(data) < LEAST_BYTES:
+                continue
+            values = np.frombuffer(bytes(data), "<f4")
+            if not (values == values[0]).all():
+                continue
+            operator = schema.OperatorT()
+            operator.opcodeIndex = len(model.operatorCodes)
+            operator.builtinOptionsType = schema.BuiltinOptions.FillOptions
+            operator.builtinOptions = schema.FillOptionsT()
+            operator.inputs = [
+                _constant(schema, model, graph, array)
+                for array in (np.array(tensor.shape, "<i4"), values[:1])
+            ]
+            graph.tensors[operator.inputs[1]].shape = []  # the value is a scalar
+            operator.outputs = [index]
+            tensor.buffer = 0
+            added.append(operator)
+        graph.operators = [*added, *graph.operators]
+        filled = filled or bool(added)
+    if not filled:
+        return content
+    model.operatorCodes.append(code)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _constant(schema: Any, model: Any, graph: Any, values: np.ndarray) -> int:
+    """Index of a new constant of the graph."""
+    tensor = schema.TensorT()
+    tensor.name = f"fill/{len(graph.tensors)}".encode()  # the quantiser wants names that differ
+    tensor.shape = list(values.shape)
+    tensor.type = schema.TensorType.INT32 if values.dtype.kind == "i" else schema.TensorType.FLOAT32
+    tensor.buffer = len(model.buffers)
+    model.buffers.append(schema.BufferT())
+    model.buffers[-1].data = values.view(np.uint8)
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1
 
 
 def table(found: Iterable[Operator]) -> pd.DataFrame:

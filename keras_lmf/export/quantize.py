@@ -1,7 +1,8 @@
 """Float32 TFLite to float16 or int8: a script that runs in a process of its own, without TensorFlow.
 
-`quantized.py` starts it through `process.py` as `python -P quantize.py KIND FLOAT32 INPUTS OUTPUT FAILURE`.
-INPUTS is an .npz of calibration rows, by modality (N, …), which the int8 kinds read. It exits with 0 and OUTPUT
+`quantized.py` starts it through `process.py` as `python -P quantize.py KIND FLOAT32 INPUTS SPECTRAL OUTPUT FAILURE`.
+INPUTS is an .npz of calibration rows, by modality (N, …), which the int8 kinds read; SPECTRAL the names of spectral
+layers, with commas between. It exits with 0 and OUTPUT
 written, or with 1 and FAILURE written: JSON with `message` and an empty list `operators`.
 """
 
@@ -11,12 +12,14 @@ import copy
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 SIGNATURE = "serving_default"
+FILTERS = "mel_filters"  # as `layers.mel_spectrogram` names their scope; nothing of ours is imported here
 # Below this, a float16 constant's own entry and its DEQUANTIZE op take more bytes than it saves.
 LEAST_ELEMENTS = 64
 # Ops whose constants are weights. Those of other ops (means of a standardisation, for one) keep their digits.
@@ -72,20 +75,23 @@ def _beyond_float16(values: np.ndarray) -> bool:
     return bool(np.abs(values).max() > np.finfo(np.float16).max)
 
 
-def dynamic(content: bytes) -> bytes:
-    """int8 weights with a scale per channel; the kernels quantise activations as they go."""
+def dynamic(content: bytes, spectral: Sequence[str] = ()) -> bytes:
+    """int8 weights with a scale per channel; the kernels quantise activations as they go, save in `spectral` layers."""
     from ai_edge_litert.tools import flatbuffer_utils
     from litert_quantizer import qtyping, quantizer, recipe_manager
 
     rules = recipe_manager.RecipeManager()
     rules.add_dynamic_config(".*", qtyping.TFLOperationName.ALL_SUPPORTED, num_bits=8)
+    _keep_spectra(rules, spectral)
     quantized = quantizer.Quantizer(content, rules.get_quantization_recipe()).quantize(
         enable_progress_report=False
     )
     return _written(flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model)))
 
 
-def int8(content: bytes, inputs: dict[str, np.ndarray], integer_ends: bool) -> bytes:
+def int8(
+    content: bytes, inputs: dict[str, np.ndarray], integer_ends: bool, spectral: Sequence[str] = ()
+) -> bytes:
     """int8 weights and activations for `PRODUCTS`, by the smallest and largest value of each on `inputs`.
 
     Loops (recurrent layers that are not unrolled) can't have int8 activations: their state would change its
@@ -95,6 +101,7 @@ def int8(content: bytes, inputs: dict[str, np.ndarray], integer_ends: bool) -> b
         content: the float32 file.
         inputs: by modality (N, …), the rows to calibrate with.
         integer_ends: whether the model's inputs and outputs are int8, too.
+        spectral: names of layers whose activations stay float32.
     """
     from ai_edge_litert.tools import flatbuffer_utils
     from litert_quantizer import algorithm_manager, calibrator, qtyping, quantizer, recipe_manager
@@ -104,6 +111,7 @@ def int8(content: bytes, inputs: dict[str, np.ndarray], integer_ends: bool) -> b
     rules = recipe_manager.RecipeManager()
     for name in PRODUCTS:
         rules.add_static_config(".*", getattr(qtyping.TFLOperationName, name), 8, 8)
+    _keep_spectra(rules, spectral)
     for loop in loops:
         for operator in loop.operators:
             scope = _scope(operator, loop)
@@ -127,6 +135,19 @@ def int8(content: bytes, inputs: dict[str, np.ndarray], integer_ends: bool) -> b
         calibration.get_model_qsvs(), enable_progress_report=False
     )
     return _written(flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model)))
+
+
+def _keep_spectra(rules: Any, layers: Sequence[str]) -> None:
+    """Later rules win: spectra span more decades than eight bits have steps, so only the mel filters are int8."""
+    from litert_quantizer import algorithm_manager, qtyping
+
+    no = algorithm_manager.AlgorithmName.NO_QUANTIZE
+    for name in layers:
+        scope = rf"/{re.escape(name)}(_\d+)?/"
+        rules.add_quantization_config(scope, qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key=no)
+        rules.add_weight_only_config(
+            f"{scope}.*{FILTERS}/", qtyping.TFLOperationName.FULLY_CONNECTED, num_bits=8
+        )
 
 
 def _scope(operator: Any, graph: Any) -> str:
@@ -158,15 +179,16 @@ def _written(model: Any) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def main(kind: str, float32: str, inputs: str, output: str, failure: str) -> int:
+def main(kind: str, float32: str, inputs: str, spectral: str, output: str, failure: str) -> int:
+    layers = spectral.split(",") if spectral else ()
     try:
         content = Path(float32).read_bytes()
         if kind == "float16":
             content = float16(content)
         elif kind == "dynamic":
-            content = dynamic(content)
+            content = dynamic(content, layers)
         else:
-            content = int8(content, dict(np.load(inputs)), integer_ends=kind == "int8-integer")
+            content = int8(content, dict(np.load(inputs)), kind == "int8-integer", layers)
     except Exception as error:
         message = {"message": str(error) or type(error).__name__, "operators": []}
         Path(failure).write_text(json.dumps(message), encoding="utf-8")

@@ -5,6 +5,7 @@ Each is the float32 file with fewer bits for some of its numbers; inputs and out
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from keras_lmf.export.flatbuffer import Operator, operators
 from keras_lmf.export.process import places, run_script
 from keras_lmf.export.source import Source
 from keras_lmf.export.tflite import float32_file
+from keras_lmf.layers import MelSpectrogram
 from keras_lmf.runtime import open_artifact
 
 CALIBRATION_ROWS = 1000
@@ -67,7 +69,14 @@ def write_int8_integer(source: Source, path: Path) -> None:
 def notes(source: Source, path: Path, found: list[Operator]) -> list[str]:
     """What a reader of an int8 file's name must know: what isn't int8, and inputs that suffer from it."""
     said = []
-    left = [operator for operator in found if operator.name in PRODUCTS and not _is_int8(operator)]
+    spectral = re.compile(
+        "|".join(rf"/{re.escape(name)}(_\d+)?/" for name in _spectral_layers(source.model)) or "$^"
+    )
+    left = [
+        operator
+        for operator in found
+        if operator.name in PRODUCTS and not _is_int8(operator) and not spectral.search(operator.scope)
+    ]
     if left:
         where = places(source.model, [(operator.name, operator.scope) for operator in left])
         said.append(f"Computed with float32 activations: {where}. {_WAYS_OUT}")
@@ -98,12 +107,17 @@ def _quantize(kind: str, source: Source, path: Path) -> None:
             np.savez(rows, **{name: values[chosen] for name, values in source.calibration.items()})
         run_script(
             "quantize.py",
-            [kind, float32, rows],
+            [kind, float32, rows, ",".join(_spectral_layers(source.model))],
             path,
             what=f"The {kind} quantisation",
             model=source.model,
             timeout_seconds=source.timeout_seconds,
         )
+
+
+def _spectral_layers(model: keras.Model) -> list[str]:
+    """Layers from waveforms to spectra: their activations stay float32 in every format."""
+    return sorted({layer.name for layer in model._flatten_layers() if isinstance(layer, MelSpectrogram)})
 
 
 def _is_int8(operator: Operator) -> bool:

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from keras_lmf.errors import LMFError, import_extra
+from keras_lmf.export.flatbuffer import with_fills
 from keras_lmf.export.process import run_script
 from keras_lmf.export.source import Source
 from keras_lmf.runtime import open_artifact
@@ -44,7 +45,7 @@ def float32_file(source: Source) -> Path:
                 f"The TFLite file of model {source.model.name!r} came out without {count} of its weights. "
                 f"Layers must create their weights with add_weight or as sublayers, so that Keras tracks them."
             )
-        path.write_bytes(converted.read_bytes())
+        path.write_bytes(with_fills(converted.read_bytes()))
     return path
 
 

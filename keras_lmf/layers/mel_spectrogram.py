@@ -12,6 +12,8 @@ from keras_lmf.errors import LMFError
 from keras_lmf.layers import spectral
 from keras_lmf.layers.modality_fusion import Shape, Tensor
 
+FILTERS = "mel_filters"
+
 
 @keras.saving.register_keras_serializable("keras_lmf")
 class MelSpectrogram(keras.layers.Layer):
@@ -107,7 +109,10 @@ class MelSpectrogram(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.matmul(self._power(self._frames(ops.cast(inputs, "float32"))), self._filters)
+        power = self._power(self._frames(ops.cast(inputs, "float32")))
+        # The scope tells the quantiser which weights may be int8.
+        with keras.name_scope(FILTERS):
+            return ops.matmul(power, self._filters)
 
     def _frames(self, waveform: Tensor) -> Tensor:
         """(batch, frames, fft_length): the samples around each multiple of the hop."""
