@@ -11,6 +11,7 @@ from keras_lmf.errors import LMFError, unknown_name
 
 CORPORA = {
     "cmu_mosi": "keras_lmf.data.corpora.cmu_mosi",
+    "emodb": "keras_lmf.data.corpora.emodb",
     "iemocap": "keras_lmf.data.corpora.iemocap",
     "pom": "keras_lmf.data.corpora.pom",
     "ravdess": "keras_lmf.data.corpora.ravdess",

@@ -9,7 +9,7 @@ from keras_lmf.errors import LMFError
 
 
 def find(corpus: str, file: str, root: str | Path | None) -> Path:
-    """The existing file `<root>/<corpus>/<file>`. Without `root`, KERAS_LMF_DATA is read at the call."""
+    """The existing file or folder `<root>/<corpus>/<file>`. Without `root`, KERAS_LMF_DATA is read at the call."""
     folder = root if root is not None else os.environ.get("KERAS_LMF_DATA")
     if not folder:
         raise LMFError(
@@ -17,7 +17,7 @@ def find(corpus: str, file: str, root: str | Path | None) -> Path:
             f"either with the folder that holds {corpus}/{file}."
         )
     path = Path(folder) / corpus / file
-    if not path.is_file():
+    if not path.exists():
         origin = "root" if root is not None else "KERAS_LMF_DATA"
         raise LMFError(
             f"Corpus {corpus!r}: {path} does not exist. "

@@ -1,0 +1,184 @@
+"""Waveform augmentation: speed, gain, noise and shift, drawn anew for every copy of a training clip."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_lmf.data.dataset import Split
+from keras_lmf.errors import LMFError, unknown_name
+
+# Zeros before a clip is resampled: what rings at its edges must not come round to the other end.
+_MARGIN = 512
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What a copy of a clip may differ in. Each range is (lowest, highest); a value in it is drawn uniformly.
+
+    Args:
+        copies: rows that one row becomes, itself included, ≥ 1.
+        gain_db: in dB; (0, 0) changes no loudness.
+        noise_db: signal-to-noise ratio in dB, the clip's mean power over the noise's. The noise is white or pink
+            (power ∝ 1 / frequency), as a fair coin decides. None adds none.
+        shift_seconds: how far the clip moves; a positive number delays it. (0, 0) moves nothing.
+        speed: factor of playing speed, as of a tape: the pitch goes with it. (1, 1) changes nothing.
+        sample_rate: of the waveforms, in Hz.
+
+    Raises:
+        LMFError: a range that is none, or values out of their range.
+    """
+
+    copies: int = 2
+    gain_db: tuple[float, float] = (-6.0, 6.0)
+    noise_db: tuple[float, float] | None = (15.0, 40.0)
+    shift_seconds: tuple[float, float] = (-0.1, 0.1)
+    speed: tuple[float, float] = (0.9, 1.1)
+    sample_rate: int = 16000
+
+    def __post_init__(self) -> None:
+        for name, least in (("copies", 1), ("sample_rate", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise LMFError(f"Augmentation: {name} must be a whole number ≥ {least}, received {value!r}.")
+        bounds = {"gain_db": (-60, 60), "noise_db": (-60, 120), "shift_seconds": (-60, 60), "speed": (0.5, 2)}
+        for name, (low, high) in bounds.items():
+            if name == "noise_db" and self.noise_db is None:
+                continue
+            object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
+
+    def apply(self, waveform: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """One augmented copy.
+
+        Speed comes first, then gain, noise and shift; so noise lies on the clip alone, up to its last non-zero
+        sample, and the zeros after it and those that a shift brings in stay zeros. What moves or grows beyond the
+        ends of the row is cut off. A clip of zeros stays one.
+
+        Args:
+            waveform: (samples,) in [-1, 1], zeros after the clip's end. It is not changed.
+            generator: where the values are drawn from.
+
+        Returns:
+            (samples,) float32 in [-1, 1].
+        """
+        # All is drawn whatever is used, so that one setting doesn't change the draws of another.
+        speed, gain, shift = (
+            generator.uniform(*span) for span in (self.speed, self.gain_db, self.shift_seconds)
+        )
+        noise_db = generator.uniform(*(self.noise_db or (0, 0)))
+        pink = generator.random() < 0.5
+        clip = _resampled(_without_padding(np.asarray(waveform, np.float64)), speed)[: len(waveform)]
+        clip = clip * 10 ** (gain / 20)
+        if self.noise_db is not None:
+            clip = clip + _noise(clip, noise_db, pink, generator)
+        return np.clip(_placed(clip, round(shift * self.sample_rate), len(waveform)), -1, 1)
+
+
+def augmented(split: Split, augmentation: Augmentation, *, seed: int = 0, modality: str = "voice") -> Split:
+    """The split with `augmentation.copies` rows for each of its N: first all N as they are, then their copies.
+
+    A copy is a function of `seed`, the row's id and the number of the copy alone, so it stays the same when other
+    rows come or go. Other modalities, labels and groups are repeated; copy k of "clip" has the id "clip+k".
+
+    Args:
+        split: usually the training split; augmented validation or test rows would measure something else.
+        augmentation: what may differ.
+        seed: ≥ 0; another seed gives other copies.
+        modality: of `split`, with the waveforms: (N, samples).
+
+    Raises:
+        LMFError: an unknown modality, one that holds no waveforms, or a wrong seed.
+    """
+    if modality not in split.inputs:
+        raise unknown_name("modality", modality, split.inputs)
+    waveforms, copies, masks = split.inputs[modality], augmentation.copies, split.masks
+    if waveforms.ndim != 2 or modality in masks:
+        raise LMFError(
+            f"input/{modality}: shape {waveforms.shape}; only waveforms (N, samples) can be augmented."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise LMFError(f"augmented: seed must be a whole number ≥ 0, received {seed!r}.")
+    rows = len(split)
+    changed = np.empty((copies * rows, waveforms.shape[1]), np.float32)
+    changed[:rows] = waveforms
+    ids = split.ids.tolist()
+    for copy in range(1, copies):
+        for row, name in enumerate(ids):
+            changed[copy * rows + row] = augmentation.apply(waveforms[row], _generator(seed, name, copy))
+    return dataclasses.replace(
+        split,
+        inputs={
+            name: changed if name == modality else _repeated(values, copies)
+            for name, values in split.inputs.items()
+        },
+        masks={name: _repeated(mask, copies) for name, mask in masks.items()},
+        labels=_repeated(split.labels, copies),
+        groups=_repeated(split.groups, copies),
+        ids=np.array(ids + [f"{name}+{copy}" for copy in range(1, copies) for name in ids]),
+    )
+
+
+def _range(name: str, value: object, low: float, high: float) -> tuple[float, float]:
+    numbers = value if isinstance(value, list | tuple) else ()
+    fits = len(numbers) == 2 and all(
+        isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+        for number in numbers
+    )
+    if not (fits and low <= numbers[0] <= numbers[1] <= high):
+        raise LMFError(
+            f"Augmentation: {name} must be (lowest, highest) within {low:g} … {high:g}, received {value!r}."
+        )
+    return float(numbers[0]), float(numbers[1])
+
+
+def _generator(seed: int, name: str, copy: int) -> np.random.Generator:
+    digest = hashlib.sha256(name.encode()).digest()
+    return np.random.default_rng((seed, int.from_bytes(digest[:16], "big"), copy))
+
+
+def _repeated(values: np.ndarray, copies: int) -> np.ndarray:
+    return np.concatenate([values] * copies)
+
+
+def _without_padding(waveform: np.ndarray) -> np.ndarray:
+    """The waveform up to its last non-zero sample."""
+    sounding = np.flatnonzero(waveform)
+    return waveform[: sounding[-1] + 1] if len(sounding) else waveform[:0]
+
+
+def _resampled(clip: np.ndarray, speed: float) -> np.ndarray:
+    """The clip in 1 / speed of its samples, through its spectrum: exact below the lower Nyquist frequency, and no
+    frequency above it is left to alias, as linear interpolation would let it."""
+    samples = round(len(clip) / speed)
+    if samples == len(clip) or not samples:
+        return clip
+    before = len(clip) + _MARGIN
+    # Odd lengths have no bin at the Nyquist frequency, whose phase would be lost.
+    before, after = before | 1, round(before / speed) | 1
+    return np.fft.irfft(np.fft.rfft(clip, before), after)[:samples] * (after / before)
+
+
+def _noise(clip: np.ndarray, noise_db: float, pink: bool, generator: np.random.Generator) -> np.ndarray:
+    """Noise for the clip, scaled to exactly that signal-to-noise ratio."""
+    if len(clip) < 2:
+        return np.zeros(len(clip))
+    noise = generator.standard_normal(len(clip))
+    if pink:
+        spectrum = np.fft.rfft(noise)
+        spectrum[0] = 0
+        spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
+        noise = np.fft.irfft(spectrum, len(clip))
+    return noise * np.sqrt(np.mean(clip**2) / np.mean(noise**2) / 10 ** (noise_db / 10))
+
+
+def _placed(clip: np.ndarray, shift: int, samples: int) -> np.ndarray:
+    """(samples,) float32 zeros with the clip from sample `shift` on."""
+    placed = np.zeros(samples, np.float32)
+    kept = clip[max(0, -shift) :][: max(0, samples - max(0, shift))]
+    start = max(0, shift)
+    placed[start : start + len(kept)] = kept
+    return placed
