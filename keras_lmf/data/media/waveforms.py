@@ -1,4 +1,4 @@
-"""Waveforms of a fixed length: sound files read as they are stored, cut or zero-padded at the end."""
+"""Sound alone: of any media file, and of files that hold 16 kHz mono; cut or zero-padded at the end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_lmf.data.media.reading import check_end, choose, decoded, opened
+from keras_lmf.data.media.tracks import Sound
 from keras_lmf.errors import LMFError, import_extra
 
 SAMPLE_RATE = 16000
@@ -33,6 +35,40 @@ def padded(waveform: np.ndarray, samples: int) -> np.ndarray:
     kept = waveform[:samples]
     fixed[: len(kept)] = kept
     return fixed
+
+
+def require_decoder() -> None:
+    """Raise the LMFError that names the extra if PyAV isn't installed, before files are blamed one by one."""
+    import_extra("av", "media")
+
+
+def decode_sound(path: str | Path) -> np.ndarray:
+    """The sound of a media file of up to 60 s, as `decode` gives it; no picture is decoded.
+
+    It begins with the first sample, also where the file's picture begins before that.
+
+    Args:
+        path: a local file in any container that FFmpeg reads.
+
+    Returns:
+        (samples,) float32 in [-1, 1], 16 kHz mono, at least one sample.
+
+    Raises:
+        LMFError: a missing, truncated or damaged file, one without sound or of more than 60 s, or PyAV isn't
+            installed.
+    """
+    path = Path(path)
+    with opened(path) as container:
+        stream = choose(path, container, "audio")
+        sound = Sound(decoded(path, container, stream) if stream else iter(()), SAMPLE_RATE)
+        sound.read(sound.first + int(MAX_SECONDS) + 1)
+        samples = round((sound.end - sound.first) * SAMPLE_RATE)
+        if samples > MAX_SECONDS * SAMPLE_RATE:
+            raise LMFError(f"{path}: longer than {MAX_SECONDS:g} s. Cut it into clips.")
+        if not samples:
+            raise LMFError(f"{path}: it has no sound that can be decoded.")
+        check_end(path, container, 1, sound.end)
+        return sound.take(sound.first, 0, samples)
 
 
 def read_waveforms(paths: Iterable[Path], samples: int) -> np.ndarray:
