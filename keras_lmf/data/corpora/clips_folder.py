@@ -80,7 +80,7 @@ def load(
     kept = [row for row in complete if row not in bad]
     _check_training(table, classes, kept, split_of)
     if bad:
-        warnings.warn(f"{table}: {_listed(bad, len(rows))} They are left out.", stacklevel=4)
+        warnings.warn(f"{table}: {_listed(bad, len(rows))}They are left out.", stacklevel=4)
     return Dataset(
         name=folder.resolve().name or "clips",
         target=Target(name=target, classes=tuple(classes)),
@@ -160,7 +160,7 @@ def _check_training(
 def _check_bad(table: Path, bad: dict[Row, str], lines: int) -> None:
     if len(bad) > MAX_BAD * lines:
         raise LMFError(
-            f"{table}: {_listed(bad, lines)} That is more than {MAX_BAD:.0%}: mend or delete these lines."
+            f"{table}: {_listed(bad, lines)}That is more than {MAX_BAD:.0%}: mend or delete these lines."
         )
 
 
