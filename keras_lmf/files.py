@@ -8,6 +8,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
+HOME = "KERAS_LMF_HOME"
 PARTIAL = ".partial-"
 
 
@@ -46,6 +49,13 @@ def remove_partial(folder: Path) -> None:
     """Remove what killed processes left half-written in `folder`; nobody else may be writing there."""
     for path in folder.glob(f"{PARTIAL}*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def cache_folder(part: str) -> Path:
+    """Where what can be made or fetched again is kept: KERAS_LMF_HOME/part, else in the user's cache folder."""
+    if home := os.environ.get(HOME):
+        return Path(home).expanduser() / part
+    return user_cache_path("keras-lmf", appauthor=False) / part
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -1,12 +1,14 @@
 """Corpora and media files in, batches and clips out.
 
-Corpora: `load`, `Dataset`, `Split`, `Batches`, `balanced_class_weights`. Media files: `decode`, `windows`, `Clip`.
+Corpora: `load`, `Dataset`, `Split`, `Batches`, `balanced_class_weights`. Training clips: `Augmentation`, `augmented`.
+Media files: `decode`, `windows`, `Clip`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keras_lmf.data.augmentation import Augmentation, augmented
 from keras_lmf.data.corpora import load
 from keras_lmf.data.dataset import Dataset, Split
 
@@ -14,7 +16,18 @@ if TYPE_CHECKING:
     from keras_lmf.data.batches import Batches, balanced_class_weights
     from keras_lmf.data.media import Clip, decode, windows
 
-__all__ = ["Batches", "Clip", "Dataset", "Split", "balanced_class_weights", "decode", "load", "windows"]
+__all__ = [
+    "Augmentation",
+    "Batches",
+    "Clip",
+    "Dataset",
+    "Split",
+    "augmented",
+    "balanced_class_weights",
+    "decode",
+    "load",
+    "windows",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -6,12 +6,11 @@ import os
 import re
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
+from keras_lmf import files
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.zoo.entry import ENTRY
 
-HOME, MIRROR, OFFLINE = "KERAS_LMF_HOME", "KERAS_LMF_ZOO_URL", "KERAS_LMF_OFFLINE"
+HOME, MIRROR, OFFLINE = files.HOME, "KERAS_LMF_ZOO_URL", "KERAS_LMF_OFFLINE"
 PACKAGE = Path(__file__).parents[1]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -31,9 +30,7 @@ def cache_folder(cache_dir: str | Path | None = None) -> Path:
     """Where fetched entries go: `cache_dir`, else KERAS_LMF_HOME/zoo, else the user's cache folder."""
     if cache_dir is not None:
         return Path(cache_dir).expanduser()
-    if home := os.environ.get(HOME):
-        return Path(home).expanduser() / "zoo"
-    return user_cache_path("keras-lmf", appauthor=False) / "zoo"
+    return files.cache_folder("zoo")
 
 
 def mirror() -> str | None:

@@ -22,7 +22,7 @@ class About(NamedTuple):
         weights_licence: under which weights trained on it can be passed on.
         inputs: modality → (unit, what the numbers are).
         notes: what to know of every figure on it.
-        rates: steps per second of the sequences whose rate is known, in Hz.
+        rates: steps (of sound: samples) per second of the sequences whose rate is known, in Hz.
         citation: of the corpus.
     """
 
@@ -33,6 +33,8 @@ class About(NamedTuple):
     citation: str
     rates: Mapping[str, float] = MappingProxyType({})
 
+
+VOICE = ("full scale = 1", "mono sound at 16 kHz, zeros after the end")
 
 ABOUT: dict[str, About] = {
     "cmu_mosi": About(
@@ -62,6 +64,7 @@ ABOUT: dict[str, About] = {
             ),
             "audio_statistics": ("mixed", "75 statistics of MFCC, energy and F0 over the take"),
             "video": ("intensity 0 to 5, presence 0 to 1", "35 facial action units, mean over the take"),
+            "voice": VOICE,
         },
         notes=(
             "24 professional actors, two sentences, North American English: acted, not felt.",
@@ -69,8 +72,22 @@ ABOUT: dict[str, About] = {
             "Files are judged on the first of five folds of actors. The cross-validation tests each fold once, with "
             "the trial that this fold's own validation had chosen: it judges the search, not this one recipe.",
         ),
-        rates={"audio": 20},
+        rates={"audio": 20, "voice": 16000},
         citation="Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 2018",
+    ),
+    "emodb": About(
+        licence="EmoDB: free, with attribution",
+        weights_licence="free, with attribution",
+        inputs={"voice": VOICE},
+        notes=(
+            "10 actors, ten sentences, German: acted, not felt. Only recordings are in it whose emotion 80 % of 20 "
+            "listeners had recognised.",
+            "Every recording is 2 s long: longer ones are cut, shorter ones padded.",
+            "Test and validation are one speaker each, about 50 recordings; nothing is measured on the test speaker "
+            "(inductive). The field's protocol is the mean over all ten speakers.",
+        ),
+        rates={"voice": 16000},
+        citation="Burkhardt et al., A database of German emotional speech, Interspeech 2005",
     ),
     "pom": About(
         licence="POM: research only",

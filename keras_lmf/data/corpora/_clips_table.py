@@ -1,0 +1,84 @@
+"""labels.csv of a folder of clips."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+
+from keras_lmf.errors import LMFError, unknown_name
+
+NEEDED = ("file", "label", "speaker")
+COLUMNS = (*NEEDED, "split")
+
+
+class Row(NamedTuple):
+    """A line of labels.csv; `split` is None where the table has no such column."""
+
+    line: int
+    file: str
+    label: str
+    speaker: str
+    split: str | None
+
+
+def read_table(path: Path) -> list[Row]:
+    """The table's rows, blanks around the values removed.
+
+    Raises:
+        LMFError: no UTF-8 or no table; a column that is missing or unknown; a line with too few or too many values;
+            a file that is named twice, or lies outside the folder. It names the line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            lines = [
+                (reader.line_num, [value.strip() for value in values]) for values in reader if any(values)
+            ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LMFError(
+            f"{path}: not a table of comma-separated values in UTF-8 ({error}). Save it as such."
+        ) from None
+    header = lines[0][1] if lines else []
+    _check_header(path, header)
+    rows = []
+    first: dict[str, int] = {}
+    for line, values in lines[1:]:
+        if len(values) != len(header):
+            raise LMFError(
+                f"{path}, line {line}: {len(values)} values, must be {len(header)}: {', '.join(header)}. "
+                'A value that holds a comma stands in "double quotes".'
+            )
+        named = dict(zip(header, values))
+        row = Row(line, *(named[column] for column in NEEDED), named.get("split"))
+        _check_inside(path, row)
+        earlier = first.setdefault(str(PurePosixPath(row.file)), line)
+        if row.file and earlier != line:
+            raise LMFError(f"{path}, lines {earlier} and {line}: both name {row.file!r}. Keep one.")
+        rows.append(row)
+    if not rows:
+        raise LMFError(f"{path}: no clips, only a header. Every further line is file,label,speaker.")
+    return rows
+
+
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    for column in header:
+        if column not in COLUMNS:
+            hint = "The first line names the columns, with commas between them."
+            raise LMFError(f"{path}: {unknown_name('column', column, COLUMNS, hint)}")
+    for column in NEEDED:
+        if column not in header:
+            raise LMFError(f"{path}: the column {column!r} is missing. Its first line must name it.")
+    if len(set(header)) != len(header):
+        raise LMFError(f"{path}: a column is there twice: {', '.join(header)}.")
+
+
+def _check_inside(path: Path, row: Row) -> None:
+    """Refuse a path that is absolute or goes up, as Unix and as Windows read it."""
+    for place in (PurePosixPath(row.file), PureWindowsPath(row.file)):
+        if place.anchor or ".." in place.parts:
+            raise LMFError(
+                f"{path}, line {row.line}: {row.file!r} may lie outside the folder. Put the clips into "
+                f"{path.parent} and give paths relative to it, without '..'."
+            )

@@ -1,0 +1,76 @@
+"""EmoDB (Burkhardt et al. 2005): German sentences by ten actors, 7 emotions, 535 recordings. Free, with attribution."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from keras_lmf.data.corpora._root import find
+from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.media.waveforms import number_of_samples, read_waveforms
+from keras_lmf.errors import LMFError
+from keras_lmf.target import Target
+
+SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
+CLASSES = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
+# The sixth character of a file's name: the first letter of the emotion's German word.
+EMOTIONS = {
+    "W": "anger",
+    "L": "boredom",
+    "E": "disgust",
+    "A": "fear",
+    "F": "happiness",
+    "N": "neutral",
+    "T": "sadness",
+}
+RECORDINGS = 535
+_NAME = re.compile(rf"({'|'.join(SPEAKERS)})[ab]\d\d[{''.join(EMOTIONS)}][a-z]")
+
+
+def load(root: str | Path | None = None, *, fold: int = 0, seconds: float = 2.0) -> Dataset:
+    """The voice alone, from `<root>/emodb/flac16k/*.flac`: the corpus's recordings under their own names.
+
+    Modalities:
+        voice: (samples,), the sound in [-1, 1] at 16 kHz; zeros after the end. The extra `media` reads it.
+
+    Groups are the ten speakers ("speaker_03" … "speaker_16"), 35 to 71 recordings each. A file's name is speaker,
+    sentence, emotion and version: 03a01Fa is speaker 03 saying sentence a01 with happiness (Freude).
+
+    Args:
+        root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
+        fold: 0 … 9. The test split is this speaker, in the order of their numbers, valid the next one (0 follows
+            9), train the other eight. Leaving each speaker out in turn is the field's protocol.
+        seconds: the length to which a recording is cut or zero-padded at the end; up to 60.
+
+    Raises:
+        LMFError: an option out of its range; a file that is missing, damaged or not named as EmoDB's are.
+    """
+    speakers = len(SPEAKERS)
+    if isinstance(fold, bool) or not isinstance(fold, int) or not 0 <= fold < speakers:
+        raise LMFError(f"Corpus 'emodb': fold must be a whole number 0 … {speakers - 1}, received {fold!r}.")
+    samples = number_of_samples(seconds, "Corpus 'emodb': seconds")
+    folder = find("emodb", "flac16k", root)
+    paths = sorted(folder.glob("*.flac"))
+    for path in paths:
+        if not _NAME.fullmatch(path.stem):
+            raise LMFError(
+                f"{path}: no recording of EmoDB has this name (03a01Fa.flac, …). Move it elsewhere."
+            )
+    if len(paths) != RECORDINGS:
+        raise LMFError(f"{folder}: {len(paths)} recordings (.flac), EmoDB has {RECORDINGS}. Copy it again.")
+    names = [path.stem for path in paths]
+    numbers = np.array([SPEAKERS.index(name[:2]) for name in names])
+    splits = np.full(len(names), "train")
+    splits[numbers == fold] = "test"
+    splits[numbers == (fold + 1) % speakers] = "valid"
+    return Dataset(
+        name="emodb",
+        target=Target(name="emotion", classes=CLASSES),
+        inputs={"voice": read_waveforms(paths, samples)},
+        labels=[CLASSES.index(EMOTIONS[name[5]]) for name in names],
+        groups=np.array([f"speaker_{name[:2]}" for name in names]),
+        ids=np.array(names),
+        splits=splits,
+    )
