@@ -5,6 +5,7 @@ An entry is a folder: `entry.json` (see `Entry`), `recipe.toml`, weights, test v
 """
 
 from keras_lmf.zoo.entry import (
+    Calibration,
     Cost,
     Entry,
     File,
@@ -21,6 +22,7 @@ from keras_lmf.zoo.loading import load
 from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
 
 __all__ = [
+    "Calibration",
     "Cost",
     "Entry",
     "File",
