@@ -137,7 +137,7 @@ class Recognizer:
         self, name: str, file: Path | None, windows: Iterator[Window], features: Mapping[str, np.ndarray]
     ) -> Prediction:
         envelope, bounds, probabilities, presence = Envelope(self.rate), [], [], []
-        shown = tqdm(windows, desc=name, unit="window", delay=2, leave=False, disable=None)
+        shown = iter(tqdm(windows, desc=name, unit="window", delay=2, leave=False, disable=None))
         while batch := list(itertools.islice(shown, WINDOWS_AT_ONCE)):
             for window in batch:
                 envelope.add(window)
