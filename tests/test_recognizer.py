@@ -133,7 +133,6 @@ def test_what_can_not_be_judged(recognizer, tmp_path: Path) -> None:
     write(tmp_path / "mute.mp4", frames=[numbered(number) for number in range(5)])
     write_wave(tmp_path / "silent.wav", (0.0, 1.5))
     (tmp_path / "text.mp4").write_text("not a film")
-    whole = write_wave(tmp_path / "whole.wav", (0.5, 1.0)).read_bytes()
     (tmp_path / "empty.wav").write_bytes(b"")
     write(tmp_path / "film.mp4", sound=tone(2.0, 48000))
     content = (tmp_path / "film.mp4").read_bytes()
@@ -148,7 +147,6 @@ def test_what_can_not_be_judged(recognizer, tmp_path: Path) -> None:
     }.items():
         with pytest.raises(LMFError, match=rf"{name}: .*{message}"):
             recognizer(tmp_path / name)
-    assert (tmp_path / "whole.wav").read_bytes() == whole
     with pytest.raises(LMFError, match="nothing to judge by"):
         recognizer(np.zeros(SAMPLES))
 

@@ -12,6 +12,7 @@ from scipy.special import softmax
 from zoo_entry import recipe, sections
 
 import keras_lmf as klmf
+from keras_lmf.cli.opened import opened
 from keras_lmf.errors import LMFError
 from keras_lmf.models import build
 from keras_lmf.recipe import MLP, Recipe
@@ -101,3 +102,10 @@ def test_entries_on_features_are_refused_with_those_that_fit(made, home: Path, e
     home.symlink_to(folder.parent)
     with pytest.raises(LMFError, match=rf"takes features \(audio, video\).*take media files: {NAME}\."):
         klmf.Recognizer(entry_folder)
+
+
+def test_files_that_are_exported_from_an_entry_keep_what_a_recognizer_needs(made) -> None:
+    _, facts = opened(str(made[0]), None)
+    assert (facts["temperature"], facts["presence"]) == (2.5, "assumed")
+    voice = facts["descriptions"]["voice"]
+    assert (voice.media, voice.rate, voice.unit) == ("waveform", RATE, "full scale = 1")
