@@ -28,7 +28,7 @@ UNITS = 256
 
 
 class Encoder(torch.nn.Module):
-    """The original network, from mel spectrogram (batch, frames, 40) to all taps (batch, 3 · 512 + 256)."""
+    """The original network, from mel spectrogram (batch, frames, 40) to all taps (batch, 3 · 768 + 256)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,8 @@ class Encoder(torch.nn.Module):
                 }
             )
             hidden, _ = layer(hidden)
-            taps.append(torch.cat([hidden.mean(1), hidden.std(1, unbiased=False)], -1))
+            changes = hidden.diff(dim=1).abs().mean(1)
+            taps.append(torch.cat([hidden.mean(1), hidden.std(1, unbiased=False), changes], -1))
         speaker = torch.relu(self.linear(self.lstm(mel)[1][0][-1]))
         return torch.cat([*taps, speaker / speaker.norm(dim=1, keepdim=True)], -1)
 
@@ -79,7 +80,7 @@ def convert(path: Path, folder: Path) -> Backbone:
     pitch = random.uniform(80, 300, (4, 1)) * np.linspace(1, random.uniform(0.7, 1.4), SAMPLES)
     waveform = np.sign(np.sin(2 * np.pi * np.cumsum(pitch, axis=1) / 16000)) * 0.05
     waveform = (waveform + 0.01 * random.standard_normal(waveform.shape)).astype("float32")
-    mel = front_end.get_layer("spectrum")(waveform)
+    mel = front_end.get_layer("spectrum")(front_end.get_layer("level")(waveform))
     with torch.no_grad():
         expected = encoder(torch.from_numpy(np.array(mel))).numpy()
     difference = np.abs(open_artifact(model).predict({"waveform": waveform})["embedding"] - expected).max()

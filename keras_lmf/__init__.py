@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from keras_lmf.export import export_model
     from keras_lmf.models import build
     from keras_lmf.recipe import Recipe
+    from keras_lmf.recognition import Recognizer
     from keras_lmf.target import Target
     from keras_lmf.training import Run, train
     from keras_lmf.zoo import load
@@ -39,6 +40,7 @@ _HOMES = {
     "Dataset": "data.dataset",
     "LMFError": "errors",
     "Recipe": "recipe",
+    "Recognizer": "recognition",
     "Run": "training",
     "Target": "target",
     "build": "models",
@@ -52,6 +54,7 @@ __all__ = [
     "Dataset",
     "LMFError",
     "Recipe",
+    "Recognizer",
     "Run",
     "Target",
     "backbones",

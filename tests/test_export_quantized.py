@@ -249,6 +249,7 @@ def test_sidecar(split, exported):
     train = rows("train", 200, 2).inputs["audio"]
     assert audio["calibration_range"] == [train.min(), train.max()]
     assert facts["inputs"]["video"]["rate"] is None
+    assert (audio["media"], facts["temperature"], facts["presence"]) == (None, None, "assumed")
     assert facts["outputs"]["emotion"]["shape"] == [1, 3]
     assert facts["recipe"] == {"name": "all-formats", "sha256": RECIPE.fingerprint}
     assert facts["licence"]["weights"] == "CC-BY-4.0"

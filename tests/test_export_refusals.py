@@ -57,6 +57,20 @@ def test_unknown_format_writes_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"temperature": 0}, "'temperature' takes a number above 0, received 0"),
+        ({"temperature": float("nan")}, "received nan"),
+        ({"presence": "derive"}, "Did you mean 'derived'"),
+    ],
+)
+def test_facts_out_of_their_range(tmp_path, facts, message):
+    with pytest.raises(LMFError, match=message):
+        export_model(small_model(), tmp_path / "out", **facts)
+    assert not (tmp_path / "out").exists()
+
+
 def test_formats_as_one_word(tmp_path):
     with pytest.raises(LMFError, match=r"formats=\['tflite'\]"):
         export_model(small_model(), tmp_path, "tflite")

@@ -49,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "data.faces": {"numpy", "cv2", *COMMON},
     "evaluation": {"numpy", "sklearn", "pandas", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
+    "evaluation.timeline": {"numpy", "pandas", "matplotlib", *COMMON},
     "compression": {"keras", "numpy", "tensorly", "keras_lmf.layers", "keras_lmf.models", "keras_lmf.errors"},
     "runtime": {"numpy", "keras", "tensorflow", "ai_edge_litert", "onnxruntime", *COMMON},
     # layers: registers them; runtime: a Run is evaluated by the same code as an exported file.
@@ -90,12 +91,16 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.evaluation",
         *COMMON,
     },
-    "recognizer": {
+    "recognition": {
         "numpy",
+        "pandas",
+        "pydantic",
+        "tqdm",
         "keras_lmf.zoo",
-        "keras_lmf.data.media",
-        "keras_lmf.data.faces",
+        "keras_lmf.recipe",
+        "keras_lmf.data",
         "keras_lmf.runtime",
+        "keras_lmf.evaluation",
         *COMMON,
     },
     # It times whole frameworks against each other.
@@ -231,6 +236,8 @@ LIGHT = [
         "zoo",
         "evaluation",
         "evaluation.plots",
+        "evaluation.timeline",
+        "recognition",
         "runtime",
         "data.media",
         "data.corpora.synthetic_clips",

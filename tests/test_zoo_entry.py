@@ -17,7 +17,27 @@ from keras_lmf.evaluation import evaluate
 from keras_lmf.models import build
 from keras_lmf.recipe import Recipe
 from keras_lmf.target import Target
-from keras_lmf.zoo import Entry, Metric, file_records, metric_block, read_testvectors, write_testvectors
+from keras_lmf.zoo import (
+    Entry,
+    Metric,
+    Spread,
+    cards,
+    file_records,
+    metric_block,
+    read_testvectors,
+    show,
+    write_testvectors,
+)
+
+FIT = {
+    "temperature": 1.25,
+    "ece_before": 0.2,
+    "ece_after": 0.1,
+    "nll_before": 0.9,
+    "nll_after": 0.8,
+    "split": "valid",
+    "rows": 40,
+}
 
 
 def test_written_is_what_is_read_and_always_the_same_text(entry_folder: Path) -> None:
@@ -132,3 +152,41 @@ def test_test_vectors_come_back(tmp_path: Path) -> None:
         assert list(written) == list(read)
         for key in written:
             np.testing.assert_array_equal(written[key], read[key])
+
+
+def test_what_an_entry_of_media_adds_is_written_read_and_told(entry_folder: Path) -> None:
+    plain = json.loads((entry_folder / "entry.json").read_text())
+    assert not {"presence", "calibration"} & set(plain)
+    assert set(plain["inputs"]["audio"]) == {"shape", "unit", "description"}
+    fields = json.loads(json.dumps(plain))
+    fields["inputs"]["audio"] |= {"media": "waveform", "rate": 16000.0}
+    fields |= {"presence": "derived", "calibration": FIT}
+    entry = Entry.parse(json.dumps(fields).encode(), "here")
+    entry.write(entry_folder)
+    assert json.loads((entry_folder / "entry.json").read_text()) == fields
+    of_weights = entry.model_copy(update={"metrics": {"weights": entry.metrics["weights"]}})
+    of_weights = of_weights.model_copy(
+        update={
+            "seeds": {"weights": dict.fromkeys(of_weights.metrics["weights"], Spread(mean=0, sd=0, runs=5))}
+        }
+    )
+    for text in (cards.card(of_weights, "none"), show(entry_folder)):
+        assert "A media file fills `audio`: mono sound in [-1, 1] at 16000 Hz" in text
+        assert "the temperature 1.250 before the softmax (fitted on 40 rows of valid)" in text
+        assert "from 0.200 to 0.100" in text
+        assert "from 0.900 to 0.800" in text
+        assert "An input of zeros is an absent modality" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"presence": "guessed"}, "presence"),
+        ({"calibration": FIT | {"temperature": 0}}, "calibration.temperature"),
+        ({"calibration": FIT | {"ece_after": 1.5}}, "calibration.ece_after"),
+    ],
+)
+def test_facts_out_of_their_range(entry_folder: Path, changes: dict, field: str) -> None:
+    fields = json.loads((entry_folder / "entry.json").read_text()) | changes
+    with pytest.raises(LMFError, match=field):
+        Entry.parse(json.dumps(fields).encode(), "here")

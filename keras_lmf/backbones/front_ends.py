@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers import MFCC, LogMelSpectrogram, MelSpectrogram, StatisticsPooling
+from keras_lmf.layers import MFCC, LevelNormalization, LogMelSpectrogram, MelSpectrogram, StatisticsPooling
 
 FRONT_END = "front_end"
 SPECTRUM = "spectrum"
@@ -61,9 +61,9 @@ def mfcc(
 def ge2e(
     shape: Sequence[int] = (48000,), *, layers: Sequence[int] = (2,), name: str = FRONT_END
 ) -> keras.Model:
-    """The GE2E speaker encoder, tapped at any of its layers: (batch, samples) at 16 kHz → (batch, 512 · n or 256).
+    """The GE2E speaker encoder, tapped at any of its layers: (batch, samples) at 16 kHz → (batch, 768 · n or 256).
 
-    Mel power spectrogram (40 bands, 25 ms windows, one each 10 ms, no logarithm) → three LSTMs of 256 units → dense
+    Clip at −30 dB (full scale = 0 dB), as the published weights expect it → mel power spectrogram (40 bands, 25 ms windows, one each 10 ms, no logarithm) → three LSTMs of 256 units → dense
     layer with ReLU → unit length. Wan et al., "Generalized end-to-end loss for speaker verification", ICASSP 2018;
     the weights of Resemblyzer fit it (`klmf.zoo.load_backbone`). Built for layer 3, it has 1.36 M weights.
 
@@ -73,15 +73,17 @@ def ge2e(
     Args:
         shape: (samples,) of a waveform in [-1, 1], zeros after its end; what lies above the highest tapped layer is
             left out.
-        layers: 1, 2, 3: mean and standard deviation, over the frames, of that LSTM's states, 512
-            numbers; 4: the speaker embedding, 256 numbers.
+        layers: 1, 2, 3: mean and standard deviation, over the frames, of that LSTM's states, and mean
+            absolute change from frame to frame, 768 numbers; 4: the speaker embedding, 256 numbers.
         name: the model's name.
     """
     layers = tuple(layers)
     if not layers or len(set(layers)) != len(layers) or not set(layers) <= set(range(1, GE2E_LAYERS + 1)):
         raise LMFError(f"ge2e: layers must be different numbers of 1 … {GE2E_LAYERS}, received {layers}")
     waveform = _waveform(shape)
-    hidden = MelSpectrogram(sample_rate=16000, fft_length=400, hop=160, bands=40, name=SPECTRUM)(waveform)
+    hidden = MelSpectrogram(sample_rate=16000, fft_length=400, hop=160, bands=40, name=SPECTRUM)(
+        LevelNormalization(name="level")(waveform)
+    )
     sounds = ops.any(ops.greater(hidden, 0), axis=-1)
     taps: dict[int, Any] = {}
     # Padding is at the end, where it changes no state before it: the LSTMs need no mask.
@@ -95,6 +97,19 @@ def ge2e(
         for i in layers
     ]
     return _front_end(waveform, ops.concatenate(tapped, axis=-1) if len(tapped) > 1 else tapped[0], name)
+
+
+def _statistics(states: Any, sounds: Any, i: int) -> Any:
+    """Mean and standard deviation over the frames that sound, and mean absolute change between neighbours of them."""
+    changes = ops.absolute(states[:, 1:] - states[:, :-1])
+    both = ops.logical_and(sounds[:, 1:], sounds[:, :-1])
+    return ops.concatenate(
+        [
+            StatisticsPooling(name=f"pooling_{i}")(states, mask=sounds),
+            StatisticsPooling(name=f"changes_{i}")(changes, mask=both)[:, :GE2E_UNITS],
+        ],
+        axis=-1,
+    )
 
 
 def _speaker(states: Any, sounds: Any) -> Any:

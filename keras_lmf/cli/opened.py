@@ -36,7 +36,7 @@ class EntryRun(Run):
 
 
 def opened(source: str, data: Path | None) -> tuple[Run, dict[str, Any]]:
-    """The run with its data, and what `export_model` is told of a zoo entry's licences and inputs."""
+    """The run with its data, and what `export_model` is told of a zoo entry: licences, inputs, calibration."""
     path = zoo.local_path(source)
     if path is not None and not (path / ENTRY).is_file():
         run = Run.open(path)
@@ -65,7 +65,11 @@ def _facts(entry: Entry) -> dict[str, Any]:
     return {
         "licence": entry.licences.model_dump(),
         "descriptions": {
-            name: InputDescription(unit=spec.unit, description=spec.description)
+            name: InputDescription(
+                rate=spec.rate, unit=spec.unit, description=spec.description, media=spec.media
+            )
             for name, spec in entry.inputs.items()
         },
+        "temperature": entry.calibration and entry.calibration.temperature,
+        "presence": entry.presence,
     }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -80,6 +82,8 @@ def export_model(
     recipe: Recipe | None = None,
     licence: Mapping[str, str] | None = None,
     descriptions: Mapping[str, InputDescription] | None = None,
+    temperature: float | None = None,
+    presence: Literal["assumed", "derived"] = "assumed",
 ) -> list[Artifact]:
     """Write `model` to `folder` in each format, run every written file, and report what each one costs.
 
@@ -118,23 +122,28 @@ def export_model(
         resamples: bootstrap resamples behind the intervals in `Artifact.table`.
         recipe: its name and hash go into the sidecars.
         licence: goes into the sidecars, for example {"code": …, "weights": …, "data": …}.
-        descriptions: what the inputs are, with rate, unit and range, by modality, for the sidecars.
+        descriptions: what the inputs are, with rate, unit, range and media, by modality, for the sidecars.
+        temperature: for the sidecars: what the logits are to be divided by before the softmax, a number above 0.
+            The files give the model's own logits.
+        presence: for the sidecars: "derived" when the model takes an input of zeros for an absent modality.
 
     Returns:
         One Artifact per format, in the order of `formats`.
 
     Raises:
-        LMFError: unknown format; another backend; a model without dicts; a split that doesn't fit; a model
-            that needs ops outside TensorFlow Lite's builtins; an int8 format without `calibration`, or of a
-            model with no op that can be int8; a failed, crashed or overlong conversion; a file whose outputs
-            aren't finite or differ too much. That file is then not kept; one that an earlier export left
-            under its name stays as it was.
+        LMFError: unknown format or presence; a temperature out of its range; another backend; a model without
+            dicts; a split that doesn't fit; a model that needs ops outside TensorFlow Lite's builtins; an int8
+            format without `calibration`, or of a model with no op that can be int8; a failed, crashed or overlong
+            conversion; a file whose outputs aren't finite or differ too much. That file is then not kept; one
+            that an earlier export left under its name stays as it was.
     """
     _check_formats(formats, calibration)
+    _check_facts(temperature, presence)
     folder = Path(folder)
     with tempfile.TemporaryDirectory() as scratch:
         source = source_of(model, evaluation, timeout_seconds, Path(scratch), calibration)
         about = _about(source, (evaluation, recipe, calibration), recipe, licence, descriptions or {})
+        about = replace(about, temperature=temperature, presence=presence)
         folder.mkdir(parents=True, exist_ok=True)
         # A report must never describe files that have been replaced since.
         for name in REPORT_FILES:
@@ -169,6 +178,13 @@ def _check_formats(formats: Sequence[str], calibration: Split | None) -> None:
             f"Export needs Keras on the TensorFlow backend, received {keras.backend.backend()!r}. "
             f"Weights fit every backend: start again with\n  KERAS_BACKEND=tensorflow keras-lmf export …"
         )
+
+
+def _check_facts(temperature: float | None, presence: str) -> None:
+    if temperature is not None and not 0 < temperature < math.inf:
+        raise LMFError(f"'temperature' takes a number above 0, received {temperature!r}.")
+    if presence not in ("assumed", "derived"):
+        raise unknown_name("presence", presence, ("assumed", "derived"))
 
 
 def _about(

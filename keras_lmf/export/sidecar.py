@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -32,12 +32,15 @@ class InputDescription:
         unit: of the values, for example "kHz" or "full scale = 1".
         description: what the values are, for example "40 log-mel bands".
         range: smallest and largest value that occur.
+        media: what of a media file fills it. "waveform": (samples,) mono in [-1, 1] at `rate`, zeros after the end;
+            "frames": pictures at `rate`; None: features, which no file gives.
     """
 
     rate: float | None = None
     unit: str | None = None
     description: str | None = None
     range: tuple[float, float] | None = None
+    media: Literal["waveform", "frames"] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class About:
         recipe: from which the model was built and trained.
         licence: for example {"code": "Apache-2.0", "weights": "CC-BY-NC-SA-4.0", "data": …}.
         calibration: by modality (n, …), the rows behind the int8 formats.
+        temperature: by which logits are divided before the softmax (Guo et al. 2017); None when not fitted.
+        presence: "derived" when an input of zeros is an absent modality; "assumed" when every modality must be there.
     """
 
     target: Target | None = None
@@ -57,6 +62,8 @@ class About:
     recipe: Recipe | None = None
     licence: Mapping[str, str] | None = None
     calibration: Mapping[str, np.ndarray] | None = None
+    temperature: float | None = None
+    presence: Literal["assumed", "derived"] = "assumed"
 
 
 def sidecar_of(path: Path) -> Path:
@@ -68,9 +75,9 @@ def write_sidecar(artifact: Artifact, about: About) -> Path:
     """Write `artifact`'s JSON beside it, atomically.
 
     Keys: `file`, `format`, `bytes`, `sha256`; `inputs` and `outputs`, by name (shape with the rows first, null
-    where free; dtype; scale and zero point of integers; for inputs rate, unit, description, range and the
-    calibration's range where they are known); `target` and `labels`; `recipe` (name and SHA-256), `licence`,
-    `versions`, `operators` (none for a SavedModel) and `notes`. What is unknown is null.
+    where free; dtype; scale and zero point of integers; for inputs rate, unit, description, range, media and the
+    calibration's range where they are known); `target` and `labels`; `temperature` and `presence`; `recipe` (name
+    and SHA-256), `licence`, `versions`, `operators` (none for a SavedModel) and `notes`. What is unknown is null.
     """
     runtime = open_artifact(artifact.path)
     rows = None if artifact.path.is_dir() else 1
@@ -90,6 +97,8 @@ def write_sidecar(artifact: Artifact, about: About) -> Path:
         "outputs": {name: _tensor(info, rows) for name, info in runtime.outputs.items()},
         "target": target and target.model_dump(mode="json", exclude_none=True),
         "labels": target and target.classes,
+        "temperature": about.temperature,
+        "presence": about.presence,
         "recipe": recipe and {"name": recipe.name, "sha256": recipe.fingerprint},
         "licence": about.licence and dict(about.licence),
         "versions": _versions(),

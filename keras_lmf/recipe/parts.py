@@ -207,12 +207,14 @@ class Training(Part):
         output_bias: where the output layer's bias starts. "label_mean", for a target with a range: at the mean label
             of the training rows, which saves a small learning rate the way there.
         monitor: what chooses the epoch on "valid": "loss", or "pearson", the correlation, for a target with a range.
+        schedule: of the learning rates: "cosine" lets them fall to 0 at the last of `epochs` (Loshchilov & Hutter 2017).
         augmentation: of waveforms; None: none.
     """
 
     epochs: Count = 100
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
+    schedule: Literal["constant", "cosine"] = "constant"
     fusion_learning_rate: Positive | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     loss: Literal["cross_entropy", "mae", "mse", "huber"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -41,11 +42,31 @@ def on_features(recipe: Recipe, models: Mapping[str, keras.Model]) -> Recipe:
     return Recipe(**sections)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """What `_cached` makes features of; equal where the features will be."""
+
+    key: str
+    make: Callable[[], Dataset] = dataclasses.field(compare=False)
+
+
+@functools.lru_cache(maxsize=1)
+def _cached(work: _Work) -> Dataset:
+    return work.make()
+
+
 def features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -> Dataset:
     """`data` with the front ends' features in place of waveforms, the training split augmented before.
 
-    Only "train" and "valid", which a training reads. A step whose features are all zero is masked.
+    Only "train" and "valid", which a training reads. A step whose features are all zero is masked. The last answer is
+    kept, for trainings that differ in their seed.
     """
+    parts = {"inputs": {name: {"front_end"} for name in models}, "training": {"augmentation"}}
+    key = f"{recipe.model_dump_json(include=parts)} {data.fingerprint} {keras.backend.backend()}"
+    return _cached(_Work(key, lambda: _features(recipe, data, models)))
+
+
+def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -> Dataset:
     splits = {name: data[name] for name in data.split_names if name != "test"}
     if recipe.training.augmentation:
         augmentation = Augmentation(**recipe.training.augmentation.model_dump())

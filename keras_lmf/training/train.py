@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def train(
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
     rows = functools.cache(lambda: features(recipe, data, models) if models else data)
-    model = _compiled(trained)
+    model = _compiled(trained, math.ceil(_training_rows(recipe, data) / recipe.training.batch_size))
     if not (folder / STATE).exists():
         if (folder / RECIPE).exists():
             raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
@@ -145,15 +146,24 @@ def _prepare(model: keras.Model, recipe: Recipe, data: Dataset) -> None:
         )
 
 
-def _compiled(recipe: Recipe) -> keras.Model:
+def _training_rows(recipe: Recipe, data: Dataset) -> int:
+    augmentation = recipe.training.augmentation
+    return int((data.splits == "train").sum()) * (augmentation.copies if augmentation else 1)
+
+
+def _compiled(recipe: Recipe, steps: int) -> keras.Model:
+    """The recipe's model, ready to fit; an epoch has `steps`."""
     training = recipe.training
     model = build(recipe)
+    rate = training.learning_rate
+    if training.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * training.epochs)
     options = {"weight_decay": training.weight_decay or None}
     if training.fusion_learning_rate is None:
-        optimizer = keras.optimizers.Adam(training.learning_rate, **options)
+        optimizer = keras.optimizers.Adam(rate, **options)
     else:
         multiplier = training.fusion_learning_rate / training.learning_rate
-        optimizer = FusionAdam(training.learning_rate, multiplier, FUSION, **options)
+        optimizer = FusionAdam(rate, multiplier, FUSION, **options)
     losses: dict[str, keras.losses.Loss] = {
         "cross_entropy": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         "mae": keras.losses.MeanAbsoluteError(),

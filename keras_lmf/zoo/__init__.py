@@ -6,6 +6,7 @@ An entry is a folder: `entry.json` (see `Entry`), `recipe.toml`, weights, test v
 
 from keras_lmf.zoo.backbones import Backbone, load_backbone
 from keras_lmf.zoo.entry import (
+    Calibration,
     Cost,
     Entry,
     File,
@@ -23,6 +24,7 @@ from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
 
 __all__ = [
     "Backbone",
+    "Calibration",
     "Cost",
     "Entry",
     "File",

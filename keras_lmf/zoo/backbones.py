@@ -91,7 +91,7 @@ def known_backbones() -> dict[str, Path]:
 
 
 def ge2e_model(samples: int) -> keras.Model:
-    """The GE2E encoder, {waveform} → {embedding}: mean and deviation of each LSTM's states, then the speaker."""
+    """The GE2E encoder, {waveform} → {embedding}: statistics of each LSTM's states, then the speaker."""
     import keras
 
     from keras_lmf.backbones import front_ends

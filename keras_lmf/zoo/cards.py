@@ -11,6 +11,7 @@ import pandas as pd
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
 from keras_lmf.zoo.entry import RECIPE, Entry, Metric
+from keras_lmf.zoo.facts import facts
 from keras_lmf.zoo.folders import entry_folders
 
 LIMITS = "limits.md"  # the one part of a card that is written by hand
@@ -163,7 +164,7 @@ def card(entry: Entry, limits: str) -> str:
         f"# {entry.name}\n\n{entry.summary}. {entry.parameters:,} parameters. "
         f"Output `{target.name}`, (batch, {target.size}): {answer}.",
         f"## Inputs\n\n{inputs.to_markdown(index=False)}\n\n"
-        "Features are standardised inside the model. Zeros below stand for your features.",
+        f"{_bulleted(facts(entry))}Features are standardised inside the model. Zeros below stand for your features.",
         "## Load, predict, convert\n\n```python\nimport numpy\nimport keras_lmf as klmf\n\n"
         f'model = klmf.load("{entry.name}")\n'
         f'answer = model(\n    {{\n{arrays}\n    }}\n)["{target.name}"]\n'
@@ -240,6 +241,11 @@ def _costs(entry: Entry) -> str:
 
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _bulleted(lines: list[str]) -> str:
+    """The lines as a list with an empty line after it; nothing for no lines."""
+    return f"{_bullets(lines)}\n\n" if lines else ""
 
 
 def _value(metric: Metric) -> str:

@@ -65,11 +65,16 @@ class File(Record):
 
 
 class InputSpec(Record):
-    """One modality: shape of a row, (width,) or (steps, width), the unit of its numbers, and what they are."""
+    """One modality: shape of a row, (width,) or (steps, width), the unit of its numbers, and what they are.
+
+    `media` says what of a media file fills it, at `rate` Hz: "waveform" (samples,) or "frames"; None: features.
+    """
 
     shape: tuple[Count, ...]
     unit: Text
     description: Text
+    media: Literal["waveform", "frames"] | None = None
+    rate: Annotated[float, Field(gt=0)] | None = None
 
 
 class Metric(Record):
@@ -103,6 +108,19 @@ class Spread(Record):
     runs: Count
 
 
+class Calibration(Record):
+    """Temperature scaling (Guo et al. 2017) fitted on `rows` rows of `split`; there, the expected calibration error and
+    the mean negative log-likelihood in nats, of the softmax of the logits before and after dividing them by it."""
+
+    temperature: Annotated[float, Field(gt=0)]
+    ece_before: Annotated[float, Field(ge=0, le=1)]
+    ece_after: Annotated[float, Field(ge=0, le=1)]
+    nll_before: Annotated[float, Field(ge=0)]
+    nll_after: Annotated[float, Field(ge=0)]
+    split: Text
+    rows: Count
+
+
 class Licences(Record):
     """SPDX identifiers or a sentence each: of the code, of the weights, of the training data."""
 
@@ -132,6 +150,8 @@ class Entry(Record):
         costs: by key as `metrics`, without "weights".
         seeds: by key as `metrics`: metric → `Spread` over trainings that differ in the seed.
         cross_validation: metric → `Spread` over folds.
+        calibration: of a model for classes whose probabilities were calibrated.
+        presence: "derived" when an input of zeros is an absent modality; "assumed" when every modality must be there.
         protocol: notes on how this was trained, chosen and measured.
         licences: of code, weights and data.
         citations: what to cite: papers of the fusion and of the corpus.
@@ -158,6 +178,8 @@ class Entry(Record):
     costs: dict[Key, Cost] = {}
     seeds: dict[Key, dict[Text, Spread]] = {}
     cross_validation: dict[Text, Spread] = {}
+    calibration: Calibration | None = None
+    presence: Literal["assumed", "derived"] = "assumed"
     protocol: tuple[Text, ...] = ()
     licences: Licences
     citations: tuple[Text, ...] = ()
@@ -218,6 +240,8 @@ class Entry(Record):
     def to_json(self) -> str:
         """The canonical text: the same entry always gives the same."""
         fields = self.model_dump(mode="json", exclude_none=True)
+        if self.presence == "assumed":  # so entries without it stay as they were written
+            del fields["presence"]
         text = json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         # A shape is one line; no string of JSON has a line break in it.
         return re.sub(r"\[\n[\d,\s]+\]", lambda shape: re.sub(r"\s+", " ", shape[0]), text)

@@ -13,6 +13,7 @@ from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.recipe import Recipe
 from keras_lmf.zoo import fetching, folders
 from keras_lmf.zoo.entry import MAX_TEXT_BYTES, Entry, Metric
+from keras_lmf.zoo.facts import facts
 
 COLUMNS = (
     "name", "fusion", "corpus", "modalities", "target", "parameters", "mb", "files",
@@ -153,6 +154,7 @@ def _about_entry(place: fetching.Place, name: str) -> str:
         f"Fusion {entry.fusion} of {', '.join(entry.modalities)}; {entry.parameters:,} parameters; trained on "
         f"{entry.corpus}.\nOutput {target.name!r}, (batch, {target.size}): {answer}.",
         _aligned(inputs),
+        *facts(entry),
     ]
     if entry.metrics:
         sections.append(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from keras_lmf.data.media.limits import Limits, Request, check_frames, check_pixels
+from keras_lmf.data.media.limits import TRACKS, Limits, Request, check_frames, check_pixels
 from keras_lmf.data.media.reading import Timed, check_end, choose, decoded, opened
 from keras_lmf.data.media.tracks import Picture, Sound
 from keras_lmf.errors import LMFError
@@ -75,6 +75,7 @@ def decode(
     sample_rate: int = 16000,
     frame_rate: float = 25.0,
     size: tuple[int, int] | None = None,
+    tracks: tuple[str, ...] = TRACKS,
     max_seconds: float = 60.0,
     max_frames: int = 1500,
     max_pixels: int = MAX_PIXELS,
@@ -101,6 +102,8 @@ def decode(
         frame_rate: of the frames, per second.
         size: (height, width) to which upright frames are scaled, without keeping their proportions. None: the
             size of the file's first frame.
+        tracks: what is read: ("sound", "picture"), or one of them alone, as if the file had no other; then neither
+            its clock nor damage in it counts.
         max_seconds: the longest file that is allowed.
         max_frames: the most frames of the clip.
         max_pixels: the most pixels of one frame as stored in the file.
@@ -111,7 +114,7 @@ def decode(
             argument out of its range, or PyAV isn't installed.
     """
     limits = Limits(max_seconds, max_frames, max_pixels, max_bytes)
-    whole = Request(max_seconds, max_seconds, sample_rate, frame_rate, size, limits)
+    whole = Request(max_seconds, max_seconds, sample_rate, frame_rate, size, limits, tracks)
     with contextlib.closing(_clips(Path(path), whole)) as clips:
         return next(clips)
 
@@ -124,6 +127,7 @@ def windows(
     sample_rate: int = 16000,
     frame_rate: float = 25.0,
     size: tuple[int, int] | None = None,
+    tracks: tuple[str, ...] = TRACKS,
     max_seconds: float = DAY,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
@@ -143,6 +147,7 @@ def windows(
         sample_rate: as of `decode`.
         frame_rate: as of `decode`.
         size: as of `decode`.
+        tracks: as of `decode`.
         max_seconds: the longest file that is allowed, against false timestamps; it fails where it gets there.
         max_pixels: as of `decode`.
         max_bytes: the most memory that one window's frames take.
@@ -152,7 +157,7 @@ def windows(
     """
     limits = Limits(max_seconds, math.inf, max_pixels, max_bytes)
     hop = seconds if hop is None else hop
-    return _clips(Path(path), Request(seconds, hop, sample_rate, frame_rate, size, limits))
+    return _clips(Path(path), Request(seconds, hop, sample_rate, frame_rate, size, limits, tracks))
 
 
 def _clips(path: Path, request: Request) -> Iterator[Clip]:
@@ -160,13 +165,16 @@ def _clips(path: Path, request: Request) -> Iterator[Clip]:
     sample_rate, frame_rate, hop = request.sample_rate, request.frame_rate, request.hop
     # Each stream is read by a container of its own, only as far as needed, however the file interleaves them.
     with opened(path) as for_sound, opened(path) as for_picture:
-        sound = _track(path, for_sound, "audio", limits, lambda frames: Sound(frames, sample_rate))
-        picture = _track(path, for_picture, "video", limits, lambda frames: Picture(frames, size))
+        sound = picture = None
+        if "sound" in request.tracks:
+            sound = _track(path, for_sound, "audio", limits, lambda frames: Sound(frames, sample_rate))
+        if "picture" in request.tracks:
+            picture = _track(path, for_picture, "video", limits, lambda frames: Picture(frames, size))
         tracks = [track for track in (sound, picture) if track]
         if not tracks:
             kinds = ", ".join(sorted({stream.type for stream in for_sound.streams})) or "none"
             raise LMFError(
-                f"{path}: it has no sound and no picture that can be decoded. Its streams: {kinds}."
+                f"{path}: it has no {' and no '.join(request.tracks)} that can be decoded. Its streams: {kinds}."
             )
         zero = min(track.first for track in tracks)
         # Windows are counted in steps: frames, or samples in a file without a picture.

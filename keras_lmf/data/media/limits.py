@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from av import CodecContext, VideoFrame
 
 
+TRACKS = ("sound", "picture")
+
+
 @dataclass(frozen=True)
 class Limits:
     """Of the file: seconds, and pixels of one stored frame. Of a clip: frames, and the bytes that they take."""
@@ -51,7 +54,7 @@ def check_frames(path: Path, shown: deque[np.ndarray], limits: Limits) -> None:
 
 @dataclass(frozen=True)
 class Request:
-    """The clips that are asked for: windows of `seconds`, one every `hop`, in these rates, size and limits.
+    """The clips that are asked for: windows of `seconds`, one every `hop`, of these tracks, rates, size and limits.
 
     Raises:
         LMFError: one of them is out of its range.
@@ -63,6 +66,7 @@ class Request:
     frame_rate: float
     size: tuple[int, int] | None
     limits: Limits
+    tracks: tuple[str, ...] = TRACKS
 
     def __post_init__(self) -> None:
         # The limits first: `decode` asks for a window of max_seconds.
@@ -77,6 +81,8 @@ class Request:
             )
         if self.hop * self.frame_rate < 1:
             raise LMFError(f"hop={self.hop!r}: it must be at least one frame, {1 / self.frame_rate:g} s.")
+        if not self.tracks or not set(self.tracks) <= set(TRACKS):
+            raise LMFError(f"tracks={self.tracks!r}: it must hold one or both of {', '.join(TRACKS)}.")
         size = self.size
         if size is not None and (len(size) != 2 or not all(side == int(side) and side > 0 for side in size)):
             raise LMFError(f"size={size!r}: it must be (height, width) in whole pixels.")

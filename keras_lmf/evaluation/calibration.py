@@ -1,0 +1,117 @@
+"""How far a classifier's probabilities can be believed, and the one number that mends them.
+
+Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks, ICML 2017.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from keras_lmf.errors import LMFError
+
+TEMPERATURES = (0.05, 20.0)  # outside of these the rows are too few, or all of them right, to fit one
+_HALVINGS = 60  # of the range in the logarithm: far below what float64 resolves
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Probabilities of the classes: softmax(logits / temperature) over the last axis, float64.
+
+    Args:
+        logits: (N, classes).
+        temperature: above 0; above 1 it makes the probabilities more equal, below 1 less. The order of the classes
+            stays.
+    """
+    if not 0 < temperature < np.inf:
+        raise LMFError(f"'temperature' takes a number above 0, received {temperature!r}.")
+    scaled = np.asarray(logits, np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Mean distance between confidence and accuracy, in [0, 1] (Guo et al. 2017, eq. 3).
+
+    The rows are put into bins of equal width ((m − 1) / bins, m / bins] by the largest probability. The error is the
+    mean over bins, weighted by their rows, of |share of right answers − mean largest probability|.
+
+    Args:
+        probabilities: (N, classes), rows that add up to 1: `softmax(logits)`.
+        labels: (N,) class integers.
+        bins: how many.
+
+    Raises:
+        LMFError: shapes or labels that don't fit, no rows, or rows that are no probabilities.
+    """
+    probabilities, labels = _checked("probabilities", probabilities, labels)
+    if probabilities.min() < 0 or np.abs(probabilities.sum(axis=1) - 1).max() > 1e-3:
+        raise LMFError(
+            "The probabilities must be at least 0 and add up to 1 in every row. Of logits, take softmax(logits)."
+        )
+    if bins < 1:
+        raise LMFError(f"'bins' takes a whole number above 0, received {bins!r}.")
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(place, weights=right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
+    """Mean of −log(probability of the true class) in nats, with the probabilities softmax(logits / temperature).
+
+    Args:
+        logits: (N, classes).
+        labels: (N,) class integers.
+        temperature: above 0.
+
+    Raises:
+        LMFError: shapes, labels or a temperature that don't fit, or no rows.
+    """
+    logits, labels = _checked("logits", logits, labels)
+    if not 0 < temperature < np.inf:
+        raise LMFError(f"'temperature' takes a number above 0, received {temperature!r}.")
+    margins = (logits - logits[np.arange(len(labels)), labels][:, None]) / temperature
+    largest = margins.max(axis=1)
+    return float(np.mean(largest + np.log(np.exp(margins - largest[:, None]).sum(axis=1))))
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature with the smallest negative log-likelihood (Guo et al. 2017, section 4.2).
+
+    The likelihood is convex in 1 / temperature, so the sign of its slope shows the side; the range is halved in the
+    logarithm. Fit it on rows that the model was not trained on.
+
+    Args:
+        logits: (N, classes).
+        labels: (N,) class integers.
+
+    Returns:
+        A number in [0.05, 20]; an end of that range where the best lies beyond it, as for logits that are always right.
+
+    Raises:
+        LMFError: shapes or labels that don't fit, or no rows.
+    """
+    logits, labels = _checked("logits", logits, labels)
+    low, high = np.log(TEMPERATURES)
+    own = logits[np.arange(len(labels)), labels]
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        # The slope of the likelihood in 1 / temperature: the mean logit that is expected less the true class's.
+        expected = (softmax(logits, float(np.exp(middle))) * logits).sum(axis=1)
+        low, high = (middle, high) if np.mean(expected - own) > 0 else (low, middle)
+    return float(np.exp((low + high) / 2))
+
+
+def _checked(what: str, values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, classes) finite float64 and (N,) integers below the number of classes, N ≥ 1."""
+    values, labels = np.asarray(values, np.float64), np.asarray(labels)
+    if values.ndim != 2 or not len(values) or labels.shape != values.shape[:1]:
+        raise LMFError(
+            f"The {what} must have the shape (N, classes) and the labels (N,), one row or more; received "
+            f"{values.shape} and {labels.shape}."
+        )
+    if not np.isfinite(values).all():
+        raise LMFError(f"The {what} must be finite numbers, received some that are not.")
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= values.shape[1]:
+        raise LMFError(f"The labels of {values.shape[1]} classes must be integers 0 … {values.shape[1] - 1}.")
+    return values, labels

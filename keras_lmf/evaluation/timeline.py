@@ -1,0 +1,132 @@
+"""The picture of a clip: its waveform, its energy and the emotions over time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from keras_lmf.errors import LMFError
+
+# Okabe & Ito's colours, which colour-blind people tell apart, without the yellow, which is pale on white; then again
+# with another line style.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "--", ":")
+SOUND, QUIET = "#444444", "#e6e6e6"
+FLOOR = -80.0  # decibels, the lower end of the energy's axis
+SILENCE = -60.0  # decibels
+SHORTEST_SILENCE = 0.2  # seconds; shorter ones are the gaps inside speech
+MOST_STEPS = 2000  # about the picture's width in pixels
+
+
+def emotion_timeline(timeline: pd.DataFrame, sound: pd.DataFrame, title: str) -> Figure:
+    """Three panels over one axis of time: waveform, energy, and the probability of each emotion.
+
+    Windows that overlap are drawn from the middle between their centres to the next. Silence, where the energy stays
+    below −60 dB for 0.2 s or more, is grey in all panels. Where a window has no probabilities, their lines stop.
+
+    Args:
+        timeline: one row per window: `start`, `end` in seconds, and one column per emotion, NaN where there is none.
+        sound: steps of equal length: `start` in seconds, `peak` and `rms` in [0, 1]; no rows for a clip without sound.
+        title: of the figure.
+
+    Raises:
+        LMFError: no window, or no emotion.
+    """
+    labels = [column for column in timeline if column not in ("start", "end")]
+    if timeline.empty or not labels:
+        raise LMFError("The timeline to draw needs one or more windows and one or more emotions.")
+    end = float(timeline["end"].max())
+    figure = Figure(figsize=(11, 6.4), layout="constrained")
+    figure.suptitle(title, parse_math=False)
+    waveform, energy, emotions = figure.subplots(3, 1, sharex=True, height_ratios=(1, 1, 2.2))
+    handles = _draw_emotions(emotions, timeline, labels)
+    _draw_sound(waveform, energy, sound, end)
+    silences = _silences(sound)
+    for axes in (waveform, energy, emotions):
+        for start, stop in silences:
+            axes.axvspan(start, min(stop, end), color=QUIET, linewidth=0, zorder=0)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#f2f2f2")
+        axes.set_axisbelow(True)
+    if silences:
+        handles.append(Patch(color=QUIET, label=f"silence (below −{-SILENCE:.0f} dB)"))
+    emotions.set(xlim=(0, end), xlabel="time, s")
+    emotions.xaxis.set_major_locator(MaxNLocator(12))
+    if end > 120:
+        emotions.xaxis.set_major_locator(MaxNLocator(12, steps=[1, 1.5, 3, 6]))
+        emotions.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{int(at) // 60}:{int(at) % 60:02d}"))
+        emotions.set_xlabel("time, minutes:seconds")
+    figure.align_ylabels()
+    legend = figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=10)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def _draw_emotions(axes: Axes, timeline: pd.DataFrame, labels: list[str]) -> list:
+    """One line of steps per emotion, the strongest on average first in the legend."""
+    centres = timeline[["start", "end"]].mean(axis=1).to_numpy()
+    edges = np.concatenate(
+        [timeline["start"].iloc[:1], (centres[1:] + centres[:-1]) / 2, timeline["end"].iloc[-1:]]
+    )
+    handles = {
+        label: axes.stairs(
+            timeline[label],
+            edges,
+            baseline=None,
+            color=COLOURS[place % len(COLOURS)],
+            linestyle=STYLES[place // len(COLOURS) % len(STYLES)],
+            linewidth=2,
+            label=label,
+        )
+        for place, label in enumerate(labels)
+    }
+    axes.set(ylim=(-0.02, 1.02), ylabel="probability")
+    return [handles[label] for label in timeline[labels].mean().sort_values(ascending=False).index]
+
+
+def _draw_sound(waveform: Axes, energy: Axes, sound: pd.DataFrame, end: float) -> None:
+    waveform.set(ylim=(-1.02, 1.02), ylabel="waveform")
+    energy.set(ylim=(FLOOR, 0), ylabel="energy, dB")
+    if sound.empty:
+        for axes in (waveform, energy):
+            axes.text(0.5, 0.5, "no sound", transform=axes.transAxes, ha="center", va="center", color=SOUND)
+        return
+    drawn = _thinned(sound)
+    # Each step lasts until the next one begins.
+    edges = np.append(drawn["start"], end)
+    waveform.stairs(drawn["peak"], edges, baseline=-drawn["peak"], fill=True, color=SOUND)
+    largest = float(drawn["peak"].max())
+    if 0 < largest < 0.5:
+        waveform.set_ylim(-1.1 * largest, 1.1 * largest)
+    energy.stairs(np.maximum(_decibels(drawn["rms"]), FLOOR), edges, baseline=None, color=SOUND)
+
+
+def _thinned(sound: pd.DataFrame) -> pd.DataFrame:
+    """No more rows than the picture can show: the largest peak and the mean energy of neighbours."""
+    size = -(-len(sound) // MOST_STEPS)
+    if size == 1:
+        return sound
+    squared = sound.assign(rms=sound["rms"] ** 2).groupby(np.arange(len(sound)) // size)
+    thinned = squared.agg({"start": "first", "peak": "max", "rms": "mean"})
+    return thinned.assign(rms=np.sqrt(thinned["rms"]))
+
+
+def _silences(sound: pd.DataFrame) -> list[tuple[float, float]]:
+    """Start and end in seconds of every silence that is long enough."""
+    if len(sound) < 2:
+        return []
+    step = float(sound["start"].iloc[1] - sound["start"].iloc[0])
+    quiet = (_decibels(sound["rms"]) < SILENCE).astype(int)
+    changes = np.flatnonzero(np.diff(np.concatenate([[0], quiet, [0]])))
+    spans = changes.reshape(-1, 2) * step
+    return [(float(start), float(end)) for start, end in spans if end - start >= SHORTEST_SILENCE - step / 2]
+
+
+def _decibels(rms: pd.Series) -> np.ndarray:
+    """Relative to full scale; −∞ of zero is far below the floor."""
+    return 20 * np.log10(np.maximum(rms.to_numpy(), 1e-10))

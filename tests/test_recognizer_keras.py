@@ -1,0 +1,111 @@
+"""Recognizer with Keras models: a zoo entry that takes media, and a run; and entries that don't."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from loud_model import RATE, square_wave, write_wave
+from scipy.special import softmax
+from zoo_entry import recipe, sections
+
+import keras_lmf as klmf
+from keras_lmf.cli.opened import opened
+from keras_lmf.errors import LMFError
+from keras_lmf.models import build
+from keras_lmf.recipe import MLP, Recipe
+from keras_lmf.zoo import Entry, file_records, write_testvectors
+
+NAME, SAMPLES = "voice-entry", 1600  # windows of a tenth of a second
+FIT = {"ece_before": 0.2, "ece_after": 0.1, "nll_before": 1, "nll_after": 0.9, "split": "valid", "rows": 9}
+STRETCHES = ((0.1, 0.15), (0.7, 0.13))
+
+
+def voice_recipe() -> Recipe:
+    sections = recipe().model_dump(exclude_none=True)
+    inputs = {"voice": {"shape": [SAMPLES], "backbone": {"name": "mlp", "units": [4]}}}
+    return Recipe(**sections | {"name": NAME, "inputs": inputs, "fusion": {"name": "early"}})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, object]:
+    """The folder of an entry for voices, calibrated, and its model."""
+    folder = tmp_path_factory.mktemp("zoo") / NAME
+    folder.mkdir()
+    voice_recipe().write(folder / "recipe.toml")
+    model = build(voice_recipe())
+    for weight in model.trainable_weights:
+        weight.assign(3 * weight)
+    model.save_weights(folder / "model.weights.h5")
+    inputs = {"voice": np.random.default_rng(0).standard_normal((3, SAMPLES)).astype("float32")}
+    write_testvectors(folder / "testvectors.npz", inputs, model.predict(inputs, verbose=0))
+    (folder / "extra.bin").write_bytes(b"x")
+    voice = {"shape": [SAMPLES], "unit": "full scale = 1", "description": "mono", "media": "waveform"}
+    Entry(
+        **sections(
+            folder,
+            model,
+            name=NAME,
+            fusion="early",
+            modalities=["voice"],
+            inputs={"voice": voice | {"rate": RATE}},
+            recipe_sha256=voice_recipe().fingerprint,
+            files=file_records(folder, {"weights": "model.weights.h5", "testvectors": "testvectors.npz"}),
+            calibration=FIT | {"temperature": 2.5},
+        )
+    ).write(folder)
+    return folder, model
+
+
+def by_hand(model, temperature: float) -> np.ndarray:
+    """(windows, 2) from windows that are cut here, half a window apart."""
+    wave = np.concatenate([square_wave(*STRETCHES), np.zeros(SAMPLES, np.float32)])
+    starts = [0, 800, 1600, 2400, 3200]
+    rows = np.stack([wave[start : start + SAMPLES] for start in starts])
+    logits = keras.ops.convert_to_numpy(model({"voice": rows}, training=False)["emotion"]).astype("float64")
+    return softmax(logits / temperature, axis=1)
+
+
+def test_an_entry_by_its_folder_and_by_its_name(made, home: Path, tmp_path: Path) -> None:
+    folder, model = made
+    home.parent.mkdir()
+    home.symlink_to(folder.parent)
+    clip = write_wave(tmp_path / "a.wav", *STRETCHES)
+    shares = by_hand(model, 2.5)
+    weights = np.array([0.1, 0.1, 0.1, 0.1, 0.08])
+    for artifact in (folder, str(folder), NAME):
+        answer = klmf.Recognizer(artifact)(clip)
+        np.testing.assert_allclose(answer.timeline[["calm", "excited"]], shares, atol=1e-5)
+        assert list(answer.probabilities.values()) == pytest.approx(
+            weights @ shares / weights.sum(), abs=1e-5
+        )
+
+
+def test_a_run(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, model = made
+    voice_recipe().write(tmp_path / "recipe.toml")
+    model.save_weights(tmp_path / "model.weights.h5")
+    with pytest.raises(LMFError, match=r"takes features \(voice\)"):
+        klmf.Recognizer(tmp_path)
+    monkeypatch.setattr(MLP, "sample_rate", RATE, raising=False)  # as a backbone for sound has it
+    monkeypatch.setattr(keras.Model, "predict", None)  # too slow for one clip
+    recognizer = klmf.Recognizer(tmp_path)
+    answer = recognizer(square_wave(*STRETCHES))
+    np.testing.assert_allclose(answer.timeline[["calm", "excited"]], by_hand(model, 1.0), atol=1e-5)
+
+
+def test_entries_on_features_are_refused_with_those_that_fit(made, home: Path, entry_folder: Path) -> None:
+    folder, _ = made
+    home.parent.mkdir()
+    home.symlink_to(folder.parent)
+    with pytest.raises(LMFError, match=rf"takes features \(audio, video\).*take media files: {NAME}\."):
+        klmf.Recognizer(entry_folder)
+
+
+def test_files_that_are_exported_from_an_entry_keep_what_a_recognizer_needs(made) -> None:
+    _, facts = opened(str(made[0]), None)
+    assert (facts["temperature"], facts["presence"]) == (2.5, "assumed")
+    voice = facts["descriptions"]["voice"]
+    assert (voice.media, voice.rate, voice.unit) == ("waveform", RATE, "full scale = 1")
