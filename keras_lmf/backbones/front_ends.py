@@ -59,12 +59,16 @@ def mfcc(
 
 
 def ge2e(
-    shape: Sequence[int] = (48000,), *, layers: Sequence[int] = (2,), name: str = FRONT_END
+    shape: Sequence[int] = (48000,),
+    *,
+    sample_rate: int = 16000,
+    layers: Sequence[int] = (2,),
+    name: str = FRONT_END,
 ) -> keras.Model:
     """The GE2E speaker encoder, tapped at any of its layers: (batch, samples) at 16 kHz → (batch, 768 · n or 256).
 
-    Clip at −30 dB (full scale = 0 dB), as the published weights expect it → mel power spectrogram (40 bands, 25 ms windows, one each 10 ms, no logarithm) → three LSTMs of 256 units → dense
-    layer with ReLU → unit length. Wan et al., "Generalized end-to-end loss for speaker verification", ICASSP 2018;
+    Clip at −30 dB (full scale = 0 dB), as the published weights expect it → mel power spectrogram (40 bands, 25 ms
+    windows, one each 10 ms, no logarithm) → three LSTMs of 256 units → dense layer with ReLU → unit length. Wan et al., "Generalized end-to-end loss for speaker verification", ICASSP 2018;
     the weights of Resemblyzer fit it (`klmf.zoo.load_backbone`). Built for layer 3, it has 1.36 M weights.
 
     The receptive field is the whole clip up to a frame. Lower layers say more about emotion than the last, which was
@@ -73,6 +77,7 @@ def ge2e(
     Args:
         shape: (samples,) of a waveform in [-1, 1], zeros after its end; what lies above the highest tapped layer is
             left out.
+        sample_rate: in Hz; the published weights need 16000.
         layers: 1, 2, 3: mean and standard deviation, over the frames, of that LSTM's states, and mean
             absolute change from frame to frame, 768 numbers; 4: the speaker embedding, 256 numbers.
         name: the model's name.
@@ -81,7 +86,7 @@ def ge2e(
     if not layers or len(set(layers)) != len(layers) or not set(layers) <= set(range(1, GE2E_LAYERS + 1)):
         raise LMFError(f"ge2e: layers must be different numbers of 1 … {GE2E_LAYERS}, received {layers}")
     waveform = _waveform(shape)
-    hidden = MelSpectrogram(sample_rate=16000, fft_length=400, hop=160, bands=40, name=SPECTRUM)(
+    hidden = MelSpectrogram(sample_rate, fft_length=400, hop=160, bands=40, name=SPECTRUM)(
         LevelNormalization(name="level")(waveform)
     )
     sounds = ops.any(ops.greater(hidden, 0), axis=-1)
@@ -90,12 +95,7 @@ def ge2e(
     for i in range(1, min(max(layers), 3) + 1):
         hidden = keras.layers.LSTM(GE2E_UNITS, return_sequences=True, name=f"lstm_{i}")(hidden)
         taps[i] = hidden
-    tapped = [
-        StatisticsPooling(name=f"pooling_{i}")(taps[i], mask=sounds)
-        if i in taps
-        else _speaker(hidden, sounds)
-        for i in layers
-    ]
+    tapped = [_statistics(taps[i], sounds, i) if i in taps else _speaker(hidden, sounds) for i in layers]
     return _front_end(waveform, ops.concatenate(tapped, axis=-1) if len(tapped) > 1 else tapped[0], name)
 
 

@@ -113,6 +113,7 @@ class GE2E(Part):
     """
 
     name: Literal["ge2e"]
+    sample_rate: Literal[16000] = 16000
     layers: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1, max_length=4)] = (2,)
     pretrained: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = "ge2e"
 
@@ -207,7 +208,7 @@ class Training(Part):
         output_bias: where the output layer's bias starts. "label_mean", for a target with a range: at the mean label
             of the training rows, which saves a small learning rate the way there.
         monitor: what chooses the epoch on "valid": "loss", or "pearson", the correlation, for a target with a range.
-        schedule: of the learning rates: "cosine" lets them fall to 0 at the last of `epochs` (Loshchilov & Hutter 2017).
+        schedule: of the learning rates: "cosine" lets them fall to 0 at the end of `epochs` (Loshchilov & Hutter 2017).
         augmentation: of waveforms; None: none.
     """
 

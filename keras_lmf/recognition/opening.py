@@ -15,6 +15,7 @@ from keras_lmf.target import Target
 from keras_lmf.zoo import fetching, folders
 from keras_lmf.zoo.entry import ENTRY, MAX_TEXT_BYTES, RECIPE, Entry, sha256_of
 
+CALIBRATION = "calibration.json"
 Media = Literal["waveform", "frames"]
 Presence = Literal["assumed", "derived"]
 
@@ -79,7 +80,7 @@ def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Ope
     if path is None or (path / ENTRY).is_file():
         facts = _of_entry(fetching.find(artifact, cache_dir).entry)
     elif (path / RECIPE).is_file():
-        facts = _of_recipe(Recipe.read(path / RECIPE))
+        facts = _of_run(path)
     else:
         runtime = open_artifact(path)
         return _checked(name, runtime, _of_sidecar(path))
@@ -98,11 +99,29 @@ def _of_entry(entry: Entry) -> Facts:
     )
 
 
-def _of_recipe(recipe: Recipe) -> Facts:
-    """Of a run: a backbone for sound has a `sample_rate`. Its probabilities are not calibrated."""
-    rates = {name: getattr(part.backbone, "sample_rate", None) for name, part in recipe.inputs.items()}
-    inputs = {name: Source("waveform" if rate else None, rate) for name, rate in rates.items()}
-    return Facts(inputs, recipe.target, 1.0, "assumed")
+def _of_run(folder: Path) -> Facts:
+    """Of a run, whose recipe has a front end for what a media file gives."""
+    recipe = Recipe.read(folder / RECIPE)
+    inputs = {
+        name: Source("waveform", section.front_end.sample_rate) if section.front_end else Source(None, None)
+        for name, section in recipe.inputs.items()
+    }
+    calibration = folder / CALIBRATION
+    temperature = 1.0
+    if calibration.is_file():
+        try:
+            temperature = _Calibration.model_validate_json(calibration.read_bytes()).temperature
+        except ValidationError as error:
+            raise LMFError(
+                f"{calibration} is damaged: {error.errors()[0]['msg']}. Train the run again."
+            ) from None
+    return Facts(inputs, recipe.target, temperature, "derived" if recipe.presence else "assumed")
+
+
+class _Calibration(BaseModel):
+    """What a training writes beside its weights."""
+
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Input(BaseModel):

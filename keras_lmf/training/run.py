@@ -23,6 +23,7 @@ from keras_lmf.training.monitor import WATCHED
 
 RECIPE, WEIGHTS, HISTORY = "recipe.toml", "model.weights.h5", "history.csv"
 CURVES, ENVIRONMENT, STATE = "history.png", "environment.json", "state.npz"
+CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Run:
     """What `train` leaves behind.
 
     The folder holds `recipe.toml`, `environment.json` (versions, backend, fingerprints), `model.weights.h5` (of the
-    epoch that was best on "valid"), `history.csv` and `history.png` (every logged value per epoch) and
-    `state.npz` (to resume).
+    epoch that was best on "valid"), `history.csv` and `history.png` (every logged value per epoch),
+    `calibration.json` (for classes: the temperature that fits "valid") and `state.npz` (to resume).
 
     Attributes:
         folder: the run's folder.
@@ -86,6 +87,12 @@ class Run:
     def environment(self) -> dict[str, Any]:
         """Versions, backend and fingerprints of the run."""
         return json.loads((self.folder / ENVIRONMENT).read_text(encoding="utf-8"))
+
+    @property
+    def temperature(self) -> float | None:
+        """By which logits are divided before the softmax; None for a regression, or without validation."""
+        path = self.folder / CALIBRATION
+        return json.loads(path.read_text(encoding="utf-8"))["temperature"] if path.is_file() else None
 
     def dataset(self) -> Dataset:
         """The data in memory, or the recipe's corpus, loaded, with the recipe's modalities."""

@@ -14,21 +14,23 @@ import keras
 import pandas as pd
 
 from keras_lmf.data.batches import Batches, balanced_class_weights
-from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
+from keras_lmf.evaluation.calibration import fit_temperature
 from keras_lmf.files import remove_partial, write_atomically, write_text
 from keras_lmf.metrics import PearsonCorrelation
 from keras_lmf.models import build, set_standardization
 from keras_lmf.models.factory import FUSION
 from keras_lmf.recipe import Recipe
+from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Progress, State
 from keras_lmf.training.environment import environment
 from keras_lmf.training.fitting import fitting
 from keras_lmf.training.front_ends import features, front_ends, on_features, whole
 from keras_lmf.training.monitor import Monitor, NotFiniteLoss, ProgressBar
 from keras_lmf.training.optimizer import FusionAdam
-from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, RECIPE, STATE, WEIGHTS, Run
+from keras_lmf.training.run import CALIBRATION, CURVES, ENVIRONMENT, HISTORY, RECIPE, STATE, WEIGHTS, Run
 
 
 def train(
@@ -82,10 +84,14 @@ def train(
         state.save(folder / STATE)
         _write_history(folder, state.progress)
 
-    def write_results() -> None:
-        # Into a model without optimizer: Keras would write the optimizer's moments too, which are the last step's.
+    def best_model() -> keras.Model:
+        # Without optimizer: Keras would write the optimizer's moments too, which are the last step's.
         best = build(trained)
         best.set_weights(state.best_weights)
+        return best
+
+    def write_results() -> None:
+        best = best_model()
         _write_results(folder, recipe, whole(recipe, models, best) if models else best, state.progress)
 
     if not state.progress.finished:
@@ -98,7 +104,16 @@ def train(
         state.progress.finished = True
         save()
     write_results()
+    if recipe.target.classes and "valid" in data.split_names and not (folder / CALIBRATION).is_file():
+        _calibrate(folder, best_model(), rows()["valid"])
     return Run(folder, recipe, data)
+
+
+def _calibrate(folder: Path, model: keras.Model, valid: Split) -> None:
+    """The temperature that fits the kept weights to the validation split (Guo et al. 2017)."""
+    logits = open_artifact(model).predict(valid.inputs)[valid.target.name]
+    facts = {"temperature": fit_temperature(logits, valid.labels), "split": "valid", "rows": len(valid)}
+    write_text(folder / CALIBRATION, json.dumps(facts, indent=2) + "\n")
 
 
 def _fit(
