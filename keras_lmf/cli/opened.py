@@ -40,7 +40,7 @@ def opened(source: str, data: Path | None) -> tuple[Run, dict[str, Any]]:
     path = zoo.local_path(source)
     if path is not None and not (path / ENTRY).is_file():
         run = Run.open(path)
-        return Run(path, run.recipe, dataset(run.recipe, data)), {}
+        return Run(path, run.recipe, dataset(run.recipe, data)), _facts_of_run(run)
     try:
         place = fetching.find(source)
     except LMFError as error:
@@ -61,6 +61,19 @@ def dataset(recipe: Recipe, data: Path | None) -> Dataset:
     return corpora.load(recipe.corpus.name, data, **recipe.corpus.options)
 
 
+def _facts_of_run(run: Run) -> dict[str, Any]:
+    return {
+        "descriptions": {
+            name: InputDescription(rate=part.front_end.sample_rate, unit="full scale = 1", media="waveform")
+            for name, part in run.recipe.inputs.items()
+            if part.front_end
+        },
+        "temperature": run.temperature,
+        "presence": "derived" if run.recipe.presence else "assumed",
+        "tolerance": 1e-4 if any(part.front_end for part in run.recipe.inputs.values()) else 1e-5,
+    }
+
+
 def _facts(entry: Entry) -> dict[str, Any]:
     return {
         "licence": entry.licences.model_dump(),
@@ -72,4 +85,5 @@ def _facts(entry: Entry) -> dict[str, Any]:
         },
         "temperature": entry.calibration and entry.calibration.temperature,
         "presence": entry.presence,
+        "tolerance": 1e-4 if any(spec.media for spec in entry.inputs.values()) else 1e-5,
     }

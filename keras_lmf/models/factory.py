@@ -41,7 +41,7 @@ FUSION = "fusion"
 
 def fusion_model(
     backbones: Mapping[str, keras.Model],
-    fusion: keras.layers.Layer,
+    fusion: keras.layers.Layer | None,
     outputs: Mapping[str, int],
     *,
     front_ends: Mapping[str, keras.Model] | None = None,
@@ -55,7 +55,7 @@ def fusion_model(
     Args:
         backbones: modality name → model with one input and one embedding; the order is the modality order. With
             one modality there is nothing to fuse and `fusion` is left out.
-        fusion: a layer that takes a dict of embeddings, for example `LowRankFusion(64, rank=4)`.
+        fusion: a layer that takes a dict of embeddings, for example `LowRankFusion(64, rank=4)`; None for one modality.
         outputs: target name → width: the number of classes (logits), or of regression values.
         front_ends: for the modalities that have one: a model from raw input to what their backbone takes.
         presence_dropout: None: every modality is taken to be there. A rate: an input whose features are all zero is
@@ -69,6 +69,8 @@ def fusion_model(
     """
     if not backbones or not outputs:
         raise LMFError("fusion_model needs one or more backbones and one or more outputs")
+    if fusion is None and len(backbones) > 1:
+        raise LMFError(f"fusion_model needs a fusion layer for {', '.join(backbones)}, received None")
     front_ends = front_ends or {}
     for modality in front_ends:
         if modality not in backbones:
@@ -116,7 +118,8 @@ def build(recipe: Recipe) -> keras.Model:
     fusion_options: dict[str, Any] = recipe.fusion.model_dump(exclude={"name"})
     if recipe.fusion.name == "low_rank":
         fusion_options["seed"] = next(seeds)
-    fusion = FUSIONS[recipe.fusion.name](**fusion_options, name=FUSION)
+    word = recipe.fusion.name
+    fusion = None if word == "none" else FUSIONS[word](**fusion_options, name=FUSION)
     head: list[keras.layers.Layer] = []
     if recipe.head.dropout:
         head.append(keras.layers.Dropout(recipe.head.dropout, seed=next(seeds), name="fusion_dropout"))

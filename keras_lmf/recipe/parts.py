@@ -168,7 +168,13 @@ class LowRank(Part):
     initialization: Literal["variance_preserving", "reference"] = "variance_preserving"
 
 
-Fusion = Annotated[Early | Tensor | LowRank, Field(discriminator="name")]
+class NoFusion(Part):
+    """One modality: there is nothing to fuse."""
+
+    name: Literal["none"]
+
+
+Fusion = Annotated[NoFusion | Early | Tensor | LowRank, Field(discriminator="name")]
 
 
 class Head(Part):

@@ -58,6 +58,12 @@ class Recipe(Part):
         return self
 
     @model_validator(mode="after")
+    def _several_are_fused(self) -> Recipe:
+        if self.fusion.name == "none" and len(self.inputs) > 1:
+            raise ValueError(f"fusion 'none' takes one input, received {', '.join(self.inputs)}")
+        return self
+
+    @model_validator(mode="after")
     def _augmentation_has_a_waveform(self) -> Recipe:
         if self.training.augmentation and not any(section.front_end for section in self.inputs.values()):
             raise ValueError("training.augmentation changes waveforms: it needs an input with a front_end")

@@ -109,8 +109,8 @@ class Spread(Record):
 
 
 class Calibration(Record):
-    """Temperature scaling (Guo et al. 2017) fitted on `rows` rows of `split`; there, the expected calibration error and
-    the mean negative log-likelihood in nats, of the softmax of the logits before and after dividing them by it."""
+    """Temperature scaling (Guo et al. 2017) fitted on `rows` rows of `split`; and, on the test split, the expected
+    calibration error and the mean negative log-likelihood in nats before and after dividing the logits by it."""
 
     temperature: Annotated[float, Field(gt=0)]
     ece_before: Annotated[float, Field(ge=0, le=1)]
@@ -165,7 +165,7 @@ class Entry(Record):
     schema_version: Literal[1] = 1
     name: EntryName
     summary: Text
-    fusion: Literal["early", "tensor", "low_rank"]
+    fusion: Literal["none", "early", "tensor", "low_rank"]
     corpus: Name
     modalities: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
     parameters: Annotated[int, Field(ge=1, le=MAX_PARAMETERS)]

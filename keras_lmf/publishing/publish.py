@@ -21,10 +21,12 @@ from keras_lmf.export import FORMATS, Artifact, InputDescription, export_model
 from keras_lmf.export.artifact import write_plot
 from keras_lmf.export.sidecar import sidecar_of
 from keras_lmf.files import write_atomically
+from keras_lmf.publishing.calibrating import calibration_of
+from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
-from keras_lmf.runtime import open_artifact
 from keras_lmf.training import Run, train
 from keras_lmf.zoo import (
+    Calibration,
     Cost,
     Entry,
     InputSpec,
@@ -33,7 +35,6 @@ from keras_lmf.zoo import (
     file_records,
     metric_block,
     weight_shapes,
-    write_testvectors,
 )
 from keras_lmf.zoo.entry import ENTRY_NAME
 
@@ -49,15 +50,20 @@ BUDGETS = {
 }
 MAE_BUDGET = 0.01
 LARGEST_FILE = 2**20
-VECTOR_ROWS = 8
 PAPERS = {
+    "none": (),
     "early": (),
     "tensor": ("Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017",),
     "low_rank": (
         "Liu et al., Efficient Low-rank Multimodal Fusion with Modality-Specific Factors, ACL 2018",
     ),
 }
-FUSIONS = {"early": "early fusion", "tensor": "tensor fusion", "low_rank": "low-rank fusion"}
+FUSIONS = {
+    "none": "one backbone",
+    "early": "early fusion",
+    "tensor": "tensor fusion",
+    "low_rank": "low-rank fusion",
+}
 
 Scores = dict[str, list[dict[str, float]]]
 
@@ -92,7 +98,8 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     best, choice = _best(runs)
     data = best.dataset()
     notes = [*facts.notes, choice]
-    exports = [_exports(run, data, facts, resamples=1000 if run is best else 0) for run in runs]
+    calibration = calibration_of(best, data, work)
+    exports = [_exports(run, data, facts, calibration, resamples=1000 if run is best else 0) for run in runs]
     refused = {name: why for _, problems in exports for name, why in problems.items()}
     notes += [f"No {name} file: {why}"[:1000] for name, why in refused.items()]
     artifacts = {
@@ -105,7 +112,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     shutil.rmtree(made, ignore_errors=True)
     best.recipe.write(made / RECIPE)
     shutil.copyfile(best.folder / WEIGHTS, made / WEIGHTS)
-    _write_vectors(made / VECTORS, best, data)
+    write_vectors(made / VECTORS, best, data)
     names = {"weights": WEIGHTS, "testvectors": VECTORS}
     for name in _shipped(artifacts, scores, notes):
         file = artifacts[name].path
@@ -122,7 +129,11 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         parameters=best.model.count_params(),
         inputs={
             modality: InputSpec(
-                shape=part.shape, unit=facts.inputs[modality][0], description=facts.inputs[modality][1]
+                shape=part.shape,
+                unit=facts.inputs[modality][0],
+                description=facts.inputs[modality][1],
+                media="waveform" if part.front_end else None,
+                rate=part.front_end and part.front_end.sample_rate,
             )
             for modality, part in recipe.inputs.items()
         },
@@ -135,6 +146,8 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         costs={name: _cost(artifact) for name, artifact in artifacts.items()},
         seeds={name: _spreads(rows) for name, rows in scores.items()},
         cross_validation=_cross_validation(folder / FOLDS),
+        calibration=calibration,
+        presence="derived" if recipe.presence else "assumed",
         protocol=tuple(notes),
         licences=Licences(code="Apache-2.0", weights=facts.weights_licence, data=facts.licence),
         citations=("keras-lmf (CITATION.cff)", *PAPERS[recipe.fusion.name], facts.citation),
@@ -168,7 +181,7 @@ def _cross_validation(path: Path) -> dict[str, Spread]:
 
 
 def _exports(
-    run: Run, data: Dataset, facts: About, resamples: int
+    run: Run, data: Dataset, facts: About, calibration: Calibration | None, resamples: int
 ) -> tuple[dict[str, Artifact], dict[str, str]]:
     """The artifacts by format, and why there is none of the others."""
     export = functools.partial(
@@ -180,8 +193,13 @@ def _exports(
         resamples=resamples,
         recipe=run.recipe,
         licence={"code": "Apache-2.0", "weights": facts.weights_licence, "data": facts.licence},
+        temperature=calibration and calibration.temperature,
+        presence="derived" if run.recipe.presence else "assumed",
+        # Sums over a spectrum's decades differ between kernels by more than those over features.
+        tolerance=1e-4 if any(part.front_end for part in run.recipe.inputs.values()) else 1e-5,
         descriptions={
             name: InputDescription(
+                media="waveform" if run.recipe.inputs[name].front_end else None,
                 rate=facts.rates.get(name),
                 unit=facts.inputs[name][0],
                 description=facts.inputs[name][1],
@@ -245,24 +263,6 @@ def _spreads(rows: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
         str(name): Spread(mean=row["mean"], sd=row["sd"] if len(rows) > 1 else 0, runs=len(rows))
         for name, row in table.iterrows()
     }
-
-
-def _write_vectors(path: Path, run: Run, data: Dataset) -> None:
-    """Random numbers around the training data's mean, with half its deviation, and the answers: within what int8 files
-    are calibrated for. Sequences are cut short where the corpus pads them; one row has none of a sequence at all."""
-    random = np.random.default_rng(0)
-    inputs = {}
-    for absent, (modality, part) in enumerate(run.recipe.inputs.items()):
-        mean, variance = data.statistics(modality)
-        rows = random.standard_normal((VECTOR_ROWS, *part.shape)) * np.sqrt(variance) / 2 + mean
-        if modality in data.masks:
-            padded_left = data.masks[modality][:, 0].mean() < data.masks[modality][:, -1].mean()
-            for row in range(VECTOR_ROWS):
-                cut = slice(row) if padded_left else slice(part.shape[0] - row, None)
-                rows[row, cut] = 0
-            rows[absent] = 0
-        inputs[modality] = rows.astype(np.float32)
-    write_testvectors(path, inputs, open_artifact(run.model).predict(inputs))
 
 
 def _summary(recipe: Recipe, data: Dataset) -> str:
