@@ -15,8 +15,8 @@ import sklearn.metrics as oracle
 from click.testing import CliRunner
 
 import keras_lmf as klmf
-import keras_lmf.publishing.publish as publish
 from keras_lmf.cli import main
+from keras_lmf.publishing import making
 from keras_lmf.quickstart import recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo import Entry
@@ -32,8 +32,8 @@ def published(tmp_path_factory) -> tuple[Path, Path]:
     tiny = recipe("low_rank").replace(name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 6})
     tiny.write(zoo / NAME / "recipe.toml")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publish, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
-        publish.publish(zoo / NAME, work, seeds=SEEDS)
+        patch.setattr(making, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
+        making.publish(zoo / NAME, work, seeds=SEEDS)
     (zoo / NAME / "limits.md").write_text("Random numbers.\n")
     return zoo / NAME, work
 
@@ -111,7 +111,7 @@ def test_pages_have_the_folds_and_every_trial(published, tmp_path):
     folds = pd.DataFrame({"fold": [0, 1, 2], "war": [0.5, 0.75, 1.0]})
     folds.to_csv(zoo / NAME / "cross_validation.csv", index=False)
     entry = Entry.read(zoo / NAME)
-    crossed = publish._cross_validation(zoo / NAME / "cross_validation.csv")
+    crossed = making._cross_validation(zoo / NAME / "cross_validation.csv")
     entry.model_copy(update={"cross_validation": crossed}).write(zoo / NAME)
     trials = pd.DataFrame({"fold": 0, "trial": [0, 1], "seed": 0, "metric": "war", "value": [0.625, 0.875]})
     trials.to_csv(zoo / NAME / "trials.csv", index=False)
@@ -146,16 +146,16 @@ def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
     folder = tmp_path / NAME
     tiny = recipe("early").replace(name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 1})
     tiny.replace(training={"fit_on": "train + valid"}).write(folder / "recipe.toml")
-    monkeypatch.setattr(publish, "FORMATS", ("tflite", "tflite-dynamic"))
-    export = publish.export_model
+    monkeypatch.setattr(making, "FORMATS", ("tflite", "tflite-dynamic"))
+    export = making.export_model
 
     def without_dynamic(model, path, formats, **options):
         if "tflite-dynamic" in formats:
             raise klmf.LMFError("no dynamic today")
         return export(model, path, formats, **options)
 
-    monkeypatch.setattr(publish, "export_model", without_dynamic)
-    entry = publish.publish(folder, tmp_path / "work", seeds=1)
+    monkeypatch.setattr(making, "export_model", without_dynamic)
+    entry = making.publish(folder, tmp_path / "work", seeds=1)
     assert "tflite" in entry.files
     assert "tflite-dynamic" not in {*entry.files, *entry.metrics, *entry.seeds}
     assert any(note == "No tflite-dynamic file: no dynamic today" for note in entry.protocol)
@@ -177,7 +177,7 @@ def test_check_needs_an_entry(published):
     ],
 )
 def test_loss_of_a_file_by_hand(keras_scores, file_scores, loss, unit):
-    found, words = publish._loss(keras_scores, file_scores)
+    found, words = making._loss(keras_scores, file_scores)
     assert found == pytest.approx(loss)
     assert words == unit
 
@@ -186,5 +186,5 @@ def test_other_backend_is_refused_before_training(monkeypatch, tmp_path):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     recipe("early").write(tmp_path / "recipe.toml")
     with pytest.raises(klmf.LMFError, match="KERAS_BACKEND=tensorflow"):
-        publish.publish(tmp_path, tmp_path / "work")
+        making.publish(tmp_path, tmp_path / "work")
     assert not (tmp_path / "work").exists()

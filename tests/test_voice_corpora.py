@@ -18,7 +18,7 @@ from keras_lmf.errors import LMFError
 ROOT = os.environ.get("KERAS_LMF_DATA")
 needs_data = pytest.mark.skipif(not ROOT, reason="KERAS_LMF_DATA is not set: the corpora may not be shipped")
 
-EMODB_WORDS = dict(zip("WLEAFTN", ["anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral"]))
+EMODB_WORDS = dict(zip("WLEAFTN", ["angry", "bored", "disgust", "fearful", "happy", "sad", "neutral"]))
 
 
 def agrees_with_file(data: Dataset, folder: Path, row: int) -> None:
@@ -63,13 +63,13 @@ def test_emodb_is_its_files():
     assert words == [EMODB_WORDS[name[5]] for name in names]
     # The counts that the field's papers report.
     published = {
-        "anger": 127,
-        "boredom": 81,
+        "angry": 127,
+        "bored": 81,
         "disgust": 46,
-        "fear": 69,
-        "happiness": 71,
+        "fearful": 69,
+        "happy": 71,
         "neutral": 79,
-        "sadness": 62,
+        "sad": 62,
     }
     assert Counter(words) == published
     assert data.groups.tolist() == [f"speaker_{name[:2]}" for name in names]

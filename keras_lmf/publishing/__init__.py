@@ -1,5 +1,5 @@
 """From a recipe to a zoo entry."""
 
-from keras_lmf.publishing.publish import publish
+from keras_lmf.publishing.making import publish
 
 __all__ = ["publish"]

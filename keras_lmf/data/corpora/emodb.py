@@ -14,16 +14,16 @@ from keras_lmf.errors import LMFError
 from keras_lmf.target import Target
 
 SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
-CLASSES = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
+CLASSES = ("angry", "bored", "disgust", "fearful", "happy", "neutral", "sad")
 # The sixth character of a file's name: the first letter of the emotion's German word.
 EMOTIONS = {
-    "W": "anger",
-    "L": "boredom",
+    "W": "angry",
+    "L": "bored",
     "E": "disgust",
-    "A": "fear",
-    "F": "happiness",
+    "A": "fearful",
+    "F": "happy",
     "N": "neutral",
-    "T": "sadness",
+    "T": "sad",
 }
 RECORDINGS = 535
 _NAME = re.compile(rf"({'|'.join(SPEAKERS)})[ab]\d\d[{''.join(EMOTIONS)}][a-z]")
@@ -36,7 +36,7 @@ def load(root: str | Path | None = None, *, fold: int = 0, seconds: float = 2.0)
         voice: (samples,), the sound in [-1, 1] at 16 kHz; zeros after the end. The extra `media` reads it.
 
     Groups are the ten speakers ("speaker_03" … "speaker_16"), 35 to 71 recordings each. A file's name is speaker,
-    sentence, emotion and version: 03a01Fa is speaker 03 saying sentence a01 with happiness (Freude).
+    sentence, emotion and version: 03a01Fa is speaker 03 saying sentence a01 happily (Freude).
 
     Args:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
