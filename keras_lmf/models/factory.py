@@ -172,12 +172,13 @@ def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.nd
 
 
 def _backbone_layers(model: keras.Model, modality: str) -> list[keras.layers.Layer]:
-    """The layers of the sub-models that the modality's input enters."""
-    entry = model.input[modality]
-    return [
-        layer
-        for backbone in model.layers
-        if isinstance(backbone, keras.Model)
-        and any(tensor is entry for node in backbone._inbound_nodes for tensor in node.input_tensors)
-        for layer in backbone.layers
-    ]
+    """The layers of the sub-models that the modality's input enters, a front end and what follows it among them."""
+    reached, layers = [model.input[modality]], []
+    for part in model.layers:
+        if not isinstance(part, keras.Model):
+            continue
+        for node in part._inbound_nodes:
+            if any(tensor is entry for tensor in node.input_tensors for entry in reached):
+                layers += part.layers
+                reached += node.output_tensors
+    return layers
