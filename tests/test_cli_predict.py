@@ -128,10 +128,7 @@ def test_wrong_usage(folder: Path, words: list[str], code: int, message: str) ->
     assert done.stdout == ""
 
 
-def test_a_model_is_needed(folder: Path) -> None:
-    done = CliRunner().invoke(main, ["predict", "a.wav"])
-    assert done.exit_code == 2
-    assert "--model" in done.stderr
+def test_a_model_for_features_is_refused(folder: Path) -> None:
     unknown = CliRunner().invoke(main, ["predict", "a.wav", "--model", "lmf-ravdess-av"])
     assert unknown.exit_code == 1
     assert "takes features (audio, audio_statistics, video)" in unknown.stderr

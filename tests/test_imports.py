@@ -92,6 +92,8 @@ ALLOWED: dict[str, set[str]] = {
         *COMMON,
     },
     "recognition": {
+        "keras",
+        "keras_lmf.models",
         "numpy",
         "pandas",
         "pydantic",

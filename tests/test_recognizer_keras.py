@@ -14,8 +14,8 @@ from zoo_entry import recipe, sections
 import keras_lmf as klmf
 from keras_lmf.cli.opened import opened
 from keras_lmf.errors import LMFError
-from keras_lmf.models import build
-from keras_lmf.recipe import MLP, Recipe
+from keras_lmf.models import build, set_standardization
+from keras_lmf.recipe import Recipe
 from keras_lmf.zoo import Entry, file_records, write_testvectors
 
 NAME, SAMPLES = "voice-entry", 1600  # windows of a tenth of a second
@@ -83,17 +83,65 @@ def test_an_entry_by_its_folder_and_by_its_name(made, home: Path, tmp_path: Path
         )
 
 
-def test_a_run(made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, model = made
+def with_front_end(folder: Path) -> keras.Model:
+    """A run of a recipe with a front end in `folder`, and its model."""
+    voice = {
+        "shape": [SAMPLES],
+        "front_end": {"name": "mfcc", "sample_rate": RATE},
+        "backbone": {"name": "bilstm", "units": 4},
+    }
+    made = Recipe(**voice_recipe().model_dump(exclude_none=True) | {"inputs": {"voice": voice}})
+    made.write(folder / "recipe.toml")
+    model = build(made)
+    model.save_weights(folder / "model.weights.h5")
+    return model
+
+
+def test_a_run_whose_input_has_no_front_end_takes_features(made, tmp_path: Path) -> None:
     voice_recipe().write(tmp_path / "recipe.toml")
-    model.save_weights(tmp_path / "model.weights.h5")
+    made[1].save_weights(tmp_path / "model.weights.h5")
     with pytest.raises(LMFError, match=r"takes features \(voice\)"):
         klmf.Recognizer(tmp_path)
-    monkeypatch.setattr(MLP, "sample_rate", RATE, raising=False)  # as a backbone for sound has it
+
+
+@pytest.mark.parametrize("temperature", [None, 2.0])
+def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temperature: float | None) -> None:
+    model = with_front_end(tmp_path)
+    if temperature:
+        (tmp_path / "calibration.json").write_text(f'{{"temperature": {temperature}, "split": "valid"}}')
+    expected = by_hand(model, temperature or 1.0)
     monkeypatch.setattr(keras.Model, "predict", None)  # too slow for one clip
-    recognizer = klmf.Recognizer(tmp_path)
-    answer = recognizer(square_wave(*STRETCHES))
-    np.testing.assert_allclose(answer.timeline[["calm", "excited"]], by_hand(model, 1.0), atol=1e-5)
+    answer = klmf.Recognizer(tmp_path)(square_wave(*STRETCHES))
+    np.testing.assert_allclose(answer.timeline[["calm", "excited"]], expected, atol=1e-5)
+
+
+def test_a_damaged_calibration_is_told(tmp_path: Path) -> None:
+    with_front_end(tmp_path)
+    (tmp_path / "calibration.json").write_text('{"temperature": -1}')
+    with pytest.raises(LMFError, match=r"calibration\.json is damaged"):
+        klmf.Recognizer(tmp_path)
+
+
+def test_enrolment_standardises_by_the_speakers_own_voice(tmp_path: Path) -> None:
+    model = with_front_end(tmp_path)
+    random = np.random.default_rng(0)
+    clips = [0.1 * random.standard_normal(SAMPLES).astype("float32") for _ in range(6)]
+    features = model.get_layer("voice_front_end").predict(np.stack(clips), verbose=0)
+    steps = features.reshape(-1, features.shape[-1])
+    steps = steps[(steps != 0).any(axis=1)]
+    set_standardization(model, {"voice": (steps.mean(axis=0), steps.var(axis=0))})
+    expected = by_hand(model, 1.0)
+    answer = klmf.Recognizer(tmp_path, enrolment=clips)(square_wave(*STRETCHES))
+    np.testing.assert_allclose(answer.timeline[["calm", "excited"]], expected, atol=1e-4)
+
+
+def test_enrolment_needs_several_windows_and_a_front_end(made, tmp_path: Path) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(SAMPLES).astype("float32")
+    with_front_end(tmp_path)
+    with pytest.raises(LMFError, match=r"needs 4 or more windows of 0\.1 s with sound, received 0"):
+        klmf.Recognizer(tmp_path, enrolment=[np.zeros(9 * SAMPLES, np.float32)])
+    with pytest.raises(LMFError, match="can't be enrolled: only a Keras model with a front end"):
+        klmf.Recognizer(made[0], enrolment=[noise] * 9)
 
 
 def test_entries_on_features_are_refused_with_those_that_fit(made, home: Path, entry_folder: Path) -> None:

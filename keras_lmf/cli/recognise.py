@@ -24,14 +24,24 @@ MEDIA = re.compile(
 )
 
 
-@click.command(epilog="Example: keras-lmf predict happy.mp4 recordings/ --model NAME --csv emotions.csv")
+DEFAULT_MODEL = "ge2e-ravdess-voice"
+
+
+@click.command(epilog="Example: keras-lmf predict happy.mp4 recordings/ --csv emotions.csv")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--model",
-    required=True,
+    default=DEFAULT_MODEL,
+    show_default=True,
     help="A zoo entry that takes media, a run's folder, a SavedModel folder or a .tflite file.",
 )
 @click.option("--hop", type=float, help="Seconds from one window to the next; default half a window.")
+@click.option(
+    "--enrol",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Clips of the one speaker in FILES, or a folder of them, to standardise the voice by; once for each.",
+)
 @click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Write one row per file here.")
 @click.option(
     "--timeline",
@@ -44,6 +54,7 @@ def predict(
     files: tuple[Path, ...],
     model: str,
     hop: float | None,
+    enrol: tuple[Path, ...],
     csv: Path | None,
     timeline: Path | None,
     as_json: bool,
@@ -59,7 +70,7 @@ def predict(
     found = _media_files(files)
     from keras_lmf.recognition import Recognizer  # takes a moment, which wrong usage needn't wait
 
-    recognizer = Recognizer(model, hop=hop)
+    recognizer = Recognizer(model, hop=hop, enrolment=_media_files(enrol))
     answers: list[tuple[Path, Prediction | str]] = []
     try:
         _answer(recognizer, found, answers)

@@ -169,6 +169,8 @@ def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.nd
                 layer.adapt_mean.assign(mean)
                 layer.adapt_variance.assign(variance)
                 layer.finalize_state()
+    # A function that was compiled before holds the old statistics as constants.
+    model.train_function = model.test_function = model.predict_function = None
 
 
 def _backbone_layers(model: keras.Model, modality: str) -> list[keras.layers.Layer]:

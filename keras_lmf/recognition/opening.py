@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -14,6 +14,9 @@ from keras_lmf.runtime import Runtime, open_artifact
 from keras_lmf.target import Target
 from keras_lmf.zoo import fetching, folders
 from keras_lmf.zoo.entry import ENTRY, MAX_TEXT_BYTES, RECIPE, Entry, sha256_of
+
+if TYPE_CHECKING:
+    import keras
 
 CALIBRATION = "calibration.json"
 Media = Literal["waveform", "frames"]
@@ -54,6 +57,7 @@ class Opened:
         sound: the input that takes the waveform.
         samples: length of that input.
         rate: its samples a second.
+        model: the Keras model, where it is one.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Opened:
     sound: str
     samples: int
     rate: int
+    model: keras.Model | None = None
 
 
 def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Opened:
@@ -87,7 +92,8 @@ def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Ope
     _require_media(name, facts)
     from keras_lmf.zoo import load  # what follows imports Keras, which takes seconds
 
-    return _checked(name, open_artifact(load(artifact, cache_dir=cache_dir)), facts)
+    model = load(artifact, cache_dir=cache_dir)
+    return replace(_checked(name, open_artifact(model), facts), model=model)
 
 
 def _of_entry(entry: Entry) -> Facts:

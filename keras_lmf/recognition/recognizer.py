@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation.calibration import softmax
+from keras_lmf.recognition.enrolment import enrol
 from keras_lmf.recognition.opening import open_model
 from keras_lmf.recognition.prediction import Prediction
 from keras_lmf.recognition.sound import (
@@ -44,6 +45,10 @@ class Recognizer:
         artifact: the name or folder of a zoo entry, the folder of a run, the folder of a SavedModel, or a `.tflite`
             file; the last two with their sidecar beside them. A `.tflite` needs neither TensorFlow nor Keras.
         hop: seconds from one window's start to the next, at most a window; None: half a window.
+        enrolment: clips (files or waveforms) of the one speaker who will be asked about, best ten or more of several
+            emotions, without labels. The voice's features are then standardised by this speaker's own mean and
+            variance instead of the training speakers'. That is transductive: where such figures are given for an
+            entry, they stand in a row of their own ("enrolled"). Zoo entries and runs with a front end only.
         cache_dir: see `zoo.fetch`.
 
     Attributes:
@@ -61,7 +66,12 @@ class Recognizer:
     """
 
     def __init__(
-        self, artifact: str | Path, *, hop: float | None = None, cache_dir: str | Path | None = None
+        self,
+        artifact: str | Path,
+        *,
+        hop: float | None = None,
+        enrolment: Sequence[str | Path | np.ndarray] = (),
+        cache_dir: str | Path | None = None,
     ) -> None:
         self._model = model = open_model(artifact, cache_dir)
         self.labels: tuple[str, ...] = model.facts.target.classes
@@ -76,6 +86,15 @@ class Recognizer:
                 f"'hop' takes {SHORTEST_HOP:g} to {self.seconds:g} seconds, the window of {model.name}; received "
                 f"{self.hop!r}."
             )
+        if enrolment:
+            enrol(model, itertools.chain.from_iterable(map(self._windows, enrolment)))
+
+    def _windows(self, clip: str | Path | np.ndarray) -> Iterator[Window]:
+        """Of a file or a waveform."""
+        if isinstance(clip, str | Path):
+            return windows_of_file(Path(clip), self._model.samples, self.hop, self.rate)
+        waveform = checked_waveform(f"input {self._model.sound!r}", clip, self.rate)
+        return windows_of_array(waveform, self._model.samples, self.hop, self.rate)
 
     def __repr__(self) -> str:
         return (
@@ -100,12 +119,8 @@ class Recognizer:
         """
         file = Path(clip) if isinstance(clip, str | Path) else None
         name = "the clip" if file is None else str(file)
-        if file is not None:
-            features: dict[str, np.ndarray] = {}
-            windows = windows_of_file(file, self._model.samples, self.hop, self.rate)
-        else:
-            waveform, features = self._arrays(clip)
-            windows = windows_of_array(waveform, self._model.samples, self.hop, self.rate)
+        waveform, features = (file, {}) if file is not None else self._arrays(clip)
+        windows = self._windows(waveform)
         self._require_features(name, features)
         with contextlib.closing(windows):
             return self._predict(name, file, windows, features)
@@ -119,10 +134,7 @@ class Recognizer:
         for name in arrays:
             if name not in self.modalities:
                 raise unknown_name(f"input of {self._model.name}:", name, self.modalities)
-        if sound in arrays:
-            waveform = checked_waveform(f"input {sound!r}", arrays.pop(sound), self.rate)
-        else:
-            waveform = np.zeros(self._model.samples, np.float32)
+        waveform = arrays.pop(sound) if sound in arrays else np.zeros(self._model.samples, np.float32)
         return waveform, arrays
 
     def _require_features(self, name: str, features: Mapping[str, np.ndarray]) -> None:

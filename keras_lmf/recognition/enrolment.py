@@ -1,0 +1,53 @@
+"""Speaker enrolment: a model's standardisation measured on the voice that it is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from keras_lmf.errors import LMFError
+from keras_lmf.recognition.opening import Opened
+from keras_lmf.recognition.sound import Window
+
+LEAST_WINDOWS = 4
+WINDOWS_AT_ONCE = 32
+
+
+def enrol(opened: Opened, windows: Iterable[Window]) -> None:
+    """Standardise the voice's features by their mean and variance over these windows, from now on.
+
+    Raises:
+        LMFError: a model that is no Keras model with a front end, or fewer than four windows with sound.
+    """
+    model, name = opened.model, f"{opened.sound}_front_end"
+    layers = [] if model is None else [layer for layer in model.layers if layer.name == name]
+    if not layers:
+        raise LMFError(
+            f"{opened.name} can't be enrolled: only a Keras model with a front end can (a zoo entry or a run). The "
+            f"standardisation of an exported file is fixed."
+        )
+    rows = [_padded(window.waveform, opened.samples) for window in windows if window.waveform.any()]
+    if len(rows) < LEAST_WINDOWS:
+        raise LMFError(
+            f"Enrolment needs {LEAST_WINDOWS} or more windows of {opened.samples / opened.rate:g} s with sound, "
+            f"received {len(rows)}. Give more of the speaker's clips, of several emotions."
+        )
+    features = np.concatenate([layers[0].predict_on_batch(batch) for batch in _batches(np.stack(rows))])
+    steps = features.reshape(-1, features.shape[-1]).astype(np.float64)
+    steps = steps[(steps != 0).any(axis=1)]  # rows of zeros are padding
+    from keras_lmf.models import set_standardization
+
+    constant = steps.min(axis=0) == steps.max(axis=0)
+    set_standardization(
+        model, {opened.sound: (steps.mean(axis=0), np.where(constant, 1.0, steps.var(axis=0)))}
+    )
+
+
+def _padded(waveform: np.ndarray, samples: int) -> np.ndarray:
+    return np.pad(waveform, (0, samples - len(waveform)))
+
+
+def _batches(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), WINDOWS_AT_ONCE):
+        yield rows[start : start + WINDOWS_AT_ONCE]
