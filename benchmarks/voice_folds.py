@@ -9,7 +9,8 @@ and judged once on the fold, twice over:
 - enrolled: the features of each tested speaker are standardised by that speaker's own clips, without their labels
   (transductive), as `Recognizer.enrol` does.
 
-Each row goes to benchmarks/results/folds/NAME.csv, beside the answers (logits) in NAME.npz; what is there is not run again. The means over the seeds of the inductive rows become the entry's cross_validation.csv.
+Each row goes to benchmarks/results/folds/NAME.csv, beside the answers (logits) in NAME.npz; what is there is not run
+again. The means over the seeds of the inductive rows become the entry's cross_validation.csv.
 """
 
 from __future__ import annotations
