@@ -31,7 +31,8 @@ from keras_lmf.models import set_standardization
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training import train
-from keras_lmf.training.front_ends import features, front_ends, on_features
+from keras_lmf.training.front_ends import features
+from keras_lmf.zoo.pretrained import front_ends, on_features
 
 RESULTS = Path(__file__).parent / "results" / "folds"
 ZOO = Path(__file__).parents[1] / "zoo"

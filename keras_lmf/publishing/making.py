@@ -34,6 +34,7 @@ from keras_lmf.zoo import (
     Spread,
     file_records,
     metric_block,
+    pretrained,
     weight_shapes,
 )
 from keras_lmf.zoo.entry import ENTRY_NAME
@@ -111,7 +112,10 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     made = work / "entry"
     shutil.rmtree(made, ignore_errors=True)
     best.recipe.write(made / RECIPE)
-    shutil.copyfile(best.folder / WEIGHTS, made / WEIGHTS)
+    shipped = (
+        pretrained.trained_part(best.recipe, best.model) if pretrained.names(best.recipe) else best.model
+    )
+    shipped.save_weights(made / WEIGHTS)
     write_vectors(made / VECTORS, best, data)
     names = {"weights": WEIGHTS, "testvectors": VECTORS}
     for name in _shipped(artifacts, scores, notes):

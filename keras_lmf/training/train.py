@@ -27,10 +27,11 @@ from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Progress, State
 from keras_lmf.training.environment import environment
 from keras_lmf.training.fitting import fitting
-from keras_lmf.training.front_ends import features, front_ends, on_features, whole
+from keras_lmf.training.front_ends import features
 from keras_lmf.training.monitor import Monitor, NotFiniteLoss, ProgressBar
 from keras_lmf.training.optimizer import FusionAdam
 from keras_lmf.training.run import CALIBRATION, CURVES, ENVIRONMENT, HISTORY, RECIPE, STATE, WEIGHTS, Run
+from keras_lmf.zoo.pretrained import fill, front_ends, on_features
 
 
 def train(
@@ -92,7 +93,7 @@ def train(
 
     def write_results() -> None:
         best = best_model()
-        _write_results(folder, recipe, whole(recipe, models, best) if models else best, state.progress)
+        _write_results(folder, recipe, fill(build(recipe), models, best) if models else best, state.progress)
 
     if not state.progress.finished:
         set_standardization(model, {name: rows().statistics(name) for name in trained.inputs})
