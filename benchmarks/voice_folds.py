@@ -9,8 +9,9 @@ and judged once on the fold, twice over:
 - enrolled: the features of each tested speaker are standardised by that speaker's own clips, without their labels
   (transductive), as `Recognizer.enrol` does.
 
-Each row goes to benchmarks/results/folds/NAME.csv, beside the answers (logits) in NAME.npz; what is there is not run
-again. The means over the seeds of the inductive rows become the entry's cross_validation.csv.
+Each row goes to benchmarks/results/folds/NAME.csv, and the answers of all folds together make its rows with the fold
+"all". The answers lie in the folder --work; what is there is not run again. The means over the seeds of the inductive
+rows become the entry's cross_validation.csv.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ import numpy as np
 import pandas as pd
 
 from keras_lmf.data import Dataset, Split, corpora
-from keras_lmf.evaluation import evaluate
+from keras_lmf.evaluation.protocols import protocols
 from keras_lmf.files import write_text
 from keras_lmf.models import set_standardization
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
+from keras_lmf.target import Target
 from keras_lmf.training import train
 from keras_lmf.training.front_ends import features
 from keras_lmf.zoo.pretrained import front_ends, on_features
@@ -94,19 +96,19 @@ def run(recipe: Recipe, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
     return open_artifact(model).predict(test.inputs)[recipe.target.name], enrolled_answers(model, test)
 
 
-def judged(logits: np.ndarray, split: Split) -> dict[str, float]:
-    report = evaluate({split.target.name: logits}, split, resamples=0)
-    return {metric: report.metrics[metric] for metric in METRICS}
+def judged(logits: np.ndarray, labels: np.ndarray, target: Target) -> dict[str, float]:
+    named = protocols(target)
+    return {metric: named[metric].score(labels, logits.argmax(axis=1)) for metric in METRICS}
 
 
 @click.command(help=__doc__)
 @click.argument("name")
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--data", type=click.Path(path_type=Path), help="The corpora; default KERAS_LMF_DATA.")
-def main(name: str, seeds: int, data: Path | None) -> None:
+@click.option("--work", type=click.Path(path_type=Path), default="runs/folds", show_default=True)
+def main(name: str, seeds: int, data: Path | None, work: Path) -> None:
     recipe = Recipe.read(ZOO / name / "recipe.toml")
-    path, answers = RESULTS / f"{name}.csv", RESULTS / f"{name}.npz"
-    rows = pd.read_csv(path).to_dict("records") if path.is_file() else []
+    answers = work / f"{name}.npz"
     pooled = dict(np.load(answers)) if answers.is_file() else {}
     todo = [
         (fold, seed)
@@ -119,24 +121,35 @@ def main(name: str, seeds: int, data: Path | None) -> None:
         corpus = fold_of(everything, recipe, fold, data)
         # Its rows are those of the fit already.
         fitted = trained.replace(seed=seed, training={"fit_on": "train"})
-        for protocol, logits in zip(PROTOCOLS, run(fitted, corpus)):
-            rows.append({"protocol": protocol, "fold": fold, "seed": seed} | judged(logits, corpus["test"]))
-            pooled[f"{fold}/{seed}/{protocol}"] = logits.astype("float32")
-            click.echo(rows[-1])
+        pooled |= {
+            f"{fold}/{seed}/{protocol}": logits.astype("float32")
+            for protocol, logits in zip(PROTOCOLS, run(fitted, corpus))
+        }
         pooled[f"{fold}/labels"] = corpus["test"].labels
-        RESULTS.mkdir(parents=True, exist_ok=True)
+        work.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(answers, **pooled)
-        write_text(path, pd.DataFrame(rows).to_csv(index=False))
-    table = pd.DataFrame(rows)
-    inductive = table[table["protocol"] == "inductive"].groupby("fold")[METRICS].mean()
-    write_text(ZOO / name / "cross_validation.csv", inductive.to_csv())
-    click.echo(
-        table.groupby(["protocol", "fold"])[METRICS]
-        .mean()
-        .groupby("protocol")
-        .agg(["mean", "std"])
-        .to_string()
-    )
+    table = results(pooled, range(FOLDS[recipe.corpus.name]), range(seeds), recipe.target)
+    write_text(RESULTS / f"{name}.csv", table.to_csv(index=False))
+    inductive = table[(table["protocol"] == "inductive") & (table["fold"] != "all")]
+    write_text(ZOO / name / "cross_validation.csv", inductive.groupby("fold")[METRICS].mean().to_csv())
+    click.echo(table.groupby(["protocol", "fold"])[METRICS].mean().to_string())
+
+
+def results(pooled: dict[str, np.ndarray], folds: range, seeds: range, target: Target) -> pd.DataFrame:
+    """A row for each protocol, seed and fold, and for all folds together."""
+    labels = {str(fold): pooled[f"{fold}/labels"] for fold in folds}
+    labels["all"] = np.concatenate(list(labels.values()))
+    rows = []
+    for protocol in PROTOCOLS:
+        for seed in seeds:
+            logits = {str(fold): pooled[f"{fold}/{seed}/{protocol}"] for fold in folds}
+            logits["all"] = np.concatenate(list(logits.values()))
+            rows += [
+                {"protocol": protocol, "seed": seed, "fold": fold}
+                | judged(logits[fold], labels[fold], target)
+                for fold in logits
+            ]
+    return pd.DataFrame(rows)
 
 
 if __name__ == "__main__":
