@@ -93,13 +93,13 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
             f"The folder's name becomes the entry's: letters, digits, - and _, received {folder.name!r}."
         )
     recipe = Recipe.read(folder / RECIPE)
-    data = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
+    corpus = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
     facts = about(recipe.corpus.name, folder, recipe.inputs)
-    runs = [train(recipe.replace(seed=seed), data, work / f"seed-{seed}") for seed in range(seeds)]
+    runs = [train(recipe.replace(seed=seed), corpus, work / f"seed-{seed}") for seed in range(seeds)]
     best, choice = _best(runs)
     data = best.dataset()
     notes = [*facts.notes, choice]
-    calibration = calibration_of(best, data, work)
+    calibration = calibration_of(best, corpus, work)
     exports = [_exports(run, data, facts, calibration, resamples=1000 if run is best else 0) for run in runs]
     refused = {name: why for _, problems in exports for name, why in problems.items()}
     notes += [f"No {name} file: {why}"[:1000] for name, why in refused.items()]
