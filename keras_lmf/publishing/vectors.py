@@ -36,7 +36,7 @@ def write_vectors(path: Path, run: Run, data: Dataset) -> None:
 
 
 def _waveforms(random: np.random.Generator, samples: int, rate: int) -> np.ndarray:
-    """Gliding harmonics in noise, each shorter than the one before; the last is silent. In few bits, for a small file."""
+    """Gliding harmonics in noise, each shorter than the one before; the last is silent. Few bits, for a small file."""
     seconds = np.arange(samples) / rate
     rows = np.zeros((VECTOR_ROWS, samples), np.float32)
     for row in range(VECTOR_ROWS - 1):
