@@ -105,7 +105,10 @@ def train(
         save()
     write_results()
     if recipe.target.classes and "valid" in data.split_names and not (folder / CALIBRATION).is_file():
-        _calibrate(folder, best_model(), rows()["valid"])
+        best = best_model()
+        # It travels in the weights, but a model works with it only once it is told so.
+        set_standardization(best, {name: rows().statistics(name) for name in trained.inputs})
+        _calibrate(folder, best, rows()["valid"])
     return Run(folder, recipe, data)
 
 
