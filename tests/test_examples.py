@@ -114,6 +114,20 @@ def test_download_and_convert_names_an_unknown_entry(own_folders):
     assert "lmf-synthetic-av" in done.stderr
 
 
+def test_own_clips_learns_and_answers(own_folders, monkeypatch):
+    monkeypatch.setenv("KERAS_LMF_HOME", str(own_folders / "home"))
+    printed = run(own_folders, EXAMPLES / "own_clips.py")
+    table = (own_folders / "clips" / "labels.csv").read_text().splitlines()[1:]
+    labels = {line.split(",")[0]: line.split(",")[1] for line in table}
+    # A third by chance; the held-out speaker has ten clips.
+    assert float(re.search(r"never heard: ([\d.]+)", printed)[1]) >= 0.6
+    answers = re.findall(r"^clips/(\S+): (\w+) [\d.]+ \(.*\); labelled (\w+)$", printed, flags=re.MULTILINE)
+    assert len(answers) == 5
+    for file, emotion, label in answers:
+        assert emotion in {"happy", "neutral", "sad"}
+        assert label == labels[file]
+
+
 @pytest.mark.parametrize("file", ["model.tflite", "model-int8-integer.tflite"])
 def test_on_device_needs_no_framework_and_answers_the_test_vectors(own_folders, file):
     vectors, kept = ENTRY / "testvectors.npz", own_folders / "kept.npz"

@@ -54,10 +54,11 @@ def test_wheel_says_what_to_install_and_then_works(wheel: Path, tmp_path: Path) 
     assert 'pip install "keras-lmf[tf]"' in refused.stderr
     assert "Traceback" not in refused.stderr
 
-    extras = run(binaries / "pip", "install", "-q", f"{wheel}[tf,export]", folder=tmp_path)
+    extras = run(binaries / "pip", "install", "-q", f"{wheel}[tf,export,media]", folder=tmp_path)
     assert extras.returncode == 0, extras.stderr[-2000:]
     story = run(binaries / "keras-lmf", "quickstart", "--folder", "story", folder=tmp_path)
     assert story.returncode == 0, story.stderr[-2000:]
-    assert (tmp_path / "story" / "exported" / "model.tflite").stat().st_size > 1000
+    assert (tmp_path / "story" / "exported" / "fusion" / "model.tflite").stat().st_size > 1000
+    assert (tmp_path / "story" / "timeline.png").stat().st_size > 1000
     # The files' report names every protocol's value: fusion has learnt what early fusion can't.
     assert "model.tflite" in story.stdout

@@ -16,11 +16,14 @@ from keras_lmf.cli.options import JSON, plain_errors, words
     type=click.Path(path_type=Path),
     default=Path("keras-lmf-quickstart"),
     show_default=True,
-    help="For runs, files and report.",
+    help="For clips, runs, files and reports.",
 )
 @plain_errors
 def quickstart(folder: Path) -> None:
-    """The main job in miniature: train three fusions on synthetic data, export the best, measure the files."""
+    """The main job in miniature: write synthetic clips, train on their sound, export, ask a .tflite file about a clip;
+    then train three fusions on synthetic features, export the best and measure the files. An interrupted call goes
+    on when it is given again.
+    """
     from keras_lmf import quickstart as story
 
     story.quickstart(folder, click.echo)

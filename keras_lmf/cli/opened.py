@@ -40,7 +40,7 @@ def opened(source: str, data: Path | None) -> tuple[Run, dict[str, Any]]:
     path = zoo.local_path(source)
     if path is not None and not (path / ENTRY).is_file():
         run = Run.open(path)
-        return Run(path, run.recipe, dataset(run.recipe, data)), _facts_of_run(run)
+        return Run(path, run.recipe, dataset(run.recipe, data)), facts_of_run(run)
     try:
         place = fetching.find(source)
     except LMFError as error:
@@ -61,7 +61,8 @@ def dataset(recipe: Recipe, data: Path | None) -> Dataset:
     return corpora.load(recipe.corpus.name, data, **recipe.corpus.options)
 
 
-def _facts_of_run(run: Run) -> dict[str, Any]:
+def facts_of_run(run: Run) -> dict[str, Any]:
+    """What `export_model` is told of a run: what fills its inputs, its temperature, presence and tolerance."""
     return {
         "descriptions": {
             name: InputDescription(rate=part.front_end.sample_rate, unit="full scale = 1", media="waveform")

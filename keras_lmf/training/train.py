@@ -20,7 +20,7 @@ from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_temperature
 from keras_lmf.files import remove_partial, write_atomically, write_text
 from keras_lmf.metrics import PearsonCorrelation
-from keras_lmf.models import build, set_standardization
+from keras_lmf.models import build, refresh_standardization, set_standardization
 from keras_lmf.models.factory import FUSION
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
@@ -89,7 +89,7 @@ def train(
         # Without optimizer: Keras would write the optimizer's moments too, which are the last step's.
         best = build(trained)
         best.set_weights(state.best_weights)
-        return best
+        return refresh_standardization(best)
 
     def write_results() -> None:
         best = best_model()

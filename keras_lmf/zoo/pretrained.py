@@ -50,18 +50,20 @@ def on_features(recipe: Recipe, models: Mapping[str, keras.Model]) -> Recipe:
 
 def fill(model: keras.Model, models: Mapping[str, keras.Model], trained: keras.Model) -> keras.Model:
     """`model` of a recipe, with the weights of its front ends and those of the part that was trained."""
+    from keras_lmf.models import refresh_standardization
+
     for modality, front_end in models.items():
         model.get_layer(f"{modality}_front_end").set_weights(front_end.get_weights())
     for layer in trained.layers:
         model.get_layer(layer.name).set_weights(layer.get_weights())
-    return model
+    return refresh_standardization(model)
 
 
 def trained_part(recipe: Recipe, model: keras.Model) -> keras.Model:
     """The part of `model`, of a recipe with front ends, that was trained."""
-    from keras_lmf.models import build, build_front_ends
+    from keras_lmf.models import build, build_front_ends, refresh_standardization
 
     part = build(on_features(recipe, build_front_ends(recipe)))
     for layer in part.layers:
         layer.set_weights(model.get_layer(layer.name).get_weights())
-    return part
+    return refresh_standardization(part)

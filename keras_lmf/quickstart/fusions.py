@@ -1,4 +1,4 @@
-"""The main job in miniature, on a corpus that carries no licence: train, compare, export, measure the files."""
+"""Second act: early, tensor and low-rank fusion on labels that lie in the product of two modalities."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from keras_lmf.cli.opened import facts_of_run
 from keras_lmf.data import corpora
-from keras_lmf.export import FORMATS, Artifact, export_model, summary
+from keras_lmf.export import FORMATS, export_model
+from keras_lmf.quickstart.tables import PROTOCOLS, costs, text
 from keras_lmf.recipe import Recipe
 from keras_lmf.training import Run, train
 
@@ -17,7 +19,6 @@ FUSIONS = {
     "tensor": {"name": "tensor"},
     "low_rank": {"name": "low_rank", "units": 16, "rank": 4},
 }
-PROTOCOLS = ["war", "uar", "f1_macro", "cohen_kappa"]
 
 
 def recipe(fusion: str) -> Recipe:
@@ -36,17 +37,20 @@ def recipe(fusion: str) -> Recipe:
     )
 
 
-def quickstart(folder: Path, say: Callable[[str], None]) -> list[Artifact]:
-    """Trains the three fusions on the synthetic corpus, exports the best on "valid", and measures every file.
+def fusions(folder: Path, say: Callable[[str], None]) -> Run:
+    """Trains the three fusions on the synthetic corpus of features, exports the best on "valid", measures every file.
 
     Args:
-        folder: for the runs, the exported files and the report.
+        folder: receives `runs/` and `exported/fusion/`.
         say: is given each paragraph of the story as it happens.
+
+    Returns:
+        The run that was best.
     """
     data = corpora.load("synthetic")
     say(
-        "The synthetic corpus: the emotion is the sign of a product of something in the audio and something in the "
-        f"video.\nNeither alone says anything about it.\n\n{data.summary()}\n"
+        "Now two modalities, as vectors of features: the emotion is the sign of a product of something in the audio "
+        f"and something in the video.\nNeither alone says anything about it.\n\n{data.summary()}\n"
     )
     runs: dict[str, Run] = {}
     rows = {}
@@ -59,34 +63,27 @@ def quickstart(folder: Path, say: Callable[[str], None]) -> list[Artifact]:
         rows[fusion] = report.table["value"][PROTOCOLS]
         rows["majority class (floor)"] = report.table["floor"][PROTOCOLS]
     table = pd.DataFrame({name: rows[name] for name in [*FUSIONS, "majority class (floor)"]}).T
-    say(f"\nOn the test split (one seed; war: accuracy, uar: balanced accuracy):\n\n{_text(table)}\n")
+    say(f"\nOn the test split (one seed):\n\n{text(table)}\n")
 
     best = min(runs, key=lambda fusion: runs[fusion].history["val_loss"].min())
     say(f"Exporting the best on the validation split, {best} fusion, and running every written file …")
+    exported = folder / "exported" / "fusion"
     artifacts = export_model(
         runs[best].model,
-        folder / "exported",
+        exported,
         list(FORMATS),
         evaluation=data["test"],
         calibration=data["train"],
         train_labels=data["train"].labels,
         resamples=200,
         recipe=runs[best].recipe,
+        **facts_of_run(runs[best]),
     )
-    files = summary(artifacts).T[["bytes", "war", "f1_macro", "agreement with Keras", "latency p50, ms"]]
-    say(f"\nWhat the files themselves answer on the test split, and what they cost:\n\n{files.to_string()}\n")
     say(
-        f"Report: {folder / 'exported' / 'report.md'}\n"
-        f"Plots:  {folder / 'exported' / 'report.png'}\n"
+        f"\n{costs(artifacts)}\n\n"
+        f"Report: {exported / 'report.md'}\n"
+        f"Plots:  {exported / 'report.png'}\n"
         f"        {runs[best].folder / 'history.png'}\n"
-        f"        {runs[best].folder / 'test'}\n\n"
-        "Next: change a recipe and train it,\n"
-        f"    keras-lmf train {runs['low_rank'].folder / 'recipe.toml'} --folder my-run\n"
-        "    keras-lmf evaluate my-run\n"
-        "    keras-lmf export my-run"
+        f"        {runs[best].folder / 'test'}\n"
     )
-    return artifacts
-
-
-def _text(table: pd.DataFrame) -> str:
-    return table.to_string(float_format=lambda value: f"{value:.3f}")
+    return runs[best]

@@ -1,0 +1,8 @@
+"""The main job in miniature, on data that carry no licence: media file to answer, then the three fusions."""
+
+from __future__ import annotations
+
+from keras_lmf.quickstart.fusions import recipe
+from keras_lmf.quickstart.story import quickstart
+
+__all__ = ["quickstart", "recipe"]

@@ -1,0 +1,118 @@
+"""The quickstart's first act: clips to an answer, held against the written file run by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from matplotlib.image import imread
+
+from keras_lmf.errors import LMFError
+from keras_lmf.quickstart import quickstart
+from keras_lmf.quickstart.voice import Answer, voice
+
+EMOTIONS = {"angry", "happy", "neutral", "sad", "surprised"}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Answer, str]:
+    """The folder, the answer, and all that was said."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_LMF_HOME", str(folder / "home"))
+        answer = voice(folder, said.append)
+    return folder, answer, "\n".join(said)
+
+
+def sound(path: Path) -> np.ndarray:
+    """The clip's samples, as FFmpeg decodes them."""
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    return np.concatenate(frames, axis=1)[0]
+
+
+def logits(model: Path, windows: np.ndarray) -> np.ndarray:
+    """What the file answers to each window, asked one at a time."""
+    runner = Interpreter(model_path=str(model)).get_signature_runner("serving_default")
+    return np.concatenate([runner(voice=window[None])["emotion"] for window in windows])
+
+
+def first_second(path: Path) -> np.ndarray:
+    return np.pad(sound(path), (0, 16000))[:16000].astype(np.float32)
+
+
+def test_the_file_names_emotions_of_speakers_it_never_heard(told) -> None:
+    folder, answer, _ = told
+    rows = list(csv.DictReader((folder / "clips" / "labels.csv").open(encoding="utf-8")))
+    tested = next(row["speaker"] for row in rows if row["file"] == answer.clip.name)
+    rows = [row for row in rows if row["speaker"] == tested]
+    labels = json.loads(answer.model.with_name("model.tflite.json").read_text())["labels"]
+    windows = np.stack([first_second(folder / "clips" / row["file"]) for row in rows])
+    named = [labels[i] for i in logits(answer.model, windows).argmax(axis=1)]
+    assert set(labels) == EMOTIONS
+    # One in five by chance. Ten clips: 7 or more by chance happen once in a thousand times.
+    assert sum(name == row["label"] for name, row in zip(named, rows)) >= 7
+
+
+def test_every_written_file_is_measured_clearly_above_the_floor(told) -> None:
+    folder, _, said = told
+    records = json.loads((folder / "exported" / "voice" / "report.json").read_text())
+    assert len(records) == 4
+    for record in records:
+        assert record["war"] > 0.6  # the floor is 0.2
+        assert record["file"] in said
+
+
+def test_the_answer_is_what_the_file_says_window_by_window(told) -> None:
+    _, answer, said = told
+    sidecar = json.loads(answer.model.with_name("model.tflite.json").read_text())
+    waveform = np.pad(sound(answer.clip), (0, 16000)).astype(np.float32)
+    rows = answer.prediction.timeline
+    starts = (rows["start"] * 16000).round().astype(int)
+    assert len(starts) > 1
+    assert np.allclose(np.diff(starts), 8000)
+    powers = np.exp(
+        logits(answer.model, np.stack([waveform[start : start + 16000] for start in starts]))
+        / sidecar["temperature"]
+    )
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(rows[sidecar["labels"]], expected, atol=1e-3)
+    mean = np.average(expected, axis=0, weights=rows["end"] - rows["start"])
+    assert answer.prediction.emotion == sidecar["labels"][mean.argmax()]
+    assert f"{answer.clip}: {answer.prediction.emotion}" in said
+
+
+def test_the_picture_shows_the_clip(told) -> None:
+    _, answer, said = told
+    assert str(answer.picture) in said
+    pixels = imread(answer.picture)
+    assert min(pixels.shape[:2]) > 300
+    assert pixels.std() > 0.05  # not blank
+
+
+def test_a_second_call_goes_on_from_what_is_there(told, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, answer, _ = told
+    monkeypatch.setenv("KERAS_LMF_HOME", str(folder / "home"))
+    kept = [*(folder / "clips").iterdir(), folder / "runs" / "voice" / "state.npz"]
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    assert voice(folder, lambda said: None).prediction.emotion == answer.prediction.emotion
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("av", "media"), ("ai_edge_litert", "export"), ("litert_quantizer", "export")]
+)
+def test_a_missing_extra_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(LMFError, match=rf'pip install "keras-lmf\[{extra}\]"'):
+        quickstart(tmp_path / "story", print)
+    assert not (tmp_path / "story").exists()
