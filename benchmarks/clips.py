@@ -26,7 +26,8 @@ import soundfile
 from keras_lmf import Recognizer
 from keras_lmf.benchmarking.machine import processor, versions
 from keras_lmf.benchmarking.turns import Step, one_thread, take_turns
-from keras_lmf.data import Split, decode
+from keras_lmf.data import Split
+from keras_lmf.data import windows as cut_windows
 from keras_lmf.data.corpora import synthetic_clips
 from keras_lmf.errors import LMFError
 from keras_lmf.export import FORMATS, InputDescription, export_model
@@ -91,8 +92,9 @@ def measure_clip(
     """Rows by what answers; `real_time_factor` is the median of the calls over the clip's length."""
     recognizers = {KERAS: Recognizer(name)} | {what: Recognizer(path) for what, path in files.items()}
     steps: dict[str, Step] = {what: lambda r=r: r(clip) for what, r in recognizers.items()}
+    cut = (recognizers[KERAS].seconds, recognizers[KERAS].hop)
     rate = recognizers[KERAS].rate
-    steps[DECODING] = lambda: decode(clip, sample_rate=rate, tracks=("sound",))
+    steps[DECODING] = lambda: list(cut_windows(clip, *cut, sample_rate=rate, tracks=("sound",)))
     windows = {what: len(recognizer(clip).timeline) for what, recognizer in recognizers.items()}
     wall = take_turns(steps, repeats=repeats, seconds=0)["wall"]
     return [

@@ -139,7 +139,8 @@ def speed_tables() -> dict[str, str]:
     )
     memory = (
         "Resident memory above what the process held with the framework loaded and no network made. While starting: "
-        f"from there to the second step, compilation among it; while running: over five steps more. {machine}"
+        "from there to the end of the second step, compilation among it; while running: over five steps more. "
+        f"{machine}"
     )
     return {
         "speed-ratios": captioned(ratios, speed_csv("ratios")),
@@ -156,12 +157,18 @@ def measured_on(table: pd.DataFrame) -> str:
     )
 
 
-def milliseconds(table: pd.DataFrame, middle: str, low: str, high: str) -> list[str]:
-    """Median and range, each with three digits; a dash where nothing was measured."""
-    return [
-        "–" if pd.isna(row[middle]) else f"{row[middle]:,.3g} [{row[low]:,.3g}, {row[high]:,.3g}]"
-        for _, row in table.iterrows()
-    ]
+def short(number: float) -> str:
+    """Three digits: "1,230", "12.3", "0.0123"."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
+
+
+def spread(table: pd.DataFrame, middle: str, low: str, high: str) -> list[str]:
+    """Median and range of each row; the one number where there was one call, a dash where there was none."""
+    texts = []
+    for numbers in table[[middle, low, high]].to_numpy(float):
+        median, least, most = map(short, numbers)
+        texts.append(median if numbers[1] == numbers[2] else f"{median} [{least}, {most}]")
+    return ["–" if pd.isna(number) else text for number, text in zip(table[middle], texts)]
 
 
 def backbone_tables() -> dict[str, str]:
@@ -180,11 +187,12 @@ def backbone_tables() -> dict[str, str]:
         },
         index=facts.index,
     )
-    table["ms"] = milliseconds(table, "wall_ms", "wall_ms_first_quartile", "wall_ms_third_quartile")
+    table["ms"] = spread(table, "wall_ms", "wall_ms_first_quartile", "wall_ms_third_quartile")
     times = table.pivot(index="backbone", columns="runtime", values="ms")
-    sizes = (table.pivot(index="backbone", columns="runtime", values="bytes") / 1e3).dropna(axis=1, how="all")
-    sizes.columns = [f"{runtime}, kB" for runtime in sizes.columns]
-    times = times[list(table["runtime"].unique())].join(sizes).reindex(facts.index)
+    runtimes = list(table["runtime"].unique())
+    sizes = table.pivot(index="backbone", columns="runtime", values="bytes")[runtimes] / 1e3
+    sizes = sizes.dropna(axis=1, how="all").add_suffix(", kB")
+    times = times[runtimes].join(sizes).reindex(facts.index)
     caption = (
         f"Milliseconds for one clip of {facts['clip_seconds'].iloc[0]:g} s: wall clock, median and quartiles over the "
         f"turns. {measured_on(table)}. A dash: the export refuses to call a file int8 in which nothing computes in "
@@ -226,8 +234,8 @@ def clip_table() -> str:
             "clip": [f"{row.clip_seconds:g} s .{row.file}" for row in table.itertuples()],
             "what": table["what"],
             "windows": ["–" if pd.isna(count) else f"{count:.0f}" for count in table["windows"]],
-            "ms": milliseconds(table, "median_ms", "least_ms", "most_ms"),
-            "time ÷ clip": milliseconds(factors, "median", "least", "most"),
+            "ms": spread(table, "median_ms", "least_ms", "most_ms"),
+            "time ÷ clip": spread(factors, "median", "least", "most"),
             "peak memory, MiB": ["–" if pd.isna(peak) else f"{peak:.0f}" for peak in table["peak_mib"]],
         }
     )

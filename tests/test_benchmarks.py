@@ -80,6 +80,19 @@ def test_fusion_layers_compares_every_case(tmp_path):
     assert (table.loc[table["what"] == "LowRankFusion", "ratio"] == 1).all()
 
 
+def test_times_are_told_with_their_range():
+    import report
+
+    rows = [(1234.5, 1000.4, 20000), (12.345, 0.5, 13), (7, 7, 7), (None, None, None)]
+    table = pd.DataFrame(rows, columns=["median", "least", "most"])
+    assert report.spread(table, "median", "least", "most") == [
+        "1,234 [1,000, 20,000]",
+        "12.3 [0.5, 13]",
+        "7",
+        "–",
+    ]
+
+
 def test_backbones_tells_every_runtime(tmp_path):
     words = ("mfcc_lstm", "--clip", 0.2, "--repeats", 1, "--seconds", 0)
     table = run_script("backbones.py", tmp_path, *words)
