@@ -243,6 +243,28 @@ def clip_table() -> str:
     return f"{caption}\n\n{shown.to_markdown(index=False, disable_numparse=True)}"
 
 
+def fold_table() -> str:
+    """The voice models' cross-validation: one line per entry and protocol."""
+    rows = []
+    for path in sorted((RESULTS / "folds").glob("*.csv")):
+        runs = pd.read_csv(path)
+        for protocol, found in runs.groupby("protocol", sort=False):
+            folds = found[found["fold"] != "all"].groupby("fold")[["war", "uar"]].mean()
+            pooled = found[found["fold"] == "all"]
+            line = {
+                "entry": path.stem,
+                "protocol": "inductive" if protocol == "inductive" else "speaker-enrolled, transductive",
+                "folds × seeds": f"{len(folds)} × {len(pooled)}",
+            }
+            for metric in ("war", "uar"):
+                line[f"{metric}, mean ± sd over folds"] = (
+                    f"{folds[metric].mean():.3f} ± {folds[metric].std():.3f}"
+                )
+                line[f"{metric}, all folds together"] = f"{pooled[metric].mean():.3f}"
+            rows.append(line)
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+
+
 def rendered(text: str) -> str:
     """The page with every marked table made anew."""
     tables = {"initialization": initialization_table(), "layers": layer_table(), **paper_tables.markdown()}
@@ -250,7 +272,9 @@ def rendered(text: str) -> str:
         tables[name] = fusion_table(corpus)
         tables[f"{name}-differences"] = difference_table(corpus)
         tables[f"{name}-baseline"] = baseline_table(corpus)
-    return fill_marked(text, {**tables, **speed_tables(), **backbone_tables(), "clips": clip_table()})
+    return fill_marked(
+        text, {**tables, **speed_tables(), **backbone_tables(), "clips": clip_table(), "folds": fold_table()}
+    )
 
 
 @click.command(help=__doc__)
