@@ -66,7 +66,8 @@ def test_every_written_file_is_measured_clearly_above_the_floor(told) -> None:
     records = json.loads((folder / "exported" / "voice" / "report.json").read_text())
     assert len(records) == 4
     for record in records:
-        assert record["war"] > 0.6  # the floor is 0.2
+        assert record["metrics"]["war"]["floor"] == pytest.approx(0.2)
+        assert record["metrics"]["war"]["value"] > 0.6
         assert record["file"] in said
 
 
