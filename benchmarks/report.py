@@ -1,11 +1,12 @@
-"""Writes the tables of benchmarks/results into benchmarks/README.md, between its markers.
+"""Writes the tables of benchmarks/results into benchmarks/README.md and README.md, between their markers.
 
 python benchmarks/report.py            # rewrite
-python benchmarks/report.py --check    # exit code 1 when the page is stale
+python benchmarks/report.py --check    # exit code 1 when a page is stale
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from keras_lmf.zoo.cards import fill_marked
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).with_name("README.md")
+FRONT_PAGE = Path(__file__).parents[1] / "README.md"
 FUSIONS = {"early": "early", "tensor": "tensor", "low_rank": "low-rank"}
 MARKERS = {"cmu_mosi": "mosi", "ravdess": "ravdess", "iemocap": "iemocap", "pom": "pom"}
-SPEED = ("ratios", "tflite", "memory")
+MEMORY = {"running_mib": "peak while running, MiB", "starting_mib": "peak while starting, MiB"}
 FITS = ("train", "train + valid")
 
 
@@ -106,11 +108,161 @@ def layer_table() -> str:
     return pd.concat(tables).to_markdown(index=False, floatfmt=".3g")
 
 
-def speed_table(name: str) -> str:
+# -- speed: each table with a caption that says on what it was measured, and of what a ratio is the ratio ----------
+def speed_csv(name: str) -> pd.DataFrame:
     """One of the tables that `keras-lmf benchmark` has written."""
-    return pd.read_csv(RESULTS / "speed" / f"{name}.csv", keep_default_na=False).to_markdown(
-        index=False, floatfmt=",.4g"
+    return pd.read_csv(RESULTS / "speed" / f"{name}.csv", keep_default_na=False)
+
+
+def speed_machine() -> str:
+    """What `keras-lmf benchmark` ran on."""
+    settings = json.loads((RESULTS / "speed" / "speed.json").read_text(encoding="utf-8"))["settings"]
+    environment = settings["environment"]
+    packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items())
+    machine = settings.get("processor", environment["platform"])
+    return f"Measured on {machine}, one thread; python {environment['python']}, {packages}."
+
+
+def captioned(caption: str, table: pd.DataFrame, floatfmt: str = ",.4g") -> str:
+    return f"{caption}\n\n{table.to_markdown(index=False, floatfmt=floatfmt)}"
+
+
+def speed_tables() -> dict[str, str]:
+    machine = speed_machine()
+    ratios = (
+        "`ratio` is the median of the ratios within a turn, with their quartiles: samples per CPU second of the first "
+        f"over those of the second. {machine}"
     )
+    heads = (
+        "`ratio` is the median of the ratios within a turn, with their quartiles: CPU time over that of the low-rank "
+        f"TFLite file; `cpu_us` and `wall_us` are medians of one call. {machine}"
+    )
+    memory = (
+        "Resident memory above what the process held with the framework loaded and no network made. While starting: "
+        "from there to the end of the second step, compilation among it; while running: over five steps more. "
+        f"{machine}"
+    )
+    return {
+        "speed-ratios": captioned(ratios, speed_csv("ratios")),
+        "speed-tflite": captioned(heads, speed_csv("tflite")),
+        "speed-memory": captioned(memory, speed_csv("memory").rename(columns=MEMORY)),
+    }
+
+
+def measured_on(table: pd.DataFrame) -> str:
+    """The machine and the versions that the rows of a script's CSV name."""
+    return "Measured on " + " and ".join(
+        f"{machine}; {versions}"
+        for machine, versions in table[["machine", "versions"]].drop_duplicates().to_numpy()
+    )
+
+
+def short(number: float) -> str:
+    """Three digits: "1,230", "12.3", "0.0123"."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
+
+
+def spread(table: pd.DataFrame, middle: str, low: str, high: str) -> list[str]:
+    """Median and range of each row; the one number where there was one call, a dash where there was none."""
+    texts = []
+    for numbers in table[[middle, low, high]].to_numpy(float):
+        median, least, most = map(short, numbers)
+        texts.append(median if numbers[1] == numbers[2] else f"{median} [{least}, {most}]")
+    return ["–" if pd.isna(number) else text for number, text in zip(table[middle], texts)]
+
+
+def backbone_tables() -> dict[str, str]:
+    """What each backbone is, and how large and fast on every runtime."""
+    table = pd.read_csv(RESULTS / "backbones.csv")
+    facts = table.drop_duplicates("backbone").set_index("backbone")
+    what = pd.DataFrame(
+        {
+            "parameters": [f"{number:,}" for number in facts["parameters"]],
+            "MFLOPs": [f"{number:.0f}" for number in facts["mflops"]],
+            "embedding": facts["embedding"],
+            "receptive field": facts["receptive_field"],
+            "code": facts["code"],
+            "weights": facts["weights"],
+            "paper": facts["paper"],
+        },
+        index=facts.index,
+    )
+    table["ms"] = spread(table, "wall_ms", "wall_ms_first_quartile", "wall_ms_third_quartile")
+    times = table.pivot(index="backbone", columns="runtime", values="ms")
+    runtimes = list(table["runtime"].unique())
+    sizes = table.pivot(index="backbone", columns="runtime", values="bytes")[runtimes] / 1e3
+    sizes = sizes.dropna(axis=1, how="all").add_suffix(", kB")
+    times = times[runtimes].join(sizes).reindex(facts.index)
+    caption = (
+        f"Milliseconds for one clip of {facts['clip_seconds'].iloc[0]:g} s: wall clock, median and quartiles over the "
+        f"turns. {measured_on(table)}. A dash: the export refuses to call a file int8 in which nothing computes in "
+        "int8."
+    )
+    return {
+        "backbones": what.reset_index().to_markdown(index=False, disable_numparse=True),
+        "backbones-speed": f"{caption}\n\n"
+        + times.reset_index().to_markdown(index=False, floatfmt=",.0f", missingval="–"),
+    }
+
+
+def front_page_table() -> str:
+    """The audio backbones in a few words."""
+    table = pd.read_csv(RESULTS / "backbones.csv")
+    file = table[table["runtime"] == "TFLite float32"]
+    return pd.DataFrame(
+        {
+            "backbone": [f"`{name}`" for name in file["backbone"]],
+            "paper": file["paper"],
+            "parameters": [f"{number:,}" for number in file["parameters"]],
+            "MFLOPs": [f"{number:.0f}" for number in file["mflops"]],
+            "TFLite, kB": [f"{number / 1e3:,.0f}" for number in file["bytes"]],
+            "TFLite, ms": [f"{number:.1f}" for number in file["wall_ms"]],
+            "weights": file["weights"],
+        }
+    ).to_markdown(index=False, disable_numparse=True)
+
+
+def clip_table() -> str:
+    """Real-time factors, and the memory of a long file."""
+    table = pd.read_csv(RESULTS / "clips.csv")
+    factors = table.assign(
+        **{name: table[f"{name}_ms"] / 1e3 / table["clip_seconds"] for name in ("median", "least", "most")}
+    )
+    shown = pd.DataFrame(
+        {
+            "entry": table["entry"],
+            "clip": [f"{row.clip_seconds:g} s .{row.file}" for row in table.itertuples()],
+            "what": table["what"],
+            "windows": ["–" if pd.isna(count) else f"{count:.0f}" for count in table["windows"]],
+            "ms": spread(table, "median_ms", "least_ms", "most_ms"),
+            "time ÷ clip": spread(factors, "median", "least", "most"),
+            "peak memory, MiB": ["–" if pd.isna(peak) else f"{peak:.0f}" for peak in table["peak_mib"]],
+        }
+    )
+    caption = f"Median [least, most] over the calls. {measured_on(table)}."
+    return f"{caption}\n\n{shown.to_markdown(index=False, disable_numparse=True)}"
+
+
+def fold_table() -> str:
+    """The voice models' cross-validation: one line per entry and protocol."""
+    rows = []
+    for path in sorted((RESULTS / "folds").glob("*.csv")):
+        runs = pd.read_csv(path)
+        for protocol, found in runs.groupby("protocol", sort=False):
+            folds = found[found["fold"] != "all"].groupby("fold")[["war", "uar"]].mean()
+            pooled = found[found["fold"] == "all"]
+            line = {
+                "entry": path.stem,
+                "protocol": "inductive" if protocol == "inductive" else "speaker-enrolled, transductive",
+                "folds × seeds": f"{len(folds)} × {len(pooled)}",
+            }
+            for metric in ("war", "uar"):
+                line[f"{metric}, mean ± sd over folds"] = (
+                    f"{folds[metric].mean():.3f} ± {folds[metric].std():.3f}"
+                )
+                line[f"{metric}, all folds together"] = f"{pooled[metric].mean():.3f}"
+            rows.append(line)
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 
 def rendered(text: str) -> str:
@@ -120,19 +272,26 @@ def rendered(text: str) -> str:
         tables[name] = fusion_table(corpus)
         tables[f"{name}-differences"] = difference_table(corpus)
         tables[f"{name}-baseline"] = baseline_table(corpus)
-    tables |= {f"speed-{name}": speed_table(name) for name in SPEED}
-    return fill_marked(text, tables)
+    return fill_marked(
+        text, {**tables, **speed_tables(), **backbone_tables(), "clips": clip_table(), "folds": fold_table()}
+    )
 
 
 @click.command(help=__doc__)
-@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when the page is stale.")
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page is stale.")
 def main(check: bool) -> None:
-    text = README.read_text(encoding="utf-8")
-    fresh = rendered(text)
-    if check and fresh != text:
-        sys.exit("benchmarks/README.md is stale: run python benchmarks/report.py")
+    before = {path: path.read_text(encoding="utf-8") for path in (README, FRONT_PAGE)}
+    pages = {
+        README: rendered(before[README]),
+        FRONT_PAGE: fill_marked(before[FRONT_PAGE], {"backbones": front_page_table()}),
+    }
+    stale = [path for path in pages if pages[path] != before[path]]
+    if check and stale:
+        names = ", ".join(str(path.relative_to(FRONT_PAGE.parent)) for path in stale)
+        sys.exit(f"{names} is stale: run python benchmarks/report.py")
     if not check:
-        write_text(README, fresh)
+        for path in stale:
+            write_text(path, pages[path])
 
 
 if __name__ == "__main__":

@@ -9,102 +9,147 @@ and judged once on the fold, twice over:
 - enrolled: the features of each tested speaker are standardised by that speaker's own clips, without their labels
   (transductive), as `Recognizer.enrol` does.
 
-Each row goes to benchmarks/results/folds/NAME.csv, beside the pooled answers in NAME.npz; what is there is not run
-again. The means over the seeds of the inductive rows become the entry's cross_validation.csv.
+Each row goes to benchmarks/results/folds/NAME.csv, and the answers of all folds together make its rows with the fold
+"all". The answers lie in the folder --work; what is there is not run again. The means over the seeds of the inductive
+rows become the entry's cross_validation.csv.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 
 import click
+import keras
 import numpy as np
 import pandas as pd
 
 from keras_lmf.data import Dataset, Split, corpora
-from keras_lmf.evaluation import evaluate
+from keras_lmf.evaluation.protocols import protocols
 from keras_lmf.files import write_text
 from keras_lmf.models import set_standardization
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
+from keras_lmf.target import Target
 from keras_lmf.training import train
+from keras_lmf.training.front_ends import features
+from keras_lmf.zoo.pretrained import front_ends, on_features
 
 RESULTS = Path(__file__).parent / "results" / "folds"
 ZOO = Path(__file__).parents[1] / "zoo"
 FOLDS = {"ravdess": 5, "emodb": 10}
 METRICS = ["war", "uar", "f1_macro", "cohen_kappa"]
+PROTOCOLS = ("inductive", "enrolled")
 
 
-def enrolled_answers(model, split: Split) -> np.ndarray:
+def all_features(recipe: Recipe, root: Path | None) -> tuple[Recipe, Dataset]:
+    """The recipe for features, and those of every clip and of its augmented copies.
+
+    A copy depends on its clip alone, so every fold can take its own from the same ones.
+    """
+    fronts = front_ends(recipe)
+    data = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
+    everything = dataclasses.replace(data, splits=np.full(len(data), "train"))
+    return on_features(recipe, fronts), features(recipe, everything, fronts)
+
+
+def fold_of(everything: Dataset, recipe: Recipe, fold: int, root: Path | None) -> Dataset:
+    """The rows of a fold: all clips, and copies of the training clips."""
+    options = {**recipe.corpus.options, "fold": fold}
+    corpus = corpora.load(recipe.corpus.name, root, **options).select(list(recipe.inputs))
+    if recipe.training.fit_on == "train + valid":
+        corpus = corpus.with_validation_in_training()
+    split_of = dict(zip(corpus.ids, corpus.splits))
+    splits = np.array([split_of[name.partition("+")[0]] for name in everything.ids])
+    copies = np.char.find(everything.ids, "+") >= 0
+    rows = ~copies | (splits == "train")
+    return dataclasses.replace(
+        everything,
+        inputs={name: values[rows] for name, values in everything.inputs.items()},
+        masks={name: mask[rows] for name, mask in everything.masks.items()},
+        **{name: getattr(everything, name)[rows] for name in ("labels", "groups", "ids")},
+        splits=splits[rows],
+    )
+
+
+def enrolled_answers(model: keras.Model, split: Split) -> np.ndarray:
     """Logits with each speaker's features standardised by the mean and variance of all that speaker's clips."""
-    name, logits = split.target.name, np.zeros((len(split), split.target.size))
-    fronts = [layer for layer in model.layers if layer.name.endswith("_front_end")]
+    logits = np.zeros((len(split), split.target.size))
     for speaker in np.unique(split.groups):
         rows = split.groups == speaker
-        inputs = {modality: values[rows] for modality, values in split.inputs.items()}
+        inputs = {name: values[rows] for name, values in split.inputs.items()}
         statistics = {}
-        for modality, values in inputs.items():
-            front = next((front for front in fronts if front.name == f"{modality}_front_end"), None)
-            features = values if front is None else front.predict(values, verbose=0)
-            variance = features.var(axis=0)
-            statistics[modality] = features.mean(axis=0), np.where(variance > 0, variance, 1)
+        for name, values in inputs.items():
+            variance = values.var(axis=0)
+            statistics[name] = values.mean(axis=0), np.where(variance > 0, variance, 1)
         set_standardization(model, statistics)
-        logits[rows] = open_artifact(model).predict(inputs)[name]
+        logits[rows] = open_artifact(model).predict(inputs)[split.target.name]
     return logits
-
-
-def judged(logits: np.ndarray, split: Split) -> dict[str, float]:
-    report = evaluate({split.target.name: logits}, split, resamples=0)
-    return {metric: report.metrics[metric] for metric in METRICS}
 
 
 def run(recipe: Recipe, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Logits on the test split: inductive, enrolled."""
     with tempfile.TemporaryDirectory() as folder:
         model = train(recipe, data, folder).model
-    inductive = open_artifact(model).predict(data["test"].inputs)[recipe.target.name]
-    return inductive, enrolled_answers(model, data["test"])
+    test = data["test"]
+    return open_artifact(model).predict(test.inputs)[recipe.target.name], enrolled_answers(model, test)
+
+
+def judged(logits: np.ndarray, labels: np.ndarray, target: Target) -> dict[str, float]:
+    named = protocols(target)
+    return {metric: named[metric].score(labels, logits.argmax(axis=1)) for metric in METRICS}
 
 
 @click.command(help=__doc__)
 @click.argument("name")
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--data", type=click.Path(path_type=Path), help="The corpora; default KERAS_LMF_DATA.")
-def main(name: str, seeds: int, data: Path | None) -> None:
+@click.option("--work", type=click.Path(path_type=Path), default="runs/folds", show_default=True)
+def main(name: str, seeds: int, data: Path | None, work: Path) -> None:
     recipe = Recipe.read(ZOO / name / "recipe.toml")
-    path, answers = RESULTS / f"{name}.csv", RESULTS / f"{name}.npz"
-    rows = pd.read_csv(path).to_dict("records") if path.is_file() else []
+    answers = work / f"{name}.npz"
     pooled = dict(np.load(answers)) if answers.is_file() else {}
-    for fold in range(FOLDS[recipe.corpus.name]):
-        options = {**recipe.corpus.options, "fold": fold}
-        if all(f"{fold}/{seed}/inductive" in pooled for seed in range(seeds)):
-            continue
-        corpus = corpora.load(recipe.corpus.name, data, **options).select(list(recipe.inputs))
-        for seed in range(seeds):
-            if f"{fold}/{seed}/inductive" in pooled:
-                continue
-            fitted = recipe.replace(seed=seed, corpus={"options": options})
-            for protocol, logits in zip(("inductive", "enrolled"), run(fitted, corpus)):
-                rows.append(
-                    {"protocol": protocol, "fold": fold, "seed": seed} | judged(logits, corpus["test"])
-                )
-                pooled[f"{fold}/{seed}/{protocol}"] = logits
-                click.echo(rows[-1])
-            pooled[f"{fold}/labels"] = corpus["test"].labels
-            RESULTS.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(answers, **pooled)
-            write_text(path, pd.DataFrame(rows).to_csv(index=False))
-    table = pd.DataFrame(rows)
-    inductive = table[table["protocol"] == "inductive"].groupby("fold")[METRICS].mean()
-    write_text(ZOO / name / "cross_validation.csv", inductive.to_csv())
-    click.echo(
-        table.groupby(["protocol", "fold"])[METRICS]
-        .mean()
-        .groupby("protocol")
-        .agg(["mean", "std"])
-        .to_string()
-    )
+    todo = [
+        (fold, seed)
+        for fold in range(FOLDS[recipe.corpus.name])
+        for seed in range(seeds)
+        if f"{fold}/{seed}/inductive" not in pooled
+    ]
+    trained, everything = all_features(recipe, data) if todo else (recipe, None)
+    for fold, seed in todo:
+        corpus = fold_of(everything, recipe, fold, data)
+        # Its rows are those of the fit already.
+        fitted = trained.replace(seed=seed, training={"fit_on": "train"})
+        pooled |= {
+            f"{fold}/{seed}/{protocol}": logits.astype("float32")
+            for protocol, logits in zip(PROTOCOLS, run(fitted, corpus))
+        }
+        pooled[f"{fold}/labels"] = corpus["test"].labels
+        work.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(answers, **pooled)
+    table = results(pooled, range(FOLDS[recipe.corpus.name]), range(seeds), recipe.target)
+    write_text(RESULTS / f"{name}.csv", table.to_csv(index=False))
+    inductive = table[(table["protocol"] == "inductive") & (table["fold"] != "all")]
+    write_text(ZOO / name / "cross_validation.csv", inductive.groupby("fold")[METRICS].mean().to_csv())
+    click.echo(table.groupby(["protocol", "fold"])[METRICS].mean().to_string())
+
+
+def results(pooled: dict[str, np.ndarray], folds: range, seeds: range, target: Target) -> pd.DataFrame:
+    """A row for each protocol, seed and fold, and for all folds together."""
+    labels = {str(fold): pooled[f"{fold}/labels"] for fold in folds}
+    labels["all"] = np.concatenate(list(labels.values()))
+    rows = []
+    for protocol in PROTOCOLS:
+        for seed in seeds:
+            logits = {str(fold): pooled[f"{fold}/{seed}/{protocol}"] for fold in folds}
+            logits["all"] = np.concatenate(list(logits.values()))
+            rows += [
+                {"protocol": protocol, "seed": seed, "fold": fold}
+                | judged(logits[fold], labels[fold], target)
+                for fold in logits
+            ]
+    return pd.DataFrame(rows)
 
 
 if __name__ == "__main__":

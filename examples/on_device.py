@@ -47,10 +47,12 @@ def predict(model: Path, arrays: Arrays) -> Arrays:
     return {name: from_file(np.concatenate([row[name] for row in rows]), gives[name]) for name in gives}
 
 
-def labels_of(model: Path) -> list[str] | None:
-    """The names of the classes, in the order of the outputs; None for values, or without the JSON."""
+def described(model: Path) -> tuple[list[str] | None, list[str] | None, float]:
+    """From the JSON beside the file: names of classes or of a value's dimensions, and the logits' temperature."""
     sidecar = model.with_name(f"{model.name}.json")
-    return json.loads(sidecar.read_text(encoding="utf-8"))["labels"] if sidecar.is_file() else None
+    facts = json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.is_file() else {}
+    target = facts.get("target") or {}
+    return target.get("classes"), target.get("dimensions"), facts.get("temperature") or 1.0
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -67,10 +69,11 @@ def main() -> None:
     arguments = parser.parse_args()
     arrays = dict(np.load(arguments.inputs)) if arguments.inputs else {}
     inputs = {key.removeprefix("input/"): array for key, array in arrays.items() if key[:7] != "output/"}
-    labels = labels_of(arguments.model)
+    classes, dimensions, temperature = described(arguments.model)
     for target, values in predict(arguments.model, inputs).items():
         for i, row in enumerate(values):
-            shown = zip(labels, softmax(row)) if labels else [(target, value) for value in row.ravel()]
+            names = dimensions or [target] * row.size
+            shown = zip(classes, softmax(row / temperature)) if classes else zip(names, row.ravel())
             print(f"row {i}:", ", ".join(f"{name} {value:.6f}" for name, value in shown))
         if f"output/{target}" in arrays:  # test vectors: what the Keras model answers
             distance = np.abs(values - arrays[f"output/{target}"]).max()

@@ -12,11 +12,29 @@ import pandas as pd
 import pytest
 
 from keras_lmf.data import corpora
+from keras_lmf.models import build
+from keras_lmf.recipe import Recipe
 
-FUSION_LAYERS = Path(__file__).parent.parent / "benchmarks" / "fusion_layers.py"
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+# Last: tests and benchmarks both have a clips.py.
+sys.path.append(str(BENCHMARKS))
 
 
-sys.path.insert(0, str(FUSION_LAYERS.parent))
+def run_script(name: str, folder: Path, *words: object) -> pd.DataFrame:
+    """What a script writes; it leaves nothing else in its working directory."""
+    csv = folder / "written.csv"
+    before = set(folder.iterdir())
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / name, *map(str, words), "--csv", csv],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(folder.iterdir()) == {*before, csv}
+    return pd.read_csv(csv)
 
 
 @pytest.mark.skipif("KERAS_LMF_DATA" not in os.environ, reason="needs the corpora")
@@ -45,16 +63,7 @@ def test_fusions_share_the_settings_of_a_trial():
 
 
 def test_fusion_layers_compares_every_case(tmp_path):
-    csv = tmp_path / "speed.csv"
-    done = subprocess.run(
-        [sys.executable, FUSION_LAYERS, "--repeats", "1", "--seconds", "0", "--csv", csv],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    table = pd.read_csv(csv)
+    table = run_script("fusion_layers.py", tmp_path, "--repeats", 1, "--seconds", 0)
     cases = list(zip(table["batch"], table["what"]))
     assert cases == [
         (batch, what)
@@ -69,4 +78,77 @@ def test_fusion_layers_compares_every_case(tmp_path):
     ]
     assert (table["median_ms"] > 0).all()
     assert (table.loc[table["what"] == "LowRankFusion", "ratio"] == 1).all()
-    assert list(tmp_path.iterdir()) == [csv]
+
+
+def test_times_are_told_with_their_range():
+    import report
+
+    rows = [(1234.5, 1000.4, 20000), (12.345, 0.5, 13), (7, 7, 7), (None, None, None)]
+    table = pd.DataFrame(rows, columns=["median", "least", "most"])
+    assert report.spread(table, "median", "least", "most") == [
+        "1,234 [1,000, 20,000]",
+        "12.3 [0.5, 13]",
+        "7",
+        "–",
+    ]
+
+
+def test_backbones_tells_every_runtime(tmp_path):
+    words = ("mfcc_lstm", "--clip", 0.2, "--repeats", 1, "--seconds", 0)
+    table = run_script("backbones.py", tmp_path, *words)
+    assert list(table["runtime"]) == [
+        "tf.function",
+        "tf.function, XLA",
+        "TFLite float32",
+        "TFLite dynamic",
+        "TFLite int8",
+    ]
+    # An LSTM on 20 coefficients; mean, variance and count of the standardisation.
+    assert set(table["parameters"]) == {4 * 64 * (20 + 64 + 1) + 2 * 20 + 1}
+    # 21 frames: the LSTM's products, and the spectrogram's beside them.
+    assert (table["mflops"] > 2e-6 * 21 * 4 * 64 * (20 + 64)).all()
+    measured, refused = table[:4], table[4:]
+    assert (measured["wall_ms"] > 0).all()
+    assert measured["refused"].isna().all()
+    assert refused["wall_ms"].isna().all()
+    assert "in int8" in refused["refused"].item()
+    assert table["bytes"][3] < table["bytes"][2]
+
+
+def test_clips_compares_runtimes_on_a_run(tmp_path):
+    recipe = Recipe(
+        name="short",
+        corpus={"name": "clips"},
+        target={"name": "emotion", "classes": ["calm", "excited"]},
+        inputs={
+            "voice": {
+                "shape": [8000],
+                "front_end": {"name": "mfcc"},
+                "backbone": {"name": "gru", "units": 4},
+            }
+        },
+        fusion={"name": "none"},
+        training={"loss": "cross_entropy", "epochs": 1},
+    )
+    run = tmp_path / "short"
+    run.mkdir()
+    recipe.write(run / "recipe.toml")
+    build(recipe).save_weights(run / "model.weights.h5")
+    words = ("--clip", 0.6, "--repeats", 1, "--minutes", 0.05)
+    table = run_script("clips.py", tmp_path, run, *words)
+    assert set(table["entry"]) == {"short"}
+    assert list(table["what"]) == [
+        "decoding alone",
+        "Keras",
+        "TFLite float32",
+        "TFLite dynamic",
+        "TFLite float32",
+    ]
+    assert (table["median_ms"] > 0).all()
+    np.testing.assert_allclose(
+        table["real_time_factor"], table["median_ms"] / 1e3 / table["clip_seconds"], rtol=1e-2
+    )
+    assert table["windows"][1:4].nunique() == 1
+    assert table["windows"][4] == 11  # of half a second in 3 s, one each quarter
+    if Path("/proc/self/status").exists():
+        assert table["peak_mib"][4] >= table["starting_mib"][4] > 10

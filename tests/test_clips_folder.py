@@ -74,7 +74,10 @@ def test_every_way_to_name_it(folder: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_where_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("KERAS_LMF_DATA", raising=False)
-    with pytest.raises(LMFError, match=r"where are your clips\? Pass root=… or run `export KERAS_LMF_DATA"):
+    with pytest.raises(
+        LMFError,
+        match=r"where are your clips\? Pass root=… \(or --data\), or run `export KERAS_LMF_DATA",
+    ):
         load("clips")
     with pytest.raises(LMFError, match=r"labels\.csv does not exist\. It is a table with the columns file"):
         load("clips", tmp_path)

@@ -221,7 +221,7 @@ def test_own_file_by_path(tmp_path):
 @pytest.mark.parametrize("name", sorted(set(CORPORA) - {"synthetic", "clips"}))
 def test_corpora_are_found_by_argument_or_environment_at_the_call(tmp_path, monkeypatch, name):
     monkeypatch.delenv("KERAS_LMF_DATA", raising=False)
-    with pytest.raises(LMFError, match=r"Pass root=… or run `export KERAS_LMF_DATA=…`"):
+    with pytest.raises(LMFError, match=r"Pass root=… \(or --data\), or run `export KERAS_LMF_DATA=…`"):
         load(name)
     with pytest.raises(LMFError, match=f"{tmp_path}/{name}/.* does not exist. root must be"):
         load(name, tmp_path)

@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "zoo.downloading": {"pooch", "requests", "tqdm", *COMMON},
     "zoo.loading": {"keras", "numpy", "h5py", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "zoo.backbones": {"keras", "pydantic", "keras_lmf.backbones", *COMMON},
+    "zoo.pretrained": {"keras", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "zoo.vectors": {"numpy", "keras_lmf.data", *COMMON},
     "data": {"numpy", "pydantic", "tqdm", "keras", "keras_lmf.backend", *COMMON},
     "data.media": {"numpy", "av", "soundfile", *COMMON},
@@ -52,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation.timeline": {"numpy", "pandas", "matplotlib", *COMMON},
     "compression": {"keras", "numpy", "tensorly", "keras_lmf.layers", "keras_lmf.models", "keras_lmf.errors"},
     "runtime": {"numpy", "keras", "tensorflow", "ai_edge_litert", "onnxruntime", *COMMON},
-    # layers: registers them; runtime: a Run is evaluated by the same code as an exported file.
+    # layers: registers them; runtime: a Run is evaluated by the same code as an exported file; zoo: published weights.
     "training": {
         "keras_lmf.layers",
         "keras_lmf.runtime",
@@ -65,17 +66,8 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.data",
         "keras_lmf.evaluation",
         "keras_lmf.metrics",
-        *COMMON,
-    },
-    # What published weights a training starts from.
-    "training.front_ends": {
-        "keras",
-        "numpy",
-        "tqdm",
-        "keras_lmf.models",
-        "keras_lmf.recipe",
-        "keras_lmf.data",
         "keras_lmf.zoo",
+        *COMMON,
     },
     "export": {
         "keras",

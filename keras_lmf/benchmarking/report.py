@@ -13,6 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from keras_lmf.benchmarking import fusions, memory, tflite, whole_models
+from keras_lmf.benchmarking.machine import processor
 from keras_lmf.benchmarking.turns import one_thread
 from keras_lmf.errors import LMFError, import_extra, unknown_name
 from keras_lmf.files import write_atomically, write_text
@@ -34,7 +35,7 @@ class SpeedReport:
         ranks: the fusion alone at the whole networks' widths, by rank.
         memory: peak memory of whole networks, each in a process of its own; empty where there is no /proc.
         tflite: the heads as files and as compiled functions.
-        settings: repeats, seconds, environment.
+        settings: repeats, seconds, processor, environment.
     """
 
     ratios: pd.DataFrame
@@ -74,16 +75,21 @@ class SpeedReport:
 
     def __str__(self) -> str:
         parts = [
-            ("Ratios of samples per CPU second, in the same turn (median and quartiles)", self.ratios),
+            ("Samples per CPU second: median and quartiles of the ratios within a turn", self.ratios),
             (
                 f"The paper's Table 4, samples per CPU second at batch {_paper_batch(self.whole_models['batch'])} "
-                "beside its published figures (whose machine, batch and widths are not stated)",
+                "beside its published figures (whose machine, batch and widths are not stated); the ratio is that of "
+                "the medians",
                 self.table_4,
             ),
             ("Whole networks; ratio = CPU time over low-rank rank 4 as tf.function", self.whole_models),
             ("The fusion alone; ratio = CPU time over low-rank fusion", self.fusions),
             ("The fusion alone by rank; ratio = CPU time over rank 4", self.ranks),
-            ("Peak memory, each in a process of its own", self.memory),
+            (
+                "Peak memory above that of the framework alone, each in a process of its own: starting = until the "
+                "second step, compilation among it; running = over five steps more",
+                self.memory,
+            ),
             ("Heads at batch 1; ratio = CPU time over the low-rank TFLite file", self.tflite),
         ]
         texts = [
@@ -178,7 +184,7 @@ def benchmark(
         ranks=pd.DataFrame(by_rank),
         memory=pd.DataFrame(_memory(paper_batch, against)),
         tflite=pd.DataFrame(tflite.measure(**turns)),
-        settings={**turns, "environment": environment()},
+        settings={**turns, "processor": processor(), "environment": environment()},
     )
 
 

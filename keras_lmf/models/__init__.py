@@ -1,7 +1,20 @@
 """Factories: models from parts, from a recipe, and from the published networks' weights."""
 
 import keras_lmf.layers  # noqa: F401  registers them, and says what to install without a backend
-from keras_lmf.models.factory import build, build_front_ends, fusion_model, set_standardization
+from keras_lmf.models.factory import (
+    build,
+    build_front_ends,
+    fusion_model,
+    refresh_standardization,
+    set_standardization,
+)
 from keras_lmf.models.published import load_published
 
-__all__ = ["build", "build_front_ends", "fusion_model", "load_published", "set_standardization"]
+__all__ = [
+    "build",
+    "build_front_ends",
+    "fusion_model",
+    "load_published",
+    "refresh_standardization",
+    "set_standardization",
+]

@@ -168,9 +168,20 @@ def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.nd
             if layer.name == STANDARDIZATION:
                 layer.adapt_mean.assign(mean)
                 layer.adapt_variance.assign(variance)
-                layer.finalize_state()
+    refresh_standardization(model)
+
+
+def refresh_standardization(model: keras.Model) -> keras.Model:
+    """`model`, working with the statistics that are in its weights: after `set_weights`, it still has those of before.
+
+    (`load_weights` does this by itself.)
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
     # A function that was compiled before holds the old statistics as constants.
     model.train_function = model.test_function = model.predict_function = None
+    return model
 
 
 def _backbone_layers(model: keras.Model, modality: str) -> list[keras.layers.Layer]:

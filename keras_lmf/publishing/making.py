@@ -34,6 +34,7 @@ from keras_lmf.zoo import (
     Spread,
     file_records,
     metric_block,
+    pretrained,
     weight_shapes,
 )
 from keras_lmf.zoo.entry import ENTRY_NAME
@@ -92,13 +93,13 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
             f"The folder's name becomes the entry's: letters, digits, - and _, received {folder.name!r}."
         )
     recipe = Recipe.read(folder / RECIPE)
-    data = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
+    corpus = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
     facts = about(recipe.corpus.name, folder, recipe.inputs)
-    runs = [train(recipe.replace(seed=seed), data, work / f"seed-{seed}") for seed in range(seeds)]
+    runs = [train(recipe.replace(seed=seed), corpus, work / f"seed-{seed}") for seed in range(seeds)]
     best, choice = _best(runs)
     data = best.dataset()
     notes = [*facts.notes, choice]
-    calibration = calibration_of(best, data, work)
+    calibration = calibration_of(best, corpus, work)
     exports = [_exports(run, data, facts, calibration, resamples=1000 if run is best else 0) for run in runs]
     refused = {name: why for _, problems in exports for name, why in problems.items()}
     notes += [f"No {name} file: {why}"[:1000] for name, why in refused.items()]
@@ -111,7 +112,10 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     made = work / "entry"
     shutil.rmtree(made, ignore_errors=True)
     best.recipe.write(made / RECIPE)
-    shutil.copyfile(best.folder / WEIGHTS, made / WEIGHTS)
+    shipped = (
+        pretrained.trained_part(best.recipe, best.model) if pretrained.names(best.recipe) else best.model
+    )
+    shipped.save_weights(made / WEIGHTS)
     write_vectors(made / VECTORS, best, data)
     names = {"weights": WEIGHTS, "testvectors": VECTORS}
     for name in _shipped(artifacts, scores, notes):

@@ -36,13 +36,13 @@ def write_vectors(path: Path, run: Run, data: Dataset) -> None:
 
 
 def _waveforms(random: np.random.Generator, samples: int, rate: int) -> np.ndarray:
-    """Gliding harmonics in noise, each shorter than the one before; the last is silent."""
+    """Gliding harmonics in noise, each shorter than the one before; the last is silent. Few bits, for a small file."""
     seconds = np.arange(samples) / rate
     rows = np.zeros((VECTOR_ROWS, samples), np.float32)
     for row in range(VECTOR_ROWS - 1):
         pitch = np.cumsum(random.uniform(90, 250) * (1 + random.uniform(-0.3, 0.3) * seconds)) / rate
         voice = sum(np.sin(2 * np.pi * k * pitch) / k for k in range(1, 16))
         voice *= 0.05 * (1.1 + np.sin(2 * np.pi * random.uniform(2, 6) * seconds))
-        rows[row] = voice + 0.003 * random.standard_normal(samples)
+        rows[row] = np.round((voice + 0.003 * random.standard_normal(samples)) * 1024) / 1024
         rows[row, samples - row * samples // (VECTOR_ROWS + 1) :] = 0
     return rows

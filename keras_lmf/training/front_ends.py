@@ -12,34 +12,9 @@ from tqdm import tqdm
 
 from keras_lmf.data.augmentation import Augmentation, augmented
 from keras_lmf.data.dataset import Dataset, Split
-from keras_lmf.models import build, build_front_ends
 from keras_lmf.recipe import Recipe
-from keras_lmf.zoo.backbones import load_backbone
 
 ROWS = 32
-
-
-def front_ends(recipe: Recipe) -> dict[str, keras.Model]:
-    """The recipe's front ends with their published weights."""
-    models = build_front_ends(recipe)
-    for modality, model in models.items():
-        section = recipe.inputs[modality].front_end
-        if pretrained := getattr(section, "pretrained", None):
-            published = load_backbone(pretrained)
-            for layer in model.layers:
-                if layer.weights:
-                    layer.set_weights(published.get_layer(layer.name).get_weights())
-    return models
-
-
-def on_features(recipe: Recipe, models: Mapping[str, keras.Model]) -> Recipe:
-    """The recipe of what is trained: it takes the front ends' features."""
-    sections = recipe.model_dump(exclude_none=True)
-    for modality, model in models.items():
-        sections["inputs"][modality]["shape"] = model.output_shape[1:]
-        del sections["inputs"][modality]["front_end"]
-    sections["training"].pop("augmentation", None)
-    return Recipe(**sections)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,16 +37,18 @@ def features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -
     kept, for trainings that differ in their seed.
     """
     parts = {"inputs": {name: {"front_end"} for name in models}, "training": {"augmentation"}}
-    key = f"{recipe.model_dump_json(include=parts)} {data.fingerprint} {keras.backend.backend()}"
+    precision = f"{keras.backend.backend()} {keras.config.dtype_policy().name}"
+    key = f"{recipe.model_dump_json(include=parts)} {data.fingerprint} {precision}"
     return _cached(_Work(key, lambda: _features(recipe, data, models)))
 
 
 def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -> Dataset:
     splits = {name: data[name] for name in data.split_names if name != "test"}
     if recipe.training.augmentation:
-        augmentation = Augmentation(**recipe.training.augmentation.model_dump())
-        for modality in models:
-            splits["train"] = augmented(splits["train"], augmentation, modality=modality)
+        (modality,) = models  # as the recipe makes sure
+        rate = recipe.inputs[modality].front_end.sample_rate
+        augmentation = Augmentation(**recipe.training.augmentation.model_dump(), sample_rate=rate)
+        splits["train"] = augmented(splits["train"], augmentation, modality=modality)
     parts = [_transformed(split, models, recipe.name) for split in splits.values()]
 
     def joined(name: str) -> np.ndarray:
@@ -105,13 +82,3 @@ def _transformed(split: Split, models: Mapping[str, keras.Model], title: str) ->
         if inputs[modality].ndim == 3:
             masks[modality] = (inputs[modality] != 0).any(axis=-1)
     return dataclasses.replace(split, inputs=inputs, masks=masks)
-
-
-def whole(recipe: Recipe, models: Mapping[str, keras.Model], trained: keras.Model) -> keras.Model:
-    """The recipe's model, with the front ends' weights and those of the part that was trained."""
-    model = build(recipe)
-    for modality, front_end in models.items():
-        model.get_layer(f"{modality}_front_end").set_weights(front_end.get_weights())
-    for layer in trained.layers:
-        model.get_layer(layer.name).set_weights(layer.get_weights())
-    return model

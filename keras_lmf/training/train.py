@@ -20,17 +20,18 @@ from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_temperature
 from keras_lmf.files import remove_partial, write_atomically, write_text
 from keras_lmf.metrics import PearsonCorrelation
-from keras_lmf.models import build, set_standardization
+from keras_lmf.models import build, refresh_standardization, set_standardization
 from keras_lmf.models.factory import FUSION
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Progress, State
 from keras_lmf.training.environment import environment
 from keras_lmf.training.fitting import fitting
-from keras_lmf.training.front_ends import features, front_ends, on_features, whole
+from keras_lmf.training.front_ends import features
 from keras_lmf.training.monitor import Monitor, NotFiniteLoss, ProgressBar
 from keras_lmf.training.optimizer import FusionAdam
 from keras_lmf.training.run import CALIBRATION, CURVES, ENVIRONMENT, HISTORY, RECIPE, STATE, WEIGHTS, Run
+from keras_lmf.zoo.pretrained import fill, front_ends, on_features
 
 
 def train(
@@ -88,11 +89,11 @@ def train(
         # Without optimizer: Keras would write the optimizer's moments too, which are the last step's.
         best = build(trained)
         best.set_weights(state.best_weights)
-        return best
+        return refresh_standardization(best)
 
     def write_results() -> None:
         best = best_model()
-        _write_results(folder, recipe, whole(recipe, models, best) if models else best, state.progress)
+        _write_results(folder, recipe, fill(build(recipe), models, best) if models else best, state.progress)
 
     if not state.progress.finished:
         set_standardization(model, {name: rows().statistics(name) for name in trained.inputs})
@@ -105,10 +106,7 @@ def train(
         save()
     write_results()
     if recipe.target.classes and "valid" in data.split_names and not (folder / CALIBRATION).is_file():
-        best = best_model()
-        # It travels in the weights, but a model works with it only once it is told so.
-        set_standardization(best, {name: rows().statistics(name) for name in trained.inputs})
-        _calibrate(folder, best, rows()["valid"])
+        _calibrate(folder, best_model(), rows()["valid"])
     return Run(folder, recipe, data)
 
 

@@ -90,6 +90,31 @@ def known_backbones() -> dict[str, Path]:
     return {folder.name: folder for folder in found}
 
 
+def card(backbone: Backbone) -> str:
+    """The CARD.md of a backbone."""
+    licences = backbone.licences
+    return "\n".join(
+        [
+            "<!-- Written by `keras-lmf render` from backbone.json. -->",
+            f"# {backbone.name}",
+            "",
+            f"{backbone.summary}. {backbone.parameters:,} parameters. No model by itself: the front end "
+            f'`{{ name = "{backbone.front_end}" }}` of a recipe starts from it, and '
+            f'`klmf.zoo.load_backbone("{backbone.name}")` gives it to you.',
+            "",
+            f"Converted from: {backbone.source}. Its test vectors hold what the original network answers; every load "
+            "compares ours with them.",
+            "",
+            f"- Licence of the code: {licences.code}",
+            f"- Licence of the weights: {licences.weights}",
+            f"- Training data: {licences.data}",
+            "",
+            *(f"- Cite: {citation}" for citation in backbone.citations),
+            "",
+        ]
+    )
+
+
 def ge2e_model(samples: int) -> keras.Model:
     """The GE2E encoder, {waveform} → {embedding}: statistics of each LSTM's states, then the speaker."""
     import keras

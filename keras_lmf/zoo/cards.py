@@ -10,6 +10,7 @@ import pandas as pd
 
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
+from keras_lmf.zoo import backbones
 from keras_lmf.zoo.entry import RECIPE, Entry, Metric
 from keras_lmf.zoo.facts import facts
 from keras_lmf.zoo.folders import entry_folders
@@ -38,6 +39,8 @@ def pages(zoo: Path) -> dict[Path, str]:
     for folder, entry in entries.items():
         _require_figures(folder, entry)
     texts = {folder / "CARD.md": card(entry, _limits(folder)) for folder, entry in entries.items()}
+    for file in sorted(zoo.glob(f"*/{backbones.BACKBONE}")):
+        texts[file.parent / "CARD.md"] = backbones.card(backbones.Backbone.read(file.parent))
     texts[zoo / "README.md"] = overview(list(entries.values()))
     texts[zoo / "results.csv"] = results(entries).to_csv(index=False, float_format="%.6g")
     readme = zoo.resolve().parent / "README.md"

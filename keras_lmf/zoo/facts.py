@@ -13,8 +13,9 @@ def facts(entry: Entry) -> list[str]:
     if (fit := entry.calibration) is not None:
         sentences.append(
             f"Calibration: divide the logits by the temperature {fit.temperature:.3f} before the softmax (fitted on "
-            f"{fit.rows} rows of {fit.split}). There the expected calibration error goes from {fit.ece_before:.3f} to "
-            f"{fit.ece_after:.3f}, the negative log-likelihood from {fit.nll_before:.3f} to {fit.nll_after:.3f}."
+            f"{fit.rows} rows of {fit.split}). On the test split the expected calibration error goes from "
+            f"{fit.ece_before:.3f} to {fit.ece_after:.3f}, the negative log-likelihood from {fit.nll_before:.3f} to "
+            f"{fit.nll_after:.3f}."
         )
     return sentences
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.recipe import Recipe
-from keras_lmf.zoo import fetching, folders
+from keras_lmf.zoo import backbones, fetching, folders
 from keras_lmf.zoo.entry import MAX_TEXT_BYTES, Entry, Metric
 from keras_lmf.zoo.facts import facts
 
@@ -76,7 +76,7 @@ def table(
 
 
 def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
-    """A text about a zoo entry (a name, or a folder that holds one), or about a `.tflite` file.
+    """A text about a zoo entry (a name, or a folder that holds one), a backbone's weights, or a `.tflite` file.
 
     Of an entry: what it is, inputs, metrics per file, files, licences, how to load it. Of a file: size, inputs,
     outputs, and the JSON beside it where there is one (`model.tflite.json` or `model.json`).
@@ -84,6 +84,8 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
     Raises:
         LMFError: no such entry or file, or another kind of file.
     """
+    if str(name) in (published := backbones.known_backbones()):
+        return backbones.card(backbones.Backbone.read(published[str(name)]))
     path = folders.local_path(name)
     if path is not None and not path.is_dir():
         text = _about_file(path)
@@ -140,7 +142,9 @@ def _about_entry(place: fetching.Place, name: str) -> str:
     entry = place.entry
     target = entry.target
     answer = (
-        f"logits of {', '.join(target.classes)}" if target.classes else f"a value in {list(target.range)}"
+        f"logits of {', '.join(target.classes)}"
+        if target.classes
+        else f"{', '.join(target.dimensions or ('a value',))} in {target.range[0]:g} … {target.range[1]:g}"
     )
     inputs = [
         {"input": key, "a row": _shape(spec.shape), "unit": spec.unit, "description": spec.description}

@@ -66,9 +66,21 @@ def load(
     _require_shapes(model, place.entry)
     if weights is not None:
         return with_weights(model, Path(weights))
-    with_weights(model, fetching.file(place, "weights"))
+    _fill(model, recipe, fetching.file(place, "weights"))
     require_answers(model, fetching.file(place, "testvectors"), place.entry.name)
     return model
+
+
+def _fill(model: keras.Model, recipe: Recipe, path: Path) -> None:
+    """The weights in the file, and those of published front ends, which it doesn't hold."""
+    from keras_lmf.models import build
+    from keras_lmf.zoo import pretrained
+
+    if not pretrained.names(recipe):
+        with_weights(model, path)
+        return
+    models = pretrained.front_ends(recipe)
+    pretrained.fill(model, models, with_weights(build(pretrained.on_features(recipe, models)), path))
 
 
 def _own(path: Path, weights: Path | None) -> tuple[Recipe, Path]:

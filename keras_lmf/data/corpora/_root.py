@@ -15,7 +15,7 @@ def find(corpus: str, file: str, root: str | Path | None) -> Path:
     folder = root if root is not None else os.environ.get("KERAS_LMF_DATA")
     if not folder:
         raise LMFError(
-            f"Corpus {corpus!r}: where is the data? Pass root=… or run `export KERAS_LMF_DATA=…`, "
+            f"Corpus {corpus!r}: where is the data? Pass root=… (or --data), or run `export KERAS_LMF_DATA=…`, "
             f"either with the folder that holds {corpus}/{file}."
         )
     path = Path(folder) / corpus / file
@@ -34,8 +34,8 @@ def find_clips(root: str | Path | None) -> Path:
     folder = root if root is not None else os.environ.get("KERAS_LMF_DATA")
     if not folder:
         raise LMFError(
-            "Corpus 'clips': where are your clips? Pass root=… or run `export KERAS_LMF_DATA=…`, either with the "
-            f"folder that holds them and {LABELS}."
+            "Corpus 'clips': where are your clips? Pass root=… (or --data), or run `export KERAS_LMF_DATA=…`, "
+            f"either with the folder that holds them and {LABELS}."
         )
     if not is_clips(folder):
         raise LMFError(

@@ -1,0 +1,162 @@
+"""The audio backbones side by side: size, work, receptive field, licences, and time of one clip on every runtime.
+
+    python benchmarks/backbones.py --csv benchmarks/results/backbones.csv
+
+Default options, a clip of 3 s at 16 kHz, random weights: size and time don't depend on them. Each backbone is exported,
+and its files take turns with the compiled Keras model in one process on one thread, NumPy arrays in and out. FLOPs are
+twice the multiply-adds of matrix products and convolutions, counted from the ops of the float32 file, loops as often
+as they run; elementwise ops are left out.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import Any
+
+import click
+import keras
+import numpy as np
+import pandas as pd
+
+from keras_lmf import backbones
+from keras_lmf.benchmarking.machine import processor, versions
+from keras_lmf.benchmarking.multiply_adds import multiply_adds
+from keras_lmf.benchmarking.tensorflow_steps import call_step
+from keras_lmf.benchmarking.tflite import file_step
+from keras_lmf.benchmarking.turns import Step, one_thread, take_turns
+from keras_lmf.data import Split
+from keras_lmf.errors import LMFError
+from keras_lmf.export import FORMATS, export_model
+from keras_lmf.files import write_atomically
+from keras_lmf.target import Target
+from keras_lmf.zoo.backbones import Backbone, known_backbones
+
+RATE = 16000
+ROWS = 8
+KERAS = {"tf.function": False, "tf.function, XLA": True}  # compiled how → with XLA?
+FLOAT32 = "TFLite float32"
+FILES = {FLOAT32: "tflite", "TFLite dynamic": "tflite-dynamic", "TFLite int8": "tflite-int8"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a backbone without running it.
+
+    Attributes:
+        function: makes it.
+        receptive_field: what one number of its last layer over time sees, then how time is pooled.
+        paper: whose architecture it is.
+    """
+
+    function: Callable[..., keras.Model]
+    receptive_field: str
+    paper: str
+
+
+# n frames of 25 ms, one each 10 ms: 25 + 10 (n − 1) ms.
+BACKBONES = {
+    "log_mel_cnn": Facts(
+        backbones.log_mel_cnn, "22 frames, 235 ms; pooled over the clip", "Kumar & Martin, III"
+    ),
+    "crnn": Facts(backbones.crnn, "12 frames, 135 ms; then the clip, by GRUs", "Choi et al. 2017"),
+    "mfcc_lstm": Facts(backbones.mfcc_lstm, "the clip", "Kumar & Martin, III"),
+    "mfcc_bilstm": Facts(
+        backbones.mfcc_bilstm, "the clip; pooled over it", "Kumar & Martin, III; Graves & Schmidhuber 2005"
+    ),
+    "ge2e": Facts(backbones.ge2e, "the clip; pooled over it", "Wan et al. 2018"),
+}
+
+
+def model_of(name: str, samples: int) -> keras.Model:
+    """The backbone with its default options: {"waveform": (batch, samples)} → {"embedding": (batch, units)}."""
+    waveform = keras.Input((samples,), name="waveform")
+    embedding = BACKBONES[name].function((samples,))(waveform)
+    return keras.Model({"waveform": waveform}, {"embedding": embedding}, name=name)
+
+
+def noise(samples: int) -> np.ndarray:
+    """(rows, samples) of noise at the level of speech; digital silence would be padding."""
+    random = np.random.default_rng(0)
+    return (0.1 * random.standard_normal((ROWS, samples))).clip(-1, 1).astype("float32")
+
+
+def files(model: keras.Model, samples: int) -> tuple[dict[str, bytes], str]:
+    """The files by runtime, and why one of them is missing."""
+    names = np.arange(ROWS).astype(str)
+    target = Target(name="embedding", range=(0, 1))
+    calibration = Split("train", {"waveform": noise(samples)}, {}, np.zeros(ROWS), names, names, target)
+    refused = ""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            export_model(model, folder, list(FILES.values()), calibration=calibration, tolerance=1e-4)
+        except LMFError as error:  # of a format; the files before it are there
+            refused = str(error)
+        paths = {runtime: Path(folder, FORMATS[format].file) for runtime, format in FILES.items()}
+        made = {runtime: path.read_bytes() for runtime, path in paths.items() if path.is_file()}
+    if FLOAT32 not in made:
+        raise LMFError(refused)
+    return made, refused
+
+
+def measure(name: str, clip: float, repeats: int, seconds: float) -> list[dict[str, Any]]:
+    """Rows of one backbone, one for each runtime; a file that is refused has no time, but a reason."""
+    samples = round(clip * RATE)
+    model = model_of(name, samples)
+    made, refused = files(model, samples)
+    inputs = {"waveform": noise(samples)[:1]}
+    steps: dict[str, Step] = {what: call_step(model, inputs, xla=xla) for what, xla in KERAS.items()}
+    steps |= {runtime: file_step(content, inputs) for runtime, content in made.items()}
+    times = take_turns(steps, repeats=repeats, seconds=seconds)
+    work = multiply_adds(made[FLOAT32])
+    # Published weights are those of the zoo's backbone of that name.
+    folder = known_backbones().get(name)
+    facts = {
+        "backbone": name,
+        "clip_seconds": clip,
+        "embedding": model.output["embedding"].shape[-1],
+        "parameters": model.count_params(),
+        "mflops": 2e-6 * work,
+        "receptive_field": BACKBONES[name].receptive_field,
+        "code": metadata("keras-lmf")["License-Expression"],
+        "weights": "none published" if folder is None else Backbone.read(folder).licences.weights,
+        "paper": BACKBONES[name].paper,
+    }
+    rows = []
+    for runtime in [*KERAS, *FILES]:
+        row = facts | {"runtime": runtime, "bytes": len(made[runtime]) if runtime in made else None}
+        if runtime in steps:
+            wall = times["wall"][runtime]
+            row |= {
+                "wall_ms": wall.median(),
+                "wall_ms_first_quartile": wall.quantile(0.25),
+                "wall_ms_third_quartile": wall.quantile(0.75),
+                "cpu_ms": times["cpu"][runtime].median(),
+            }
+        rows.append(row | {"refused": "" if runtime in steps else refused})
+    return rows
+
+
+@click.command(help=__doc__)
+@click.argument("names", nargs=-1, type=click.Choice(list(BACKBONES)))
+@click.option("--clip", default=3.0, show_default=True, type=click.FloatRange(0.2), help="Seconds of sound.")
+@click.option("--repeats", default=15, show_default=True, type=click.IntRange(1), help="Turns each.")
+@click.option("--seconds", default=0.2, show_default=True, type=click.FloatRange(0), help="Length of a turn.")
+@click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here as well.")
+def main(names: tuple[str, ...], clip: float, repeats: int, seconds: float, csv: Path | None) -> None:
+    one_thread("tensorflow")
+    rows = []
+    for name in names or BACKBONES:
+        rows += measure(name, clip, repeats, seconds)
+        click.echo(pd.DataFrame(rows[-len(KERAS) - len(FILES) :]).drop(columns="refused").to_string())
+    about = {"machine": f"{processor()}, one thread", "versions": versions()}
+    table = pd.DataFrame([row | about for row in rows]).astype({"bytes": "Int64"})
+    if csv:
+        write_atomically(csv, lambda temporary: table.to_csv(temporary, index=False, float_format="%.4g"))
+
+
+if __name__ == "__main__":
+    main()

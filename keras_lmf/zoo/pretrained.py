@@ -1,0 +1,69 @@
+"""Models with published front ends: what is published, what was trained, and the two together.
+
+An entry's weights file holds only what was trained, where a front end's weights come from a backbone of the zoo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from keras_lmf.errors import unknown_name
+from keras_lmf.recipe import Recipe
+from keras_lmf.zoo.backbones import known_backbones, load_backbone
+
+if TYPE_CHECKING:
+    import keras
+
+
+def names(recipe: Recipe) -> dict[str, str]:
+    """Modality → backbone of the zoo, of the modalities whose front end has published weights."""
+    sections = {modality: section.front_end for modality, section in recipe.inputs.items()}
+    found = {modality: getattr(front_end, "pretrained", None) for modality, front_end in sections.items()}
+    return {modality: name for modality, name in found.items() if name}
+
+
+def front_ends(recipe: Recipe) -> dict[str, keras.Model]:
+    """The recipe's front ends, with published weights where they have any."""
+    from keras_lmf.models import build_front_ends
+
+    models = build_front_ends(recipe)
+    for modality, name in names(recipe).items():
+        if name not in known_backbones():
+            raise unknown_name(f"backbone for inputs.{modality}.front_end", name, known_backbones())
+        published = load_backbone(name)
+        for layer in models[modality].layers:
+            if layer.weights:
+                layer.set_weights(published.get_layer(layer.name).get_weights())
+    return models
+
+
+def on_features(recipe: Recipe, models: Mapping[str, keras.Model]) -> Recipe:
+    """The recipe of what is trained: it takes the features of the front ends `models`."""
+    sections = recipe.model_dump(exclude_none=True)
+    for modality, model in models.items():
+        sections["inputs"][modality]["shape"] = model.output_shape[1:]
+        del sections["inputs"][modality]["front_end"]
+    sections["training"].pop("augmentation", None)
+    return Recipe(**sections)
+
+
+def fill(model: keras.Model, models: Mapping[str, keras.Model], trained: keras.Model) -> keras.Model:
+    """`model` of a recipe, with the weights of its front ends and those of the part that was trained."""
+    from keras_lmf.models import refresh_standardization
+
+    for modality, front_end in models.items():
+        model.get_layer(f"{modality}_front_end").set_weights(front_end.get_weights())
+    for layer in trained.layers:
+        model.get_layer(layer.name).set_weights(layer.get_weights())
+    return refresh_standardization(model)
+
+
+def trained_part(recipe: Recipe, model: keras.Model) -> keras.Model:
+    """The part of `model`, of a recipe with front ends, that was trained."""
+    from keras_lmf.models import build, build_front_ends, refresh_standardization
+
+    part = build(on_features(recipe, build_front_ends(recipe)))
+    for layer in part.layers:
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    return refresh_standardization(part)

@@ -1,0 +1,88 @@
+"""Multiply-adds of a file against closed forms; receptive fields, parameters and machine as the tables tell them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lmf.backbones import spectrogram_cnn, spectrogram_crnn
+from keras_lmf.benchmarking import machine
+from keras_lmf.benchmarking.multiply_adds import multiply_adds
+from keras_lmf.errors import LMFError
+from keras_lmf.export import exporter
+from keras_lmf.export.artifact import Latency
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+STEPS, BANDS = 12, 8
+
+
+def file_of(model: keras.Model, folder: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    monkeypatch.setattr(exporter, "_latency", lambda *_: Latency(1.0, 2.0))
+    (artifact,) = exporter.export_model(model, folder, ["tflite"], tolerance=1e-4)
+    return artifact.path.read_bytes()
+
+
+def test_loops_count_as_often_as_they_run(tmp_path, monkeypatch):
+    features = keras.Input((STEPS, BANDS), name="features")
+    picture = keras.layers.Reshape((STEPS, BANDS, 1))(features)
+    picture = keras.layers.Conv2D(4, (3, 5), padding="same")(picture)
+    picture = keras.layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(picture)
+    hidden = keras.layers.Reshape((STEPS, BANDS * 8))(picture)
+    hidden = keras.layers.LSTM(5, return_sequences=True)(hidden, mask=keras.ops.any(features > 0, axis=-1))
+    hidden = keras.layers.GRU(3, go_backwards=True)(hidden)
+    product = keras.ops.matmul(keras.ops.transpose(features, (0, 2, 1)), features)  # (bands, bands)
+    hidden = keras.layers.Concatenate()([hidden, keras.layers.Flatten()(product)])
+    answer = keras.layers.Dense(7, name="answer")(hidden)
+    model = keras.Model({"features": features}, {"answer": answer})
+    expected = {
+        "convolution": STEPS * BANDS * 4 * 3 * 5,
+        "depthwise convolution": STEPS * BANDS * 8 * 3 * 3,
+        "LSTM": STEPS * 4 * 5 * (BANDS * 8 + 5),
+        "GRU": STEPS * 3 * 3 * (5 + 3),
+        "product": BANDS * BANDS * STEPS,
+        "dense layer": 7 * (3 + BANDS * BANDS),
+    }
+    assert multiply_adds(file_of(model, tmp_path, monkeypatch)) == sum(expected.values())
+
+
+def test_an_op_without_a_formula_is_refused(tmp_path, monkeypatch):
+    volume = keras.Input((4, 4, 4, 1), name="volume")
+    answer = keras.layers.Flatten(name="answer")(keras.layers.Conv3D(2, 3)(volume))
+    model = keras.Model({"volume": volume}, {"answer": answer})
+    with pytest.raises(LMFError, match="multiply-adds of the op CONV_3D can't be counted"):
+        multiply_adds(file_of(model, tmp_path, monkeypatch))
+
+
+@pytest.mark.parametrize(("name", "function"), [("log_mel_cnn", spectrogram_cnn), ("crnn", spectrogram_crnn)])
+def test_receptive_fields_are_those_of_the_table(name, function, monkeypatch):
+    """Each step is raised in turn: those that move a number of the last pooling layer are what it sees."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.delitem(sys.modules, "backbones", raising=False)
+    import backbones
+
+    model = function((60, 16))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            layer.kernel.assign(keras.ops.abs(layer.kernel))  # so that no ReLU hides a change
+    body = keras.Model(model.input, model.get_layer("pool_2").output)
+    before = np.ones((1, 60, 16), "float32")
+    raised = before + 100 * np.eye(60, dtype="float32")[:, :, None]
+    moved = np.abs(np.asarray(body(raised)) - np.asarray(body(before))).max(axis=(2, 3)) > 1e-3
+    frames = int(moved.sum(axis=0).max())
+    told = re.match(r"(\d+) frames, (\d+) ms", backbones.BACKBONES[name].receptive_field)
+    assert [int(number) for number in told.groups()] == [frames, 25 + 10 * (frames - 1)]
+
+
+def test_the_processor_is_named_where_the_system_tells(tmp_path, monkeypatch):
+    told = tmp_path / "cpuinfo"
+    told.write_text("processor\t: 0\nmodel name\t: Sample CPU 3000 @ 2: fast\n\nprocessor\t: 1\n")
+    monkeypatch.setattr(machine, "CPU_INFO", told)
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 2)
+    assert machine.processor().startswith("Sample CPU 3000 @ 2: fast, 2 cores, ")
+    assert f"numpy {np.__version__}" in machine.versions(("numpy", "no-such-package"))
+    assert "no-such-package" not in machine.versions(("numpy", "no-such-package"))
