@@ -57,7 +57,7 @@ def test_the_file_names_emotions_of_speakers_it_never_heard(told) -> None:
     windows = np.stack([first_second(folder / "clips" / row["file"]) for row in rows])
     named = [labels[i] for i in logits(answer.model, windows).argmax(axis=1)]
     assert set(labels) == EMOTIONS
-    # One in five by chance. Ten clips: 7 or more by chance happen once in a thousand times.
+    # One in five by chance. Ten clips: 7 or more by chance happen less than once in a thousand times.
     assert sum(name == row["label"] for name, row in zip(named, rows)) >= 7
 
 
