@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from resume_worker import recipe, sequences
+from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
@@ -59,9 +60,23 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run(run: Run, epochs: Epoc
     assert log_loss(valid.labels, softmax(logits, axis=1)) == pytest.approx(losses.min(), rel=1e-4)
 
 
+def test_the_temperature_is_that_of_the_kept_model(run: Run) -> None:
+    valid = sequences()["valid"]
+    logits = Run.open(run.folder).model.predict(valid.inputs, verbose=0)["emotion"].astype(np.float64)
+    best = minimize_scalar(
+        lambda log: log_loss(valid.labels, softmax(logits / np.exp(log), axis=1)),
+        bounds=np.log([0.05, 20]),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    assert run.temperature == pytest.approx(np.exp(best.x), rel=1e-3)
+    assert 0.06 < run.temperature < 19  # an end of the range would say little
+
+
 def test_the_folder_explains_itself(run: Run) -> None:
     assert sorted(path.name for path in run.folder.iterdir()) == [
-        "environment.json", "history.csv", "history.png", "model.weights.h5", "recipe.toml", "state.npz",
+        "calibration.json", "environment.json", "history.csv", "history.png", "model.weights.h5", "recipe.toml",
+        "state.npz",
     ]  # fmt: skip
     facts = json.loads((run.folder / "environment.json").read_text())
     assert facts["backend"] == keras.backend.backend()
