@@ -88,6 +88,9 @@ def train(
         # Without optimizer: Keras would write the optimizer's moments too, which are the last step's.
         best = build(trained)
         best.set_weights(state.best_weights)
+        for layer in best._flatten_layers():
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # what it computes with is a copy of its weights
         return best
 
     def write_results() -> None:
