@@ -30,9 +30,10 @@ def spectrogram_cnn(
     The reference paper's audio network (Kumar & Martin, section III): blocks of 3 × 3 convolution, batch normalisation,
     ReLU and 2 × 2 maximum pooling; then, beyond the paper, mean and deviation over the steps that are no padding, and
     one dense layer with ReLU. The receptive field is 3 · 2^n − 2 steps and bands for n blocks, then the whole clip.
+    Padding after the clip changes nothing, however much there is.
 
     Args:
-        shape: (steps, bands), both ≥ 2^n.
+        shape: (steps, bands).
         filters: of each block.
         units: width of the embedding.
         band_width: bands under each of two SpecAugment masks, at most; 0 for none. In training only.
@@ -120,11 +121,14 @@ def _block(
     )(hidden)
     hidden = keras.layers.BatchNormalization(name=f"norm_{i}")(hidden)
     hidden = keras.layers.Activation("relu", name=f"relu_{i}")(hidden)
-    hidden = keras.layers.MaxPooling2D((pooled_steps, 2), name=f"pool_{i}")(hidden)
+    # The norm's shift makes numbers of padding, which the next convolution would bring into the clip's last steps.
+    hidden = hidden * ops.cast(mask[:, :, None, None], hidden.dtype)
+    # "same": the last one of an odd number is kept, as it is where padding follows.
+    hidden = keras.layers.MaxPooling2D((pooled_steps, 2), padding="same", name=f"pool_{i}")(hidden)
     if dropout:
         # Whole feature maps: neighbouring steps and bands say much the same.
         hidden = keras.layers.SpatialDropout2D(dropout, seed=next(seeds), name=f"dropout_{i}")(hidden)
-    return hidden, mask[:, : hidden.shape[1] * pooled_steps : pooled_steps]
+    return hidden, mask[:, ::pooled_steps]
 
 
 def _flat(hidden: Any) -> Any:

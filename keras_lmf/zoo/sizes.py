@@ -43,7 +43,7 @@ def _front_end(modality: Modality) -> tuple[int, int]:
             lstms = [40, *[256] * min(max(layers), 3)]
             numbers = sum(4 * (before + 256) * 256 for before in lstms[:-1])
             return numbers + (256 * 256 if 4 in layers else 0), sum(
-                256 if tap == 4 else 512 for tap in layers
+                256 if tap == 4 else 3 * 256 for tap in layers
             )
     raise AssertionError(f"the front end {modality.front_end!r} has no size here")
 
@@ -60,7 +60,7 @@ def _on_features(backbone: Backbone, width: int) -> tuple[int, int]:
             return backbone.kernel_size * _dense(widths) + 2 * widths[-1] * units, units
         case "spectrogram_cnn" | "spectrogram_crnn":
             convolutions = 9 * _dense([1, *backbone.filters])
-            pooled = (width >> len(backbone.filters)) * (backbone.filters or (1,))[-1]
+            pooled = -(-width >> len(backbone.filters)) * (backbone.filters or (1,))[-1]
             if backbone.name == "spectrogram_cnn":
                 return convolutions + 2 * pooled * units, units
             return convolutions + 6 * (pooled + units) * units, 4 * units
