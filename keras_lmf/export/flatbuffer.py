@@ -71,9 +71,10 @@ def _dtypes(flatbuffer_utils: Any, graph: Any, indices: Iterable[int]) -> str:
 
 
 def with_fills(content: bytes) -> bytes:
-    """The file with FILL ops in place of float32 constants that hold one number over and over.
+    """The file with FILL ops in place of float32 constants that hold one number over and over and enter a loop.
 
-    A converted LSTM stores the empty array of its outputs that way, 4 · steps · units bytes.
+    A converted LSTM stores the empty array of its outputs that way, 4 · steps · units bytes. Weights stay constants,
+    which quantisers and kernels ask for.
     """
     flatbuffer_utils = import_extra("ai_edge_litert.tools.flatbuffer_utils", "export")
     schema = import_extra("ai_edge_litert.schema_py_generated", "export")
@@ -84,12 +85,18 @@ def with_fills(content: bytes) -> bytes:
     filled = False
     for graph in model.subgraphs:
         added = []
+        users: dict[int, set[str | None]] = {}
+        for operator in graph.operators:
+            for index in operator.inputs:
+                users.setdefault(index, set()).add(
+                    flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
+                )
         for index, tensor in enumerate(list(graph.tensors)):
             data = model.buffers[tensor.buffer].data
             if tensor.type != schema.TensorType.FLOAT32 or data is None or len(data) < LEAST_BYTES:
                 continue
             values = np.frombuffer(bytes(data), "<f4")
-            if not (values == values[0]).all():
+            if users.get(index) != {"WHILE"} or not (values.view("<u4") == values.view("<u4")[0]).all():
                 continue
             operator = schema.OperatorT()
             operator.opcodeIndex = len(model.operatorCodes)

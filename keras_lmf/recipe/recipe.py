@@ -65,18 +65,23 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _augmentation_has_a_waveform(self) -> Recipe:
-        if self.training.augmentation and not any(section.front_end for section in self.inputs.values()):
-            raise ValueError("training.augmentation changes waveforms: it needs an input with a front_end")
+        waveforms = [name for name, section in self.inputs.items() if section.front_end]
+        if self.training.augmentation and len(waveforms) != 1:
+            raise ValueError(
+                "training.augmentation changes a waveform: it needs one input with a front_end, "
+                f"received {', '.join(waveforms) or 'none'}"
+            )
         return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Recipe:
         names = [*self.inputs, self.target.name]
-        taken = [name for name in names if name == "fusion" or name.startswith("head_")]
+        reserved = ("fusion", "presence") if self.presence else ("fusion",)
+        taken = [name for name in names if name in reserved or name.startswith("head_")]
         if taken or len(set(names)) != len(names):
             raise ValueError(
-                "modalities and target need different names, none of them 'fusion' or beginning with 'head_': "
-                f"received {', '.join(names)}"
+                f"modalities and target need different names, none of them {' or '.join(map(repr, reserved))} "
+                f"or beginning with 'head_': received {', '.join(names)}"
             )
         return self
 

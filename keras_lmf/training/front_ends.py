@@ -62,16 +62,18 @@ def features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -
     kept, for trainings that differ in their seed.
     """
     parts = {"inputs": {name: {"front_end"} for name in models}, "training": {"augmentation"}}
-    key = f"{recipe.model_dump_json(include=parts)} {data.fingerprint} {keras.backend.backend()}"
+    precision = f"{keras.backend.backend()} {keras.config.dtype_policy().name}"
+    key = f"{recipe.model_dump_json(include=parts)} {data.fingerprint} {precision}"
     return _cached(_Work(key, lambda: _features(recipe, data, models)))
 
 
 def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -> Dataset:
     splits = {name: data[name] for name in data.split_names if name != "test"}
     if recipe.training.augmentation:
-        augmentation = Augmentation(**recipe.training.augmentation.model_dump())
-        for modality in models:
-            splits["train"] = augmented(splits["train"], augmentation, modality=modality)
+        (modality,) = models  # as the recipe makes sure
+        rate = recipe.inputs[modality].front_end.sample_rate
+        augmentation = Augmentation(**recipe.training.augmentation.model_dump(), sample_rate=rate)
+        splits["train"] = augmented(splits["train"], augmentation, modality=modality)
     parts = [_transformed(split, models, recipe.name) for split in splits.values()]
 
     def joined(name: str) -> np.ndarray:
