@@ -1,0 +1,203 @@
+"""Audio backbones: padding, rows alone, receptive field, sizes, and a TFLite file of each."""
+
+from __future__ import annotations
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from loud_model import export
+
+from keras_lmf import backbones
+from keras_lmf.backbones import audio
+from keras_lmf.models import build
+from keras_lmf.recipe import Recipe
+from keras_lmf.runtime import open_artifact
+from keras_lmf.zoo.sizes import kernel_numbers
+
+SAMPLES, CLIP = 4000, 2600
+SMALL = {"filters": (4, 6), "units": 8}
+MAKERS = {
+    "log_mel_cnn": (lambda shape: audio.log_mel_cnn(shape, bands=21, **SMALL), 8),
+    "crnn": (lambda shape: audio.crnn(shape, bands=21, **SMALL), 32),
+    "mfcc_lstm": (lambda shape: audio.mfcc_lstm(shape, coefficients=7, units=8), 8),
+    "mfcc_bilstm": (lambda shape: audio.mfcc_bilstm(shape, coefficients=7, units=8), 32),
+    "ge2e": (lambda shape: audio.ge2e(shape, layers=(1, 4), units=(8,)), 8),
+}
+NAMES = list(MAKERS)
+
+
+def clips(samples: int = SAMPLES, rows: int = 3) -> np.ndarray:
+    """Harmonics in noise, each of its own pitch and loudness."""
+    random = np.random.default_rng(2)
+    phase = 2 * np.pi * np.arange(samples) / 16000 * random.uniform(100, 400, (rows, 1))
+    voice = sum(np.sin(k * phase) / k for k in range(1, 12)) + 0.1 * random.standard_normal((rows, samples))
+    return (voice * random.uniform(0.02, 0.3, (rows, 1))).astype("float32")
+
+
+def trained(model: keras.Model) -> keras.Model:
+    """Weights as after training: statistics, shifts and biases that are neither 0 nor 1."""
+    random = np.random.default_rng(4)
+    for weight in model.weights:
+        word = weight.path.rsplit("/", 1)[-1]
+        if word in ("bias", "beta", "moving_mean"):
+            weight.assign(weight + random.normal(0, 0.3, weight.shape))
+        elif word in ("gamma", "moving_variance"):
+            weight.assign(random.uniform(0.5, 2, weight.shape))
+        elif "lstm_1/" in weight.path and word == "kernel":
+            weight.assign(20 * weight)  # powers at -30 dB are small
+    features = answer(model.layers[1], clips())
+    features = features.reshape(-1, features.shape[-1])
+    for layer in model.layers[2].layers:
+        if layer.name == "standardization":
+            layer.adapt_mean.assign(features.mean(axis=0))
+            layer.adapt_variance.assign(features.var(axis=0) + 1e-6)
+            layer.finalize_state()
+    return model
+
+
+def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(model(rows))
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, keras.Model]:
+    keras.utils.set_random_seed(1)
+    return {name: trained(make((SAMPLES,))) for name, (make, _) in MAKERS.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shape_and_rows_by_themselves(models, name):
+    rows = clips()
+    together = answer(models[name], rows)
+    assert models[name].output_shape == (None, MAKERS[name][1])
+    assert together.shape == (3, MAKERS[name][1])
+    assert np.ptp(together, axis=0).max() > 1e-3, "the clips must differ for this to say something"
+    for row in range(3):
+        np.testing.assert_allclose(answer(models[name], rows[row : row + 1])[0], together[row], atol=1e-5)
+    rows[1:] *= 100
+    np.testing.assert_allclose(answer(models[name], rows)[0], together[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_zeros_after_a_clip_change_nothing(models, name):
+    """Just enough of them for the clip's last windows, or many more."""
+    rows = clips(CLIP)
+    expected = answer(models[name], np.pad(rows, ((0, 0), (0, SAMPLES - CLIP))))
+    # Windows reach 200 samples, frames 256 beyond their middle.
+    for samples in (CLIP + 256, SAMPLES + 1700):
+        other = MAKERS[name][0]((samples,))
+        other.set_weights(models[name].get_weights())
+        for layer in other._flatten_layers():
+            if layer.name == "standardization":
+                layer.finalize_state()
+        found = answer(other, np.pad(rows, ((0, 0), (0, samples - CLIP))))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_silence_is_finite(models, name):
+    assert np.isfinite(answer(models[name], np.zeros((1, SAMPLES), "float32"))).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tflite_file_of_builtin_ops_agrees(models, name, tmp_path):
+    voice = keras.Input((SAMPLES,), name="voice")
+    head = keras.layers.Dense(2, name="emotion", kernel_initializer=keras.initializers.GlorotUniform(3))
+    model = keras.Model({"voice": voice}, {"emotion": head(models[name](voice))}, name=name)
+    folder = export(model, tmp_path, ("tflite",))
+    rows = clips()
+    rows[1, CLIP:] = 0
+    rows[2] = 0
+    found = open_artifact(folder / "model.tflite").predict({"voice": rows})["emotion"]
+    expected = keras.ops.convert_to_numpy(model({"voice": rows})["emotion"])
+    assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_receptive_field_of_the_convolutions(blocks):
+    """One number changes before the pooling exactly what lies within 3 · 2^n − 2 steps and bands."""
+    model = backbones.spectrogram_cnn((48, 48), filters=(3,) * blocks, units=2, seed=1)
+    hidden = keras.Model(model.inputs, model.get_layer(f"pool_{blocks - 1}").output)
+    for layer in model.layers:  # positive weights and shifts: ReLU and maximum hide nothing
+        if "convolution" in layer.name:
+            layer.set_weights([np.full(layer.kernel.shape, 0.1)])
+        elif "norm" in layer.name:
+            layer.beta.assign(np.ones(layer.beta.shape))
+    field = 3 * 2**blocks - 2
+    base = np.ones((1, 48, 48), "float32")
+    rows = np.repeat(base, 48, axis=0)
+    rows[np.arange(48), np.arange(48), 24] += 1
+    by_step = (answer(hidden, [rows]) != answer(hidden, [base])).any(axis=(2, 3))
+    rows = np.repeat(base, 48, axis=0)
+    rows[np.arange(48), 24, np.arange(48)] += 1
+    by_band = (answer(hidden, [rows]) != answer(hidden, [base])).any(axis=(1, 3))
+    for seen in (by_step, by_band):
+        middle = seen[:, seen.shape[1] // 2]  # which inputs this output sees
+        assert middle.sum() == field
+        assert np.ptp(np.flatnonzero(middle)) == field - 1
+
+
+def test_masks_of_spec_augment_only_in_training():
+    model = backbones.spectrogram_cnn((30, 20), band_width=8, step_width=8, dropout=0.3, seed=2)
+    rows = np.random.default_rng(0).standard_normal((4, 30, 20)).astype("float32")
+    np.testing.assert_array_equal(answer(model, rows), answer(model, rows))
+    assert np.abs(keras.ops.convert_to_numpy(model(rows, training=True)) - answer(model, rows)).max() > 1e-3
+
+
+# -- sizes: what a stranger's recipe would build, foretold ------------------------------------------------------
+
+FRONT_ENDS = (
+    {"name": "log_mel", "bands": 21},
+    {"name": "mfcc", "coefficients": 7},
+    *({"name": "ge2e", "layers": layers} for layers in ([1], [2], [4], [3, 1], [1, 2, 3, 4])),
+)
+OF_STEPS = (
+    {"name": "lstm", "units": 5},
+    {"name": "bilstm", "units": 5},
+    {"name": "gru", "units": 5},
+    {"name": "temporal_convolution", "filters": [5, 6], "kernel_size": 3, "units": 4},
+    {"name": "spectrogram_cnn", "filters": [2, 4], "units": 5},
+    {"name": "spectrogram_cnn", "filters": [], "units": 5},
+    {"name": "spectrogram_crnn", "filters": [2, 4, 3], "units": 5},
+    {"name": "published_text", "hidden_units": 5, "units": 4},
+)
+OF_VECTORS = ({"name": "mlp", "units": [5, 4]}, {"name": "published_feature", "units": 5})
+VOICES = [
+    {"shape": [800], "front_end": front_end, "backbone": backbone}
+    for front_end in FRONT_ENDS
+    for backbone in (OF_VECTORS if front_end["name"] == "ge2e" else OF_STEPS)
+]
+
+
+def kernels(model: keras.Model) -> int:
+    """Numbers in all kernels: weights, without biases, norms and statistics."""
+    return sum(
+        int(np.prod(weight.shape)) for weight in model.weights if "kernel" in weight.path.rsplit("/", 1)[-1]
+    )
+
+
+@pytest.mark.parametrize(
+    "voice", VOICES, ids=lambda voice: f"{voice['front_end']}-{voice['backbone']['name']}"
+)
+def test_numbers_of_a_recipe_are_foretold(voice):
+    face = {"shape": [6], "backbone": {"name": "mlp", "units": [3]}}
+    for inputs, fusion in itertools.islice(
+        [
+            ({"voice": voice}, {"name": "none"}),
+            ({"voice": voice, "face": face}, {"name": "low_rank", "units": 4, "rank": 2}),
+        ],
+        1 if voice["front_end"]["name"] == "ge2e" else 2,
+    ):
+        recipe = Recipe(
+            name="sizes",
+            corpus={"name": "synthetic"},
+            target={"name": "emotion", "classes": ["calm", "excited"]},
+            inputs=inputs,
+            fusion=fusion,
+            training={"loss": "cross_entropy"},
+        )
+        model = build(recipe)
+        assert kernel_numbers(recipe) == kernels(model)
+        assert kernel_numbers(recipe) <= model.count_params()
