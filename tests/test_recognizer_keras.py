@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -23,10 +25,20 @@ FIT = {"ece_before": 0.2, "ece_after": 0.1, "nll_before": 1, "nll_after": 0.9, "
 STRETCHES = ((0.1, 0.15), (0.7, 0.13))
 
 
-def voice_recipe() -> Recipe:
+def plain_recipe() -> Recipe:
+    """Without a front end: its input holds features."""
     sections = recipe().model_dump(exclude_none=True)
     inputs = {"voice": {"shape": [SAMPLES], "backbone": {"name": "mlp", "units": [4]}}}
     return Recipe(**sections | {"name": NAME, "inputs": inputs, "fusion": {"name": "early"}})
+
+
+def voice_recipe() -> Recipe:
+    voice = {
+        "shape": [SAMPLES],
+        "front_end": {"name": "mfcc", "sample_rate": RATE},
+        "backbone": {"name": "bilstm", "units": 4},
+    }
+    return Recipe(**plain_recipe().model_dump(exclude_none=True) | {"inputs": {"voice": voice}})
 
 
 @pytest.fixture(scope="module")
@@ -85,23 +97,28 @@ def test_an_entry_by_its_folder_and_by_its_name(made, home: Path, tmp_path: Path
 
 def with_front_end(folder: Path) -> keras.Model:
     """A run of a recipe with a front end in `folder`, and its model."""
-    voice = {
-        "shape": [SAMPLES],
-        "front_end": {"name": "mfcc", "sample_rate": RATE},
-        "backbone": {"name": "bilstm", "units": 4},
-    }
-    made = Recipe(**voice_recipe().model_dump(exclude_none=True) | {"inputs": {"voice": voice}})
-    made.write(folder / "recipe.toml")
-    model = build(made)
+    voice_recipe().write(folder / "recipe.toml")
+    model = build(voice_recipe())
     model.save_weights(folder / "model.weights.h5")
     return model
 
 
-def test_a_run_whose_input_has_no_front_end_takes_features(made, tmp_path: Path) -> None:
-    voice_recipe().write(tmp_path / "recipe.toml")
-    made[1].save_weights(tmp_path / "model.weights.h5")
+def test_a_run_whose_input_has_no_front_end_takes_features(tmp_path: Path) -> None:
+    plain_recipe().write(tmp_path / "recipe.toml")
+    build(plain_recipe()).save_weights(tmp_path / "model.weights.h5")
     with pytest.raises(LMFError, match=r"takes features \(voice\)"):
         klmf.Recognizer(tmp_path)
+
+
+@pytest.mark.parametrize("field", ["rate", "media"])
+def test_an_entry_must_say_of_its_input_what_its_recipe_says(made, tmp_path: Path, field: str) -> None:
+    copy = tmp_path / NAME
+    shutil.copytree(made[0], copy)
+    fields = json.loads((copy / "entry.json").read_text())
+    fields["inputs"]["voice"][field] = {"rate": 8000.0, "media": "frames"}[field]
+    (copy / "entry.json").write_text(json.dumps(fields))
+    with pytest.raises(LMFError, match="says media and rate"):
+        klmf.load(copy)
 
 
 @pytest.mark.parametrize("temperature", [None, 2.0])
@@ -135,13 +152,13 @@ def test_enrolment_standardises_by_the_speakers_own_voice(tmp_path: Path) -> Non
     np.testing.assert_allclose(answer.timeline[["calm", "excited"]], expected, atol=1e-4)
 
 
-def test_enrolment_needs_several_windows_and_a_front_end(made, tmp_path: Path) -> None:
+def test_enrolment_needs_several_windows(tmp_path: Path) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(SAMPLES).astype("float32")
     with_front_end(tmp_path)
     with pytest.raises(LMFError, match=r"needs 4 or more windows of 0\.1 s with sound, received 0"):
         klmf.Recognizer(tmp_path, enrolment=[np.zeros(9 * SAMPLES, np.float32)])
-    with pytest.raises(LMFError, match="can't be enrolled: only a Keras model with a front end"):
-        klmf.Recognizer(made[0], enrolment=[noise] * 9)
+    with pytest.raises(LMFError, match="received 3"):
+        klmf.Recognizer(tmp_path, enrolment=[noise] * 3)
 
 
 def test_entries_on_features_are_refused_with_those_that_fit(made, home: Path, entry_folder: Path) -> None:

@@ -67,10 +67,10 @@ def ge2e(
 ) -> keras.Model:
     """The GE2E speaker encoder, tapped at any of its layers: (batch, samples) at 16 kHz → (batch, 768 · n or 256).
 
-    Clip at −30 dB (full scale = 0 dB), as the published weights expect it → mel power spectrogram (40 bands, 25 ms
-    windows, one each 10 ms, no logarithm) → three LSTMs of 256 units → dense layer with ReLU → unit length.
-    Wan et al., "Generalized end-to-end loss for speaker verification", ICASSP 2018; the weights of Resemblyzer fit it
-    (`klmf.zoo.load_backbone`). 1.42 M weights with all layers, .83 M for layer 2.
+    Clip at −30 dB (full scale = 0 dB; the original raises quiet clips to it, and trims silence) → mel power spectrogram
+    (40 bands, 25 ms windows, one each 10 ms, no logarithm) → three LSTMs of 256 units → dense layer with ReLU → unit
+    length. Wan et al., "Generalized end-to-end loss for speaker verification", ICASSP 2018; the weights of Resemblyzer
+    fit it (`klmf.zoo.load_backbone`). 1.42 M weights with all layers, .83 M for layer 2.
 
     The receptive field is the whole clip up to a frame. Lower layers say more about emotion than the last, which was
     trained to forget all but the speaker.

@@ -75,9 +75,11 @@ def predict(
     try:
         _answer(recognizer, found, answers)
     except KeyboardInterrupt:
-        _tell(recognizer, answers, csv, as_json)
+        _tell(answers, as_json)
+        _write(recognizer, answers, csv)
         raise click.ClickException(f"Interrupted: {len(answers)} of {len(found)} files are above.") from None
-    _tell(recognizer, answers, csv, as_json)
+    _tell(answers, as_json)
+    _write(recognizer, answers, csv)
     if timeline is not None and not isinstance(answers[0][1], str):
         from keras_lmf.evaluation import plots
 
@@ -114,14 +116,16 @@ def _answer(recognizer: Recognizer, files: list[Path], answers: list[tuple[Path,
             answers.append((path, kind + " ".join(str(error).split()).removeprefix(f"{path}: ")))
 
 
-def _tell(
-    recognizer: Recognizer, answers: list[tuple[Path, Prediction | str]], csv: Path | None, as_json: bool
-) -> None:
-    """The answers on standard output, and in the CSV."""
+def _write(recognizer: Recognizer, answers: list[tuple[Path, Prediction | str]], csv: Path | None) -> None:
+    """The answers into the CSV, where one is asked for."""
     if csv is not None:
         from keras_lmf.files import write_text
 
         write_text(csv, _table(recognizer, answers).to_csv(index=False))
+
+
+def _tell(answers: list[tuple[Path, Prediction | str]], as_json: bool) -> None:
+    """The answers on standard output."""
     if as_json:
         click.echo(
             json.dumps(

@@ -29,7 +29,7 @@ class LevelNormalization(keras.layers.Layer):
     [[0.1, -0.1, 0.0, 0.0]]
     """
 
-    LEAST = 1e-10  # mean square: what is quieter than -100 dB is not made louder than 100 dB more
+    LEAST = 1e-10  # mean square: what is quieter than -100 dB stays quieter than `level`
 
     def __init__(self, level: float = -30.0, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32", "trainable": False})

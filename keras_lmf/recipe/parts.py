@@ -195,11 +195,14 @@ Span = tuple[float, float]
 
 
 class Augmentation(Part):
-    """Changed copies of the training split's waveforms, (lowest, highest) of each change: `data.Augmentation`."""
+    """Changed copies of the training split's waveforms, (lowest, highest) of each change: `data.Augmentation`.
+
+    `noise_db = "none"` adds no noise.
+    """
 
     copies: Annotated[int, Field(ge=2, le=64)] = 2
     gain_db: Span = (-6.0, 6.0)
-    noise_db: Span | None = (15.0, 40.0)
+    noise_db: Span | Literal["none"] = (15.0, 40.0)
     shift_seconds: Span = (-0.1, 0.1)
     speed: Span = (0.9, 1.1)
 

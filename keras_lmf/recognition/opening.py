@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import keras
 
 CALIBRATION = "calibration.json"
+# Twice what a calibration may find, either way.
+Temperature = Annotated[float, Field(ge=0.025, le=40)]
 Media = Literal["waveform", "frames"]
 Presence = Literal["assumed", "derived"]
 
@@ -87,8 +89,11 @@ def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Ope
     elif (path / RECIPE).is_file():
         facts = _of_run(path)
     else:
-        runtime = open_artifact(path)
-        return _checked(name, runtime, _of_sidecar(path))
+        if not path.exists():
+            open_artifact(path)  # says what is missing
+        facts = _of_sidecar(path)
+        _require_media(name, facts)
+        return _checked(name, open_artifact(path), facts)
     _require_media(name, facts)
     from keras_lmf.zoo import load  # what follows imports Keras, which takes seconds
 
@@ -127,12 +132,12 @@ def _of_run(folder: Path) -> Facts:
 class _Calibration(BaseModel):
     """What a training writes beside its weights."""
 
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    temperature: Temperature
 
 
 class _Input(BaseModel):
     media: Media | None = None
-    rate: Annotated[float, Field(gt=0)] | None = None
+    rate: Annotated[float, Field(gt=0, le=1e6)] | None = None
 
 
 class _Sidecar(BaseModel):
@@ -141,7 +146,7 @@ class _Sidecar(BaseModel):
     sha256: str
     inputs: dict[str, _Input]
     target: Target | None = None
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    temperature: Temperature | None = None
     presence: Presence = "assumed"
 
 

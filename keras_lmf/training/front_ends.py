@@ -47,7 +47,10 @@ def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) 
     if recipe.training.augmentation:
         (modality,) = models  # as the recipe makes sure
         rate = recipe.inputs[modality].front_end.sample_rate
-        augmentation = Augmentation(**recipe.training.augmentation.model_dump(), sample_rate=rate)
+        settings = recipe.training.augmentation.model_dump()
+        if settings["noise_db"] == "none":
+            settings["noise_db"] = None
+        augmentation = Augmentation(**settings, sample_rate=rate)
         splits["train"] = augmented(splits["train"], augmentation, modality=modality)
     parts = [_transformed(split, models, recipe.name) for split in splits.values()]
 
