@@ -15,7 +15,10 @@ from click.testing import CliRunner, Result
 from loud_model import expected, export, loud_model, write_wave
 
 from keras_lmf.cli import main
+from keras_lmf.cli.recognise import DEFAULT_MODEL
 from keras_lmf.recognition import Recognizer
+from keras_lmf.zoo import Entry
+from keras_lmf.zoo.folders import known_entries
 
 QUIET, LOUD = expected(0.01), expected(0.81)
 
@@ -179,3 +182,8 @@ def test_a_tflite_starts_neither_tensorflow_nor_keras(folder: Path) -> None:
     )
     assert json.loads(done.stdout)[0]["emotion"] == "quiet"
     assert done.stderr.splitlines()[-1] == ""
+
+
+def test_the_default_model_is_an_entry_that_takes_media() -> None:
+    entry = Entry.read(known_entries()[DEFAULT_MODEL])
+    assert any(spec.media for spec in entry.inputs.values())
