@@ -192,6 +192,7 @@ def backbone_tables() -> dict[str, str]:
     runtimes = list(table["runtime"].unique())
     sizes = table.pivot(index="backbone", columns="runtime", values="bytes")[runtimes] / 1e3
     sizes = sizes.dropna(axis=1, how="all").add_suffix(", kB")
+    sizes = sizes.map(lambda size: "–" if pd.isna(size) else f"{size:,.0f}")
     times = times[runtimes].join(sizes).reindex(facts.index)
     caption = (
         f"Milliseconds for one clip of {facts['clip_seconds'].iloc[0]:g} s: wall clock, median and quartiles over the "
@@ -201,7 +202,7 @@ def backbone_tables() -> dict[str, str]:
     return {
         "backbones": what.reset_index().to_markdown(index=False, disable_numparse=True),
         "backbones-speed": f"{caption}\n\n"
-        + times.reset_index().to_markdown(index=False, floatfmt=",.0f", missingval="–"),
+        + times.reset_index().to_markdown(index=False, disable_numparse=True),
     }
 
 
