@@ -115,6 +115,11 @@ def with_fills(content: bytes) -> bytes:
     if not filled:
         return content
     model.operatorCodes.append(code)
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    used |= {entry.buffer for entry in model.metadata or []}
+    for index, buffer in enumerate(model.buffers):
+        if index not in used:
+            buffer.data = None
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
