@@ -19,6 +19,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.recipe import Recipe
 from keras_lmf.target import Target
 from keras_lmf.training import front_ends, train
+from keras_lmf.zoo import pretrained
 
 SAMPLES, RATE = 1600, 16000
 COUNTS = {"train": 14, "valid": 9, "test": 3}
@@ -181,7 +182,7 @@ def test_an_interrupted_run_goes_on_to_identical_weights(data, tmp_path):
 
 def features_of(words: Recipe, data: Dataset) -> Dataset:
     front_ends._cached.cache_clear()
-    return front_ends.features(words, data, front_ends.front_ends(words))
+    return front_ends.features(words, data, pretrained.front_ends(words))
 
 
 def test_augmentation_adds_copies_to_train_and_leaves_valid(data):
@@ -224,7 +225,7 @@ def test_features_are_made_once_for_several_seeds_and_anew_for_what_changes_them
     calls = []
     monkeypatch.setattr(front_ends, "_features", lambda words, *_: calls.append(words) or object())
     voice, words = data.select(["voice"]), recipe()
-    models = front_ends.front_ends(words)
+    models = pretrained.front_ends(words)
     front_ends._cached.cache_clear()
     first = front_ends.features(words, voice, models)
     assert front_ends.features(words.replace(seed=9, training={"epochs": 7}), voice, models) is first
