@@ -89,8 +89,8 @@ def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Ope
     elif (path / RECIPE).is_file():
         facts = _of_run(path)
     else:
-        if not path.exists():
-            open_artifact(path)  # says what is missing
+        if not ((path.is_file() and path.suffix == ".tflite") or (path / "saved_model.pb").is_file()):
+            open_artifact(path)  # says what it is not
         facts = _of_sidecar(path)
         _require_media(name, facts)
         return _checked(name, open_artifact(path), facts)
