@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# ruff: noqa: E402
+from keras_lmf.backend import require_backend
+
+require_backend()  # before anything imports Keras: it says what to install
+
 from keras_lmf.quickstart.fusions import recipe
 from keras_lmf.quickstart.story import quickstart
 
