@@ -59,7 +59,9 @@ def test_contract_on(backend, other_backends):
 
 
 def test_the_table_holds_every_public_layer():
-    assert {type(case.make()).__name__ for case in contract.CASES} == set(layers.__all__)
+    covered = {type(case.make()).__name__ for case in contract.CASES}
+    # Its flags pass no gradient, so `fit` can't be asked of it: tests/test_modality_presence.py.
+    assert covered | {"ModalityPresence"} == set(layers.__all__)
 
 
 @pytest.fixture(scope="module")

@@ -152,7 +152,7 @@ def test_on_device_reads_labels_from_a_sidecar_and_takes_zeros(own_folders):
     model.write_bytes((ENTRY / "model.tflite").read_bytes())
     printed = run(own_folders, EXAMPLES / "on_device.py", model)
     assert len(re.findall(r"emotion -?[\d.]+", printed)) == 2  # no labels: values
-    (own_folders / "model.tflite.json").write_text(json.dumps({"labels": ["tired", "awake"]}))
+    (own_folders / "model.tflite.json").write_text(json.dumps({"target": {"classes": ["tired", "awake"]}}))
     first, second = re.search(
         r"row 0: tired ([\d.]+), awake ([\d.]+)", run(own_folders, EXAMPLES / "on_device.py", model)
     ).groups()

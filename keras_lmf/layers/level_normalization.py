@@ -25,7 +25,7 @@ class LevelNormalization(keras.layers.Layer):
 
     >>> import numpy as np
     >>> clip = np.array([[0.5, -0.5, 0.0, 0.0]], "float32")
-    >>> np.asarray(LevelNormalization(level=-20)(clip)).round(3).tolist()
+    >>> np.asarray(LevelNormalization(level=-20)(clip)).astype(float).round(3).tolist()
     [[0.1, -0.1, 0.0, 0.0]]
     """
 

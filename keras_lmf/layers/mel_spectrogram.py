@@ -133,11 +133,15 @@ class MelSpectrogram(keras.layers.Layer):
         With n = second · n1 + n2 and k = k1 + first · k2: a transform over n1, a factor for (k1, n2), one over n2.
         """
         count, (first, second) = frames.shape[1], self._window.shape
-        frames = ops.reshape(frames, (-1, count, first, second)) * self._window
+        # `ops`, not `*`: PyTorch's operators take no NumPy array where a gradient passes.
+        frames = ops.multiply(ops.reshape(frames, (-1, count, first, second)), self._window)
         frames = ops.transpose(frames, (0, 1, 3, 2))
         re, im = (ops.transpose(ops.matmul(frames, part), (0, 1, 3, 2)) for part in self._inner)
         cosine, sine = self._twiddles
-        re, im = re * cosine - im * sine, re * sine + im * cosine
+        re, im = (
+            ops.multiply(re, cosine) - ops.multiply(im, sine),
+            ops.multiply(re, sine) + ops.multiply(im, cosine),
+        )
         cosine, sine = self._outer
         re, im = (
             ops.matmul(re, cosine) - ops.matmul(im, sine),
