@@ -17,6 +17,7 @@ rows become the entry's cross_validation.csv.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import tempfile
 from pathlib import Path
 
@@ -27,7 +28,7 @@ import pandas as pd
 
 from keras_lmf.data import Dataset, Split, corpora
 from keras_lmf.evaluation.protocols import protocols
-from keras_lmf.files import write_text
+from keras_lmf.files import write_atomically, write_text
 from keras_lmf.models import set_standardization
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
@@ -108,7 +109,8 @@ def judged(logits: np.ndarray, labels: np.ndarray, target: Target) -> dict[str, 
 @click.option("--work", type=click.Path(path_type=Path), default="runs/folds", show_default=True)
 def main(name: str, seeds: int, data: Path | None, work: Path) -> None:
     recipe = Recipe.read(ZOO / name / "recipe.toml")
-    answers = work / f"{name}.npz"
+    # Of another recipe, the answers are others.
+    answers = work / f"{name}-{recipe.fingerprint[:12]}.npz"
     pooled = dict(np.load(answers)) if answers.is_file() else {}
     todo = [
         (fold, seed)
@@ -126,8 +128,7 @@ def main(name: str, seeds: int, data: Path | None, work: Path) -> None:
             for protocol, logits in zip(PROTOCOLS, run(fitted, corpus))
         }
         pooled[f"{fold}/labels"] = corpus["test"].labels
-        work.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(answers, **pooled)
+        write_atomically(answers, functools.partial(np.savez_compressed, **pooled))
     table = results(pooled, range(FOLDS[recipe.corpus.name]), range(seeds), recipe.target)
     write_text(RESULTS / f"{name}.csv", table.to_csv(index=False))
     inductive = table[(table["protocol"] == "inductive") & (table["fold"] != "all")]

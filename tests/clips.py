@@ -35,3 +35,7 @@ def make_clips(folder: Path, speakers: Sequence[str] = SPEAKERS, takes: int = 3)
                 lines.append([file, label, speaker])
     write_table(folder, lines)
     return lines
+
+
+def lines_of(folder: Path) -> list[list[str]]:
+    return [line.split(",") for line in (folder / "labels.csv").read_text().splitlines()[1:]]

@@ -1,4 +1,4 @@
-"""Fixtures of the zoo's tests."""
+"""Fixtures of the zoo's tests and of those on folders of clips."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clips import make_clips
 from zoo_entry import NAME, Mirror, make_entry, serving
 
 from keras_lmf.zoo import fetching, folders
@@ -44,3 +45,17 @@ def mirror(entry_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> I
     with serving(entry_folder.parent) as server:
         monkeypatch.setenv(folders.MIRROR, server.url)
         yield server
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where decoded sound is kept."""
+    monkeypatch.setenv("KERAS_LMF_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "sound"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five speakers, three clips of each of two labels."""
+    make_clips(tmp_path / "my_clips")
+    return tmp_path / "my_clips"

@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 import torch
 
+import keras_lmf as klmf
 from keras_lmf import zoo
 from keras_lmf.errors import LMFError
 from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = ROOT / "zoo" / "ge2e"
+ZOO = ROOT / "zoo"
+SHIPPED = ZOO / "ge2e"
 
 
 @pytest.fixture
@@ -103,8 +105,8 @@ def other_inputs(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (flipped, r"model\.weights\.h5 has the sha256 \w+, .* Nothing was read from it"),
-        (cut, r"testvectors\.npz has \d+ bytes, "),
+        (flipped, r"model\.weights\.h5 has the sha256 \w+ instead of \w+\. Nothing was read from it"),
+        (cut, r"testvectors\.npz has \d+ bytes instead"),
         (lambda folder: (folder / "model.weights.h5").unlink(), r"model\.weights\.h5 is missing"),
         (lambda folder: (folder / "backbone.json").unlink(), "is no backbone of the zoo"),
         (lambda folder: (folder / "backbone.json").write_text("{"), r"backbone\.json"),
@@ -198,3 +200,18 @@ def test_other_tensors_are_refused(example, tmp_path, content):
         example.convert(tmp_path / "other.pt", tmp_path / "made")
     with pytest.raises(LMFError, match=r"none\.pt does not hold"):
         example.convert(tmp_path / "none.pt", tmp_path / "made")
+
+
+def test_an_entrys_weights_and_a_runs_are_both_ones_own(tmp_path):
+    """The entry's file holds what was trained alone, a run's the published front end, too."""
+    entry = ZOO / "ge2e-ravdess-voice"
+    expected = klmf.load(entry)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.toml").write_bytes((entry / "recipe.toml").read_bytes())
+    expected.save_weights(run / "model.weights.h5")
+    for model in (klmf.load("ge2e-ravdess-voice", weights=entry / "model.weights.h5"), klmf.load(run)):
+        for ours, weight in zip(model.get_weights(), expected.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, weight)
+    with pytest.raises(LMFError, match="does not hold the weights of the model"):
+        klmf.load("ge2e-ravdess-voice", weights=ZOO / "cnn-ravdess-voice" / "model.weights.h5")

@@ -232,6 +232,16 @@ def test_unreadable_files_are_named(tmp_path):
         Recipe.read(tmp_path)
 
 
+def test_presence_needs_several_inputs(recipe):
+    sections = recipe.model_dump()
+    sections["inputs"] = {"audio": sections["inputs"]["audio"]}
+    sections |= {"fusion": {"name": "none"}, "presence": {}}
+    with pytest.raises(
+        LMFError, match="presence tells which of several inputs are there, received audio alone"
+    ):
+        Recipe(**sections)
+
+
 def test_reading_a_recipe_loads_no_keras(tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text(TEXT)

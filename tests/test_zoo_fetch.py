@@ -207,7 +207,7 @@ def test_a_damaged_file_in_a_folder_of_ones_own_is_refused(mirror: Mirror, entry
     with pytest.raises(LMFError, match=r"extra.bin has the sha256 .* Nothing was read"):
         fetch(str(entry_folder))
     (entry_folder / "extra.bin").write_bytes(b"short")
-    with pytest.raises(LMFError, match=r"has 5 bytes, entry.json says 200000"):
+    with pytest.raises(LMFError, match=r"has 5 bytes instead of 200000"):
         fetch(str(entry_folder))
     assert mirror.asked == []
 

@@ -1,9 +1,9 @@
 """Float32 TFLite to float16 or int8: a script that runs in a process of its own, without TensorFlow.
 
 `quantized.py` starts it through `process.py` as `python -P quantize.py KIND FLOAT32 INPUTS SPECTRAL OUTPUT FAILURE`.
-INPUTS is an .npz of calibration rows, by modality (N, …), which the int8 kinds read; SPECTRAL the names of spectral
-layers, with commas between. It exits with 0 and OUTPUT
-written, or with 1 and FAILURE written: JSON with `message` and an empty list `operators`.
+INPUTS is an .npz of calibration rows, by modality (N, …), which the int8 kinds read; SPECTRAL is JSON, the fields of
+`Spectral`. It exits with 0 and OUTPUT written, or with 1 and FAILURE written: JSON with `message` and an empty list
+`operators`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import copy
 import json
 import re
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,19 @@ WEIGHTED = {
 # fusion multiplies modalities, so that one scale for a whole tensor leaves too few steps to most of it. With
 # every op in int8, a trained audio + video model gave another class than Keras in 23 % of the rows, so in 1 %.
 PRODUCTS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "BATCH_MATMUL")
+
+
+@dataclass(frozen=True)
+class Spectral:
+    """Names of the layers that work on spectra.
+
+    Attributes:
+        layers: from waveforms to spectra.
+        power_readers: recurrent layers that take a spectrum in power, no logarithm between.
+    """
+
+    layers: tuple[str, ...] = ()
+    power_readers: tuple[str, ...] = ()
 
 
 def float16(content: bytes) -> bytes:
@@ -75,8 +88,8 @@ def _beyond_float16(values: np.ndarray) -> bool:
     return bool(np.abs(values).max() > np.finfo(np.float16).max)
 
 
-def dynamic(content: bytes, spectral: Sequence[str] = ()) -> bytes:
-    """int8 weights with a scale per channel; the kernels quantise activations as they go, save in `spectral` layers."""
+def dynamic(content: bytes, spectral: Spectral = Spectral()) -> bytes:
+    """int8 weights with a scale per channel; the kernels quantise activations as they go, spectra excepted."""
     from ai_edge_litert.tools import flatbuffer_utils
     from litert_quantizer import qtyping, quantizer, recipe_manager
 
@@ -90,7 +103,7 @@ def dynamic(content: bytes, spectral: Sequence[str] = ()) -> bytes:
 
 
 def int8(
-    content: bytes, inputs: dict[str, np.ndarray], integer_ends: bool, spectral: Sequence[str] = ()
+    content: bytes, inputs: dict[str, np.ndarray], integer_ends: bool, spectral: Spectral = Spectral()
 ) -> bytes:
     """int8 weights and activations for `PRODUCTS`, by the smallest and largest value of each on `inputs`.
 
@@ -101,7 +114,7 @@ def int8(
         content: the float32 file.
         inputs: by modality (N, …), the rows to calibrate with.
         integer_ends: whether the model's inputs and outputs are int8, too.
-        spectral: names of layers whose activations stay float32.
+        spectral: layers whose activations stay float32.
     """
     from ai_edge_litert.tools import flatbuffer_utils
     from litert_quantizer import algorithm_manager, calibrator, qtyping, quantizer, recipe_manager
@@ -111,13 +124,13 @@ def int8(
     rules = recipe_manager.RecipeManager()
     for name in PRODUCTS:
         rules.add_static_config(".*", getattr(qtyping.TFLOperationName, name), 8, 8)
-    _keep_spectra(rules, spectral)
     for loop in loops:
         for operator in loop.operators:
             scope = _scope(operator, loop)
             no = algorithm_manager.AlgorithmName.NO_QUANTIZE
             rules.add_quantization_config(scope, qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key=no)
             rules.add_dynamic_config(scope, qtyping.TFLOperationName.FULLY_CONNECTED, num_bits=8)
+    _keep_spectra(rules, spectral)
     if integer_ends:
         for end in tfl_flatbuffer_utils.get_subgraph_input_output_operators(graph):
             rules.add_static_config(_scope(end, graph), end.op_key, 8, 8)
@@ -137,17 +150,29 @@ def int8(
     return _written(flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model)))
 
 
-def _keep_spectra(rules: Any, layers: Sequence[str]) -> None:
-    """Later rules win: spectra span more decades than eight bits have steps, so only the mel filters are int8."""
+def _keep_spectra(rules: Any, spectral: Spectral) -> None:
+    """Later rules win: spectra span more decades than eight bits have steps, so of weights the mel filters are int8.
+
+    What reads power has weights that span decades, too, large ones for bands of little power: its input kernel stays
+    float32. Its recurrent kernel is int8, on float32 states.
+    """
     from litert_quantizer import algorithm_manager, qtyping
 
+    product, every = qtyping.TFLOperationName.FULLY_CONNECTED, qtyping.TFLOperationName.ALL_SUPPORTED
     no = algorithm_manager.AlgorithmName.NO_QUANTIZE
-    for name in layers:
-        scope = rf"/{re.escape(name)}(_\d+)?/"
-        rules.add_quantization_config(scope, qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key=no)
-        rules.add_weight_only_config(
-            f"{scope}.*{FILTERS}/", qtyping.TFLOperationName.FULLY_CONNECTED, num_bits=8
-        )
+    for name in spectral.layers:
+        scope = _layer(name)
+        rules.add_quantization_config(scope, every, algorithm_key=no)
+        rules.add_weight_only_config(f"{scope}.*{FILTERS}/", product, num_bits=8)
+    for name in spectral.power_readers:
+        scope = _layer(name)
+        rules.add_weight_only_config(scope, product, num_bits=8)
+        # A cell's first product is that with its input.
+        rules.add_quantization_config(rf"{scope}.*/MatMul(?!_)", every, algorithm_key=no)
+
+
+def _layer(name: str) -> str:
+    return rf"/{re.escape(name)}(_\d+)?/"
 
 
 def _scope(operator: Any, graph: Any) -> str:
@@ -180,7 +205,7 @@ def _written(model: Any) -> bytes:
 
 
 def main(kind: str, float32: str, inputs: str, spectral: str, output: str, failure: str) -> int:
-    layers = spectral.split(",") if spectral else ()
+    layers = Spectral(**{name: tuple(names) for name, names in json.loads(spectral).items()})
     try:
         content = Path(float32).read_bytes()
         if kind == "float16":

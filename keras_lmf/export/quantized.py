@@ -5,6 +5,8 @@ Each is the float32 file with fewer bits for some of its numbers; inputs and out
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 import tempfile
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.export.flatbuffer import Operator, operators
 from keras_lmf.export.process import places, run_script
+from keras_lmf.export.quantize import Spectral
 from keras_lmf.export.source import Source
 from keras_lmf.export.tflite import float32_file
 from keras_lmf.layers import MelSpectrogram
@@ -70,7 +73,7 @@ def notes(source: Source, path: Path, found: list[Operator]) -> list[str]:
     """What a reader of an int8 file's name must know: what isn't int8, and inputs that suffer from it."""
     said = []
     spectral = re.compile(
-        "|".join(rf"/{re.escape(name)}(_\d+)?/" for name in _spectral_layers(source.model)) or "$^"
+        "|".join(rf"/{re.escape(name)}(_\d+)?/" for name in _spectral(source.model).layers) or "$^"
     )
     left = [
         operator
@@ -107,7 +110,7 @@ def _quantize(kind: str, source: Source, path: Path) -> None:
             np.savez(rows, **{name: values[chosen] for name, values in source.calibration.items()})
         run_script(
             "quantize.py",
-            [kind, float32, rows, ",".join(_spectral_layers(source.model))],
+            [kind, float32, rows, json.dumps(dataclasses.asdict(_spectral(source.model)))],
             path,
             what=f"The {kind} quantisation",
             model=source.model,
@@ -115,9 +118,25 @@ def _quantize(kind: str, source: Source, path: Path) -> None:
         )
 
 
-def _spectral_layers(model: keras.Model) -> list[str]:
-    """Layers from waveforms to spectra: their activations stay float32 in every format."""
-    return sorted({layer.name for layer in model._flatten_layers() if isinstance(layer, MelSpectrogram)})
+def _spectral(model: keras.Model) -> Spectral:
+    """The layers of `model` that need spectra in float32 in every format."""
+    layers = list(model._flatten_layers())
+    readers = [layer for layer in layers if isinstance(layer, keras.layers.RNN)]
+    return Spectral(
+        layers=tuple(sorted({layer.name for layer in layers if isinstance(layer, MelSpectrogram)})),
+        # Of its subclasses, the spectra in decibels, eight bits hold enough.
+        power_readers=tuple(
+            sorted({layer.name for layer in readers if type(_before(layer)) is MelSpectrogram})
+        ),
+    )
+
+
+def _before(layer: keras.layers.Layer) -> keras.Operation | None:
+    """What made the layer's input; None of a layer that is called within another."""
+    try:
+        return layer.input._keras_history.operation
+    except (AttributeError, ValueError):
+        return None
 
 
 def _is_int8(operator: Operator) -> bool:

@@ -64,6 +64,14 @@ class Recipe(Part):
         return self
 
     @model_validator(mode="after")
+    def _presence_has_a_choice(self) -> Recipe:
+        if self.presence and len(self.inputs) == 1:
+            raise ValueError(
+                f"presence tells which of several inputs are there, received {next(iter(self.inputs))} alone"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _augmentation_has_a_waveform(self) -> Recipe:
         waveforms = [name for name, section in self.inputs.items() if section.front_end]
         if self.training.augmentation and len(waveforms) != 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -27,13 +28,15 @@ def enrol(opened: Opened, windows: Iterable[Window]) -> None:
             f"{opened.name} can't be enrolled: only a Keras model with a front end can (a zoo entry or a run). The "
             f"standardisation of an exported file is fixed."
         )
-    rows = [_padded(window.waveform, opened.samples) for window in windows if window.waveform.any()]
-    if len(rows) < LEAST_WINDOWS:
+    rows = (_padded(window.waveform, opened.samples) for window in windows if window.waveform.any())
+    # The features of an hour are small, its waveforms are not.
+    found = [layers[0].predict_on_batch(np.stack(batch)) for batch in _batches(rows)]
+    if (count := sum(map(len, found))) < LEAST_WINDOWS:
         raise LMFError(
             f"Enrolment needs {LEAST_WINDOWS} or more windows of {opened.samples / opened.rate:g} s with sound, "
-            f"received {len(rows)}. Give more of the speaker's clips, of several emotions."
+            f"received {count}. Give more of the speaker's clips, of several emotions."
         )
-    features = np.concatenate([layers[0].predict_on_batch(batch) for batch in _batches(np.stack(rows))])
+    features = np.concatenate(found)
     steps = features.reshape(-1, features.shape[-1]).astype(np.float64)
     steps = steps[(steps != 0).any(axis=1)]  # rows of zeros are padding
     from keras_lmf.models import set_standardization
@@ -48,6 +51,6 @@ def _padded(waveform: np.ndarray, samples: int) -> np.ndarray:
     return np.pad(waveform, (0, samples - len(waveform)))
 
 
-def _batches(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), WINDOWS_AT_ONCE):
-        yield rows[start : start + WINDOWS_AT_ONCE]
+def _batches(rows: Iterator[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    while batch := list(itertools.islice(rows, WINDOWS_AT_ONCE)):
+        yield batch

@@ -58,9 +58,9 @@ class File(Record):
         if not path.is_file():
             return "is missing"
         if (size := path.stat().st_size) != self.bytes:
-            return f"has {size} bytes, {ENTRY} says {self.bytes}"
+            return f"has {size} bytes instead of {self.bytes}"
         if (found := sha256_of(path)) != self.sha256:
-            return f"has the sha256 {found}, {ENTRY} says {self.sha256}"
+            return f"has the sha256 {found} instead of {self.sha256}"
         return None
 
 
@@ -112,7 +112,7 @@ class Calibration(Record):
     """Temperature scaling (Guo et al. 2017) fitted on `rows` rows of `split`; and, on the test split, the expected
     calibration error and the mean negative log-likelihood in nats before and after dividing the logits by it."""
 
-    temperature: Annotated[float, Field(gt=0)]
+    temperature: Annotated[float, Field(ge=0.01, le=100)]
     ece_before: Annotated[float, Field(ge=0, le=1)]
     ece_after: Annotated[float, Field(ge=0, le=1)]
     nll_before: Annotated[float, Field(ge=0)]

@@ -53,7 +53,7 @@ def load(
     path = folders.local_path(name)
     if path is not None and not (path / ENTRY).is_file():
         recipe, file = _own(path, None if weights is None else Path(weights))
-        return with_weights(build(recipe), file)
+        return _with_own(build(recipe), recipe, file)
     place = fetching.find(name, cache_dir)
     recipe = fetching.recipe(place)
     _require_agreement(place.entry, recipe)
@@ -65,10 +65,20 @@ def load(
         raise LMFError(f"The recipe of {place.entry.name!r} builds no model: {reason}") from error
     _require_shapes(model, place.entry)
     if weights is not None:
-        return with_weights(model, Path(weights))
+        return _with_own(model, recipe, Path(weights))
     _fill(model, recipe, fetching.file(place, "weights"))
     require_answers(model, fetching.file(place, "testvectors"), place.entry.name)
     return model
+
+
+def _with_own(model: keras.Model, recipe: Recipe, path: Path) -> keras.Model:
+    """`model` with weights that have no record: a run's file holds all of them, an entry's only what was trained."""
+    from keras_lmf.zoo import pretrained
+
+    if pretrained.names(recipe) and _plain_numbers(path, model) < model.count_params():
+        _fill(model, recipe, path)
+        return model
+    return with_weights(model, path)
 
 
 def _fill(model: keras.Model, recipe: Recipe, path: Path) -> None:
@@ -118,12 +128,7 @@ def _own(path: Path, weights: Path | None) -> tuple[Recipe, Path]:
 
 def with_weights(model: keras.Model, path: Path) -> keras.Model:
     """`model`, with the weights in the file."""
-    if not path.name.endswith(WEIGHTS_SUFFIX) or not path.is_file():
-        problem = "does not exist" if not path.exists() else f"is not a {WEIGHTS_SUFFIX} file"
-        raise LMFError(
-            f"The weights {path} can't be loaded: it {problem}. Write one with model.save_weights."
-        )
-    _require_plain(path, model)
+    _plain_numbers(path, model)
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise all kinds on a damaged or hostile file
@@ -174,14 +179,24 @@ def _require_shapes(model: keras.Model, entry: Entry) -> None:
     )
 
 
-def _require_plain(path: Path, model: keras.Model) -> None:
-    """Every array is of numbers, none larger than the model's largest weight, and as Keras writes it, in one piece:
-    a small file can declare an array of any size, or compress one. Keras itself refuses links to other files."""
+def _plain_numbers(path: Path, model: keras.Model) -> int:
+    """How many numbers the file holds, in arrays that can be read safely.
+
+    Every array is of numbers, none larger than the model's largest weight, and as Keras writes it, in one piece: a
+    small file can declare an array of any size, or compress one. Keras itself refuses links to other files.
+    """
     import h5py
 
+    if not path.name.endswith(WEIGHTS_SUFFIX) or not path.is_file():
+        problem = "does not exist" if not path.exists() else f"is not a {WEIGHTS_SUFFIX} file"
+        raise LMFError(
+            f"The weights {path} can't be loaded: it {problem}. Write one with model.save_weights."
+        )
+    total = 0
     largest = max(int(np.prod(shape, dtype=np.int64)) for _, shape in weight_shapes(model))
 
     def check(name: str, item: object) -> None:
+        nonlocal total
         # A compiled model's file also holds its optimizer's state, which is not read here.
         if not isinstance(item, h5py.Dataset) or name.startswith("optimizer/"):
             return
@@ -196,6 +211,7 @@ def _require_plain(path: Path, model: keras.Model) -> None:
             raise LMFError(
                 f"{path}: {name!r} has the shape {item.shape}; the largest weight of this model has {largest} numbers."
             )
+        total += int(item.size or 0)
 
     try:
         with h5py.File(path, "r") as file:
@@ -204,6 +220,7 @@ def _require_plain(path: Path, model: keras.Model) -> None:
         raise
     except Exception as error:
         raise LMFError(f"{path} is no readable HDF5 file ({error}). Copy or write it again.") from error
+    return total
 
 
 def require_answers(model: keras.Model, path: Path, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
@@ -24,11 +25,12 @@ class Row(NamedTuple):
 
 
 def read_table(path: Path) -> list[Row]:
-    """The table's rows, blanks around the values removed.
+    """The table's rows, blanks around the values removed, labels and speakers in one Unicode form (NFC).
 
     Raises:
         LMFError: no UTF-8 or no table; a column that is missing or unknown; a line with too few or too many values;
-            a file that is named twice, or lies outside the folder. It names the line.
+            a file that is named twice, or lies outside the folder; a label or a speaker in two spellings that differ
+            in upper and lower case alone. It names the line.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -51,6 +53,8 @@ def read_table(path: Path) -> list[Row]:
                 'A value that holds a comma stands in "double quotes".'
             )
         named = dict(zip(header, values))
+        for column in ("label", "speaker"):
+            named[column] = unicodedata.normalize("NFC", named[column])
         row = Row(line, *(named[column] for column in NEEDED), named.get("split"))
         _check_inside(path, row)
         earlier = first.setdefault(str(PurePosixPath(row.file)), line)
@@ -59,7 +63,22 @@ def read_table(path: Path) -> list[Row]:
         rows.append(row)
     if not rows:
         raise LMFError(f"{path}: no clips, only a header. Every further line is file,label,speaker.")
+    for column in ("label", "speaker"):
+        _check_spelling(path, column, rows)
     return rows
+
+
+def _check_spelling(path: Path, column: str, rows: Sequence[Row]) -> None:
+    """Anna and anna are one speaker, who must not be in two splits."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        value = getattr(row, column)
+        earlier = first.setdefault(value.casefold(), row)
+        if (before := getattr(earlier, column)) != value:
+            raise LMFError(
+                f"{path}, lines {earlier.line} and {row.line}: the {column} {before!r} is also written {value!r}. "
+                "Write it in one way."
+            )
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
