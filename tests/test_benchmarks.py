@@ -52,6 +52,7 @@ def test_the_papers_f1_of_always_no_is_the_closed_form():
             assert table.loc[("ours", fusion), f'{emotion}, F1 of "yes"'] > 0
 
 
+@pytest.mark.skipif("KERAS_LMF_DATA" not in os.environ, reason="needs the corpora")
 def test_fusions_share_the_settings_of_a_trial():
     import comparison
 

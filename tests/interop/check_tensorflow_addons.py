@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 import tensorflow_addons as tfa
-from comparison import Comparison
+from side_by_side import Comparison
 
 
 def main() -> None:

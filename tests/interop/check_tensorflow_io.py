@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 import tensorflow as tf
 import tensorflow_io as tfio
-from comparison import Comparison
+from side_by_side import Comparison
 
 
 def python_ops(reference: dict[str, np.ndarray], compare: Comparison) -> None:
