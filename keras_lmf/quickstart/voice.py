@@ -53,7 +53,7 @@ def voice_recipe(data: Dataset) -> Recipe:
             "voice": {
                 "shape": data.inputs["voice"].shape[1:],
                 "front_end": {"name": "log_mel", "bands": 32},
-                "backbone": {"name": "spectrogram_cnn", "filters": [8, 16, 16], "units": 16, "dropout": 0.1},
+                "backbone": {"name": "spectrogram_cnn", "filters": [8, 16, 16], "units": 16},
             }
         },
         fusion={"name": "none"},
@@ -61,7 +61,7 @@ def voice_recipe(data: Dataset) -> Recipe:
             "loss": "cross_entropy",
             "epochs": 25,
             "patience": 25,
-            "batch_size": 16,
+            "batch_size": 8,
             "learning_rate": 6e-3,
             "schedule": "cosine",
         },
