@@ -3,6 +3,7 @@
 import keras_lmf.layers  # noqa: F401  registers them, and says what to install without a backend
 from keras_lmf.backbones import front_ends
 from keras_lmf.backbones.audio import crnn, ge2e, log_mel_cnn, mfcc_bilstm, mfcc_lstm
+from keras_lmf.backbones.image import image_cnn
 from keras_lmf.backbones.published import published_feature_network, published_text_network
 from keras_lmf.backbones.sequence import bilstm, gru, lstm, mlp, temporal_convolution
 from keras_lmf.backbones.spectrogram import spectrogram_cnn, spectrogram_crnn
@@ -13,6 +14,7 @@ __all__ = [
     "front_ends",
     "ge2e",
     "gru",
+    "image_cnn",
     "log_mel_cnn",
     "lstm",
     "mfcc_bilstm",

@@ -23,6 +23,7 @@ BACKBONES: dict[str, Callable[..., keras.Model]] = {
     "temporal_convolution": backbones.temporal_convolution,
     "spectrogram_cnn": backbones.spectrogram_cnn,
     "spectrogram_crnn": backbones.spectrogram_crnn,
+    "image_cnn": backbones.image_cnn,
     "published_feature": backbones.published_feature_network,
     "published_text": backbones.published_text_network,
 }

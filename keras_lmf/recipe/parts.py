@@ -81,8 +81,20 @@ class Spectrogram(Regularised):
     step_width: Width = 0
 
 
+class ImageCNN(Part):
+    """(height, width, channels) → embedding: `backbones.image_cnn`."""
+
+    name: Literal["image_cnn"]
+    filters: Annotated[Counts, Field(min_length=1)] = (32, 64, 96, 128)
+    units: Count = 64
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    shift: Rate = 0.0
+    zoom: Rate = 0.0
+    dropout: Rate = 0.0
+
+
 Backbone = Annotated[
-    MLP | Recurrent | Convolution | Spectrogram | PublishedFeature | PublishedText,
+    MLP | Recurrent | Convolution | Spectrogram | ImageCNN | PublishedFeature | PublishedText,
     Field(discriminator="name"),
 ]
 

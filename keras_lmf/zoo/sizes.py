@@ -64,6 +64,10 @@ def _on_features(backbone: Backbone, width: int) -> tuple[int, int]:
             if backbone.name == "spectrogram_cnn":
                 return convolutions + 2 * pooled * units, units
             return convolutions + 6 * (pooled + units) * units, 4 * units
+        case "image_cnn":
+            filters = [backbone.filters[0], *backbone.filters]
+            kernels = 9 * width * filters[0] + sum(9 * (a + b) * b for a, b in pairwise(filters))
+            return kernels + filters[-1] * units, units
         case "published_feature":
             return _dense([width, units, units, units]), units
         case "published_text":

@@ -89,6 +89,18 @@ ABOUT: dict[str, About] = {
         rates={"voice": 16000},
         citation="Burkhardt et al., A database of German emotional speech, Interspeech 2005",
     ),
+    "fer2013": About(
+        licence="FER2013: unclear, research",
+        weights_licence="research only, as the training data",
+        inputs={"face": ("white = 1", "48 × 48 grey pixels of one face, tightly cut")},
+        notes=(
+            "Faces found by image search for words of emotion, labelled by people who agree with one another in about "
+            "65 % of the images. No persons are named: one may be in two splits.",
+            "Trained on 15,310 of the corpus's 28,709 training images, at most 2,500 of a class; the test split is "
+            "3,508 of its public test images, with the corpus's own frequencies. Papers use all images.",
+        ),
+        citation="Goodfellow et al., Challenges in Representation Learning, ICONIP 2013",
+    ),
     "pom": About(
         licence="POM: research only",
         weights_licence="research only, as the training data",

@@ -1,0 +1,63 @@
+"""FER2013 (Goodfellow et al. 2013): faces found by image search, 48 × 48 grey pixels, 7 emotions. Unclear licence."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from keras_lmf.data.corpora._root import find
+from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.npz import read_npz, require_keys
+from keras_lmf.errors import LMFError
+from keras_lmf.target import Target
+
+CLASSES = ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
+# As the files call two of them.
+NAMES = {"fear": "fearful", "surprise": "surprised"}
+FILES = ("train.npz", "validation.npz")
+HELD_OUT = 10  # of the training file's images, each tenth validates
+
+
+def load(root: str | Path | None = None) -> Dataset:
+    """One picture of a face, from `<root>/fer2013/train.npz` and `validation.npz`: 15310 and 3508 images.
+
+    Modalities:
+        face: (48, 48, 1), grey, 0 to 1.
+
+    The file "validation" is the test split; of the file "train", a tenth of the images validates, drawn by each
+    image's own bytes. The corpus names no persons, so one may be in two splits; exact duplicates are removed. Each
+    image is a group of its own. At most 2500 training images have the same class; the test split has the corpus's own
+    frequencies.
+
+    Args:
+        root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
+    """
+    images, labels, ids = [], [], []
+    for file in FILES:
+        path = find("fer2013", file, root)
+        arrays = read_npz(path)
+        require_keys(path, arrays, ("images", "labels", "classes"))
+        names = [NAMES.get(name, name) for name in arrays["classes"].tolist()]
+        if sorted(names) != sorted(CLASSES):
+            raise LMFError(f"{path}: the classes are {', '.join(names)}; FER2013 has {', '.join(CLASSES)}.")
+        images.append(arrays["images"])
+        labels.append(np.array([CLASSES.index(name) for name in names])[arrays["labels"]])
+        ids += [f"{path.stem}_{row:05d}" for row in range(len(arrays["labels"]))]
+    training = len(labels[0])
+    splits = np.full(len(ids), "test")
+    splits[:training] = ["valid" if _drawn(image) else "train" for image in images[0]]
+    return Dataset(
+        name="fer2013",
+        target=Target(name="emotion", classes=CLASSES),
+        inputs={"face": np.concatenate(images)[..., None].astype(np.float32) / 255},
+        labels=np.concatenate(labels),
+        groups=np.array(ids),
+        ids=np.array(ids),
+        splits=splits,
+    )
+
+
+def _drawn(image: np.ndarray) -> bool:
+    return hashlib.sha256(image.tobytes()).digest()[0] % HELD_OUT == 0
