@@ -45,9 +45,8 @@ def load(root: str | Path | None = None) -> Dataset:
         images.append(arrays["images"])
         labels.append(np.array([CLASSES.index(name) for name in names])[arrays["labels"]])
         ids += [f"{path.stem}_{row:05d}" for row in range(len(arrays["labels"]))]
-    training = len(labels[0])
-    splits = np.full(len(ids), "test")
-    splits[:training] = ["valid" if _drawn(image) else "train" for image in images[0]]
+    drawn = [_drawn(image) for image in images[0]]
+    splits = np.array(["valid" if held else "train" for held in drawn] + ["test"] * len(labels[1]))
     return Dataset(
         name="fer2013",
         target=Target(name="emotion", classes=CLASSES),
