@@ -31,7 +31,7 @@ def image_cnn(
     Each picture is brought to mean 0 and deviation 1. A 3 × 3 convolution of stride 2 with `filters[0]` channels; for
     each of `filters`, two 3 × 3 convolutions around which the input is led (He et al., "Deep residual learning", 2016)
     and 2 × 2 maximum pooling; batch normalisation and ReLU after every convolution; mean over the picture, one dense
-    layer with ReLU. The receptive field of a number before the mean is 12 · 2^n − 9 pixels for n blocks.
+    layer with ReLU. The receptive field of a number before the mean is 10 · 2^n − 7 pixels for n blocks.
 
     In training only, pictures are mirrored, turned, moved and scaled at random.
 
