@@ -63,6 +63,23 @@ def test_metrics_are_those_of_the_published_file(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_test_vectors_are_nobodys(name):
+    """No row of a corpus is in the repository: every vector is a tenth of a standard deviation or more from each."""
+    recipe = klmf.Recipe.read(ZOO / name / "recipe.toml")
+    if recipe.corpus.name == "synthetic" or "KERAS_LMF_DATA" not in os.environ:
+        pytest.skip("needs a corpus of people, and KERAS_LMF_DATA, the folder of the corpora")
+    data = klmf.data.load(recipe.corpus.name, **recipe.corpus.options)
+    inputs, _ = read_testvectors(ZOO / name / "testvectors.npz")
+    for modality, vectors in inputs.items():
+        rows = data.inputs[modality].reshape(len(data), -1)
+        scale = np.maximum(rows.std(axis=0), 1e-6)
+        for vector in vectors.reshape(len(vectors), -1):
+            if vector.any():  # an absent modality is zeros everywhere
+                nearest = min(np.sqrt(np.mean(((row - vector) / scale) ** 2)) for row in rows)
+                assert nearest > 0.1, (modality, nearest)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_cards_snippet_runs(name):
     card = (ZOO / name / "CARD.md").read_text(encoding="utf-8")
     (snippet,) = re.findall(r"^```python\n(.*?)^```$", card, flags=re.DOTALL | re.MULTILINE)
