@@ -234,9 +234,7 @@ def _shipped(artifacts: Mapping[str, Artifact], scores: Scores, notes: list[str]
         if name == "saved_model":
             continue
         if artifact.bytes > LARGEST_FILE:
-            notes.append(
-                f"The {name} file is not shipped: {artifact.bytes:,} bytes are more than 1 MiB."
-            )
+            notes.append(f"The {name} file is not shipped: {artifact.bytes:,} bytes are more than 1 MiB.")
         elif loss > (BUDGETS.get(name, 0) if unit == "points" else MAE_BUDGET):
             notes.append(f"The {name} file is not shipped: it loses {100 * loss:.2f} {unit} against Keras.")
         else:
