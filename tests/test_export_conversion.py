@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -59,13 +60,11 @@ def converter(monkeypatch, tmp_path):
 
 def is_running(pid):
     """A killed process takes a moment to end, and stays a zombie until it is waited for."""
-    try:
+    with contextlib.suppress(ChildProcessError):
         for _ in range(100):
             if os.waitpid(pid, os.WNOHANG) != (0, 0):
                 return False
             time.sleep(0.05)
-    except ChildProcessError:
-        pass
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

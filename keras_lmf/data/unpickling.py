@@ -181,7 +181,7 @@ def _run(content: mmap.mmap) -> object:
                 if argument > NEWEST_PROTOCOL:
                     raise LMFError(f"pickle protocol {argument}; 0 … {NEWEST_PROTOCOL} are read.")
             case "FRAME":
-                pass
+                continue  # a length, for readers of streams
             case "STOP":
                 return stack.pop()
             case "MARK":
