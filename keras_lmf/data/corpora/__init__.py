@@ -19,6 +19,7 @@ CORPORA = {
     "pom": "keras_lmf.data.corpora.pom",
     "ravdess": "keras_lmf.data.corpora.ravdess",
     "synthetic": "keras_lmf.data.corpora.synthetic",
+    "voices_and_faces": "keras_lmf.data.corpora.voices_and_faces",
 }
 
 

@@ -138,6 +138,23 @@ ABOUT: dict[str, About] = {
         ),
         citation="Busso et al., IEMOCAP: interactive emotional dyadic motion capture database, 2008",
     ),
+    "voices_and_faces": About(
+        licence="RAVDESS: CC BY-NC-SA 4.0; EmoDB: free, with attribution; FER2013: unclear, research",
+        weights_licence="CC BY-NC-SA 4.0, and research only",
+        inputs={
+            "voice": VOICE,
+            "face": ("white = 1", "64 × 64 grey pixels of one face in each frame; zeros: no face"),
+        },
+        notes=(
+            "Synthetic pairs: voices and faces of different people, paired by their label. What goes together in one "
+            "person (timing, a smile against a sad voice) can't be learnt from them, and figures on pairs say "
+            "nothing about it: the errors of voice and face are independent by construction.",
+            "Test voices (RAVDESS fold 0, EmoDB fold 0) and test images (FER2013) are in no other split. Each voice "
+            "stands in several rows, so rows are not independent.",
+        ),
+        rates={"voice": 16000, "face": 2},
+        citation="Livingstone & Russo 2018; Burkhardt et al. 2005; Goodfellow et al. 2013",
+    ),
     "synthetic": About(
         licence="none needed: the data are generated",
         weights_licence="Apache-2.0",

@@ -1,0 +1,92 @@
+"""Synthetic pairs: voices of RAVDESS and EmoDB beside faces of FER2013, of different people, with the same emotion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_lmf.data.corpora import emodb, fer2013, ravdess
+from keras_lmf.data.dataset import Dataset
+from keras_lmf.errors import LMFError
+from keras_lmf.target import Target
+
+CLASSES = fer2013.CLASSES
+SIDE = 64
+
+
+def load(
+    root: str | Path | None = None, *, seconds: float = 3.0, frames: int = 6, faces: int = 4, seed: int = 0
+) -> Dataset:
+    """A voice and a face that show the same emotion, of two people who never met.
+
+    Modalities:
+        voice: (samples,), a recording of RAVDESS (without "calm") or EmoDB (without "bored"), [-1, 1] at 16 kHz, zeros
+            after the end.
+        face: (frames, 64, 64, 1), an image of FER2013, enlarged, grey, 0 to 1, as the first frame; the other frames are
+            zeros, as where no face is seen.
+
+    Each voice stands in `faces` rows, each with a face drawn from those of its emotion. Test voices and faces are in no
+    other split: speakers and images as RAVDESS's fold 0, EmoDB's fold 0 and FER2013 split them. No pair can teach what
+    goes together in one person, such as timing. EmoDB knows no surprise.
+
+    Groups are the speakers ("ravdess_actor_01", "emodb_speaker_03").
+
+    Args:
+        root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
+        seconds: the length to which a recording is cut or zero-padded at the end; up to 60.
+        frames: of the face input, 1 or more.
+        faces: rows for each voice, 1 or more.
+        seed: of the draw.
+    """
+    for name, value in (("frames", frames), ("faces", faces)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise LMFError(
+                f"Corpus 'voices_and_faces': {name} must be a whole number ≥ 1, received {value!r}."
+            )
+    images = fer2013.load(root)
+    sources = [ravdess.load(root, seconds=seconds).select(["voice"]), emodb.load(root, seconds=seconds)]
+    rows = [
+        (source, row, CLASSES.index(emotion))
+        for source in sources
+        for row, emotion in enumerate(np.array(source.target.classes)[source.labels])
+        if emotion in CLASSES
+    ]
+    random = np.random.default_rng(seed)
+    # A face's row for every voice and turn, from those of the same emotion in the same split.
+    chosen = [
+        random.choice(np.flatnonzero((images.splits == source.splits[row]) & (images.labels == label)), faces)
+        for source, row, label in rows
+    ]
+    face = np.zeros((len(rows) * faces, frames, SIDE, SIDE, 1), np.float32)
+    face[:, 0, ..., 0] = enlarged(images.inputs["face"][np.concatenate(chosen), ..., 0], SIDE)
+
+    def repeated(values: list[str]) -> np.ndarray:
+        return np.repeat(np.array(values), faces)
+
+    names = repeated([f"{source.name}_{source.ids[row]}" for source, row, _ in rows])
+    return Dataset(
+        name="voices_and_faces",
+        target=Target(name="emotion", classes=CLASSES),
+        inputs={
+            "voice": np.repeat([source.inputs["voice"][row] for source, row, _ in rows], faces, axis=0),
+            "face": face,
+        },
+        labels=np.repeat([label for *_, label in rows], faces),
+        groups=repeated([f"{source.name}_{source.groups[row]}" for source, row, _ in rows]),
+        ids=np.array(
+            [
+                f"{name}_{images.ids[row]}_{turn}"
+                for turn, (name, row) in enumerate(zip(names, np.concatenate(chosen)))
+            ]
+        ),
+        splits=repeated([source.splits[row] for source, row, _ in rows]),
+    )
+
+
+def enlarged(images: np.ndarray, side: int) -> np.ndarray:
+    """(N, n, n) images as (N, side, side), interpolated linearly between the centres of the pixels."""
+    count = images.shape[1]
+    places = np.clip((np.arange(side) + 0.5) * count / side - 0.5, 0, count - 1)
+    weights = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(count))).astype(np.float32)
+    return weights @ images @ weights.T

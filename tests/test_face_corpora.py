@@ -1,0 +1,104 @@
+"""FER2013, and voices beside faces of other people."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from keras_lmf.data import load
+from keras_lmf.data.corpora import emodb, fer2013, ravdess
+from keras_lmf.data.corpora.about import ABOUT
+from keras_lmf.data.corpora.voices_and_faces import enlarged
+from keras_lmf.errors import LMFError
+
+ROOT = os.environ.get("KERAS_LMF_DATA")
+needs_data = pytest.mark.skipif(ROOT is None, reason="needs KERAS_LMF_DATA, the folder of the corpora")
+
+
+@needs_data
+def test_fer2013_is_its_files():
+    data = load("fer2013")
+    assert list(data.inputs) == list(ABOUT["fer2013"].inputs)
+    names = np.array(fer2013.CLASSES)[data.labels]
+    at = 0
+    for file in ("train", "validation"):
+        arrays = np.load(Path(ROOT) / "fer2013" / f"{file}.npz")
+        rows = slice(at, at + len(arrays["labels"]))
+        np.testing.assert_array_equal(np.round(data.inputs["face"][rows, ..., 0] * 255), arrays["images"])
+        originals = arrays["classes"][arrays["labels"]]
+        assert {(ours[:4], theirs[:4]) for ours, theirs in zip(names[rows], originals)} == {
+            (name[:4], name[:4]) for name in fer2013.CLASSES
+        }
+        at = rows.stop
+    assert at == len(data)
+    assert (data.splits[:15310] != "test").all()
+    assert (data.splits[15310:] == "test").all()
+    assert (data.splits[:15310] == "valid").mean() == pytest.approx(0.1, abs=0.01)
+
+
+def write_fer(folder: Path, classes: list[str]) -> None:
+    (folder / "fer2013").mkdir()
+    random = np.random.default_rng(0)
+    for file in fer2013.FILES:
+        images = random.integers(0, 256, (40, 48, 48), np.uint8)
+        np.savez(folder / "fer2013" / file, images=images, labels=np.arange(40) % 7, classes=classes)
+
+
+def test_fer2013_of_other_classes_is_refused(tmp_path):
+    write_fer(tmp_path, ["angry", "disgust", "fear", "happy", "neutral", "sad", "bored"])
+    with pytest.raises(LMFError, match=r"train\.npz: the classes are angry, .*, bored; FER2013 has"):
+        load("fer2013", tmp_path)
+
+
+def test_an_images_split_is_its_own(tmp_path):
+    """Images that come or go move no other between training and validation."""
+    write_fer(tmp_path, ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"])
+    before = load("fer2013", tmp_path)
+    path = tmp_path / "fer2013" / "train.npz"
+    arrays = dict(np.load(path))
+    np.savez(path, images=arrays["images"][3:], labels=arrays["labels"][3:], classes=arrays["classes"])
+    np.testing.assert_array_equal(load("fer2013", tmp_path).splits, before.splits[3:])
+    assert {"train", "valid", "test"} == set(before.splits)
+
+
+@needs_data
+def test_pairs_agree_in_their_label_alone():
+    data = load("voices_and_faces", seconds=0.05, frames=2, faces=2)
+    assert list(data.inputs) == list(ABOUT["voices_and_faces"].inputs)
+    faces, voices = (
+        load("fer2013"),
+        {"ravdess": ravdess.load(seconds=0.05), "emodb": emodb.load(seconds=0.05)},
+    )
+    rows = {name: row for row, name in enumerate(faces.ids)}
+    spoken = {corpus: {name: row for row, name in enumerate(source.ids)} for corpus, source in voices.items()}
+    used: dict[str, set[str]] = {}
+    for i, name in enumerate(data.ids):
+        corpus, voice, file, number, _ = name.split("_")
+        image, source, row = rows[f"{file}_{number}"], voices[corpus], spoken[corpus][voice]
+        assert source.target.classes[source.labels[row]] == data.target.classes[data.labels[i]]
+        assert faces.labels[image] == data.labels[i]
+        assert source.splits[row] == faces.splits[image] == data.splits[i]
+        np.testing.assert_array_equal(data.inputs["voice"][i], source.inputs["voice"][row])
+        used.setdefault(f"{file}_{number}", set()).add(data.splits[i])
+    assert all(len(splits) == 1 for splits in used.values())
+    assert not data.inputs["face"][:, 1:].any()
+    assert len(data) == 2 * (1440 - 192 + 535 - 81)
+
+
+@pytest.mark.parametrize(("size", "side"), [(48, 64), (3, 7), (5, 5)])
+def test_enlarged_is_pytorchs(size, side):
+    images = np.random.default_rng(0).uniform(size=(2, size, size)).astype("float32")
+    channels = torch.from_numpy(images)[:, None]
+    expected = torch.nn.functional.interpolate(channels, (side, side), mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(enlarged(images, side), expected[:, 0].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("option", [{"frames": 0}, {"faces": 1.5}, {"faces": True}])
+def test_pairs_refuse(option):
+    (name,) = option
+    with pytest.raises(LMFError, match=f"{name} must be a whole number ≥ 1"):
+        load("voices_and_faces", **option)

@@ -1,0 +1,108 @@
+"""image_cnn: against PyTorch's convolutions, what it can't see, and what changes in training only."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from keras_lmf.backbones import image_cnn
+from keras_lmf.errors import LMFError
+
+SHAPE = (14, 10, 2)
+
+
+def pictures(count: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).uniform(size=(count, *SHAPE)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """With statistics and shifts of batch normalisation as training would leave them."""
+    built = image_cnn(SHAPE, filters=(4, 6), units=5, rotation=20, shift=0.2, zoom=0.2, dropout=0.5, seed=3)
+    random = np.random.default_rng(1)
+    for weight in built.weights:
+        if weight.path.split("/")[-1] in ("gamma", "beta", "moving_mean", "moving_variance"):
+            weight.assign(random.uniform(0.5, 1.5, weight.shape))
+    return built
+
+
+def torch_answer(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """The same network by PyTorch's functions, in double precision."""
+    weights = {weight.path: torch.from_numpy(np.asarray(weight).astype("float64")) for weight in model.weights}
+
+    def convolved(x: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
+        height, width = x.shape[2:]
+        # "same": what is missing at the end comes first of the padding.
+        pads = [max(0, (-(-size // stride) - 1) * stride + 3 - size) for size in (width, height)]
+        x = functional.pad(x, [pads[0] // 2, -(-pads[0] // 2), pads[1] // 2, -(-pads[1] // 2)])
+        x = functional.conv2d(x, weights[f"convolution_{name}/kernel"].permute(3, 2, 0, 1), stride=stride)
+        norm = {
+            part: weights[f"norm_{name}/{part}"]
+            for part in ("moving_mean", "moving_variance", "gamma", "beta")
+        }
+        return functional.relu(functional.batch_norm(x, *norm.values(), eps=1e-3))
+
+    x = torch.from_numpy(x.astype("float64")).permute(0, 3, 1, 2)
+    x = (x - x.mean((1, 2, 3), keepdim=True)) / x.std((1, 2, 3), keepdim=True, unbiased=False)
+    x = convolved(x, "stem", 2)
+    for i in range(2):
+        before = x
+        if f"shortcut_{i}/kernel" in weights:
+            before = functional.conv2d(x, weights[f"shortcut_{i}/kernel"].permute(3, 2, 0, 1))
+        x = convolved(convolved(x, f"{i}_a"), f"{i}_b") + before
+        x = functional.max_pool2d(x, 2, ceil_mode=True)
+    x = x.mean((2, 3))
+    return functional.relu(x @ weights["embedding/kernel"] + weights["embedding/bias"]).numpy()
+
+
+def test_it_is_pytorchs(model):
+    x = pictures()
+    expected = torch_answer(model, x)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_exposure_and_contrast_are_not_seen(model):
+    x = pictures()
+    np.testing.assert_allclose(
+        model.predict(0.3 * x + 0.2, verbose=0), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_one_grey_is_no_division_by_zero(model):
+    grey = model.predict(np.stack([np.zeros(SHAPE), np.full(SHAPE, 0.7)]), verbose=0)
+    np.testing.assert_allclose(grey[0], grey[1], atol=1e-3)
+    assert np.isfinite(grey).all()
+
+
+def test_pictures_change_in_training_only():
+    changed = image_cnn(SHAPE, filters=(4,), units=5, rotation=20, shift=0.2, zoom=0.2, seed=3)
+    plain = image_cnn(SHAPE, filters=(4,), units=5, seed=3)
+    assert len(plain.layers) < len(changed.layers)
+    plain.set_weights([weight.numpy() for weight in changed.weights if "seed" not in weight.path])
+    x = pictures()
+    np.testing.assert_allclose(changed(x, training=False), plain(x, training=False), atol=1e-6)
+    assert np.abs(changed(x, training=True) - plain(x, training=True)).max() > 1e-2
+
+
+def test_the_receptive_field_is_that_of_the_docstring():
+    """10 · 2^n − 7 pixels: 33 for two blocks. Positive kernels and pictures: no ReLU hides a change."""
+    model = image_cnn((80, 8, 1), filters=(3, 3), units=2, seed=0)
+    for weight in model.weights:
+        if weight.path.endswith("kernel"):
+            weight.assign(keras.ops.abs(weight))
+    body = keras.Model(model.get_layer("convolution_stem").input, model.get_layer("pool_1").output)
+    before = np.ones((1, 80, 8, 1), "float32")
+    raised = before + 100 * np.eye(80, dtype="float32")[:, :, None, None]
+    moved = np.abs(np.asarray(body(raised)) - np.asarray(body(before))).max(axis=(2, 3)) > 1e-3
+    assert moved.sum(axis=0).max() == 33
+
+
+def test_a_picture_has_channels():
+    with pytest.raises(
+        LMFError, match=r"takes \(height, width, channels\) without the batch axis, received \(48, 48\)"
+    ):
+        image_cnn((48, 48))
