@@ -150,7 +150,8 @@ def overview(entries: list[Entry]) -> str:
         "All of this page is made from the entries by `keras-lmf render`.\n\n"
         f"{overview_table(entries, '')}\n\n"
         "Over folds: the same recipe on each fold of the corpus, or of the search, as the card says. `results.csv` has "
-        "every metric of every file, and the trials of those searches that were recorded. `keras-lmf list` lists the entries, `keras-lmf show NAME` one entry, and `klmf.load(NAME)` gives the model.\n"
+        "every metric of every file, and the trials of those searches that were recorded. `keras-lmf list` lists the "
+        "entries, `keras-lmf show NAME` one entry, and `klmf.load(NAME)` gives the model.\n"
     )
 
 

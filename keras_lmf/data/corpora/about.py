@@ -81,8 +81,8 @@ ABOUT: dict[str, About] = {
         voice_notes=(
             "The silence before and after the words is cut off in training and test. A recording with long pauses or "
             "noise around the words is answered less well.",
-            "The cross-validation, where there is one, fits this one recipe to the other four folds, for each fold. Its "
-            "settings were chosen on validation folds, which are test folds of other rounds: it is not nested.",
+            "The cross-validation, where there is one, fits this one recipe to the other four folds, for each fold. "
+            "Its settings were chosen on validation folds, which are test folds of other rounds: it is not nested.",
         ),
         rates={"audio": 20, "voice": 16000},
         citation="Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 2018",
