@@ -115,6 +115,12 @@ def test_a_tflite_file_of_builtin_ops_agrees(models, name, tmp_path):
     assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_docstring_tells_the_parameters(name):
+    function = getattr(audio, name)
+    assert f" {function().count_params():,} parameters" in " ".join(function.__doc__.split())
+
+
 @pytest.mark.parametrize("blocks", [1, 2, 3])
 def test_receptive_field_of_the_convolutions(blocks):
     """One number changes before the pooling exactly what lies within 3 · 2^n − 2 steps and bands."""

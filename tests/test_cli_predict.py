@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +102,22 @@ def test_csv(folder: Path, tmp_path: Path) -> None:
     assert table["probability_loud"][0] == pytest.approx(QUIET, abs=1e-5)
     assert bool(table["presence_voice"][0])
     assert "no media file" in table["error"][1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are Unicode there")
+def test_a_name_that_is_no_utf8_is_told_with_question_marks(folder: Path, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    strange = os.fsdecode(b"b\xff.wav")
+    shutil.copyfile(folder / "clips" / "b.wav", clips / strange)
+    (clips / os.fsdecode(b"text\xfe.mp4")).write_text("not a film")
+    for words in (("--csv", str(tmp_path / "made.csv")), ("--json",)):
+        done = predict(folder, str(clips), *words)
+        assert done.exit_code == 1, done.stderr
+        text = (tmp_path / "made.csv").read_text(encoding="utf-8") if "--csv" in words else done.stdout
+        assert "b?.wav" in text
+        assert "text?.mp4" in text
+        assert "quiet" in done.stdout
 
 
 def test_timeline(folder: Path, tmp_path: Path) -> None:

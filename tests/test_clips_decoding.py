@@ -73,6 +73,15 @@ def test_more_than_a_tenth_bad_is_an_error(folder: Path):
     assert "and 2 more" in text
 
 
+def test_a_split_that_is_all_bad_is_an_error(folder: Path):
+    """Otherwise a training would go on without validation."""
+    lines = [[*line, "train" if line[2] in ("anna", "bert") else "test"] for line in lines_of(folder)]
+    lines.append([add_bad(folder, "silent")[0], "calm", "zoe", "valid"])
+    write_table(folder, lines, header="file,label,speaker,split")
+    with pytest.raises(LMFError, match=r"nothing is left of the split 'valid'. 1 of 31 clips can't be used"):
+        load(folder, seconds=0.1)
+
+
 def test_good_clips_raise_no_warning(folder: Path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

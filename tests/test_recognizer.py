@@ -90,8 +90,8 @@ def test_hop(exported: Path) -> None:
     sparse = klmf.Recognizer(exported / "model.tflite", hop=1.0)(square_wave((0.5, 3.3)))
     assert sparse.timeline["start"].tolist() == [0, 1, 2, 3]
     assert sparse.timeline["end"].tolist() == pytest.approx([1, 2, 3, 3.3])
-    for hop in (0.01, 1.01, float("nan"), -1):
-        with pytest.raises(LMFError, match=rf"'hop' takes 0.04 to 1 seconds.*received {hop}"):
+    for hop in (0.01, 1.01, float("nan"), -1, "0.5"):
+        with pytest.raises(LMFError, match=rf"'hop' takes 0.04 to 1 seconds.*received {hop!r}"):
             klmf.Recognizer(exported / "model.tflite", hop=hop)
 
 

@@ -159,6 +159,9 @@ def test_enrolment_needs_several_windows(tmp_path: Path) -> None:
         klmf.Recognizer(tmp_path, enrolment=[np.zeros(9 * SAMPLES, np.float32)])
     with pytest.raises(LMFError, match="received 3"):
         klmf.Recognizer(tmp_path, enrolment=[noise] * 3)
+    for clip in ("clip.wav", noise):
+        with pytest.raises(LMFError, match=r"takes a list of clips, received one clip: enrolment=\[…\]"):
+            klmf.Recognizer(tmp_path, enrolment=clip)
 
 
 def test_entries_on_features_are_refused_with_those_that_fit(made, home: Path, entry_folder: Path) -> None:

@@ -121,22 +121,17 @@ def _write(recognizer: Recognizer, answers: list[tuple[Path, Prediction | str]],
     if csv is not None:
         from keras_lmf.files import write_text
 
-        write_text(csv, _table(recognizer, answers).to_csv(index=False))
+        write_text(csv, _utf8(_table(recognizer, answers).to_csv(index=False)))
 
 
 def _tell(answers: list[tuple[Path, Prediction | str]], as_json: bool) -> None:
     """The answers on standard output."""
     if as_json:
-        click.echo(
-            json.dumps(
-                [
-                    {"file": str(path), "error": answer} if isinstance(answer, str) else answer.to_dict()
-                    for path, answer in answers
-                ],
-                ensure_ascii=False,
-                allow_nan=False,
-            )
-        )
+        facts = [
+            {"file": str(path), "error": answer} if isinstance(answer, str) else answer.to_dict()
+            for path, answer in answers
+        ]
+        click.echo(_utf8(json.dumps(facts, ensure_ascii=False, allow_nan=False)))
         return
     rows = [_row(path, answer) for path, answer in answers]
     columns = [
@@ -146,7 +141,12 @@ def _tell(answers: list[tuple[Path, Prediction | str]], as_json: bool) -> None:
     ]
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
     for row in ([dict(zip(columns, columns))] if rows else []) + rows:
-        click.echo("  ".join(row[name].ljust(widths[name]) for name in columns).rstrip())
+        click.echo(_utf8("  ".join(row[name].ljust(widths[name]) for name in columns).rstrip()))
+
+
+def _utf8(text: str) -> str:
+    """With "?" for what can't be written: bytes of a file's name that are no UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _row(path: Path, answer: Prediction | str) -> dict[str, str]:

@@ -37,6 +37,7 @@ from keras_lmf.zoo import (
     pretrained,
     weight_shapes,
 )
+from keras_lmf.zoo.backbones import Backbone, known_backbones
 from keras_lmf.zoo.entry import ENTRY_NAME
 
 RECIPE, WEIGHTS, VECTORS, PLOT = "recipe.toml", "model.weights.h5", "testvectors.npz", "files.png"
@@ -98,7 +99,8 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     runs = [train(recipe.replace(seed=seed), corpus, work / f"seed-{seed}") for seed in range(seeds)]
     best, choice = _best(runs)
     data = best.dataset()
-    notes = [*facts.notes, choice]
+    own = facts.voice_notes if any(part.front_end for part in recipe.inputs.values()) else facts.feature_notes
+    notes = [*facts.notes, *own, choice]
     calibration = calibration_of(best, corpus, work)
     exports = [_exports(run, data, facts, calibration, resamples=1000 if run is best else 0) for run in runs]
     refused = {name: why for _, problems in exports for name, why in problems.items()}
@@ -124,6 +126,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
             shutil.copyfile(source, made / source.name)
             names[key] = source.name
     write_plot(list(artifacts.values()), made / PLOT)
+    published = [Backbone.read(known_backbones()[name]) for name in pretrained.names(recipe).values()]
     entry = Entry(
         name=folder.name,
         summary=_summary(recipe, data),
@@ -153,8 +156,17 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         calibration=calibration,
         presence="derived" if recipe.presence else "assumed",
         protocol=tuple(notes),
-        licences=Licences(code="Apache-2.0", weights=facts.weights_licence, data=facts.licence),
-        citations=("keras-lmf (CITATION.cff)", *PAPERS[recipe.fusion.name], facts.citation),
+        licences=Licences(
+            code="Apache-2.0",
+            weights="; ".join([facts.weights_licence, *(part.licences.weights for part in published)]),
+            data=facts.licence,
+        ),
+        citations=(
+            "keras-lmf (CITATION.cff)",
+            *PAPERS[recipe.fusion.name],
+            *(citation for part in published for citation in part.citations),
+            facts.citation,
+        ),
         environment=best.environment,
         keras_lmf_version=__version__,
     )
@@ -233,10 +245,13 @@ def _shipped(artifacts: Mapping[str, Artifact], scores: Scores, notes: list[str]
         loss, unit = _loss(scores["weights"], scores[name])
         if name == "saved_model":
             continue
+        reasons = []
         if artifact.bytes > LARGEST_FILE:
-            notes.append(f"The {name} file is not shipped: {artifact.bytes:,} bytes are more than 1 MiB.")
-        elif loss > (BUDGETS.get(name, 0) if unit == "points" else MAE_BUDGET):
-            notes.append(f"The {name} file is not shipped: it loses {100 * loss:.2f} {unit} against Keras.")
+            reasons.append(f"{artifact.bytes:,} bytes are more than 1 MiB")
+        if loss > (BUDGETS.get(name, 0) if unit == "points" else MAE_BUDGET):
+            reasons.append(f"it loses {100 * loss:.2f} {unit} against Keras")
+        if reasons:
+            notes.append(f"The {name} file is not shipped: {', and '.join(reasons)}.")
         else:
             shipped.append(name)
     return shipped

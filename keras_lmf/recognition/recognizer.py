@@ -62,7 +62,7 @@ class Recognizer:
 
     Raises:
         LMFError: no such model, one that takes features only (with the entries that fit), one that names no classes,
-            or a hop out of its range.
+            a hop out of its range, or one clip instead of a list to enrol.
     """
 
     def __init__(
@@ -81,11 +81,13 @@ class Recognizer:
         self.hop = self.seconds / 2 if hop is None else hop
         self.temperature = model.facts.temperature
         self.presence = model.facts.presence
-        if not SHORTEST_HOP <= self.hop <= self.seconds:
+        if not isinstance(self.hop, int | float) or not SHORTEST_HOP <= self.hop <= self.seconds:
             raise LMFError(
                 f"'hop' takes {SHORTEST_HOP:g} to {self.seconds:g} seconds, the window of {model.name}; received "
                 f"{self.hop!r}."
             )
+        if isinstance(enrolment, str | Path | np.ndarray):
+            raise LMFError("'enrolment' takes a list of clips, received one clip: enrolment=[…].")
         if enrolment:
             enrol(model, itertools.chain.from_iterable(map(self._windows, enrolment)))
 

@@ -11,12 +11,13 @@ import pandas as pd
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
 from keras_lmf.zoo import backbones
-from keras_lmf.zoo.entry import RECIPE, Entry, Metric
+from keras_lmf.zoo.entry import RECIPE, Entry, Metric, Spread
 from keras_lmf.zoo.facts import facts
 from keras_lmf.zoo.folders import entry_folders
 
 LIMITS = "limits.md"  # the one part of a card that is written by hand
 TRIALS = "trials.csv"  # every trial of the search that chose the entry's recipe, on "valid"
+REFIT = re.compile(r"^Fitted on train \+ valid")  # as `publish` notes it
 ETHICS = (
     "A model of this kind names what raters or actors agreed on, not what a person feels. It errs more often on "
     "people, ages, accents and languages that its corpus lacks, and its score is easily misread as the truth. Ask "
@@ -130,7 +131,9 @@ def overview_table(entries: list[Entry], link: str) -> str:
                 "what": entry.summary,
                 "parameters": f"{entry.parameters:,}",
                 "metric": name,
-                "mean ± sd over seeds": f"{spread.mean:.3f} ± {spread.sd:.3f} ({spread.runs})",
+                "mean ± sd over seeds": f"{_mean(spread)} ({spread.runs})",
+                "over folds": _mean(entry.cross_validation[name]) if name in entry.cross_validation else "",
+                "fitted on": "train + valid" if any(map(REFIT.search, entry.protocol)) else "train",
                 "shipped": f"{metric.value:.3f}",
                 "floor": floor,
                 "weights": entry.licences.weights,
@@ -146,8 +149,9 @@ def overview(entries: list[Entry]) -> str:
         "Trained models, one folder each. Test figures of the Keras model; the cards have those of every file. "
         "All of this page is made from the entries by `keras-lmf render`.\n\n"
         f"{overview_table(entries, '')}\n\n"
-        "`results.csv` has every metric of every file, and every trial of the searches that chose the recipes. "
-        "`keras-lmf list` lists the entries, `keras-lmf show NAME` one entry, and `klmf.load(NAME)` gives the model.\n"
+        "Over folds: the same recipe on each fold of the corpus, or of the search, as the card says. `results.csv` has "
+        "every metric of every file, and the trials of those searches that were recorded. `keras-lmf list` lists the "
+        "entries, `keras-lmf show NAME` one entry, and `klmf.load(NAME)` gives the model.\n"
     )
 
 
@@ -197,10 +201,7 @@ def _metrics(entry: Entry) -> str:
         }
     )
     seeds = pd.DataFrame(
-        {
-            key: {name: f"{block[name].mean:.3f} ± {block[name].sd:.3f}" for name in names}
-            for key, block in entry.seeds.items()
-        }
+        {key: {name: _mean(block[name]) for name in names} for key, block in entry.seeds.items()}
     )[list(entry.metrics)]
     runs = next(iter(entry.seeds["weights"].values())).runs
     return (
@@ -210,14 +211,17 @@ def _metrics(entry: Entry) -> str:
     )
 
 
+def _mean(spread: Spread) -> str:
+    """One training has no deviation."""
+    return f"{spread.mean:.3f}" + (f" ± {spread.sd:.3f}" if spread.runs > 1 else "")
+
+
 def _cross_validation(entry: Entry) -> str:
     """One line of figures over folds, where there are any."""
     if not entry.cross_validation:
         return ""
     runs = next(iter(entry.cross_validation.values())).runs
-    figures = {
-        name: f"{spread.mean:.3f} ± {spread.sd:.3f}" for name, spread in entry.cross_validation.items()
-    }
+    figures = {name: _mean(spread) for name, spread in entry.cross_validation.items()}
     table = pd.DataFrame([figures]).to_markdown(index=False, disable_numparse=True)
     return f"Cross-validation, mean ± standard deviation over {runs} folds:\n\n{table}\n\n"
 

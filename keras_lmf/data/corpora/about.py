@@ -22,6 +22,7 @@ class About(NamedTuple):
         weights_licence: under which weights trained on it can be passed on.
         inputs: modality → (unit, what the numbers are).
         notes: what to know of every figure on it.
+        voice_notes, feature_notes: of figures of models that take raw sound, and of those that take features alone.
         rates: steps (of sound: samples) per second of the sequences whose rate is known, in Hz.
         citation: of the corpus.
     """
@@ -32,6 +33,8 @@ class About(NamedTuple):
     notes: tuple[str, ...]
     citation: str
     rates: Mapping[str, float] = MappingProxyType({})
+    voice_notes: tuple[str, ...] = ()
+    feature_notes: tuple[str, ...] = ()
 
 
 VOICE = ("full scale = 1", "mono sound at 16 kHz, zeros after the end")
@@ -69,8 +72,17 @@ ABOUT: dict[str, About] = {
         notes=(
             "24 professional actors, two sentences, North American English: acted, not felt.",
             "Test, validation and training actors differ; nothing is measured on the test actors (inductive).",
-            "Files are judged on the first of five folds of actors. The cross-validation tests each fold once, with "
-            "the trial that this fold's own validation had chosen: it judges the search, not this one recipe.",
+            "Files are judged on the first of five folds of actors.",
+        ),
+        feature_notes=(
+            "The cross-validation tests each fold once, with the trial that this fold's own validation had chosen: it "
+            "judges the search, not this one recipe.",
+        ),
+        voice_notes=(
+            "The silence before and after the words is cut off in training and test. A recording with long pauses or "
+            "noise around the words is answered less well.",
+            "The cross-validation, where there is one, fits this one recipe to the other four folds, for each fold. "
+            "Its settings were chosen on validation folds, which are test folds of other rounds: it is not nested.",
         ),
         rates={"audio": 20, "voice": 16000},
         citation="Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 2018",
@@ -85,6 +97,10 @@ ABOUT: dict[str, About] = {
             "Every recording is 2 s long: longer ones are cut, shorter ones padded.",
             "Test and validation are one speaker each, about 50 recordings; nothing is measured on the test speaker "
             "(inductive). The field's protocol is the mean over all ten speakers.",
+        ),
+        voice_notes=(
+            "The cross-validation, where there is one, leaves out each speaker in turn, with this one recipe. Its "
+            "settings were chosen on validation speakers, who are test speakers of other rounds: it is not nested.",
         ),
         rates={"voice": 16000},
         citation="Burkhardt et al., A database of German emotional speech, Interspeech 2005",

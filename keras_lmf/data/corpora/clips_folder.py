@@ -79,6 +79,10 @@ def load(
     _check_bad(table, bad, len(rows))
     kept = [row for row in complete if row not in bad]
     _check_training(table, classes, kept, split_of)
+    for split in sorted(set(split_of.values()) - {split_of[row.speaker] for row in kept}):
+        raise LMFError(
+            f"{table}: nothing is left of the split {split!r}. {_listed(bad, len(rows))}Mend one of them."
+        )
     if bad:
         warnings.warn(f"{table}: {_listed(bad, len(rows))}They are left out.", stacklevel=4)
     return Dataset(
