@@ -125,7 +125,7 @@ class Picture:
         self._reformatter = import_extra("av.video.reformatter", "media").VideoReformatter()
         self._array: np.ndarray | None = None
         # Asked of the first frame only: a PyAV frame that was asked is freed by the garbage collector, late.
-        self._transposed, self._flips = _orientation(self._shown.frame)
+        self._transposed, self._flips = orientation(self._shown.frame)
         self.first = self._shown.start
         self.size = size
 
@@ -158,7 +158,7 @@ class Picture:
         return self._array
 
 
-def _orientation(frame: av.VideoFrame) -> tuple[bool, tuple[slice, slice]]:
+def orientation(frame: av.VideoFrame) -> tuple[bool, tuple[slice, slice]]:
     """How a stored frame becomes upright: whether to transpose it, and then how to flip rows and columns.
 
     The display matrix maps stored (x, y) to (a x + c y, b x + d y); it is taken to the nearest quarter turn.
