@@ -1,4 +1,4 @@
-"""Frames in, the face of the person in front out: box, presence and crop; `cv2` (the extra `face`) is imported at the call."""
+"""Frames in, the largest face out: its box, presence and crop; `cv2` (the extra `face`) is imported at the call."""
 
 from __future__ import annotations
 
