@@ -73,7 +73,7 @@ def test_words_are_drawn_above_the_box(tmp_path: Path) -> None:
         for word, sure in (("", None), ("happy", 0.83))
     )
     changed = np.abs(bare.astype(int) - named).max(axis=2) > 60
-    rows, columns = np.nonzero(changed)
+    rows, _ = np.nonzero(changed)
     assert 0 < rows.max() <= BOX[1] + 2
     assert len(rows) > 100
     assert Mark(0, None, "wütend", 0.834).words == "w?tend 83 %"
