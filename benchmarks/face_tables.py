@@ -30,4 +30,6 @@ def markdown() -> dict[str, str]:
         f"detection at every frame / of tracking. Measured on {machine}; {versions}."
     )
     notes = "".join(f"\n\nNot decoded: {reason.split('. ')[0]}." for reason in refused)
-    return {"faces": f"{caption}\n\n{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}{notes}"}
+    return {
+        "faces": f"{caption}\n\n{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}{notes}"
+    }

@@ -64,14 +64,10 @@ def test_two_detections_apart_are_two_faces():
 def test_a_step_is_smoothed_exponentially():
     moved = np.array(A) + [8, -4, 4, 4]
     times = np.array([0, 0.04, 0.08, 0.2, 0.21, 0.4])
-    faces = track(
-        np.repeat(picture()[None], 6, 0), times, Told([A], [A], [moved]), interval=0, smoothing=0.1
-    )
+    faces = track(np.repeat(picture()[None], 6, 0), times, Told([A], [A], [moved]), interval=0, smoothing=0.1)
     expected = moved + (np.array(A) - moved) * np.exp(-(times[2:, None] - times[1]) / 0.1)
     np.testing.assert_allclose(faces.boxes[2:], expected, rtol=1e-5)
-    exact = track(
-        np.repeat(picture()[None], 6, 0), times, Told([A], [A], [moved]), interval=0, smoothing=0
-    )
+    exact = track(np.repeat(picture()[None], 6, 0), times, Told([A], [A], [moved]), interval=0, smoothing=0)
     np.testing.assert_array_equal(exact.boxes[2:], [moved] * 4)
 
 
@@ -245,7 +241,8 @@ def test_no_face_in_a_film_of_animals(clips: Path, detector: str):
 def test_boxes_are_in_the_frames_own_pixels(clips: Path):
     path = clips / "face_video" / "ravdess_01-01-01-01-01-01-01.mp4"
     large, small = (
-        next(iter(windows(path, 0.1, tracks=("picture",), size=size))).frames[0] for size in ((720, 1280), (360, 640))
+        next(iter(windows(path, 0.1, tracks=("picture",), size=size))).frames[0]
+        for size in ((720, 1280), (360, 640))
     )
     for detect in (HaarCascade(), YuNet()):
         np.testing.assert_allclose(detect(large)[:, :4], 2 * detect(small)[:, :4], atol=12)

