@@ -275,9 +275,8 @@ def rendered(text: str) -> str:
         tables[name] = fusion_table(corpus)
         tables[f"{name}-differences"] = difference_table(corpus)
         tables[f"{name}-baseline"] = baseline_table(corpus)
-    return fill_marked(
-        text, {**tables, **speed_tables(), **backbone_tables(), "clips": clip_table(), "folds": fold_table()}
-    )
+    tables |= {**speed_tables(), **backbone_tables(), "clips": clip_table(), "folds": fold_table()}
+    return fill_marked(text, tables)
 
 
 @click.command(help=__doc__)

@@ -62,7 +62,7 @@ def test_two_detections_apart_are_two_faces():
 
 
 def test_a_step_is_smoothed_exponentially():
-    moved = np.array(A) + [8, -4, 4, 4]
+    moved = np.add(A, [8, -4, 4, 4])
     times = np.array([0, 0.04, 0.08, 0.2, 0.21, 0.4])
     faces = track(np.repeat(picture()[None], 6, 0), times, Told([A], [A], [moved]), interval=0, smoothing=0.1)
     expected = moved + (np.array(A) - moved) * np.exp(-(times[2:, None] - times[1]) / 0.1)
@@ -72,7 +72,7 @@ def test_a_step_is_smoothed_exponentially():
 
 
 def test_the_box_goes_on_towards_a_detection_that_is_not_repeated():
-    moved = np.array(A) + [8, 0, 0, 0]
+    moved = np.add(A, [8, 0, 0, 0])
     detector = Told([A], [A], [moved])
     faces = track(*film(8), detector, interval=0.2, smoothing=0.1)
     # Detections at 0, 0.04 and 0.24 s, frames 0, 1 and 6.
