@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +208,13 @@ def test_yunets_weights_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(LMFError, match=r"keras-lmf\[face\]"):
         YuNet()
+
+
+@pytest.mark.parametrize("detector", ["haar", "yunet"])
+def test_without_opencv_the_extra_is_named(detector: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(LMFError, match=r"keras-lmf\[face\]"):
+        FaceTracker(detector)
 
 
 @pytest.fixture(scope="module")

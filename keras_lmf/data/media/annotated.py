@@ -221,9 +221,11 @@ def _copied(
 
     def packets() -> Iterator[Packet]:
         for packet in container.demux(stream):
-            if packet.dts is None:  # the end
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is None:  # the end
                 continue
-            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            # Packets of sound are in order of time: they are played as they are decoded.
+            packet.pts = packet.dts = time - shift
             packet.stream = copy
             yield packet
 
