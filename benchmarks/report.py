@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import click
+import face_tables
 import pandas as pd
 import paper_tables
 from comparison import CRITERION, INITIALIZATIONS_COMPARED, METRICS, NESTED
@@ -268,14 +269,14 @@ def fold_table() -> str:
 
 def rendered(text: str) -> str:
     """The page with every marked table made anew."""
-    tables = {"initialization": initialization_table(), "layers": layer_table(), **paper_tables.markdown()}
+    tables = {"initialization": initialization_table(), "layers": layer_table()}
+    tables |= paper_tables.markdown() | face_tables.markdown()
     for corpus, name in MARKERS.items():
         tables[name] = fusion_table(corpus)
         tables[f"{name}-differences"] = difference_table(corpus)
         tables[f"{name}-baseline"] = baseline_table(corpus)
-    return fill_marked(
-        text, {**tables, **speed_tables(), **backbone_tables(), "clips": clip_table(), "folds": fold_table()}
-    )
+    tables |= {**speed_tables(), **backbone_tables(), "clips": clip_table(), "folds": fold_table()}
+    return fill_marked(text, tables)
 
 
 @click.command(help=__doc__)

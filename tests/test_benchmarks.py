@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from media_files import write
 
 from keras_lmf.data import corpora
 from keras_lmf.models import build
@@ -153,3 +154,19 @@ def test_clips_compares_runtimes_on_a_run(tmp_path):
     assert table["windows"][4] == 11  # of half a second in 3 s, one each quarter
     if Path("/proc/self/status").exists():
         assert table["peak_mib"][4] >= table["starting_mib"][4] > 10
+
+
+def test_faces_tells_every_detector_and_what_it_cannot_read(tmp_path):
+    pytest.importorskip("cv2", reason="needs the extra face")
+    wall = write(tmp_path / "wall.mp4", frames=[np.full((96, 128, 3), 90, np.uint8)] * 4)
+    (tmp_path / "broken.mp4").write_bytes(wall.read_bytes()[:500])
+    table = run_script("faces.py", tmp_path, wall, tmp_path / "broken.mp4", "--faceless", "wall.mp4")
+    assert list(zip(table["clip"], table["detector"])) == [
+        (clip, detector) for clip in ("wall.mp4", "broken.mp4") for detector in ("haar", "yunet")
+    ]
+    assert table["face"].tolist() == [False, False, True, True]
+    assert (table.loc[:1, ["found", "present"]] == 0).all(axis=None)
+    assert (table.loc[:1, "frames"] == 4).all()
+    assert (table.loc[:1, ["detect_ms", "track_ms"]] > 0).all(axis=None)
+    assert table.loc[2:, "found"].isna().all()
+    assert table.loc[2:, "refused"].str.startswith("broken.mp4: ").all()

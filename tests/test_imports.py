@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "zoo.pretrained": {"keras", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "zoo.vectors": {"numpy", "keras_lmf.data", *COMMON},
     "data": {"numpy", "pydantic", "tqdm", "keras", "keras_lmf.backend", *COMMON},
-    "data.media": {"numpy", "av", "soundfile", *COMMON},
+    "data.media": {"numpy", "av", "cv2", "soundfile", *COMMON},
     "data.corpora.synthetic_clips": {"numpy", "av", "tqdm", *COMMON},
     "data.faces": {"numpy", "cv2", *COMMON},
     "evaluation": {"numpy", "sklearn", "pandas", *COMMON},

@@ -1,7 +1,7 @@
 """Corpora and media files in, batches and clips out.
 
 Corpora: `load`, `Dataset`, `Split`, `Batches`, `balanced_class_weights`. Training clips: `Augmentation`, `augmented`.
-Media files: `decode`, `windows`, `Clip`.
+Media files: `decode`, `windows`, `Clip`; with boxes drawn over them: `media.annotate`. Faces in frames: `faces.track`.
 """
 
 from __future__ import annotations

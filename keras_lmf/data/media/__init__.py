@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keras_lmf.data.media.annotated import Mark, annotate
 from keras_lmf.data.media.clips import Clip, decode, windows
 
-__all__ = ["Clip", "decode", "windows"]
+__all__ = ["Clip", "Mark", "annotate", "decode", "windows"]

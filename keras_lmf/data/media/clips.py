@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from keras_lmf.data.media.limits import TRACKS, Limits, Request, check_frames, check_pixels
+from keras_lmf.data.media.limits import MAX_PIXELS, TRACKS, Limits, Request, check_frames, check_pixels
 from keras_lmf.data.media.reading import Timed, check_end, choose, decoded, opened
 from keras_lmf.data.media.tracks import Picture, Sound
 from keras_lmf.errors import LMFError
@@ -22,7 +22,6 @@ from keras_lmf.errors import LMFError
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-MAX_PIXELS = 4096 * 2304
 MAX_BYTES = 2**30
 DAY = 24 * 60 * 60.0
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 TRACKS = ("sound", "picture")
+MAX_PIXELS = 4096 * 2304
 
 
 @dataclass(frozen=True)

@@ -122,12 +122,9 @@ class Picture:
         self._frames = frames
         self._shown = next(frames)
         self._coming = next(frames, None)
-        self._reformatter = import_extra("av.video.reformatter", "media").VideoReformatter()
         self._array: np.ndarray | None = None
-        # Asked of the first frame only: a PyAV frame that was asked is freed by the garbage collector, late.
-        self._transposed, self._flips = _orientation(self._shown.frame)
+        self._upright = Upright(self._shown.frame, size)
         self.first = self._shown.start
-        self.size = size
 
     @property
     def exhausted(self) -> bool:
@@ -147,15 +144,34 @@ class Picture:
     def array(self) -> np.ndarray:
         """The shown frame: (height, width, 3) uint8, upright."""
         if self._array is None:
-            frame = self._shown.frame
-            height, width = self.size or (None, None)
-            if self._transposed:
-                height, width = width, height
-            pixels = self._reformatter.reformat(frame, width, height, format="rgb24").to_ndarray()
-            pixels = pixels.transpose(1, 0, 2) if self._transposed else pixels
-            self._array = np.ascontiguousarray(pixels[self._flips])
-            self.size = self._array.shape[:2]
+            self._array = self._upright(self._shown.frame)
         return self._array
+
+
+class Upright:
+    """Frames of one stream as upright arrays of one size.
+
+    Args:
+        first: the stream's first frame, whose display matrix counts for all.
+        size: (height, width) of the arrays; None: that of the first one.
+    """
+
+    def __init__(self, first: av.VideoFrame, size: tuple[int, int] | None) -> None:
+        self._reformatter = import_extra("av.video.reformatter", "media").VideoReformatter()
+        # Asked of the first frame only: a PyAV frame that was asked is freed by the garbage collector, late.
+        self._transposed, self._flips = _orientation(first)
+        self.size = size
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        """(height, width, 3) uint8, RGB; a new array."""
+        height, width = self.size or (None, None)
+        if self._transposed:
+            height, width = width, height
+        pixels = self._reformatter.reformat(frame, width, height, format="rgb24").to_ndarray()
+        pixels = pixels.transpose(1, 0, 2) if self._transposed else pixels
+        upright = np.ascontiguousarray(pixels[self._flips])
+        self.size = upright.shape[:2]
+        return upright
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, tuple[slice, slice]]:
