@@ -149,8 +149,7 @@ def _require_agreement(entry: Entry, recipe: Recipe) -> None:
         ),
     }
     media = {
-        name: ("waveform", section.front_end.sample_rate) if section.front_end else (None, None)
-        for name, section in recipe.inputs.items()
+name: (section.media, section.rate) for name, section in recipe.inputs.items()
     }
     facts["media and rate"] = {name: (spec.media, spec.rate) for name, spec in entry.inputs.items()}, media
     facts["presence"] = entry.presence, "derived" if recipe.presence else "assumed"
