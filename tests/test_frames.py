@@ -50,7 +50,9 @@ def test_the_shipped_weights_answer_as_the_original_in_pytorch(published, exampl
     arrays = {}
     for ours, layer in example.LAYERS.items():
         weights = published.get_layer(ours).get_weights()
-        arrays |= {f"{layer}/{word}": array for word, array in zip(example.words(layer), weights, strict=True)}
+        arrays |= {
+            f"{layer}/{word}": array for word, array in zip(example.words(layer), weights, strict=True)
+        }
     clips = pictures(2, 3, 64, 64, 1)
     expected = example.Original(arrays).taps(255 * clips.reshape(-1, 64, 64, 1)).reshape(2, 3, -1)
     assert np.ptp(expected, axis=(0, 1)).max() > 0.05, "the pictures must differ for this to say something"
@@ -141,7 +143,10 @@ def test_an_application_sees_each_frame_as_keras_says(channels):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: frames.mini_xception((64, 64, 1)), r"\(frames, height, width, 1\) .* received \(64, 64, 1\)"),
+        (
+            lambda: frames.mini_xception((64, 64, 1)),
+            r"\(frames, height, width, 1\) .* received \(64, 64, 1\)",
+        ),
         (lambda: frames.mini_xception((3, 64, 64, 3)), r"\(frames, height, width, 1\)"),
         (lambda: frames.mini_xception(taps=("block4",)), "Did you mean 'block_4'"),
         (lambda: frames.mini_xception(taps=()), "one or more different ones"),
@@ -149,7 +154,10 @@ def test_an_application_sees_each_frame_as_keras_says(channels):
         (lambda: frames.application(network="MobileNetV3Smal"), "Did you mean 'MobileNetV3Small'"),
         (lambda: frames.application(network="mobilenet"), "Unknown network"),
         (lambda: frames.application(weights="imagenette"), "Did you mean 'imagenet'"),
-        (lambda: frames.application((2, 16, 16, 1)), r"MobileNetV3Small can't be made for frames of \(16, 16"),
+        (
+            lambda: frames.application((2, 16, 16, 1)),
+            r"MobileNetV3Small can't be made for frames of \(16, 16",
+        ),
     ],
 )
 def test_what_can_not_be_built_is_refused(make, says):

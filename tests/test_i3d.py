@@ -16,7 +16,9 @@ from torch.nn import functional
 from keras_lmf.backbones import i3d, load_i3d_variables
 from keras_lmf.errors import LMFError
 
-pytestmark = pytest.mark.skipif("KERAS_LMF_DATA" not in os.environ, reason="needs the names of the checkpoint")
+pytestmark = pytest.mark.skipif(
+    "KERAS_LMF_DATA" not in os.environ, reason="needs the names of the checkpoint"
+)
 SHAPE = (10, 33, 40, 3)  # no size is a multiple of its strides, so that every kind of padding is met
 SCOPE = "RGB/inception_i3d/"
 

@@ -85,7 +85,9 @@ def test_cnn_2plus1d_is_a_3d_convolution_of_that_kernel():
     """One block against one Conv3D, whose kernel is the outer product of a picture's and of time's."""
     model = cnn_2plus1d((4, 6, 6, 1), filters=(1,), units=2, seed=5)
     spatial, temporal = (np.asarray(model.get_layer(f"{word}_0").kernel) for word in ("spatial", "temporal"))
-    model.get_layer("spatial_0").kernel.assign(np.abs(spatial))  # so that the ReLU between them changes nothing
+    model.get_layer("spatial_0").kernel.assign(
+        np.abs(spatial)
+    )  # so that the ReLU between them changes nothing
     model.get_layer("temporal_0").kernel.assign(np.abs(temporal))
     kernel = np.abs(temporal[:, 0, 0, 0])[:, None, None] * np.abs(spatial[:, :, 0, 0])
     rows = np.random.default_rng(0).uniform(0.5, 1, (2, 4, 6, 6, 1)).astype("float32")

@@ -19,7 +19,15 @@ from keras_lmf.backbones.sequence import seed_stream
 from keras_lmf.errors import LMFError, unknown_name
 
 BLOCKS = (16, 32, 64, 128)
-EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # order of the published logits
+EMOTIONS = (
+    "angry",
+    "disgust",
+    "fear",
+    "happy",
+    "sad",
+    "surprise",
+    "neutral",
+)  # order of the published logits
 TAPS = {f"block_{i}": width for i, width in enumerate(BLOCKS, 1)} | {"logits": len(EMOTIONS)}
 
 

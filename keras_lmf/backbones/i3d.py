@@ -109,7 +109,9 @@ def load_i3d_variables(model: keras.Model, variables: Mapping[str, Any]) -> kera
             if tuple(width for width in array.shape if width != 1) != tuple(
                 width for width in weight.shape if width != 1
             ):
-                raise LMFError(f"{name!r} has the shape {tuple(array.shape)} instead of {tuple(weight.shape)}.")
+                raise LMFError(
+                    f"{name!r} has the shape {tuple(array.shape)} instead of {tuple(weight.shape)}."
+                )
             wanted.append((weight, array))
     for weight, array in wanted:
         weight.assign(ops.reshape(ops.convert_to_tensor(array, "float32"), weight.shape))
@@ -153,13 +155,13 @@ def _mixed(hidden: Any, filters: Sequence[int], name: str, seeds: Any) -> Any:
 def _max_pool(hidden: Any, sizes: Sequence[int], strides: Sequence[int], name: str) -> Any:
     """Maxima over (frames, pixels either way): of the pictures, then of the same pixel in neighbouring frames."""
     _, steps, height, width, channels = hidden.shape
-    pictures = keras.layers.MaxPooling2D(sizes[1], strides=strides[1], padding="same", name=f"{name}_picture")(
-        ops.reshape(hidden, (-1, height, width, channels))
-    )
+    pictures = keras.layers.MaxPooling2D(
+        sizes[1], strides=strides[1], padding="same", name=f"{name}_picture"
+    )(ops.reshape(hidden, (-1, height, width, channels)))
     _, height, width, _ = pictures.shape
     if sizes[0] == 1:
         return ops.reshape(pictures, (-1, steps, height, width, channels))
-    rows = keras.layers.MaxPooling2D((sizes[0], 1), strides=(strides[0], 1), padding="same", name=f"{name}_time")(
-        ops.reshape(pictures, (-1, steps, height * width, channels))
-    )
+    rows = keras.layers.MaxPooling2D(
+        (sizes[0], 1), strides=(strides[0], 1), padding="same", name=f"{name}_time"
+    )(ops.reshape(pictures, (-1, steps, height * width, channels)))
     return ops.reshape(rows, (-1, rows.shape[1], height, width, channels))

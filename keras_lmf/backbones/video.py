@@ -97,10 +97,17 @@ def cnn_2plus1d(
             width, 3, padding="same", use_bias=False, kernel_initializer=initializer, name=f"spatial_{i}"
         )(pictures)
         # Time, and the picture as one axis: a kernel of three frames and one pixel goes over them.
-        hidden = _normalized(ops.reshape(pictures, (-1, steps, height * columns, width)), there, f"spatial_{i}")
+        hidden = _normalized(
+            ops.reshape(pictures, (-1, steps, height * columns, width)), there, f"spatial_{i}"
+        )
         initializer = keras.initializers.HeNormal(seed=next(seeds))
         hidden = keras.layers.Conv2D(
-            width, (3, 1), padding="same", use_bias=False, kernel_initializer=initializer, name=f"temporal_{i}"
+            width,
+            (3, 1),
+            padding="same",
+            use_bias=False,
+            kernel_initializer=initializer,
+            name=f"temporal_{i}",
         )(hidden)
         hidden = _normalized(hidden, there, f"temporal_{i}")
         pictures = ops.reshape(hidden, (-1, height, columns, width))
@@ -117,7 +124,7 @@ def cnn_2plus1d(
 
 def _normalized(hidden: Any, there: Any, name: str) -> Any:
     """Batch normalisation over what is no padding, ReLU, and zeros for padding, as (batch, frames, pixels, maps)."""
-    _, steps, pixels, _ = hidden.shape
+    pixels = hidden.shape[2]
     mask = ops.repeat(ops.expand_dims(there, -1), pixels, axis=-1)
     hidden = keras.layers.BatchNormalization(name=f"{name}_norm")(hidden, mask=mask)
     return _blank(keras.layers.Activation("relu", name=f"{name}_relu")(hidden), there)

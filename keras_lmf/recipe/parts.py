@@ -180,7 +180,7 @@ class Corpus(Part):
     """Which corpus, and the options of its loader (see `keras_lmf.data.corpora`)."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 Span = tuple[float, float]
