@@ -86,7 +86,7 @@ def application(
     seed: int = 0,
     name: str = FRONT_END,
 ) -> keras.Model:
-    """Any network of `keras.applications`, of each frame: (batch, frames, height, width, 3) → (batch, frames, features).
+    """Any network of `keras.applications`, of each frame: (batch, frames, height, width, 3) → (batch, frames, width).
 
     The network without its last dense layers, its maps' mean over the picture; what it does to pictures first
     (`preprocess_input`) is inside. MobileNetV3Small has .94 M parameters and 576 features. Papers, sizes and licences:
