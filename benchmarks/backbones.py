@@ -1,11 +1,11 @@
-"""The audio and video backbones side by side: size, work, receptive field, licences, and time of one clip on every runtime.
+"""The audio and video backbones side by side: size, work, receptive field, licences, and time of one clip everywhere.
 
     python benchmarks/backbones.py --csv benchmarks/results/backbones.csv
 
-Default options, a clip of 3 s at 16 kHz or 25 frames a second, random weights: size and time don't depend on them. Each backbone is exported,
-and its files take turns with the compiled Keras model in one process on one thread, NumPy arrays in and out. FLOPs are
-twice the multiply-adds of matrix products and convolutions, counted from the ops of the float32 file, loops as often
-as they run; elementwise ops are left out.
+Default options, a clip of 3 s at 16 kHz or 25 frames a second, random weights: size and time don't depend on them. Each
+backbone is exported, and its files take turns with the compiled Keras model in one process on one thread, NumPy arrays
+in and out. FLOPs are twice the multiply-adds of matrix products and convolutions, counted from the ops of the float32
+file, loops as often as they run; elementwise ops are left out.
 """
 
 from __future__ import annotations
