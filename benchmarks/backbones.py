@@ -1,17 +1,17 @@
-"""The audio backbones side by side: size, work, receptive field, licences, and time of one clip on every runtime.
+"""The audio and video backbones side by side: size, work, receptive field, licences, and time of one clip everywhere.
 
     python benchmarks/backbones.py --csv benchmarks/results/backbones.csv
 
-Default options, a clip of 3 s at 16 kHz, random weights: size and time don't depend on them. Each backbone is exported,
-and its files take turns with the compiled Keras model in one process on one thread, NumPy arrays in and out. FLOPs are
-twice the multiply-adds of matrix products and convolutions, counted from the ops of the float32 file, loops as often
-as they run; elementwise ops are left out.
+Default options, a clip of 3 s at 16 kHz or 25 frames a second, random weights: size and time don't depend on them. Each
+backbone is exported, and its files take turns with the compiled Keras model in one process on one thread, NumPy arrays
+in and out. FLOPs are twice the multiply-adds of matrix products and convolutions, counted from the ops of the float32
+file, loops as often as they run; elementwise ops are left out.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import metadata
 from pathlib import Path
@@ -35,7 +35,8 @@ from keras_lmf.files import write_atomically
 from keras_lmf.target import Target
 from keras_lmf.zoo.backbones import Backbone, known_backbones
 
-RATE = 16000
+SOUND, VIDEO = 16000, 25  # samples, frames a second
+FACE = (64, 64, 1)
 ROWS = 8
 KERAS = {"tf.function": False, "tf.function, XLA": True}  # compiled how → with XLA?
 FLOAT32 = "TFLite float32"
@@ -50,11 +51,21 @@ class Facts:
         function: makes it.
         receptive_field: what one number of its last layer over time sees, then how time is pooled.
         paper: whose architecture it is.
+        published: what of the zoo has weights for it.
+        rate: of its input, steps a second.
+        picture: shape of a step of its input.
     """
 
     function: Callable[..., keras.Model]
     receptive_field: str
     paper: str
+    published: str | None = None
+    rate: int = SOUND
+    picture: tuple[int, ...] = ()
+
+    def shape(self, clip: float) -> tuple[int, ...]:
+        """Of the input for a clip of so many seconds."""
+        return (round(clip * self.rate), *self.picture)
 
 
 # n frames of 25 ms, one each 10 ms: 25 + 10 (n − 1) ms.
@@ -67,28 +78,62 @@ BACKBONES = {
     "mfcc_bilstm": Facts(
         backbones.mfcc_bilstm, "the clip; pooled over it", "Kumar & Martin, III; Graves & Schmidhuber 2005"
     ),
-    "ge2e": Facts(backbones.ge2e, "the clip; pooled over it", "Wan et al. 2018"),
+    "ge2e": Facts(backbones.ge2e, "the clip; pooled over it", "Wan et al. 2018", "ge2e"),
+    "cnn_lstm": Facts(
+        backbones.cnn_lstm,
+        "the clip",
+        "Kumar & Martin, III; Arriaga et al. 2017",
+        "mini-xception",
+        rate=VIDEO,
+        picture=FACE,
+    ),
+    "cnn_gru": Facts(
+        backbones.cnn_gru,
+        "the clip",
+        "Kumar & Martin, III; Arriaga et al. 2017",
+        "mini-xception",
+        rate=VIDEO,
+        picture=FACE,
+    ),
+    "cnn_2plus1d": Facts(
+        backbones.cnn_2plus1d,
+        "7 frames of video, 280 ms; pooled over the clip",
+        "Tran et al. 2018",
+        rate=VIDEO,
+        picture=FACE,
+    ),
+    "i3d": Facts(
+        backbones.i3d,
+        "99 frames of video, 3.96 s; pooled over the clip",
+        "Carreira & Zisserman 2017; Kumar & Martin, III",
+        rate=VIDEO,
+        picture=(112, 112, 3),
+    ),
 }
 
 
-def model_of(name: str, samples: int) -> keras.Model:
-    """The backbone with its default options: {"waveform": (batch, samples)} → {"embedding": (batch, units)}."""
-    waveform = keras.Input((samples,), name="waveform")
-    embedding = BACKBONES[name].function((samples,))(waveform)
-    return keras.Model({"waveform": waveform}, {"embedding": embedding}, name=name)
+def model_of(name: str, clip: float) -> keras.Model:
+    """The backbone with its default options: {"clip": (batch, …)} → {"embedding": (batch, units)}."""
+    shape = BACKBONES[name].shape(clip)
+    inputs = keras.Input(shape, name="clip")
+    return keras.Model({"clip": inputs}, {"embedding": BACKBONES[name].function(shape)(inputs)}, name=name)
 
 
-def noise(samples: int) -> np.ndarray:
-    """(rows, samples) of noise at the level of speech; digital silence would be padding."""
+def noise(shape: Sequence[int]) -> np.ndarray:
+    """(rows, …) of noise: sound at the level of speech, or pictures; zeros would be padding."""
     random = np.random.default_rng(0)
-    return (0.1 * random.standard_normal((ROWS, samples))).clip(-1, 1).astype("float32")
+    if len(shape) == 1:
+        return (0.1 * random.standard_normal((ROWS, *shape))).clip(-1, 1).astype("float32")
+    return random.uniform(0.01, 1, (ROWS, *shape)).astype("float32")
 
 
-def files(model: keras.Model, samples: int) -> tuple[dict[str, bytes], str]:
+def files(model: keras.Model) -> tuple[dict[str, bytes], str]:
     """The files by runtime, and why one of them is missing."""
     names = np.arange(ROWS).astype(str)
     target = Target(name="embedding", range=(0, 1))
-    calibration = Split("train", {"waveform": noise(samples)}, {}, np.zeros(ROWS), names, names, target)
+    calibration = Split(
+        "train", {"clip": noise(model.input["clip"].shape[1:])}, {}, np.zeros(ROWS), names, names, target
+    )
     refused = ""
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -104,19 +149,18 @@ def files(model: keras.Model, samples: int) -> tuple[dict[str, bytes], str]:
 
 def measure(name: str, clip: float, repeats: int, seconds: float) -> list[dict[str, Any]]:
     """Rows of one backbone, one for each runtime; a file that is refused has no time, but a reason."""
-    samples = round(clip * RATE)
-    model = model_of(name, samples)
-    made, refused = files(model, samples)
-    inputs = {"waveform": noise(samples)[:1]}
+    model = model_of(name, clip)
+    made, refused = files(model)
+    inputs = {"clip": noise(BACKBONES[name].shape(clip))[:1]}
     steps: dict[str, Step] = {what: call_step(model, inputs, xla=xla) for what, xla in KERAS.items()}
     steps |= {runtime: file_step(content, inputs) for runtime, content in made.items()}
     times = take_turns(steps, repeats=repeats, seconds=seconds)
     work = multiply_adds(made[FLOAT32])
-    # Published weights are those of the zoo's backbone of that name.
-    folder = known_backbones().get(name)
+    folder = known_backbones().get(BACKBONES[name].published)
     facts = {
         "backbone": name,
         "clip_seconds": clip,
+        "input": " × ".join(map(str, BACKBONES[name].shape(clip))),
         "embedding": model.output["embedding"].shape[-1],
         "parameters": model.count_params(),
         "mflops": 2e-6 * work,
@@ -142,7 +186,9 @@ def measure(name: str, clip: float, repeats: int, seconds: float) -> list[dict[s
 
 @click.command(help=__doc__)
 @click.argument("names", nargs=-1, type=click.Choice(list(BACKBONES)))
-@click.option("--clip", default=3.0, show_default=True, type=click.FloatRange(0.2), help="Seconds of sound.")
+@click.option(
+    "--clip", default=3.0, show_default=True, type=click.FloatRange(0.2), help="Seconds of sound or video."
+)
 @click.option("--repeats", default=15, show_default=True, type=click.IntRange(1), help="Turns each.")
 @click.option("--seconds", default=0.2, show_default=True, type=click.FloatRange(0), help="Length of a turn.")
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here as well.")

@@ -20,7 +20,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.files import write_atomically
 from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo import Backbone, Licences, file_records, weight_shapes, write_testvectors
-from keras_lmf.zoo.backbones import ge2e_model
+from keras_lmf.zoo.backbones import published_model
 from keras_lmf.zoo.entry import sha256_of
 
 SAMPLES = 25600  # 1.6 s, the windows of its own training
@@ -66,7 +66,7 @@ def read(path: Path) -> Encoder:
 
 def convert(path: Path, folder: Path) -> Backbone:
     """Writes weights, test vectors and backbone.json to `folder`."""
-    encoder, model = read(path), ge2e_model(SAMPLES)
+    encoder, model = read(path), published_model("ge2e", (SAMPLES,))
     state = {name: tensor.numpy() for name, tensor in encoder.state_dict().items()}
     front_end = model.layers[-1]
     for i in range(3):
@@ -95,7 +95,7 @@ def convert(path: Path, folder: Path) -> Backbone:
         name=folder.name,
         summary="GE2E speaker encoder: mel spectrogram, three LSTMs of 256 units, dense layer; LSTMs can be tapped",
         front_end="ge2e",
-        samples=SAMPLES,
+        shape=(SAMPLES,),
         parameters=model.count_params(),
         files=file_records(folder, names),
         weights=weight_shapes(model),

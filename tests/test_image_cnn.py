@@ -31,7 +31,9 @@ def model() -> keras.Model:
 
 def torch_answer(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """The same network by PyTorch's functions, in double precision."""
-    weights = {weight.path: torch.from_numpy(np.asarray(weight).astype("float64")) for weight in model.weights}
+    weights = {
+        weight.path: torch.from_numpy(np.asarray(weight).astype("float64")) for weight in model.weights
+    }
 
     def convolved(x: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
         height, width = x.shape[2:]

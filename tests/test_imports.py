@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "zoo.downloading": {"pooch", "requests", "tqdm", *COMMON},
     "zoo.loading": {"keras", "numpy", "h5py", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "zoo.backbones": {"keras", "pydantic", "keras_lmf.backbones", *COMMON},
-    "zoo.pretrained": {"keras", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
+    "zoo.pretrained": {"keras", "keras_lmf.backbones", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "zoo.vectors": {"numpy", "keras_lmf.data", *COMMON},
     "data": {"numpy", "pydantic", "tqdm", "keras", "keras_lmf.backend", *COMMON},
     "data.media": {"numpy", "av", "cv2", "soundfile", *COMMON},

@@ -50,11 +50,18 @@ def test_loops_count_as_often_as_they_run(tmp_path, monkeypatch):
     assert multiply_adds(file_of(model, tmp_path, monkeypatch)) == sum(expected.values())
 
 
-def test_an_op_without_a_formula_is_refused(tmp_path, monkeypatch):
-    volume = keras.Input((4, 4, 4, 1), name="volume")
-    answer = keras.layers.Flatten(name="answer")(keras.layers.Conv3D(2, 3)(volume))
+def test_three_dimensional_convolutions_are_counted(tmp_path, monkeypatch):
+    volume = keras.Input((4, 5, 6, 2), name="volume")
+    answer = keras.layers.Flatten(name="answer")(keras.layers.Conv3D(7, (2, 3, 1))(volume))
     model = keras.Model({"volume": volume}, {"answer": answer})
-    with pytest.raises(LMFError, match="multiply-adds of the op CONV_3D can't be counted"):
+    assert multiply_adds(file_of(model, tmp_path, monkeypatch)) == (3 * 3 * 6) * 7 * (2 * 3 * 1 * 2)
+
+
+def test_an_op_without_a_formula_is_refused(tmp_path, monkeypatch):
+    picture = keras.Input((4, 4, 1), name="picture")
+    answer = keras.layers.Flatten(name="answer")(keras.layers.Conv2DTranspose(2, 3)(picture))
+    model = keras.Model({"picture": picture}, {"answer": answer})
+    with pytest.raises(LMFError, match="multiply-adds of the op TRANSPOSE_CONV can't be counted"):
         multiply_adds(file_of(model, tmp_path, monkeypatch))
 
 

@@ -113,7 +113,7 @@ def other_inputs(folder: Path) -> None:
         (lambda folder: changed(folder, lambda f: f.update(hook="os")), r"backbone\.json: hook: "),
         (lambda folder: changed(folder, lambda f: f.pop("source")), r"backbone\.json: source: "),
         (lambda folder: changed(folder, lambda f: f.update(schema_version=2)), "schema_version"),
-        (lambda folder: changed(folder, lambda f: f.update(samples=2**40)), "samples"),
+        (lambda folder: changed(folder, lambda f: f.update(shape=[2**40])), "shape"),
         (
             lambda folder: changed(folder, lambda f: f["files"].pop("testvectors")),
             "'files' lacks testvectors",

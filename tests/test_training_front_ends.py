@@ -266,7 +266,7 @@ def test_the_cosine_schedule_falls_to_zero_at_the_last_of_the_augmented_rows_ste
 def test_augmentation_needs_one_waveform(second):
     section = {"shape": [SAMPLES], "backbone": RECURRENT}
     inputs = {name: section | ({"front_end": second} if second else {}) for name in ("one", "two")}
-    with pytest.raises(LMFError, match=r"it needs one input with a front_end, received (none|one, two)"):
+    with pytest.raises(LMFError, match=r"front_end for waveforms, received (none|one, two)"):
         Recipe(
             **recipe().model_dump(exclude_none=True, exclude={"inputs", "fusion", "training"}),
             inputs=inputs,

@@ -11,7 +11,6 @@ from keras_lmf.errors import LMFError, import_extra
 
 # What multiplies matrices, or hides it, and has no formula here.
 UNKNOWN = (
-    "CONV_3D",
     "CONV_3D_TRANSPOSE",
     "CUSTOM",
     "RFFT2D",
@@ -60,6 +59,8 @@ class _Counter:
                 return made * int(shapes[1][-1])
             case "CONV_2D":  # kernel (filters, height, width, channels)
                 return made * math.prod(map(int, shapes[1][1:]))
+            case "CONV_3D":  # kernel (frames, height, width, channels, filters)
+                return made * math.prod(map(int, shapes[1][:4]))
             case "DEPTHWISE_CONV_2D":  # kernel (1, height, width, channels)
                 return made * math.prod(map(int, shapes[1][1:3]))
             case "BATCH_MATMUL":

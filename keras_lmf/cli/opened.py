@@ -18,6 +18,8 @@ from keras_lmf.training import Run
 from keras_lmf.zoo import fetching
 from keras_lmf.zoo.entry import ENTRY, Entry
 
+UNITS = {"waveform": "full scale = 1", "frames": "black = 0, white = 1"}
+
 
 @dataclass(frozen=True)
 class EntryRun(Run):
@@ -65,13 +67,13 @@ def facts_of_run(run: Run) -> dict[str, Any]:
     """What `export_model` is told of a run: what fills its inputs, its temperature, presence and tolerance."""
     return {
         "descriptions": {
-            name: InputDescription(rate=part.front_end.sample_rate, unit="full scale = 1", media="waveform")
+            name: InputDescription(rate=part.rate, unit=UNITS[part.media], media=part.media)
             for name, part in run.recipe.inputs.items()
-            if part.front_end
+            if part.media
         },
         "temperature": run.temperature,
         "presence": "derived" if run.recipe.presence else "assumed",
-        "tolerance": 1e-4 if any(part.front_end for part in run.recipe.inputs.values()) else 1e-5,
+        "tolerance": 1e-4 if any(part.media for part in run.recipe.inputs.values()) else 1e-5,
     }
 
 

@@ -5,6 +5,7 @@ from keras_lmf.models.factory import (
     build,
     build_front_ends,
     fusion_model,
+    is_standardized,
     refresh_standardization,
     set_standardization,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "build",
     "build_front_ends",
     "fusion_model",
+    "is_standardized",
     "load_published",
     "refresh_standardization",
     "set_standardization",

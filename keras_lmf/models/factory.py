@@ -24,6 +24,8 @@ BACKBONES: dict[str, Callable[..., keras.Model]] = {
     "spectrogram_cnn": backbones.spectrogram_cnn,
     "spectrogram_crnn": backbones.spectrogram_crnn,
     "image_cnn": backbones.image_cnn,
+    "cnn_2plus1d": backbones.cnn_2plus1d,
+    "i3d": backbones.i3d,
     "published_feature": backbones.published_feature_network,
     "published_text": backbones.published_text_network,
 }
@@ -31,6 +33,8 @@ FRONT_ENDS: dict[str, Callable[..., keras.Model]] = {
     "log_mel": backbones.front_ends.log_mel,
     "mfcc": backbones.front_ends.mfcc,
     "ge2e": backbones.front_ends.ge2e,
+    "mini_xception": backbones.frames.mini_xception,
+    "application": backbones.frames.application,
 }
 FUSIONS: dict[str, type[keras.layers.Layer]] = {
     "early": EarlyFusion,
@@ -146,7 +150,7 @@ def build_front_ends(recipe: Recipe) -> dict[str, keras.Model]:
     return {
         modality: FRONT_ENDS[section.front_end.name](
             section.shape,
-            **section.front_end.model_dump(exclude={"name", "pretrained"}),
+            **section.front_end.model_dump(exclude={"name", "pretrained", "weights"}),
             name=f"{modality}_front_end",
         )
         for modality, section in recipe.inputs.items()
@@ -163,13 +167,16 @@ def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.nd
             Modalities whose backbone has no standardisation are passed over.
     """
     for modality, (mean, variance) in statistics.items():
-        if modality not in model.input:
-            raise unknown_name("modality", modality, model.input)
         for layer in _backbone_layers(model, modality):
             if layer.name == STANDARDIZATION:
                 layer.adapt_mean.assign(mean)
                 layer.adapt_variance.assign(variance)
     refresh_standardization(model)
+
+
+def is_standardized(model: keras.Model, modality: str) -> bool:
+    """Whether the modality's backbone has a feature standardisation."""
+    return any(layer.name == STANDARDIZATION for layer in _backbone_layers(model, modality))
 
 
 def refresh_standardization(model: keras.Model) -> keras.Model:
@@ -187,6 +194,8 @@ def refresh_standardization(model: keras.Model) -> keras.Model:
 
 def _backbone_layers(model: keras.Model, modality: str) -> list[keras.layers.Layer]:
     """The layers of the sub-models that the modality's input enters, a front end and what follows it among them."""
+    if modality not in model.input:
+        raise unknown_name("modality", modality, model.input)
     reached, layers = [model.input[modality]], []
     for part in model.layers:
         if not isinstance(part, keras.Model):

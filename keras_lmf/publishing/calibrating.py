@@ -18,7 +18,7 @@ from keras_lmf.zoo import Calibration
 def calibration_of(run: Run, data: Dataset, work: Path) -> Calibration | None:
     """Of a model that media files can ask; its temperature is that of a twin, where it left nothing to validate on."""
     recipe = run.recipe
-    asked = recipe.target.classes and any(part.front_end for part in recipe.inputs.values())
+    asked = recipe.target.classes and any(part.media for part in recipe.inputs.values())
     if not asked or "valid" not in data.split_names:
         return None
     twin = run

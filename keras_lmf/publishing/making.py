@@ -139,8 +139,8 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
                 shape=part.shape,
                 unit=facts.inputs[modality][0],
                 description=facts.inputs[modality][1],
-                media="waveform" if part.front_end else None,
-                rate=part.front_end and part.front_end.sample_rate,
+                media=part.media,
+                rate=part.rate,
             )
             for modality, part in recipe.inputs.items()
         },
@@ -212,10 +212,10 @@ def _exports(
         temperature=calibration and calibration.temperature,
         presence="derived" if run.recipe.presence else "assumed",
         # Sums over a spectrum's decades differ between kernels by more than those over features.
-        tolerance=1e-4 if any(part.front_end for part in run.recipe.inputs.values()) else 1e-5,
+        tolerance=1e-4 if any(part.media for part in run.recipe.inputs.values()) else 1e-5,
         descriptions={
             name: InputDescription(
-                media="waveform" if run.recipe.inputs[name].front_end else None,
+                media=run.recipe.inputs[name].media,
                 rate=facts.rates.get(name),
                 unit=facts.inputs[name][0],
                 description=facts.inputs[name][1],

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.data import Dataset
+from keras_lmf.recipe import Modality
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training import Run
 from keras_lmf.zoo import write_testvectors
@@ -20,8 +21,9 @@ def write_vectors(path: Path, run: Run, data: Dataset) -> None:
     random = np.random.default_rng(0)
     inputs = {}
     for absent, (modality, part) in enumerate(run.recipe.inputs.items()):
-        if part.front_end:
-            inputs[modality] = _waveforms(random, part.shape[0], part.front_end.sample_rate)
+        if part.media:
+            draw = _waveforms if part.media == "waveform" else _videos
+            inputs[modality] = draw(random, part)
             continue
         mean, variance = data.statistics(modality)
         rows = random.standard_normal((VECTOR_ROWS, *part.shape)) * np.sqrt(variance) / 2 + mean
@@ -35,8 +37,9 @@ def write_vectors(path: Path, run: Run, data: Dataset) -> None:
     write_testvectors(path, inputs, open_artifact(run.model).predict(inputs))
 
 
-def _waveforms(random: np.random.Generator, samples: int, rate: int) -> np.ndarray:
+def _waveforms(random: np.random.Generator, part: Modality) -> np.ndarray:
     """Gliding harmonics in noise, each shorter than the one before; the last is silent. Few bits, for a small file."""
+    (samples,), rate = part.shape, part.rate
     seconds = np.arange(samples) / rate
     rows = np.zeros((VECTOR_ROWS, samples), np.float32)
     for row in range(VECTOR_ROWS - 1):
@@ -45,4 +48,20 @@ def _waveforms(random: np.random.Generator, samples: int, rate: int) -> np.ndarr
         voice *= 0.05 * (1.1 + np.sin(2 * np.pi * random.uniform(2, 6) * seconds))
         rows[row] = np.round((voice + 0.003 * random.standard_normal(samples)) * 1024) / 1024
         rows[row, samples - row * samples // (VECTOR_ROWS + 1) :] = 0
+    return rows
+
+
+def _videos(random: np.random.Generator, part: Modality) -> np.ndarray:
+    """Coarse pictures that fade into others, each clip shorter than the one before; the last is black. Few bits."""
+    frames, height, width, channels = part.shape
+    rows = np.zeros((VECTOR_ROWS, *part.shape), np.float32)
+    weights = np.linspace(0, 1, frames)[:, None, None, None]
+    for row in range(VECTOR_ROWS - 1):
+        first, last = (
+            np.kron(random.uniform(0, 1, (8, 8, channels)), np.ones((-(-height // 8), -(-width // 8), 1)))
+            for _ in range(2)
+        )
+        fading = (1 - weights) * first[:height, :width] + weights * last[:height, :width]
+        rows[row] = (1 + np.round(fading * 62)) / 64
+        rows[row, frames - row * frames // (VECTOR_ROWS + 1) :] = 0
     return rows

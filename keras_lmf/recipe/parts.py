@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, model_validator
 
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Noise = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-# What an honest recipe stays far below. A recipe may be a stranger's: `zoo.load` builds what it says.
-Count = Annotated[int, Field(ge=1, le=2**20)]
-Counts = Annotated[tuple[Count, ...], Field(max_length=32)]
-Width = Annotated[int, Field(ge=0, le=4096)]
-Bands = Annotated[int, Field(ge=1, le=256)]
+from keras_lmf.recipe.basics import Count, Counts, Media, Network, Noise, Part, Positive, Rate, Width
+from keras_lmf.recipe.front_ends import FrontEnd, Waveform
 
 
-class Part(BaseModel):
-    """A frozen section of a recipe; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Regularised(Part):
+class Regularised(Network):
     """What every backbone for features can do against overfitting; see `backbones.mlp`."""
 
-    name: str
     input_dropout: Rate = 0.0
     input_noise: Noise = 0.0
     dropout: Rate = 0.0
@@ -54,7 +41,7 @@ class Convolution(Regularised):
     units: Count = 64
 
 
-class PublishedFeature(Part):
+class PublishedFeature(Network):
     """Vector → embedding, the published sub-network: `backbones.published_feature_network`."""
 
     name: Literal["published_feature"]
@@ -62,11 +49,30 @@ class PublishedFeature(Part):
     dropout: Rate = 0.0
 
 
-class PublishedText(Part):
+class PublishedText(Network):
     """Sequence → embedding, the published sub-network: `backbones.published_text_network`."""
 
     name: Literal["published_text"]
     hidden_units: Count = 128
+    units: Count = 64
+    dropout: Rate = 0.0
+
+
+class CNN2Plus1D(Network):
+    """(frames, height, width, channels) → embedding: `backbones.cnn_2plus1d`."""
+
+    media = "frames"
+    name: Literal["cnn_2plus1d"]
+    filters: Annotated[Counts, Field(min_length=1)] = (16, 32, 64)
+    units: Count = 64
+    dropout: Rate = 0.0
+
+
+class I3D(Network):
+    """(frames, height, width, 3) → embedding: `backbones.i3d`."""
+
+    media = "frames"
+    name: Literal["i3d"]
     units: Count = 64
     dropout: Rate = 0.0
 
@@ -94,57 +100,51 @@ class ImageCNN(Part):
 
 
 Backbone = Annotated[
-    MLP | Recurrent | Convolution | Spectrogram | ImageCNN | PublishedFeature | PublishedText,
+    MLP
+    | Recurrent
+    | Convolution
+    | Spectrogram
+    | ImageCNN
+    | CNN2Plus1D
+    | I3D
+    | PublishedFeature
+    | PublishedText,
     Field(discriminator="name"),
 ]
-
-
-class LogMel(Part):
-    """Waveform → log-mel spectrogram: `backbones.front_ends.log_mel`."""
-
-    name: Literal["log_mel"]
-    sample_rate: Count = 16000
-    bands: Bands = 64
-
-
-class MFCC(Part):
-    """Waveform → mel-frequency cepstral coefficients: `backbones.front_ends.mfcc`."""
-
-    name: Literal["mfcc"]
-    sample_rate: Count = 16000
-    bands: Bands = 64
-    coefficients: Bands = 20
-
-
-class GE2E(Part):
-    """Waveform → states of the GE2E speaker encoder: `backbones.front_ends.ge2e`.
-
-    Attributes:
-        layers: that are tapped.
-        pretrained: name of the zoo's backbone whose weights a training starts from.
-    """
-
-    name: Literal["ge2e"]
-    sample_rate: Literal[16000] = 16000
-    layers: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1, max_length=4)] = (2,)
-    pretrained: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = "ge2e"
-
-
-FrontEnd = Annotated[LogMel | MFCC | GE2E, Field(discriminator="name")]
 
 
 class Modality(Part):
     """One input.
 
     Attributes:
-        shape: without the batch axis: (width,), (steps, width), or (samples,) of a waveform.
-        front_end: what makes features of a waveform, inside the model; None: the input holds features.
-        backbone: features → embedding.
+        shape: without the batch axis: (width,), (steps, width), (samples,) of a waveform, or (frames, height, width,
+            channels) of video.
+        frame_rate: of video, frames a second; None: of anything else, or unknown.
+        front_end: what makes features of a waveform or of frames, inside the model; None: the input holds features,
+            or frames that the backbone takes.
+        backbone: features or frames → embedding.
     """
 
     shape: Counts
+    frame_rate: Positive | None = None
     front_end: FrontEnd | None = None
     backbone: Backbone
+
+    @model_validator(mode="after")
+    def _rate_of_frames(self) -> Modality:
+        if self.frame_rate is not None and self.media != "frames":
+            raise ValueError("frame_rate is for frames; neither front_end nor backbone takes any")
+        return self
+
+    @property
+    def media(self) -> Media | None:
+        """What of a media file fills it; None: features."""
+        return (self.front_end or self.backbone).media
+
+    @property
+    def rate(self) -> float | None:
+        """Samples or frames a second."""
+        return self.front_end.sample_rate if isinstance(self.front_end, Waveform) else self.frame_rate
 
 
 class Presence(Part):
@@ -200,7 +200,7 @@ class Corpus(Part):
     """Which corpus, and the options of its loader (see `keras_lmf.data.corpora`)."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 Span = tuple[float, float]

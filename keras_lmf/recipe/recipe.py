@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import write_text
-from keras_lmf.recipe import parts
-from keras_lmf.recipe.parts import Corpus, Fusion, Head, Modality, Part, Presence, Training
+from keras_lmf.recipe import front_ends, parts
+from keras_lmf.recipe.basics import Part
+from keras_lmf.recipe.parts import Corpus, Fusion, Head, Modality, Presence, Training
 from keras_lmf.target import Name, Target
 
 
@@ -73,10 +74,10 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _augmentation_has_a_waveform(self) -> Recipe:
-        waveforms = [name for name, section in self.inputs.items() if section.front_end]
+        waveforms = [name for name, section in self.inputs.items() if section.media == "waveform"]
         if self.training.augmentation and len(waveforms) != 1:
             raise ValueError(
-                "training.augmentation changes a waveform: it needs one input with a front_end, "
+                "training.augmentation changes a waveform: it needs one input with a front_end for waveforms, "
                 f"received {', '.join(waveforms) or 'none'}"
             )
         return self
@@ -178,7 +179,8 @@ def _explain(error: ValidationError) -> LMFError:
 
 def _section(location: list[str]) -> type[BaseModel]:
     """The class of the section at `location`, so that its keys can be listed."""
-    sections = [part for part in vars(parts).values() if isinstance(part, type) and issubclass(part, Part)]
+    every = [*vars(front_ends).values(), *vars(parts).values()]
+    sections = [part for part in every if isinstance(part, type) and issubclass(part, Part)]
     words = {
         word: part
         for part in sections

@@ -111,12 +111,9 @@ def _of_entry(entry: Entry) -> Facts:
 
 
 def _of_run(folder: Path) -> Facts:
-    """Of a run, whose recipe has a front end for what a media file gives."""
+    """Of a run, whose recipe has a front end or a backbone for what a media file gives."""
     recipe = Recipe.read(folder / RECIPE)
-    inputs = {
-        name: Source("waveform", section.front_end.sample_rate) if section.front_end else Source(None, None)
-        for name, section in recipe.inputs.items()
-    }
+    inputs = {name: Source(section.media, section.rate) for name, section in recipe.inputs.items()}
     calibration = folder / CALIBRATION
     temperature = 1.0
     if calibration.is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 
 import keras
@@ -14,7 +15,7 @@ from keras_lmf.data.augmentation import Augmentation, augmented
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.recipe import Recipe
 
-ROWS = 32
+ROWS, NUMBERS = 32, 2**21  # at most, of a batch: rows, and samples or pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ def _cached(work: _Work) -> Dataset:
 
 
 def features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -> Dataset:
-    """`data` with the front ends' features in place of waveforms, the training split augmented before.
+    """`data` with the front ends' features in place of waveforms and frames, the training split augmented before.
 
     Only "train" and "valid", which a training reads. A step whose features are all zero is masked. The last answer is
     kept, for trainings that differ in their seed.
@@ -45,8 +46,8 @@ def features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -
 def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -> Dataset:
     splits = {name: data[name] for name in data.split_names if name != "test"}
     if recipe.training.augmentation:
-        (modality,) = models  # as the recipe makes sure
-        rate = recipe.inputs[modality].front_end.sample_rate
+        (modality,) = [name for name, section in recipe.inputs.items() if section.media == "waveform"]
+        rate = recipe.inputs[modality].rate
         settings = recipe.training.augmentation.model_dump()
         if settings["noise_db"] == "none":
             settings["noise_db"] = None
@@ -73,14 +74,15 @@ def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) 
 def _transformed(split: Split, models: Mapping[str, keras.Model], title: str) -> Split:
     inputs, masks = dict(split.inputs), dict(split.masks)
     for modality, model in models.items():
-        waveforms = inputs[modality]
+        raw = inputs[modality]
+        rows = max(1, min(ROWS, NUMBERS // math.prod(raw.shape[1:])))
         starts = tqdm(
-            range(0, len(waveforms), ROWS),
+            range(0, len(raw), rows),
             desc=f"{title}: features of {modality}, {split.name}",
             disable=None,
         )
         inputs[modality] = np.concatenate(
-            [model.predict_on_batch(waveforms[start : start + ROWS]) for start in starts]
+            [model.predict_on_batch(raw[start : start + rows]) for start in starts]
         )
         if inputs[modality].ndim == 3:
             masks[modality] = (inputs[modality] != 0).any(axis=-1)

@@ -20,7 +20,7 @@ from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_temperature
 from keras_lmf.files import remove_partial, write_atomically, write_text
 from keras_lmf.metrics import PearsonCorrelation
-from keras_lmf.models import build, refresh_standardization, set_standardization
+from keras_lmf.models import build, is_standardized, refresh_standardization, set_standardization
 from keras_lmf.models.factory import FUSION
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
@@ -96,7 +96,7 @@ def train(
         _write_results(folder, recipe, fill(build(recipe), models, best) if models else best, state.progress)
 
     if not state.progress.finished:
-        set_standardization(model, {name: rows().statistics(name) for name in trained.inputs})
+        _standardize(model, rows())
         try:
             _fit(trained, rows(), model, state, save, callbacks)
         except NotFiniteLoss as error:
@@ -108,6 +108,12 @@ def train(
     if recipe.target.classes and "valid" in data.split_names and not (folder / CALIBRATION).is_file():
         _calibrate(folder, best_model(), rows()["valid"])
     return Run(folder, recipe, data)
+
+
+def _standardize(model: keras.Model, data: Dataset) -> None:
+    """By the training rows; frames, of which there are many numbers, have no statistics."""
+    standardized = [name for name in model.input if is_standardized(model, name)]
+    set_standardization(model, {name: data.statistics(name) for name in standardized})
 
 
 def _calibrate(folder: Path, model: keras.Model, valid: Split) -> None:
@@ -155,7 +161,7 @@ def _fingerprint(recipe: Recipe, data: Dataset) -> str:
 
 def _prepare(model: keras.Model, recipe: Recipe, data: Dataset) -> None:
     """What a fresh model takes from the training split."""
-    set_standardization(model, {name: data.statistics(name) for name in recipe.inputs})
+    _standardize(model, data)
     if recipe.training.output_bias == "label_mean":
         model.get_layer(recipe.target.name).bias.assign(
             data["train"].labels.mean(axis=0).reshape(recipe.target.size)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -29,8 +31,8 @@ class Backbone(Record):
         schema_version: of this layout.
         name: the folder's.
         summary: one sentence.
-        front_end: the word of the recipe: the function of `backbones.front_ends`.
-        samples: of the waveforms in the test vectors.
+        front_end: the word of the recipe, and the function that makes it.
+        shape: of its input in the test vectors, without the batch axis.
         parameters: numbers in all weights together.
         files: "weights" and "testvectors".
         weights: (path, shape) of every weight, in the order of `model.weights`.
@@ -43,8 +45,8 @@ class Backbone(Record):
     schema_version: Literal[1] = 1
     name: EntryName
     summary: Text
-    front_end: Literal["ge2e"]
-    samples: Annotated[int, Field(ge=1, le=2**20)]
+    front_end: Literal["ge2e", "mini_xception"]
+    shape: Annotated[tuple[Annotated[int, Field(ge=1, le=2**20)], ...], Field(min_length=1, max_length=4)]
     parameters: Annotated[int, Field(ge=1, le=MAX_PARAMETERS)]
     files: dict[Literal["weights", "testvectors"], File]
     weights: Annotated[tuple[tuple[Text, tuple[Width, ...]], ...], Field(min_length=1)]
@@ -115,25 +117,30 @@ def card(backbone: Backbone) -> str:
     )
 
 
-def ge2e_model(samples: int) -> keras.Model:
-    """The GE2E encoder, {waveform} → {embedding}: statistics of each LSTM's states, then the speaker."""
+def published_model(front_end: str, shape: Sequence[int]) -> keras.Model:
+    """The front end of that word with all of its taps, {waveform or frames} → {embedding}, random weights."""
     import keras
 
-    from keras_lmf.backbones import front_ends
+    from keras_lmf.backbones import frames, front_ends
 
-    waveform = keras.Input((samples,), name="waveform")
-    front_end = front_ends.ge2e((samples,), layers=range(1, front_ends.GE2E_LAYERS + 1))
-    return keras.Model({"waveform": waveform}, {"embedding": front_end(waveform)}, name="ge2e")
+    makers = {
+        "ge2e": functools.partial(front_ends.ge2e, layers=range(1, front_ends.GE2E_LAYERS + 1)),
+        "mini_xception": functools.partial(frames.mini_xception, taps=tuple(frames.TAPS)),
+    }
+    body = makers[front_end](shape)
+    inputs = keras.Input(tuple(shape), name=body.input.name)
+    return keras.Model({body.input.name: inputs}, {"embedding": body(inputs)}, name=front_end)
 
 
-def load_backbone(name: str | Path) -> keras.Model:
-    """The front end with its published weights, all layers of it: (batch, samples) → all taps beside one another.
+def load_backbone(name: str | Path, shape: Sequence[int] | None = None) -> keras.Model:
+    """The front end with its published weights, all layers of it: its input → all taps beside one another.
 
     >>> load_backbone("ge2e").get_layer("lstm_2").units             # doctest: +SKIP
     256
 
     Args:
         name: of a backbone in the zoo, or a folder that holds one.
+        shape: of the model's input, without the batch axis; None: of the test vectors.
 
     Raises:
         LMFError: an unknown name; a file that is missing or has another sha256; weights of other shapes, or that
@@ -147,11 +154,15 @@ def load_backbone(name: str | Path) -> keras.Model:
     for record in backbone.files.values():
         if problem := record.problem(folder / record.name):
             raise LMFError(f"{folder / record.name} {problem}. Nothing was read from it.")
-    model = ge2e_model(backbone.samples)
+    model = published_model(backbone.front_end, backbone.shape)
     if weight_shapes(model) != backbone.weights:
         raise LMFError(
             f"The weights of {backbone.name!r} are not those of the front end {backbone.front_end!r}."
         )
     with_weights(model, folder / backbone.files["weights"].name)
     require_answers(model, folder / backbone.files["testvectors"].name, backbone.name)
-    return model.layers[-1]
+    if shape is None:
+        return model.layers[-1]
+    longer = published_model(backbone.front_end, shape)
+    longer.set_weights(model.get_weights())
+    return longer.layers[-1]

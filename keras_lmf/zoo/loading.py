@@ -148,10 +148,7 @@ def _require_agreement(entry: Entry, recipe: Recipe) -> None:
             [(name, modality.shape) for name, modality in recipe.inputs.items()],
         ),
     }
-    media = {
-        name: ("waveform", section.front_end.sample_rate) if section.front_end else (None, None)
-        for name, section in recipe.inputs.items()
-    }
+    media = {name: (section.media, section.rate) for name, section in recipe.inputs.items()}
     facts["media and rate"] = {name: (spec.media, spec.rate) for name, spec in entry.inputs.items()}, media
     facts["presence"] = entry.presence, "derived" if recipe.presence else "assumed"
     for field, (said, built) in facts.items():

@@ -25,6 +25,7 @@ def names(recipe: Recipe) -> dict[str, str]:
 
 def front_ends(recipe: Recipe) -> dict[str, keras.Model]:
     """The recipe's front ends, with published weights where they have any."""
+    from keras_lmf.backbones import frames
     from keras_lmf.models import build_front_ends
 
     models = build_front_ends(recipe)
@@ -35,6 +36,11 @@ def front_ends(recipe: Recipe) -> dict[str, keras.Model]:
         for layer in models[modality].layers:
             if layer.weights:
                 layer.set_weights(published.get_layer(layer.name).get_weights())
+    for modality, section in recipe.inputs.items():
+        if getattr(section.front_end, "weights", None) == "imagenet":
+            options = section.front_end.model_dump(exclude={"name"})
+            downloaded = frames.application(section.shape, **options)
+            models[modality].set_weights(downloaded.get_weights())
     return models
 
 
@@ -44,6 +50,7 @@ def on_features(recipe: Recipe, models: Mapping[str, keras.Model]) -> Recipe:
     for modality, model in models.items():
         sections["inputs"][modality]["shape"] = model.output_shape[1:]
         del sections["inputs"][modality]["front_end"]
+        sections["inputs"][modality].pop("frame_rate", None)
     sections["training"].pop("augmentation", None)
     return Recipe(**sections)
 

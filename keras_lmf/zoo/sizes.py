@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from keras_lmf.recipe import Modality, Recipe
-from keras_lmf.recipe.parts import GE2E, MFCC, Backbone, LogMel
+from keras_lmf.recipe.applications import NETWORKS
+from keras_lmf.recipe.front_ends import GE2E, MFCC, Application, LogMel, MiniXception
+from keras_lmf.recipe.parts import Backbone
+
+I3D = (12_272_704, 1024)  # numbers in its kernels before the embedding, width of its pooled features
+XCEPTION = (8, 16, 32, 64, 128)  # filters of mini-Xception's stem and blocks
 
 
 def kernel_numbers(recipe: Recipe) -> int:
@@ -45,7 +50,22 @@ def _front_end(modality: Modality) -> tuple[int, int]:
             return numbers + (256 * 256 if 4 in layers else 0), sum(
                 256 if tap == 4 else 3 * 256 for tap in layers
             )
+        case MiniXception(taps=taps):
+            return _mini_xception(taps)
+        case Application(network=network):
+            return NETWORKS[network]
     raise AssertionError(f"the front end {modality.front_end!r} has no size here")
+
+
+def _mini_xception(taps: Sequence[str]) -> tuple[int, int]:
+    highest = 4 if "logits" in taps else max(int(tap[-1]) for tap in taps)
+    numbers = 9 * (1 + XCEPTION[0]) * XCEPTION[0]
+    for before, filters in islice(pairwise(XCEPTION), highest):
+        # The shortcut, and two separable convolutions: of each map by itself, then of all maps.
+        numbers += before * filters + 9 * (before + filters) + (before + filters) * filters
+    if "logits" in taps:
+        numbers += 9 * XCEPTION[-1] * 7
+    return numbers, sum(7 if tap == "logits" else XCEPTION[int(tap[-1])] for tap in taps)
 
 
 def _on_features(backbone: Backbone, width: int) -> tuple[int, int]:
@@ -68,6 +88,12 @@ def _on_features(backbone: Backbone, width: int) -> tuple[int, int]:
             filters = [backbone.filters[0], *backbone.filters]
             kernels = 9 * width * filters[0] + sum(9 * (a + b) * b for a, b in pairwise(filters))
             return kernels + filters[-1] * units, units
+        case "cnn_2plus1d":
+            spatial = 9 * _dense([width, *backbone.filters])
+            temporal = 3 * sum(filters**2 for filters in backbone.filters)
+            return spatial + temporal + 2 * backbone.filters[-1] * units, units
+        case "i3d":
+            return I3D[0] + I3D[1] * units, units
         case "published_feature":
             return _dense([width, units, units, units]), units
         case "published_text":

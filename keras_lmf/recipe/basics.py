@@ -1,0 +1,37 @@
+"""What the sections of a recipe are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Noise = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+# What an honest recipe stays far below. A recipe may be a stranger's: `zoo.load` builds what it says.
+Count = Annotated[int, Field(ge=1, le=2**20)]
+Counts = Annotated[tuple[Count, ...], Field(max_length=32)]
+Width = Annotated[int, Field(ge=0, le=4096)]
+Bands = Annotated[int, Field(ge=1, le=256)]
+
+
+class Part(BaseModel):
+    """A frozen section of a recipe; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Media = Literal["waveform", "frames"]
+
+
+class Network(Part):
+    """A front end or a backbone.
+
+    Attributes:
+        name: its word.
+        media: what of a media file it takes; None: features.
+    """
+
+    name: str
+    media: ClassVar[Media | None] = None

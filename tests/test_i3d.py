@@ -1,0 +1,164 @@
+"""I3D: names and shapes of the published checkpoint, and the whole network against PyTorch."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from keras_lmf.backbones import i3d, load_i3d_variables
+from keras_lmf.errors import LMFError
+
+pytestmark = pytest.mark.skipif(
+    "KERAS_LMF_DATA" not in os.environ, reason="needs the names of the checkpoint"
+)
+SHAPE = (10, 33, 40, 3)  # no size is a multiple of its strides, so that every kind of padding is met
+SCOPE = "RGB/inception_i3d/"
+
+
+@pytest.fixture(scope="module")
+def shapes() -> dict[str, tuple[int, ...]]:
+    path = Path(os.environ["KERAS_LMF_DATA"], "reference", "i3d_rgb_imagenet_variables.json")
+    return {name: tuple(shape) for name, shape in json.loads(path.read_text()).items()}
+
+
+@pytest.fixture(scope="module")
+def variables(shapes) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    drawn = {}
+    for name, shape in shapes.items():
+        if name.endswith("/w"):
+            drawn[name] = random.normal(0, math.sqrt(2 / math.prod(shape[:-1])), shape)
+        elif name.endswith("variance"):
+            drawn[name] = random.uniform(0.5, 1.5, shape)
+        else:
+            drawn[name] = random.normal(0, 0.2, shape)
+    return {name: array.astype("float32") for name, array in drawn.items()}
+
+
+@pytest.fixture(scope="module")
+def model(variables) -> keras.Model:
+    return load_i3d_variables(i3d(SHAPE, units=8, seed=0), variables)
+
+
+def same(x: torch.Tensor, sizes: tuple[int, ...], strides: tuple[int, ...], value: float) -> torch.Tensor:
+    """TensorFlow's "SAME": as many outputs as strides fit in, the end padded more."""
+    pads: list[int] = []
+    for length, size, stride in zip(x.shape[2:], sizes, strides):
+        missing = max((math.ceil(length / stride) - 1) * stride + size - length, 0)
+        pads = [missing // 2, missing - missing // 2, *pads]
+    return functional.pad(x, pads, value=value)
+
+
+class Original:
+    """The published network up to Mixed_5c, from the paper's figure 3 and the names of the checkpoint."""
+
+    def __init__(self, variables: dict[str, np.ndarray]) -> None:
+        self._variables = {name: torch.from_numpy(array) for name, array in variables.items()}
+
+    def unit(self, x: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
+        kernel = self._variables[f"{SCOPE}{name}/conv_3d/w"].permute(4, 3, 0, 1, 2)
+        x = same(x, tuple(kernel.shape[2:]), (stride,) * 3, 0)
+        x = functional.conv3d(x, kernel, stride=stride)
+        mean, variance, beta = (
+            self._variables[f"{SCOPE}{name}/batch_norm/{word}"].reshape(-1)
+            for word in ("moving_mean", "moving_variance", "beta")
+        )
+        return torch.relu(functional.batch_norm(x, mean, variance, None, beta, eps=1e-3))
+
+    @staticmethod
+    def pool(x: torch.Tensor, sizes: tuple[int, int, int], strides: tuple[int, int, int]) -> torch.Tensor:
+        return functional.max_pool3d(same(x, sizes, strides, -torch.inf), sizes, strides)
+
+    def mixed(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        last = "Conv3d_0a_3x3" if name == "Mixed_5b" else "Conv3d_0b_3x3"
+        first, second = (self.unit(x, f"{name}/Branch_{i}/Conv3d_0a_1x1") for i in (1, 2))
+        return torch.cat(
+            [
+                self.unit(x, f"{name}/Branch_0/Conv3d_0a_1x1"),
+                self.unit(first, f"{name}/Branch_1/Conv3d_0b_3x3"),
+                self.unit(second, f"{name}/Branch_2/{last}"),
+                self.unit(self.pool(x, (3, 3, 3), (1, 1, 1)), f"{name}/Branch_3/Conv3d_0b_1x1"),
+            ],
+            dim=1,
+        )
+
+    @torch.no_grad()
+    def maps(self, clips: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(clips).permute(0, 4, 1, 2, 3)
+        x = self.pool(self.unit(x, "Conv3d_1a_7x7", 2), (1, 3, 3), (1, 2, 2))
+        x = self.unit(self.unit(x, "Conv3d_2b_1x1"), "Conv3d_2c_3x3")
+        x = self.pool(x, (1, 3, 3), (1, 2, 2))
+        for letter in "bc":
+            x = self.mixed(x, f"Mixed_3{letter}")
+        x = self.pool(x, (3, 3, 3), (2, 2, 2))
+        for letter in "bcdef":
+            x = self.mixed(x, f"Mixed_4{letter}")
+        x = self.pool(x, (2, 2, 2), (2, 2, 2))
+        for letter in "bc":
+            x = self.mixed(x, f"Mixed_5{letter}")
+        return x.numpy()
+
+
+def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(model(rows))
+
+
+def features_of(model: keras.Model) -> keras.Model:
+    return keras.Model(model.input, model.get_layer("features").output)
+
+
+def test_the_network_is_the_published_one(model, variables):
+    clip = np.random.default_rng(1).uniform(0.02, 1, (1, *SHAPE)).astype("float32")
+    original = Original(variables)
+    expected = original.maps(2 * clip - 1).mean(axis=(2, 3, 4))
+    assert expected.std() > 0.05, "it must not be dead for this to say something"
+    np.testing.assert_allclose(answer(features_of(model), clip), expected, rtol=1e-3, atol=1e-4)
+    # The second of two steps has frames of zeros alone, which enter as what lies beyond the clip: one step counts.
+    clip[:, 5:] = 0
+    cut = np.where(clip == 0, 0, 2 * clip - 1)
+    np.testing.assert_allclose(
+        answer(features_of(model), clip), original.maps(cut)[:, :, 0].mean(axis=(2, 3)), rtol=1e-3, atol=1e-4
+    )
+    assert np.isfinite(answer(model, np.zeros_like(clip))).all()
+
+
+class Read(dict):
+    """Variables that remember who was asked for."""
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self.asked = [*getattr(self, "asked", []), name]
+        return super().__getitem__(name)
+
+
+def test_every_variable_but_the_actions_is_read_once(model, shapes, variables):
+    read = Read(variables)
+    load_i3d_variables(model, read)
+    assert sorted(read.asked) == sorted(name for name in shapes if "/Logits/" not in name)
+    total = sum(math.prod(shapes[name]) for name in read.asked)
+    assert total == 12294544
+    assert model.count_params() == total + 8 * (1024 + 1)
+
+
+def test_older_shapes_of_statistics_fit_and_others_do_not(model, variables):
+    name = f"{SCOPE}Mixed_4d/Branch_1/Conv3d_0b_3x3/batch_norm/moving_mean"
+    load_i3d_variables(model, {**variables, name: variables[name].reshape(1, 1, 1, 1, -1) + 1})
+    norm = model.get_layer("Mixed_4d_Branch_1_Conv3d_0b_3x3_norm")
+    np.testing.assert_array_equal(norm.moving_mean, variables[name] + 1)
+    before = model.get_weights()
+    for spoilt, says in (
+        ({key: value for key, value in variables.items() if key != name}, f"has no '{name}'"),
+        ({**variables, name: variables[name][1:]}, r"has the shape \(255,\) instead of \(256,\)"),
+    ):
+        changed = {key: value + 1 for key, value in spoilt.items()}
+        with pytest.raises(LMFError, match=says):
+            load_i3d_variables(model, changed)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

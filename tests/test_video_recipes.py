@@ -1,0 +1,176 @@
+"""Recipes that name a video backbone: any with any audio backbone and any fusion, their sizes, and refusals."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from loud_model import export
+
+from keras_lmf.data.dataset import Dataset
+from keras_lmf.errors import LMFError
+from keras_lmf.models import build
+from keras_lmf.recipe import Recipe
+from keras_lmf.recipe.applications import NETWORKS
+from keras_lmf.recognition.opening import Source, _of_run
+from keras_lmf.runtime import open_artifact
+from keras_lmf.training import train
+from keras_lmf.zoo.sizes import kernel_numbers
+
+SAMPLES, FRAMES = 1600, 3
+VOICES = {
+    "spectrogram": {
+        "shape": [SAMPLES],
+        "front_end": {"name": "log_mel", "bands": 8},
+        "backbone": {"name": "spectrogram_cnn", "filters": [3], "units": 4},
+    },
+    "ge2e": {
+        "shape": [SAMPLES],
+        "front_end": {"name": "ge2e", "layers": [1]},
+        "backbone": {"name": "mlp", "units": [4]},
+    },
+}
+FACES = {
+    "mini_xception": {
+        "shape": [FRAMES, 64, 64, 1],
+        "frame_rate": 25.0,
+        "front_end": {"name": "mini_xception"},
+        "backbone": {"name": "gru", "units": 3},
+    },
+    "cnn_2plus1d": {
+        "shape": [FRAMES, 16, 16, 1],
+        "frame_rate": 25.0,
+        "backbone": {"name": "cnn_2plus1d", "filters": [2, 3], "units": 3},
+    },
+}
+FUSIONS = ({"name": "early"}, {"name": "tensor"}, {"name": "low_rank", "units": 4, "rank": 2})
+
+
+def recipe(inputs: dict, fusion: dict, **changes) -> Recipe:
+    return Recipe(
+        name="clips",
+        corpus={"name": "synthetic"},
+        target={"name": "emotion", "classes": ["calm", "excited"]},
+        inputs=inputs,
+        fusion=fusion,
+        training={"loss": "cross_entropy", "epochs": 1, "batch_size": 8},
+        **changes,
+    )
+
+
+def dataset(words: Recipe, rows: int = 12) -> Dataset:
+    random = np.random.default_rng(1)
+    face = random.uniform(0.1, 1, (rows, *words.inputs["face"].shape)).astype("float32")
+    face[::3, 2:] = 0
+    return Dataset(
+        name="noise",
+        target=words.target,
+        inputs={"voice": 0.1 * random.standard_normal((rows, SAMPLES)).astype("float32"), "face": face},
+        labels=np.arange(rows) % 2,
+        groups=np.arange(rows).astype(str),
+        ids=np.arange(rows).astype(str),
+        splits=np.repeat(["train", "valid"], [8, rows - 8]),
+    )
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("voice", VOICES)
+@pytest.mark.parametrize("fusion", FUSIONS, ids=lambda fusion: fusion["name"])
+def test_any_audio_with_any_video_and_any_fusion(voice, face, fusion, tmp_path: Path):
+    """Builds, trains a step, which moves both backbones, and exports: the file answers as the trained model.
+
+    Of the twelve, six are exported, in which every two words meet: a conversion takes seconds.
+    """
+    words = recipe({"voice": VOICES[voice], "face": FACES[face]}, fusion, presence={"dropout": 0.2})
+    start = build(words)
+    assert kernel_numbers(words) <= start.count_params()
+    run = train(words, dataset(words), tmp_path / "run")
+    for modality in words.inputs:
+        name = f"{modality}_backbone"
+        pairs = zip(
+            start.get_layer(name).trainable_weights, run.model.get_layer(name).trainable_weights, strict=True
+        )
+        assert any(np.abs(np.asarray(new) - np.asarray(old)).max() > 1e-6 for old, new in pairs)
+    places = list(VOICES).index(voice) + list(FACES).index(face) + FUSIONS.index(fusion)
+    if places % 2:
+        return
+    folder = export(run.model, tmp_path, ("tflite",), descriptions={})
+    inputs = dict(dataset(words)["valid"].inputs)
+    inputs["face"][0] = 0  # an absent face
+    found = open_artifact(folder / "model.tflite").predict(inputs)["emotion"]
+    expected = keras.ops.convert_to_numpy(run.model(inputs)["emotion"])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    inputs["voice"][:] = 0
+    assert np.abs(open_artifact(folder / "model.tflite").predict(inputs)["emotion"] - found).max() > 1e-5
+
+
+def kernels(model: keras.Model) -> int:
+    return sum(
+        int(np.prod(weight.shape)) for weight in model.weights if "kernel" in weight.path.rsplit("/", 1)[-1]
+    )
+
+
+@pytest.mark.parametrize(
+    "video",
+    [
+        *FACES.values(),
+        FACES["mini_xception"] | {"front_end": {"name": "mini_xception", "taps": ["block_2", "block_1"]}},
+        FACES["mini_xception"] | {"front_end": {"name": "mini_xception", "taps": ["logits", "block_3"]}},
+        {
+            "shape": [2, 32, 32, 3],
+            "front_end": {"name": "application", "network": "MobileNet", "weights": "random"},
+            "backbone": {"name": "lstm", "units": 3},
+        },
+        {"shape": [8, 32, 32, 3], "backbone": {"name": "i3d", "units": 3}},
+    ],
+    ids=str,
+)
+def test_numbers_of_a_recipe_are_foretold(video):
+    words = recipe({"face": video}, {"name": "none"})
+    assert kernel_numbers(words) == kernels(build(words))
+
+
+def test_every_network_of_keras_applications_is_a_word():
+    assert set(NETWORKS) == {
+        name for name, value in vars(keras.applications).items() if inspect.isfunction(value)
+    }
+
+
+def test_a_run_says_what_of_a_media_file_fills_its_inputs(tmp_path):
+    inputs = {
+        "voice": VOICES["spectrogram"],
+        "face": FACES["cnn_2plus1d"],
+        "text": {"shape": [4], "backbone": {"name": "mlp"}},
+    }
+    recipe(inputs, {"name": "early"}).write(tmp_path / "recipe.toml")
+    assert _of_run(tmp_path).inputs == {
+        "voice": Source("waveform", 16000),
+        "face": Source("frames", 25.0),
+        "text": Source(None, None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"front_end": {"name": "mini_xceptoin"}}, "Did you mean 'mini_xception'"),
+        ({"front_end": {"name": "mini_xception", "taps": ["block_9"]}}, "taps"),
+        ({"front_end": {"name": "mini_xception", "tap": "logits"}}, "Did you mean 'taps'"),
+        ({"front_end": {"name": "application", "network": "MobileNetV3Smal"}}, "MobileNetV3Small"),
+        ({"front_end": None, "backbone": {"name": "gru"}}, "frame_rate is for frames"),
+    ],
+)
+def test_words_that_are_wrong_are_told(changes, says):
+    with pytest.raises(LMFError, match=says):
+        recipe({"face": FACES["mini_xception"] | changes}, {"name": "none"})
+
+
+def test_augmentation_of_the_voice_leaves_the_face(tmp_path):
+    words = recipe({"voice": VOICES["spectrogram"], "face": FACES["mini_xception"]}, {"name": "early"})
+    run = train(words.replace(training={"augmentation": {"copies": 2}}), dataset(words), tmp_path / "run")
+    assert len(run.history) == 1
+    with pytest.raises(LMFError, match="front_end for waveforms, received none"):
+        recipe({"face": FACES["mini_xception"]}, {"name": "none"}).replace(training={"augmentation": {}})
