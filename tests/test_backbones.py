@@ -12,6 +12,7 @@ from keras_lmf.errors import LMFError
 
 WIDTH = 3
 SEQUENCE = {
+    "average_pooling": (backbones.average_pooling, {"units": (8, 4)}, 4),
     "lstm": (backbones.lstm, {"units": 4}, 4),
     "gru": (backbones.gru, {"units": 4}, 4),
     "bilstm": (backbones.bilstm, {"units": 4}, 16),
@@ -97,6 +98,15 @@ def test_gradients_are_finite_with_padding_alone_in_the_batch(name):
     model.compile(keras.optimizers.SGD(0.1), "mse")
     model.fit(features, np.ones((5, model.output_shape[-1])), verbose=0)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_average_pooling_is_mlp_of_the_mean():
+    features, mask = sequences()
+    model = make("average_pooling", 6)
+    means = np.stack([row[steps].mean(axis=0) for row, steps in zip(features, mask)])
+    vectors = make("mlp", units=(8, 4))
+    vectors.set_weights(model.get_weights())
+    np.testing.assert_allclose(model(features), vectors(means), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", [*SEQUENCE, "mlp"])

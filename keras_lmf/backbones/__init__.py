@@ -6,11 +6,12 @@ from keras_lmf.backbones.audio import crnn, ge2e, log_mel_cnn, mfcc_bilstm, mfcc
 from keras_lmf.backbones.i3d import i3d, load_i3d_variables
 from keras_lmf.backbones.image import image_cnn
 from keras_lmf.backbones.published import published_feature_network, published_text_network
-from keras_lmf.backbones.sequence import bilstm, gru, lstm, mlp, temporal_convolution
+from keras_lmf.backbones.sequence import average_pooling, bilstm, gru, lstm, mlp, temporal_convolution
 from keras_lmf.backbones.spectrogram import spectrogram_cnn, spectrogram_crnn
 from keras_lmf.backbones.video import cnn_2plus1d, cnn_gru, cnn_lstm
 
 __all__ = [
+    "average_pooling",
     "bilstm",
     "cnn_2plus1d",
     "cnn_gru",

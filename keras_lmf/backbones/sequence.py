@@ -75,12 +75,37 @@ def mlp(
         name: the model's name.
     """
     seeds = seed_stream(seed)
-    inputs, hidden = standardized(shape, 1, input_dropout, input_noise, seeds)
+    inputs, features = standardized(shape, 1, input_dropout, input_noise, seeds)
+    return keras.Model(inputs, _dense_layers(features, units, dropout, seeds), name=name)
+
+
+def average_pooling(
+    shape: Sequence[int],
+    *,
+    units: Sequence[int] = (64,),
+    input_dropout: float = 0.0,
+    input_noise: float = 0.0,
+    dropout: float = 0.0,
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Mean over the steps that are no padding, then dense layers: (batch, steps, width) → (batch, units[-1]).
+
+    A sequence of padding alone has the mean 0. Arguments as `mlp`; `shape` is (steps, width).
+    """
+    seeds = seed_stream(seed)
+    inputs, features = standardized(shape, 2, input_dropout, input_noise, seeds)
+    width = shape[-1]
+    mean = StatisticsPooling(name="pooling")(features)[:, :width]
+    return keras.Model(inputs, _dense_layers(mean, units, dropout, seeds), name=name)
+
+
+def _dense_layers(hidden: Any, units: Sequence[int], dropout: float, seeds: Iterator[int | None]) -> Any:
     for i, width in enumerate(units):
         hidden = dense(width, next(seeds), activation="relu", name=f"dense_{i}")(hidden)
         if dropout:
             hidden = keras.layers.Dropout(dropout, seed=next(seeds), name=f"dropout_{i}")(hidden)
-    return keras.Model(inputs, hidden, name=name)
+    return hidden
 
 
 def recurrent_options(units: int, seeds: Iterator[int | None]) -> dict[str, Any]:

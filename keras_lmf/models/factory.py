@@ -17,6 +17,7 @@ from keras_lmf.recipe import Recipe
 # A recipe's words and what they stand for.
 BACKBONES: dict[str, Callable[..., keras.Model]] = {
     "mlp": backbones.mlp,
+    "average_pooling": backbones.average_pooling,
     "lstm": backbones.lstm,
     "bilstm": backbones.bilstm,
     "gru": backbones.gru,

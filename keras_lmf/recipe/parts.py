@@ -25,6 +25,13 @@ class MLP(Regularised):
     units: Counts = (64,)
 
 
+class AveragePooling(Regularised):
+    """Sequence → embedding: `backbones.average_pooling`."""
+
+    name: Literal["average_pooling"]
+    units: Counts = (64,)
+
+
 class Recurrent(Regularised):
     """Sequence → embedding: `backbones.lstm`, `backbones.bilstm` or `backbones.gru`."""
 
@@ -87,7 +94,7 @@ class Spectrogram(Regularised):
     step_width: Width = 0
 
 
-class ImageCNN(Part):
+class ImageCNN(Network):
     """(height, width, channels) → embedding: `backbones.image_cnn`."""
 
     name: Literal["image_cnn"]
@@ -101,6 +108,7 @@ class ImageCNN(Part):
 
 Backbone = Annotated[
     MLP
+    | AveragePooling
     | Recurrent
     | Convolution
     | Spectrogram

@@ -72,7 +72,7 @@ def _on_features(backbone: Backbone, width: int) -> tuple[int, int]:
     """Numbers in its kernels, width of its embedding."""
     units = backbone.units
     match backbone.name:
-        case "mlp":
+        case "mlp" | "average_pooling":
             widths = [width, *units]
             return _dense(widths), widths[-1]
         case "temporal_convolution":
