@@ -115,7 +115,7 @@ def test_pages_have_the_folds_and_every_trial(published, tmp_path):
     entry.model_copy(update={"cross_validation": crossed}).write(zoo / NAME)
     trials = pd.DataFrame({"fold": 0, "trial": [0, 1], "seed": 0, "metric": "war", "value": [0.625, 0.875]})
     trials.to_csv(zoo / NAME / "trials.csv", index=False)
-    (tmp_path / "README.md").write_text("before\n<!-- table zoo -->\nold\n<!-- end zoo -->\nafter\n")
+    (tmp_path / "README.md").write_text("before\n<!-- table zoo -->\nstale\n<!-- end zoo -->\nafter\n")
     assert CliRunner().invoke(main, ["render", str(zoo)]).exit_code == 0
     assert "over 3 folds" in (card := (zoo / NAME / "CARD.md").read_text())
     assert "0.750 ± 0.250" in card  # the mean, and the deviation with n − 1, of .5, .75 and 1
@@ -124,7 +124,7 @@ def test_pages_have_the_folds_and_every_trial(published, tmp_path):
     assert f"[{NAME}](zoo/{NAME}/CARD.md)" in (page := (tmp_path / "README.md").read_text())
     assert page.startswith("before\n")
     assert page.endswith("after\n")
-    assert "old" not in page
+    assert "stale" not in page
     assert CliRunner().invoke(main, ["render", str(zoo), "--check"]).exit_code == 0
     (tmp_path / "README.md").write_text("<!-- table zoo -->")
     result = CliRunner().invoke(main, ["render", str(zoo)])

@@ -190,7 +190,7 @@ def test_what_can_not_be_quantised_is_reported(tmp_path, kind):
     (tmp_path / "nonsense.tflite").write_bytes(b"TFL3")
     np.savez(tmp_path / "rows.npz", x=np.zeros((2, 3), "float32"))
     places = [str(tmp_path / name) for name in ("nonsense.tflite", "rows.npz", "out.tflite", "failure.json")]
-    assert quantize.main(kind, *places[:2], "", *places[2:]) == 1
+    assert quantize.main(kind, *places[:2], "{}", *places[2:]) == 1
     assert json.loads((tmp_path / "failure.json").read_text())["message"]
     assert not (tmp_path / "out.tflite").exists()
 
