@@ -13,14 +13,9 @@ from typing import Any
 import keras
 
 from keras_lmf.backbones import front_ends
+from keras_lmf.backbones.front_ends import joined
 from keras_lmf.backbones.sequence import bilstm, lstm, mlp
 from keras_lmf.backbones.spectrogram import spectrogram_cnn, spectrogram_crnn
-
-
-def joined(front_end: keras.Model, backbone: keras.Model, name: str | None = None) -> keras.Model:
-    """The two as one model."""
-    inputs = keras.Input(tuple(front_end.input_shape[1:]), name="waveform")
-    return keras.Model(inputs, backbone(front_end(inputs)), name=name)
 
 
 def log_mel_cnn(

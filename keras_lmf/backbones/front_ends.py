@@ -1,4 +1,4 @@
-"""Front ends: raw input → features, inside the model and never trained.
+"""Front ends for sound: waveform → features, inside the model and never trained.
 
 Each is a functional `keras.Model` named "front_end". Padding (frames whose samples are all zero) comes out as rows of
 zeros, and so does an absent input, as the backbones for features expect them. Its spectral layer is named "spectrum":
@@ -35,7 +35,7 @@ def log_mel(
     """
     waveform = _waveform(shape)
     layer = LogMelSpectrogram(**_frames(sample_rate), bands=bands, name=SPECTRUM)
-    return _front_end(waveform, layer(waveform), name)
+    return frozen(waveform, layer(waveform), name)
 
 
 def mfcc(
@@ -55,7 +55,7 @@ def mfcc(
     """
     waveform = _waveform(shape)
     layer = MFCC(**_frames(sample_rate), bands=bands, coefficients=coefficients, name=SPECTRUM)
-    return _front_end(waveform, layer(waveform), name)
+    return frozen(waveform, layer(waveform), name)
 
 
 def ge2e(
@@ -97,7 +97,7 @@ def ge2e(
         hidden = keras.layers.LSTM(GE2E_UNITS, return_sequences=True, name=f"lstm_{i}")(hidden)
         taps[i] = hidden
     tapped = [_statistics(taps[i], sounds, i) if i in taps else _speaker(hidden, sounds) for i in layers]
-    return _front_end(waveform, ops.concatenate(tapped, axis=-1) if len(tapped) > 1 else tapped[0], name)
+    return frozen(waveform, ops.concatenate(tapped, axis=-1) if len(tapped) > 1 else tapped[0], name)
 
 
 def _statistics(states: Any, sounds: Any, i: int) -> Any:
@@ -143,7 +143,14 @@ def _waveform(shape: Sequence[int]) -> Any:
     return keras.Input(tuple(shape), name="waveform")
 
 
-def _front_end(waveform: Any, features: Any, name: str) -> keras.Model:
-    model = keras.Model(waveform, features, name=name)
+def frozen(inputs: Any, features: Any, name: str) -> keras.Model:
+    """The front end as a model that is never trained."""
+    model = keras.Model(inputs, features, name=name)
     model.trainable = False
     return model
+
+
+def joined(front_end: keras.Model, backbone: keras.Model, name: str | None = None) -> keras.Model:
+    """The two as one model."""
+    inputs = keras.Input(tuple(front_end.input_shape[1:]), name=front_end.input.name)
+    return keras.Model(inputs, backbone(front_end(inputs)), name=name)

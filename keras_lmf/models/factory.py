@@ -30,6 +30,8 @@ FRONT_ENDS: dict[str, Callable[..., keras.Model]] = {
     "log_mel": backbones.front_ends.log_mel,
     "mfcc": backbones.front_ends.mfcc,
     "ge2e": backbones.front_ends.ge2e,
+    "landmarks": backbones.landmarks.landmarks,
+    "landmark_statistics": backbones.landmarks.landmark_statistics,
 }
 FUSIONS: dict[str, type[keras.layers.Layer]] = {
     "early": EarlyFusion,

@@ -118,7 +118,31 @@ class GE2E(Part):
     pretrained: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = "ge2e"
 
 
-FrontEnd = Annotated[LogMel | MFCC | GE2E, Field(discriminator="name")]
+LandmarkFeature = Literal["coordinates", "velocities", "distances"]
+
+
+class Landmarks(Part):
+    """Face landmarks → features of each frame: `backbones.landmarks.landmarks`."""
+
+    name: Literal["landmarks"]
+    features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = (
+        "coordinates",
+        "velocities",
+        "distances",
+    )
+
+
+class LandmarkStatistics(Part):
+    """Face landmarks → statistics over the clip: `backbones.landmarks.landmark_statistics`."""
+
+    name: Literal["landmark_statistics"]
+    features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = ("distances",)
+    statistics: Annotated[
+        tuple[Literal["mean", "deviation", "log_deviation", "change"], ...], Field(min_length=1, max_length=4)
+    ] = ("mean", "log_deviation")
+
+
+FrontEnd = Annotated[LogMel | MFCC | GE2E | Landmarks | LandmarkStatistics, Field(discriminator="name")]
 
 
 class Modality(Part):

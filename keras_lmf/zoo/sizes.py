@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from keras_lmf.recipe import Modality, Recipe
-from keras_lmf.recipe.parts import GE2E, MFCC, Backbone, LogMel
+from keras_lmf.recipe.parts import (
+    GE2E,
+    MFCC,
+    Backbone,
+    LandmarkFeature,
+    Landmarks,
+    LandmarkStatistics,
+    LogMel,
+)
 
 
 def kernel_numbers(recipe: Recipe) -> int:
@@ -45,7 +53,15 @@ def _front_end(modality: Modality) -> tuple[int, int]:
             return numbers + (256 * 256 if 4 in layers else 0), sum(
                 256 if tap == 4 else 3 * 256 for tap in layers
             )
+        case Landmarks(features=features):
+            return 0, _landmark_features(features)
+        case LandmarkStatistics(features=features, statistics=statistics):
+            return 0, len(statistics) * _landmark_features(features)
     raise AssertionError(f"the front end {modality.front_end!r} has no size here")
+
+
+def _landmark_features(words: Sequence[LandmarkFeature]) -> int:
+    return sum({"coordinates": 136, "velocities": 136, "distances": 15}[word] for word in words)
 
 
 def _on_features(backbone: Backbone, width: int) -> tuple[int, int]:
