@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -129,17 +131,19 @@ def test_statistics_are_those_of_the_frames_that_are_there():
     points[0, 2] = 0
     points[1, 5:] = 0
     points[2] = 0
-    words = ("mean", "deviation", "log_deviation", "change")
+    words = ("mean", "log_change", "quarters", "log_deviation")
     found = answer(landmarks.landmark_statistics((7, 68, 2), statistics=words), points)
     assert (found[2] == 0).all()
-    for clip in range(2):
+    # Of 6 frames the quarters hold 2, 1, 2, 1; of 5 they hold 2, 1, 1, 1.
+    for clip, edges in ((0, [0, 2, 3, 5, 6]), (1, [0, 2, 3, 4, 5])):
         steps = np.array([measured(procrustes(frame)) for frame in points[clip] if frame.any()])
         there = np.flatnonzero(points[clip].any(axis=(1, 2)))
         changes = np.abs(np.diff(steps, axis=0))[np.diff(there) == 1].mean(axis=0)
-        sd = steps.std(axis=0)
-        np.testing.assert_allclose(
-            found[clip], np.concatenate([steps.mean(axis=0), sd, np.log(sd + 0.003), changes]), atol=1e-3
-        )
+        mean = steps.mean(axis=0)
+        quarters = [steps[a:b].mean(axis=0) - mean for a, b in itertools.pairwise(edges)]
+        logarithms = np.log(changes + 0.003), np.log(steps.std(axis=0) + 0.003)
+        expected = np.concatenate([mean, logarithms[0], *quarters, logarithms[1]])
+        np.testing.assert_allclose(found[clip], expected, atol=1e-3)
     longer = np.pad(points, ((0, 0), (0, 4), (0, 0), (0, 0)))
     np.testing.assert_allclose(
         answer(landmarks.landmark_statistics((11, 68, 2), statistics=words), longer), found, atol=1e-5
@@ -195,7 +199,7 @@ def test_what_is_not_there_is_refused(make, options, message):
     [
         ({"name": "landmarks", "features": ["distances", "velocities"]}, {"name": "gru", "units": 4}),
         ({"name": "landmarks"}, {"name": "temporal_convolution", "filters": [4], "units": 4}),
-        ({"name": "landmark_statistics", "statistics": ["mean", "change"]}, {"name": "mlp", "units": [4]}),
+        ({"name": "landmark_statistics", "statistics": ["mean", "quarters"]}, {"name": "mlp", "units": [4]}),
     ],
 )
 def test_a_recipe_says_it_in_words(front_end, backbone):

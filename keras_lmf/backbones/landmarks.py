@@ -36,8 +36,8 @@ WIDTHS = {
     "velocities": POINTS[0] * 2,
     "distances": len(DISTANCES) + len(HEIGHTS) + len(EYES),
 }
-STATISTICS = ("mean", "deviation", "log_deviation", "change")
-# Standard deviation, in inter-ocular distances: what moves less than this is noise of the landmarks.
+STATISTICS = ("mean", "log_deviation", "log_change", "quarters")
+# In inter-ocular distances: what moves less than this is noise of the landmarks.
 STILL = 3e-3
 
 
@@ -68,7 +68,7 @@ def landmark_statistics(
     shape: Sequence[int] = (75, *POINTS),
     *,
     features: Sequence[str] = ("distances",),
-    statistics: Sequence[str] = ("mean", "log_deviation"),
+    statistics: Sequence[str] = STATISTICS,
     name: str = FRONT_END,
 ) -> keras.Model:
     """The features of `landmarks` over a clip as statistics, (batch, frames, 68, 2) → (batch, width): a front end.
@@ -76,27 +76,29 @@ def landmark_statistics(
     Args:
         shape, features, name: as `landmarks`.
         statistics: one or more, in the order they come out, over the frames that are there:
-            "mean"; "deviation": standard deviation; "log_deviation": its natural logarithm, after 0.003 are added;
-            "change": mean absolute change from frame to frame.
+            "mean";
+            "log_deviation": natural logarithm of 0.003 + the standard deviation;
+            "log_change": that of 0.003 + the mean absolute change from a frame to the next;
+            "quarters": mean of each quarter of the frames minus the mean of all: the course of an expression, without
+                what this face looks like at rest. Four times as wide as the others.
     """
     _check_words("statistics", statistics, STATISTICS)
     clip = _clip(shape)
-    steps = _features(clip, features)
-    present = _present(clip)
-    width = steps.shape[-1]
+    steps, present = _features(clip, features), _present(clip)
     moments = StatisticsPooling(name="pooling")(steps, mask=present)
-    found = {
-        "mean": moments[:, :width],
-        "deviation": moments[:, width:],
-        # A clip without a face is zeros here, too.
-        "log_deviation": ops.log(moments[:, width:] + STILL)
-        * ops.cast(ops.any(present, axis=1, keepdims=True), "float32"),
-    }
-    if "change" in statistics:
+    mean, deviation = moments[:, : steps.shape[-1]], moments[:, steps.shape[-1] :]
+    found = {"mean": mean, "log_deviation": ops.log(deviation + STILL)}
+    if "log_change" in statistics:
         both = ops.logical_and(present[:, 1:], present[:, :-1])
         changes = ops.absolute(steps[:, 1:] - steps[:, :-1])
-        found["change"] = StatisticsPooling(name="changes")(changes, mask=both)[:, :width]
-    return frozen(clip, _side_by_side([found[word] for word in statistics]), name)
+        change = StatisticsPooling(name="changes")(changes, mask=both)[:, : steps.shape[-1]]
+        found["log_change"] = ops.log(change + STILL)
+    if "quarters" in statistics:
+        found["quarters"] = _quarters(steps, present, mean)
+    # A clip without a face is zeros; logarithms of its statistics are not.
+    some = ops.any(present, axis=1, keepdims=True)
+    pooled = _side_by_side([found[word] for word in statistics])
+    return frozen(clip, ops.where(some, pooled, ops.zeros_like(pooled)), name)
 
 
 def landmark_convolution(
@@ -160,7 +162,7 @@ def landmark_mlp(
     shape: Sequence[int] = (75, *POINTS),
     *,
     features: Sequence[str] = ("distances",),
-    statistics: Sequence[str] = ("mean", "log_deviation"),
+    statistics: Sequence[str] = STATISTICS,
     name: str | None = None,
     **options: Any,
 ) -> keras.Model:
@@ -203,6 +205,21 @@ def _features(clip: Any, words: Sequence[str]) -> Any:
         measured = _distances(points)
         found["distances"] = ops.where(present, measured, ops.zeros_like(measured))
     return _side_by_side([found[word] for word in words])
+
+
+def _quarters(steps: Any, present: Any, mean: Any) -> Any:
+    """(batch, 4 · width): how far the mean of each quarter of the frames is from `mean`; zeros for one without any."""
+    there = ops.cast(present, "float32")
+    place = ops.cumsum(there, axis=1) - 1
+    count = ops.sum(there, axis=1, keepdims=True)
+    found = []
+    for quarter in range(4):
+        inside = ops.logical_and(4 * place >= quarter * count, 4 * place < (quarter + 1) * count)
+        weights = ops.expand_dims(there * ops.cast(inside, "float32"), -1)
+        frames = ops.sum(weights, axis=1)
+        total = ops.sum(weights * (steps - ops.expand_dims(mean, 1)), axis=1)
+        found.append(total / ops.maximum(frames, 1.0))
+    return ops.concatenate(found, axis=-1)
 
 
 def _distances(points: Any) -> Any:

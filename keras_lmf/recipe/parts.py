@@ -119,6 +119,7 @@ class GE2E(Part):
 
 
 LandmarkFeature = Literal["coordinates", "velocities", "distances"]
+LandmarkStatistic = Literal["mean", "log_deviation", "log_change", "quarters"]
 
 
 class Landmarks(Part):
@@ -137,9 +138,12 @@ class LandmarkStatistics(Part):
 
     name: Literal["landmark_statistics"]
     features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = ("distances",)
-    statistics: Annotated[
-        tuple[Literal["mean", "deviation", "log_deviation", "change"], ...], Field(min_length=1, max_length=4)
-    ] = ("mean", "log_deviation")
+    statistics: Annotated[tuple[LandmarkStatistic, ...], Field(min_length=1, max_length=4)] = (
+        "mean",
+        "log_deviation",
+        "log_change",
+        "quarters",
+    )
 
 
 FrontEnd = Annotated[LogMel | MFCC | GE2E | Landmarks | LandmarkStatistics, Field(discriminator="name")]

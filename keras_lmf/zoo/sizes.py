@@ -56,7 +56,8 @@ def _front_end(modality: Modality) -> tuple[int, int]:
         case Landmarks(features=features):
             return 0, _landmark_features(features)
         case LandmarkStatistics(features=features, statistics=statistics):
-            return 0, len(statistics) * _landmark_features(features)
+            groups = sum(4 if word == "quarters" else 1 for word in statistics)
+            return 0, groups * _landmark_features(features)
     raise AssertionError(f"the front end {modality.front_end!r} has no size here")
 
 
