@@ -11,9 +11,11 @@ import pytest
 from keras_lmf import backbones
 from keras_lmf.backbones import landmarks
 from keras_lmf.errors import LMFError
+from keras_lmf.export import export_model
 from keras_lmf.layers import FaceLandmarkNormalization
 from keras_lmf.models import build
 from keras_lmf.recipe import Recipe
+from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo.sizes import kernel_numbers
 
 
@@ -216,3 +218,18 @@ def test_a_recipe_says_it_in_words(front_end, backbone):
     assert np.isfinite(keras.ops.convert_to_numpy(logits)).all()
     kernels = sum(int(np.prod(weight.shape)) for weight in model.weights if "kernel" in weight.name)
     assert kernel_numbers(recipe) == kernels
+
+
+@pytest.mark.parametrize("make", [backbones.landmark_mlp, backbones.landmark_convolution])
+def test_a_tflite_file_of_builtin_ops_agrees(make, tmp_path):
+    keras.utils.set_random_seed(0)
+    clip = keras.Input((7, 68, 2), name="face")
+    logits = keras.layers.Dense(2, name="emotion")(make((7, 68, 2))(clip))
+    model = keras.Model({"face": clip}, {"emotion": logits})
+    points = faces().astype("float32")
+    points[0, 2] = points[1, 5:] = points[2] = 0
+    (artifact,) = export_model(model, tmp_path, formats=("tflite",))
+    found = open_artifact(artifact.path).predict({"face": points})["emotion"]
+    np.testing.assert_allclose(
+        found, keras.ops.convert_to_numpy(model({"face": points})["emotion"]), atol=1e-4
+    )
