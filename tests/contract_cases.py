@@ -131,5 +131,14 @@ CASES = (
     Case("log_mel", spectral(layers.LogMelSpectrogram), WAVEFORM, "single", half=False),
     Case("mfcc", spectral(layers.MFCC, coefficients=3), WAVEFORM, "single", half=False),
     Case("level", layers.LevelNormalization, WAVEFORM, "single", half=False),
+    Case("landmarks", layers.FaceLandmarkNormalization, {"face": (2, 68, 2)}, "single", half=False),
+    Case(
+        "landmarks_masked",
+        layers.FaceLandmarkNormalization,
+        {"face": (4, 136)},
+        "single",
+        masked=True,
+        half=False,
+    ),
     Case("spec_augment", spec_augment, {"audio": (6, 3)}, "single", masked=True),
 )

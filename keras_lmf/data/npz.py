@@ -1,4 +1,4 @@
-"""Read an .npz of plain arrays; nothing in it is ever unpickled."""
+"""Read an .npz or .npy of plain arrays; nothing in it is ever unpickled."""
 
 from __future__ import annotations
 
@@ -62,6 +62,25 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
         raise
     except _DAMAGE as error:
         raise LMFError(f"{path}: unreadable .npz archive ({error}). Copy or write it again.") from error
+
+
+def read_npy(path: str | Path) -> np.ndarray:
+    """The array of a .npy file.
+
+    Raises:
+        LMFError: the file is missing, damaged, no .npy or an object array, whose code is not run.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+    except FileNotFoundError:
+        raise LMFError(f"{path}: no such file.") from None
+    except _DAMAGE as error:
+        raise LMFError(
+            f"{path}: no .npy file of numbers, or a damaged one ({error}). Copy it again."
+        ) from None
+    return array
 
 
 def _read_array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:

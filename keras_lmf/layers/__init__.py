@@ -6,6 +6,7 @@ from keras_lmf.backend import require_backend
 require_backend()
 
 from keras_lmf.layers.early_fusion import EarlyFusion
+from keras_lmf.layers.face_landmark_normalization import FaceLandmarkNormalization
 from keras_lmf.layers.level_normalization import LevelNormalization
 from keras_lmf.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_lmf.layers.low_rank_fusion import LowRankFusion
@@ -20,6 +21,7 @@ from keras_lmf.layers.tensor_fusion import TensorFusion
 __all__ = [
     "MFCC",
     "EarlyFusion",
+    "FaceLandmarkNormalization",
     "LevelNormalization",
     "LogMelSpectrogram",
     "LowRankFusion",

@@ -36,6 +36,8 @@ FRONT_ENDS: dict[str, Callable[..., keras.Model]] = {
     "ge2e": backbones.front_ends.ge2e,
     "mini_xception": backbones.frames.mini_xception,
     "application": backbones.frames.application,
+    "landmarks": backbones.landmarks.landmarks,
+    "landmark_statistics": backbones.landmarks.landmark_statistics,
 }
 FUSIONS: dict[str, type[keras.layers.Layer]] = {
     "early": EarlyFusion,

@@ -81,4 +81,35 @@ class Application(Network):
     weights: Literal["random", "imagenet"] = "imagenet"
 
 
-FrontEnd = Annotated[LogMel | MFCC | GE2E | MiniXception | Application, Field(discriminator="name")]
+LandmarkFeature = Literal["coordinates", "velocities", "distances"]
+LandmarkStatistic = Literal["mean", "log_deviation", "log_change", "quarters"]
+
+
+class Landmarks(Network):
+    """Face landmarks → features of each frame: `backbones.landmarks.landmarks`."""
+
+    name: Literal["landmarks"]
+    features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = (
+        "coordinates",
+        "velocities",
+        "distances",
+    )
+
+
+class LandmarkStatistics(Network):
+    """Face landmarks → statistics over the clip: `backbones.landmarks.landmark_statistics`."""
+
+    name: Literal["landmark_statistics"]
+    features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = ("distances",)
+    statistics: Annotated[tuple[LandmarkStatistic, ...], Field(min_length=1, max_length=4)] = (
+        "mean",
+        "log_deviation",
+        "log_change",
+        "quarters",
+    )
+
+
+FrontEnd = Annotated[
+    LogMel | MFCC | GE2E | MiniXception | Application | Landmarks | LandmarkStatistics,
+    Field(discriminator="name"),
+]

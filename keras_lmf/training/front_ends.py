@@ -86,4 +86,6 @@ def _transformed(split: Split, models: Mapping[str, keras.Model], title: str) ->
         )
         if inputs[modality].ndim == 3:
             masks[modality] = (inputs[modality] != 0).any(axis=-1)
+        else:
+            masks.pop(modality, None)
     return dataclasses.replace(split, inputs=inputs, masks=masks)

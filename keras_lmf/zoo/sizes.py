@@ -8,11 +8,21 @@ from itertools import islice, pairwise
 
 from keras_lmf.recipe import Modality, Recipe
 from keras_lmf.recipe.applications import NETWORKS
-from keras_lmf.recipe.front_ends import GE2E, MFCC, Application, LogMel, MiniXception
+from keras_lmf.recipe.front_ends import (
+    GE2E,
+    MFCC,
+    Application,
+    LandmarkFeature,
+    Landmarks,
+    LandmarkStatistics,
+    LogMel,
+    MiniXception,
+)
 from keras_lmf.recipe.parts import Backbone
 
 I3D = (12_272_704, 1024)  # numbers in its kernels before the embedding, width of its pooled features
 XCEPTION = (8, 16, 32, 64, 128)  # filters of mini-Xception's stem and blocks
+LANDMARKS = {"coordinates": 136, "velocities": 136, "distances": 15}  # widths of their features
 
 
 def kernel_numbers(recipe: Recipe) -> int:
@@ -54,7 +64,16 @@ def _front_end(modality: Modality) -> tuple[int, int]:
             return _mini_xception(taps)
         case Application(network=network):
             return NETWORKS[network]
+        case Landmarks(features=features):
+            return 0, _landmark_features(features)
+        case LandmarkStatistics(features=features, statistics=statistics):
+            groups = sum(4 if word == "quarters" else 1 for word in statistics)
+            return 0, groups * _landmark_features(features)
     raise AssertionError(f"the front end {modality.front_end!r} has no size here")
+
+
+def _landmark_features(words: Sequence[LandmarkFeature]) -> int:
+    return sum(LANDMARKS[word] for word in words)
 
 
 def _mini_xception(taps: Sequence[str]) -> tuple[int, int]:

@@ -14,6 +14,7 @@ CORPORA = {
     "clips": "keras_lmf.data.corpora.clips_folder",
     "cmu_mosi": "keras_lmf.data.corpora.cmu_mosi",
     "emodb": "keras_lmf.data.corpora.emodb",
+    "enterface05_landmarks": "keras_lmf.data.corpora.enterface05_landmarks",
     "fer2013": "keras_lmf.data.corpora.fer2013",
     "iemocap": "keras_lmf.data.corpora.iemocap",
     "pom": "keras_lmf.data.corpora.pom",

@@ -117,6 +117,25 @@ ABOUT: dict[str, About] = {
         ),
         citation="Goodfellow et al., Challenges in Representation Learning, ICONIP 2013",
     ),
+    "enterface05_landmarks": About(
+        licence="eNTERFACE '05: research only",
+        weights_licence="research only, as the training data",
+        inputs={
+            "landmarks": (
+                "pixels",
+                "x and y of 68 face landmarks in the order of 300-W, a frame each 40 ms; zeros after the end",
+            ),
+        },
+        notes=(
+            "5 of the corpus's subjects, 146 clips: one clip is worth .03 of a subject's accuracy. Test and validation "
+            "are one subject each; nothing is measured on the test subject (inductive).",
+            "Each emotion has five sentences of its own, which every subject says in English: what is said, and for "
+            "how long, tells the emotion, too.",
+            "Non-actors who were asked to react to a story: elicited on demand.",
+        ),
+        rates={"landmarks": 25},
+        citation="Martin et al., The eNTERFACE '05 Audio-Visual Emotion Database, ICDE Workshops 2006",
+    ),
     "pom": About(
         licence="POM: research only",
         weights_licence="research only, as the training data",

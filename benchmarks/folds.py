@@ -1,12 +1,12 @@
-"""Cross-validation of the zoo's voice models: every speaker is tested once, by a model that never heard them.
+"""Cross-validation of the zoo's models with front ends: every person is tested once, by a model that never met them.
 
-    python benchmarks/voice_folds.py ge2e-ravdess-voice --seeds 3
+    python benchmarks/folds.py ge2e-ravdess-voice --seeds 3
 
 For each fold and seed the entry's recipe is trained on all other folds (its settings were chosen on validation folds)
 and judged once on the fold, twice over:
 
-- inductive: nothing is measured on the tested speakers;
-- enrolled: the features of each tested speaker, of every modality, are standardised by that speaker's own clips,
+- inductive: nothing is measured on the tested people;
+- enrolled: the features of each tested person, of every modality, are standardised by that person's own clips,
   without labels (transductive). `Recognizer(enrolment=…)` does so for the voice.
 
 Each row goes to benchmarks/results/folds/NAME.csv, and the answers of all folds together make its rows with the fold
@@ -39,7 +39,7 @@ from keras_lmf.zoo.pretrained import front_ends, on_features
 
 RESULTS = Path(__file__).parent / "results" / "folds"
 ZOO = Path(__file__).parents[1] / "zoo"
-FOLDS = {"ravdess": 5, "emodb": 10}
+FOLDS = {"ravdess": 5, "emodb": 10, "enterface05_landmarks": 5}
 METRICS = ["war", "uar", "f1_macro", "cohen_kappa"]
 PROTOCOLS = ("inductive", "enrolled")
 

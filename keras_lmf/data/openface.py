@@ -1,0 +1,112 @@
+"""Facial features that OpenFace 2 wrote: landmarks and action units per frame, from its table."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_lmf.errors import LMFError, unknown_name
+
+LANDMARKS = 68
+INTENSITIES = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+PRESENCES = (*INTENSITIES[:14], 25, 26, 28, 45)
+# As OpenFace orders them: 17 intensities from 0 to 5, then 18 presences, 0 or 1.
+ACTION_UNITS = (*(f"AU{unit:02d}_r" for unit in INTENSITIES), *(f"AU{unit:02d}_c" for unit in PRESENCES))
+_POINTS = tuple(f"{axis}_{point}" for axis in "xy" for point in range(LANDMARKS))
+COLUMNS = ("frame", "timestamp", "confidence", "success", *_POINTS, *ACTION_UNITS)
+
+
+class FacialFeatures(NamedTuple):
+    """What a face did over T frames.
+
+    Attributes:
+        timestamps: (T,) float64, in seconds.
+        landmarks: (T, 68, 2) float32, x and y in pixels.
+        action_units: (T, 35) float32 in the order of `ACTION_UNITS`.
+        success: (T,) bool: where the face was followed. Elsewhere landmarks and action units are zeros.
+    """
+
+    timestamps: np.ndarray
+    landmarks: np.ndarray
+    action_units: np.ndarray
+    success: np.ndarray
+
+
+def read_openface(path: str | Path, *, least_confidence: float = 0.8) -> FacialFeatures:
+    """The table of one clip with one face that OpenFace 2's FeatureExtraction wrote with `-2Dfp -aus`, among others.
+
+    Baltrušaitis et al., "OpenFace 2.0: Facial behavior analysis toolkit", FG 2018. Columns may stand in any order, and
+    others are passed over.
+
+    Args:
+        path: of the .csv.
+        least_confidence: 0 to 1: a frame that OpenFace was less sure of counts as one without success.
+
+    Raises:
+        LMFError: no table; a column that is missing; no frames; a line with too few or too many values, or one that
+            is no finite number; frames that do not follow one another, as where several faces share the table.
+    """
+    path = Path(path)
+    if not 0 <= least_confidence <= 1:
+        raise LMFError(f"read_openface: least_confidence must be 0 to 1, received {least_confidence!r}.")
+    columns = _columns(path)
+    steps = np.diff(columns["frame"])
+    if (steps <= 0).any():
+        row = int(np.argmax(steps <= 0))
+        raise LMFError(
+            f"{path}: frame {columns['frame'][row + 1]:g} follows frame {columns['frame'][row]:g}. One clip with one "
+            "face is read: keep the lines of one face_id, in order."
+        )
+    success = (columns["success"] == 1) & (columns["confidence"] >= least_confidence)
+    points = np.stack([columns[name] for name in _POINTS], axis=-1)
+    landmarks = points.reshape(-1, 2, LANDMARKS).transpose(0, 2, 1)
+    units = np.stack([columns[name] for name in ACTION_UNITS], axis=-1)
+    return FacialFeatures(
+        columns["timestamp"],
+        np.where(success[:, None, None], landmarks, 0).astype(np.float32),
+        np.where(success[:, None], units, 0).astype(np.float32),
+        success,
+    )
+
+
+def _columns(path: Path) -> dict[str, np.ndarray]:
+    """Column → (T,) float64, of `COLUMNS`."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, skipinitialspace=True, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            lines = [(reader.line_num, values) for values in reader if values]
+    except FileNotFoundError:
+        raise LMFError(f"{path}: no such file.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise LMFError(
+            f"{path}: not a table of comma-separated values ({error}). OpenFace's is OUT/NAME.csv."
+        ) from None
+    for name in COLUMNS:
+        if name not in header:
+            hint = "FeatureExtraction writes all that is needed with -2Dfp -aus."
+            raise LMFError(
+                f"{path}: the column {name!r} is missing. {unknown_name('column', name, header, hint)}"
+            )
+    if not lines:
+        raise LMFError(f"{path}: no frames, only a header.")
+    places = [header.index(name) for name in COLUMNS]
+    table = np.empty((len(lines), len(COLUMNS)))
+    for row, (line, values) in enumerate(lines):
+        if len(values) != len(header):
+            raise LMFError(f"{path}, line {line}: {len(values)} values, must be {len(header)}.")
+        table[row] = [_number(path, line, header[place], values[place]) for place in places]
+    return dict(zip(COLUMNS, table.T))
+
+
+def _number(path: Path, line: int, column: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise LMFError(f"{path}, line {line}: {column} must be a finite number, received {text!r}.")
+    return value
