@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,12 @@ MEDIA = re.compile(
     re.IGNORECASE,
 )
 
-
-DEFAULT_MODEL = "ge2e-ravdess-voice"
+TOLD = ("emotion", "probability", "presence", "each alone", "shares")
+DEFAULT_MODEL = "lmf-media-av"
 
 
 @click.command(epilog="Example: keras-lmf predict happy.mp4 recordings/ --csv emotions.csv")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--model",
     default=DEFAULT_MODEL,
@@ -42,11 +43,28 @@ DEFAULT_MODEL = "ge2e-ravdess-voice"
     type=click.Path(path_type=Path),
     help="Clips of the one speaker in FILES, or a folder of them, to standardise the voice by; once for each.",
 )
+@click.option(
+    "--face-detector",
+    type=click.Choice(["haar", "yunet"]),
+    default="haar",
+    show_default=True,
+    help="What finds faces: OpenCV's cascade, or a small network that loses fewer of them.",
+)
 @click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Write one row per file here.")
 @click.option(
     "--timeline",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Of one FILE: draw waveform, energy and emotions over time into this .png.",
+    help="Of one FILE: draw frames, waveform, energy and emotions over time into this .png.",
+)
+@click.option(
+    "--annotate",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of one FILE: write this .mp4 with the face's box and the emotion drawn over the video, sound kept.",
+)
+@click.option(
+    "--camera",
+    help="Instead of FILES: the number of a camera, 0 for the first, or a video that stands in for one. A line for "
+    "each window until Ctrl-C.",
 )
 @JSON
 @plain_errors
@@ -55,8 +73,11 @@ def predict(
     model: str,
     hop: float | None,
     enrol: tuple[Path, ...],
+    face_detector: str,
     csv: Path | None,
     timeline: Path | None,
+    annotate: Path | None,
+    camera: str | None,
     as_json: bool,
 ) -> None:
     """The emotion in each of FILES, media files or folders of them (searched to the bottom).
@@ -64,13 +85,14 @@ def predict(
     A file that can't be read is a row that says why, the others go on, and the exit code is 1. --json prints the
     probabilities of every window too.
     """
-    if timeline is not None and (len(files) > 1 or files[0].is_dir() or timeline.suffix.lower() != ".png"):
-        received = ", ".join(map(str, files))
-        raise click.UsageError(f"--timeline draws one FILE into a .png, received {received} and {timeline}.")
+    _check_usage(files, csv, timeline, annotate, camera)
     found = _media_files(files)
     from keras_lmf.recognition import Recognizer  # takes a moment, which wrong usage needn't wait
 
-    recognizer = Recognizer(model, hop=hop, enrolment=_media_files(enrol))
+    recognizer = Recognizer(model, hop=hop, enrolment=_media_files(enrol), face_detector=face_detector)
+    if camera is not None:
+        _watch(recognizer, camera, as_json)
+        return
     answers: list[tuple[Path, Prediction | str]] = []
     try:
         _answer(recognizer, found, answers)
@@ -80,12 +102,56 @@ def predict(
         raise click.ClickException(f"Interrupted: {len(answers)} of {len(found)} files are above.") from None
     _tell(answers, as_json)
     _write(recognizer, answers, csv)
-    if timeline is not None and not isinstance(answers[0][1], str):
-        from keras_lmf.evaluation import plots
-
-        click.echo(f"\nPicture: {plots.save(answers[0][1].figure(), timeline)}", err=True)
+    if not isinstance(answer := answers[0][1], str):
+        _draw(answer, timeline, annotate)
     if failed := sum(isinstance(answer, str) for _, answer in answers):
         raise LMFError(f"{failed} of {len(answers)} files could not be judged.")
+
+
+def _check_usage(
+    files: tuple[Path, ...],
+    csv: Path | None,
+    timeline: Path | None,
+    annotate: Path | None,
+    camera: str | None,
+) -> None:
+    received = ", ".join(map(str, files)) or "none"
+    if camera is not None and (files or csv or timeline or annotate):
+        raise click.UsageError("--camera goes without FILES, --csv, --timeline and --annotate.")
+    if camera is None and not files:
+        raise click.UsageError("Missing argument 'FILES...', or --camera.")
+    for option, target, suffix in (("--timeline", timeline, ".png"), ("--annotate", annotate, ".mp4")):
+        if target is not None and (len(files) > 1 or files[0].is_dir() or target.suffix.lower() != suffix):
+            raise click.UsageError(
+                f"{option} is of one FILE, into a {suffix}; received {received} and {target}."
+            )
+
+
+def _draw(answer: Prediction, timeline: Path | None, annotate: Path | None) -> None:
+    """The picture and the video that are asked for."""
+    if timeline is not None:
+        from keras_lmf.evaluation import plots
+
+        click.echo(f"\nPicture: {plots.save(answer.figure(), timeline)}", err=True)
+    if annotate is not None:
+        click.echo(f"Video: {answer.annotate(annotate)}", err=True)
+
+
+def _watch(recognizer: Recognizer, camera: str, as_json: bool) -> None:
+    """A line for each moment, until the camera ends or Ctrl-C."""
+    try:
+        for moment in recognizer.watch(int(camera) if camera.isdecimal() else camera):
+            if as_json:
+                click.echo(json.dumps(asdict(moment), allow_nan=False))
+                continue
+            told = (
+                f"{moment.emotion} {moment.probabilities[moment.emotion]:.2f}"
+                if moment.emotion
+                else "no face"
+            )
+            click.echo(f"{moment.time:8.1f} s  {told}")
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
 
 
 def _media_files(paths: tuple[Path, ...]) -> list[Path]:
@@ -134,11 +200,7 @@ def _tell(answers: list[tuple[Path, Prediction | str]], as_json: bool) -> None:
         click.echo(_utf8(json.dumps(facts, ensure_ascii=False, allow_nan=False)))
         return
     rows = [_row(path, answer) for path, answer in answers]
-    columns = [
-        name
-        for name in ("file", "emotion", "probability", "presence", "error")
-        if any(row[name] for row in rows)
-    ]
+    columns = [name for name in (rows[0] if rows else ()) if any(row[name] for row in rows)]
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
     for row in ([dict(zip(columns, columns))] if rows else []) + rows:
         click.echo(_utf8("  ".join(row[name].ljust(widths[name]) for name in columns).rstrip()))
@@ -151,20 +213,25 @@ def _utf8(text: str) -> str:
 
 def _row(path: Path, answer: Prediction | str) -> dict[str, str]:
     """Of the table that people read."""
+    from keras_lmf.recognition.prediction import best
+
     if isinstance(answer, str):
-        return {"file": str(path), "emotion": "", "probability": "", "presence": "", "error": answer}
+        return {"file": str(path), **dict.fromkeys(TOLD, ""), "error": answer}
     there = [name for name, present in answer.presence.items() if present]
+    several = answer.by_modality if len(answer.by_modality) > 1 else {}
     return {
         "file": str(path),
         "emotion": answer.emotion,
         "probability": f"{answer.probabilities[answer.emotion]:.2f}",
         "presence": ", ".join(there),
+        "each alone": ", ".join(f"{name}: {best(shares)}" for name, shares in several.items()),
+        "shares": ", ".join(f"{name} {share:.0%}" for name, share in answer.shares.items() if several),
         "error": "",
     }
 
 
 def _table(recognizer: Recognizer, answers: list[tuple[Path, Prediction | str]]) -> pd.DataFrame:
-    """One row per file: `file`, `emotion`, a column per label and per modality, `error`."""
+    """One row per file: `file`, `emotion`, columns per label and per modality, shares, `error`."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -176,7 +243,13 @@ def _table(recognizer: Recognizer, answers: list[tuple[Path, Prediction | str]])
             row |= {"emotion": answer.emotion}
             row |= {f"probability_{label}": share for label, share in answer.probabilities.items()}
             row |= {f"presence_{name}": there for name, there in answer.presence.items()}
+            row |= {
+                f"alone_{name}": max(shares, key=shares.get) for name, shares in answer.by_modality.items()
+            }
+            row |= {f"share_{name}": share for name, share in answer.shares.items()}
         rows.append(row)
     labels = [f"probability_{label}" for label in recognizer.labels]
     presence = [f"presence_{name}" for name in recognizer.modalities]
-    return pd.DataFrame(rows, columns=["file", "emotion", *labels, *presence, "error"])
+    first = ["file", "emotion", *labels, *presence]
+    further = dict.fromkeys(name for row in rows for name in row if name not in (*first, "error"))
+    return pd.DataFrame(rows, columns=[*first, *further, "error"])

@@ -1,11 +1,14 @@
-"""The picture of a clip: its waveform, its energy and the emotions over time."""
+"""The picture of a clip: its frames, its waveform, its energy and the emotions over time."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -19,19 +22,28 @@ SOUND, QUIET = "#444444", "#e6e6e6"
 FLOOR = -80.0  # decibels, the lower end of the energy's axis
 SILENCE = -60.0  # decibels
 SHORTEST_SILENCE = 0.2  # seconds; shorter ones are the gaps inside speech
+WIDTH, PANEL = 11, 8.6  # inches: of the figure, and about of a panel
+STRIP = 1.1  # inches high
 MOST_STEPS = 2000  # about the picture's width in pixels
 
 
-def emotion_timeline(timeline: pd.DataFrame, sound: pd.DataFrame, title: str) -> Figure:
-    """Three panels over one axis of time: waveform, energy, and the probability of each emotion.
+def emotion_timeline(
+    timeline: pd.DataFrame,
+    sound: pd.DataFrame,
+    title: str,
+    thumbnails: Sequence[tuple[float, np.ndarray]] = (),
+) -> Figure:
+    """Panels over one axis of time: a strip of frames, waveform, energy, and the probability of each emotion.
 
     Windows that overlap are drawn from the middle between their centres to the next. Silence, where the energy stays
-    below −60 dB for 0.2 s or more, is grey in all panels. Where a window has no probabilities, their lines stop.
+    below −60 dB for 0.2 s or more, is grey in all panels. Where a window has no probabilities, their lines stop. A clip
+    without thumbnails has no strip; one with thumbnails and without sound has no waveform and energy.
 
     Args:
         timeline: one row per window: `start`, `end` in seconds, and one column per emotion, NaN where there is none.
         sound: steps of equal length: `start` in seconds, `peak` and `rms` in [0, 1]; no rows for a clip without sound.
         title: of the figure.
+        thumbnails: (seconds, (height, width, 3) uint8) in order of time, all of one size.
 
     Raises:
         LMFError: no window, or no emotion.
@@ -40,13 +52,24 @@ def emotion_timeline(timeline: pd.DataFrame, sound: pd.DataFrame, title: str) ->
     if timeline.empty or not labels:
         raise LMFError("The timeline to draw needs one or more windows and one or more emotions.")
     end = float(timeline["end"].max())
-    figure = Figure(figsize=(11, 6.4), layout="constrained")
+    heights = {"strip": STRIP if thumbnails else 0, "waveform": 1.2, "energy": 1.2, "emotions": 2.7}
+    if thumbnails and sound.empty:
+        heights["waveform"] = heights["energy"] = 0
+    heights = {name: height for name, height in heights.items() if height}
+    figure = Figure(figsize=(WIDTH, 1.3 + sum(heights.values())), layout="constrained")
     figure.suptitle(title, parse_math=False)
-    waveform, energy, emotions = figure.subplots(3, 1, sharex=True, height_ratios=(1, 1, 2.2))
+    drawn = figure.subplots(len(heights), 1, sharex=True, height_ratios=list(heights.values()), squeeze=False)
+    panels = dict(zip(heights, drawn[:, 0]))
+    emotions = panels["emotions"]
     handles = _draw_emotions(emotions, timeline, labels)
-    _draw_sound(waveform, energy, sound, end)
+    if "strip" in panels:
+        _draw_strip(panels["strip"], thumbnails, end)
+    if "waveform" in panels:
+        _draw_sound(panels["waveform"], panels["energy"], sound, end)
     silences = _silences(sound)
-    for axes in (waveform, energy, emotions):
+    for axes in panels.values():
+        if axes is panels.get("strip"):
+            continue
         for start, stop in silences:
             axes.axvspan(start, min(stop, end), color=QUIET, linewidth=0, zorder=0)
         axes.spines[["top", "right"]].set_visible(False)
@@ -87,6 +110,21 @@ def _draw_emotions(axes: Axes, timeline: pd.DataFrame, labels: list[str]) -> lis
     }
     axes.set(ylim=(-0.02, 1.02), ylabel="probability")
     return [handles[label] for label in timeline[labels].mean().sort_values(ascending=False).index]
+
+
+def _draw_strip(axes: Axes, thumbnails: Sequence[tuple[float, np.ndarray]], end: float) -> None:
+    """As many frames as fit beside each other, each where its time is, as near as its neighbours let it."""
+    height, width = thumbnails[0][1].shape[:2]
+    shown = STRIP * 0.94  # inches high
+    places = int(min(len(thumbnails), max(1, PANEL * height / (shown * width))))
+    times = np.array([time for time, _ in thumbnails])
+    for middle in (np.arange(places) + 0.5) * end / places:
+        picture = thumbnails[int(np.abs(times - middle).argmin())][1]
+        image = OffsetImage(picture, zoom=72 * shown / height)
+        axes.add_artist(AnnotationBbox(image, (middle, 0.5), frameon=False, pad=0))
+    axes.set(ylim=(0, 1), yticks=[], ylabel="frames")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(bottom=False)
 
 
 def _draw_sound(waveform: Axes, energy: Axes, sound: pd.DataFrame, end: float) -> None:

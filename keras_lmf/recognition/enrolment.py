@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.recognition.opening import Opened
-from keras_lmf.recognition.sound import Window
+from keras_lmf.recognition.windows import Window
 
 LEAST_WINDOWS = 4
 WINDOWS_AT_ONCE = 32
@@ -21,19 +21,20 @@ def enrol(opened: Opened, windows: Iterable[Window]) -> None:
     Raises:
         LMFError: a model that is no Keras model with a front end, or fewer than four windows with sound.
     """
-    model, name = opened.model, f"{opened.sound}_front_end"
+    model, sound = opened.model, opened.sound
+    name = sound and f"{sound.name}_front_end"
     layers = [] if model is None else [layer for layer in model.layers if layer.name == name]
     if not layers:
         raise LMFError(
-            f"{opened.name} can't be enrolled: only a Keras model with a front end can (a zoo entry or a run). The "
-            f"standardisation of an exported file is fixed."
+            f"{opened.name} can't be enrolled: only a Keras model with a front end for sound can (a zoo entry or a "
+            f"run). The standardisation of an exported file is fixed."
         )
-    rows = (_padded(window.waveform, opened.samples) for window in windows if window.waveform.any())
+    rows = (_padded(window.waveform, sound.samples) for window in windows if window.waveform.any())
     # The features of an hour are small, its waveforms are not.
     found = [layers[0].predict_on_batch(np.stack(batch)) for batch in _batches(rows)]
     if (count := sum(map(len, found))) < LEAST_WINDOWS:
         raise LMFError(
-            f"Enrolment needs {LEAST_WINDOWS} or more windows of {opened.samples / opened.rate:g} s with sound, "
+            f"Enrolment needs {LEAST_WINDOWS} or more windows of {float(sound.seconds):g} s with sound, "
             f"received {count}. Give more of the speaker's clips, of several emotions."
         )
     features = np.concatenate(found)
@@ -42,9 +43,7 @@ def enrol(opened: Opened, windows: Iterable[Window]) -> None:
     from keras_lmf.models import set_standardization
 
     constant = steps.min(axis=0) == steps.max(axis=0)
-    set_standardization(
-        model, {opened.sound: (steps.mean(axis=0), np.where(constant, 1.0, steps.var(axis=0)))}
-    )
+    set_standardization(model, {sound.name: (steps.mean(axis=0), np.where(constant, 1.0, steps.var(axis=0)))})
 
 
 def _padded(waveform: np.ndarray, samples: int) -> np.ndarray:

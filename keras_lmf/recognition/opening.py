@@ -3,72 +3,95 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
-
-from pydantic import BaseModel, Field, ValidationError
+from typing import TYPE_CHECKING, get_args
 
 from keras_lmf.errors import LMFError
-from keras_lmf.recipe import Recipe
+from keras_lmf.recognition.facts import Facts, Media, of_entry, of_run, of_sidecar
 from keras_lmf.runtime import Runtime, open_artifact
-from keras_lmf.target import Target
 from keras_lmf.zoo import fetching, folders
-from keras_lmf.zoo.entry import ENTRY, MAX_TEXT_BYTES, RECIPE, Entry, sha256_of
+from keras_lmf.zoo.entry import ENTRY, RECIPE, Entry
 
 if TYPE_CHECKING:
     import keras
 
-CALIBRATION = "calibration.json"
-# Twice what a calibration may find, either way.
-Temperature = Annotated[float, Field(ge=0.025, le=40)]
-Media = Literal["waveform", "frames"]
-Presence = Literal["assumed", "derived"]
+LEAST_RATE, MOST_RATE = 0.01, 100.0  # frames a second
 
 
-class Source(NamedTuple):
-    """What fills an input: `media` at `rate` Hz, or (None) features, which no media file gives."""
-
-    media: Media | None
-    rate: float | None
-
-
-class Facts(NamedTuple):
-    """What a model can't say of itself.
+@dataclass(frozen=True)
+class Sound:
+    """The input that takes the waveform.
 
     Attributes:
-        inputs: by modality.
-        target: of the output; None when unknown.
-        temperature: by which logits are divided before the softmax.
-        presence: "derived" when an input of zeros is an absent modality; "assumed" when every one must be there.
+        name: of the input.
+        samples: its length.
+        rate: samples a second.
     """
 
-    inputs: dict[str, Source]
-    target: Target | None
-    temperature: float
-    presence: Presence
+    name: str
+    samples: int
+    rate: int
+
+    @property
+    def seconds(self) -> Fraction:
+        """The length of a window."""
+        return Fraction(self.samples, self.rate)
+
+
+@dataclass(frozen=True)
+class Face:
+    """The input that takes pictures of the face.
+
+    Attributes:
+        name: of the input.
+        frames: how many; 1 of an input that is one picture.
+        size: height and width of a picture.
+        channels: 1 (grey) or 3 (red, green, blue).
+        rate: frames a second.
+    """
+
+    name: str
+    frames: int
+    size: int
+    channels: int
+    rate: Fraction
+
+    @property
+    def seconds(self) -> Fraction:
+        """The length of a window."""
+        return self.frames / self.rate
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A model that names the emotion of a clip.
+    """A model that names the emotion of a clip: of its sound, of the face in it, or of both.
 
     Attributes:
         name: as messages call it.
         runtime: runs it.
         facts: what is known of it; `target` has classes.
-        sound: the input that takes the waveform.
-        samples: length of that input.
-        rate: its samples a second.
+        sound: the input that takes the waveform; None without one.
+        face: the input that takes the face; None without one.
         model: the Keras model, where it is one.
     """
 
     name: str
     runtime: Runtime
     facts: Facts
-    sound: str
-    samples: int
-    rate: int
+    sound: Sound | None
+    face: Face | None
     model: keras.Model | None = None
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """The inputs that a media file fills."""
+        return tuple(part.name for part in (self.sound, self.face) if part)
+
+    @property
+    def seconds(self) -> float:
+        """The length of a window."""
+        return float((self.sound or self.face).seconds)
 
 
 def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Opened:
@@ -85,13 +108,13 @@ def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Ope
     name = str(artifact)
     path = folders.local_path(artifact)
     if path is None or (path / ENTRY).is_file():
-        facts = _of_entry(fetching.find(artifact, cache_dir).entry)
+        facts = of_entry(fetching.find(artifact, cache_dir).entry)
     elif (path / RECIPE).is_file():
-        facts = _of_run(path)
+        facts = of_run(path)
     else:
         if not ((path.is_file() and path.suffix == ".tflite") or (path / "saved_model.pb").is_file()):
             open_artifact(path)  # says what it is not
-        facts = _of_sidecar(path)
+        facts = of_sidecar(path)
         _require_media(name, facts)
         return _checked(name, open_artifact(path), facts)
     _require_media(name, facts)
@@ -99,73 +122,6 @@ def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Ope
 
     model = load(artifact, cache_dir=cache_dir)
     return replace(_checked(name, open_artifact(model), facts), model=model)
-
-
-def _of_entry(entry: Entry) -> Facts:
-    return Facts(
-        {name: Source(spec.media, spec.rate) for name, spec in entry.inputs.items()},
-        entry.target,
-        1.0 if entry.calibration is None else entry.calibration.temperature,
-        entry.presence,
-    )
-
-
-def _of_run(folder: Path) -> Facts:
-    """Of a run, whose recipe has a front end or a backbone for what a media file gives."""
-    recipe = Recipe.read(folder / RECIPE)
-    inputs = {name: Source(section.media, section.rate) for name, section in recipe.inputs.items()}
-    calibration = folder / CALIBRATION
-    temperature = 1.0
-    if calibration.is_file():
-        try:
-            temperature = _Calibration.model_validate_json(calibration.read_bytes()).temperature
-        except ValidationError as error:
-            raise LMFError(
-                f"{calibration} is damaged: {error.errors()[0]['msg']}. Train the run again."
-            ) from None
-    return Facts(inputs, recipe.target, temperature, "derived" if recipe.presence else "assumed")
-
-
-class _Calibration(BaseModel):
-    """What a training writes beside its weights."""
-
-    temperature: Temperature
-
-
-class _Input(BaseModel):
-    media: Media | None = None
-    rate: Annotated[float, Field(gt=0, le=1e6)] | None = None
-
-
-class _Sidecar(BaseModel):
-    """What is read of the JSON that `export_model` writes beside a file; other keys are passed over."""
-
-    sha256: str
-    inputs: dict[str, _Input]
-    target: Target | None = None
-    temperature: Temperature | None = None
-    presence: Presence = "assumed"
-
-
-def _of_sidecar(path: Path) -> Facts:
-    beside = path.absolute().with_name(f"{path.absolute().name}.json")
-    if not beside.is_file():
-        raise LMFError(
-            f"{path} has no sidecar {beside.name} beside it, so its classes and inputs are unknown. Copy it along, or "
-            f"export the model again with keras_lmf.export_model."
-        )
-    if beside.stat().st_size > MAX_TEXT_BYTES:
-        raise LMFError(f"{beside} is larger than {MAX_TEXT_BYTES} bytes, so it does not describe a model.")
-    try:
-        sidecar = _Sidecar.model_validate_json(beside.read_bytes())
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise LMFError(f"{beside} is no sidecar of an exported file: {where}: {problem['msg']}.") from None
-    if path.is_file() and sha256_of(path) != sidecar.sha256:
-        raise LMFError(f"{beside} describes another {path.name}: the sha256 differ. Copy both files again.")
-    inputs = {name: Source(spec.media, spec.rate) for name, spec in sidecar.inputs.items()}
-    return Facts(inputs, sidecar.target, sidecar.temperature or 1.0, sidecar.presence)
 
 
 def _require_media(name: str, facts: Facts) -> None:
@@ -208,14 +164,42 @@ def _checked(name: str, runtime: Runtime, facts: Facts) -> Opened:
         raise LMFError(f"{name}: it has no output {target.name!r} of {target.size} classes, only: {outputs}.")
     if free := [key for key, info in runtime.inputs.items() if None in info.shape]:
         raise LMFError(f"{name}: the length of {', '.join(free)} is free; a Recognizer needs fixed lengths.")
-    media = [key for key, source in facts.inputs.items() if source.media]
-    if len(media) > 1 or facts.inputs[media[0]].media != "waveform":
-        raise LMFError(f"{name}: of media, one waveform can be read here; it takes {', '.join(media)}.")
-    sound = media[0]
-    shape, rate = runtime.inputs[sound].shape, facts.inputs[sound].rate
+    by_media = {
+        kind: [key for key, spec in facts.inputs.items() if spec.media == kind] for kind in get_args(Media)
+    }
+    if several := [", ".join(keys) for keys in by_media.values() if len(keys) > 1]:
+        raise LMFError(f"{name}: a clip has one sound and one face; it takes more of one kind: {several[0]}.")
+    sound, face = (keys[0] if keys else None for keys in by_media.values())
+    opened = Opened(
+        name,
+        runtime,
+        facts,
+        sound and _sound(name, sound, runtime.inputs[sound].shape, facts.inputs[sound].rate),
+        face and _face(name, face, runtime.inputs[face].shape, facts.inputs[face].rate),
+    )
+    if sound and face and opened.sound.seconds != opened.face.seconds:
+        raise LMFError(
+            f"{name}: its inputs {sound!r} and {face!r} must last equally long; they take "
+            f"{float(opened.sound.seconds):g} and {float(opened.face.seconds):g} seconds."
+        )
+    return opened
+
+
+def _sound(name: str, key: str, shape: tuple[int, ...], rate: float | None) -> Sound:
     if len(shape) != 1 or rate is None or rate != int(rate):
         raise LMFError(
-            f"{name}, input {sound!r}: a waveform has the shape (samples,) and a whole number of samples a second; "
+            f"{name}, input {key!r}: a waveform has the shape (samples,) and a whole number of samples a second; "
             f"received {shape} at {rate} Hz."
         )
-    return Opened(name, runtime, facts, sound, shape[0], int(rate))
+    return Sound(key, shape[0], int(rate))
+
+
+def _face(name: str, key: str, shape: tuple[int, ...], rate: float | None) -> Face:
+    fits = len(shape) in (3, 4) and shape[-2] == shape[-3] and shape[-1] in (1, 3)
+    if not fits or rate is None or not LEAST_RATE <= rate <= MOST_RATE:
+        raise LMFError(
+            f"{name}, input {key!r}: faces have the shape ([frames,] size, size, 1 or 3) and {LEAST_RATE:g} to "
+            f"{MOST_RATE:g} frames a second; received {shape} at {rate} frames a second."
+        )
+    frames = shape[0] if len(shape) == 4 else 1
+    return Face(key, frames, shape[-2], shape[-1], Fraction(rate).limit_denominator(1000))

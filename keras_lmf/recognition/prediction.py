@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+
+from keras_lmf.errors import LMFError
+from keras_lmf.recognition.pictures import Thumbnail
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from keras_lmf.data.media import Mark
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,25 +29,43 @@ class Prediction:
         timeline: one row per window: `start`, `end` in seconds, and one column per label with its probability; NaN
             where the window holds nothing to judge by (silence).
         presence: modality → whether the clip has it. Digital silence is no voice.
+        by_modality: modality → label → probability, with this modality alone; without those that the clip lacks, and
+            empty for a model of one modality or one that needs them all.
+        shares: how much of the answer comes from what: of each modality ("voice") and of those that go together
+            ("voice × face"), the length of its contribution to the logits (`LowRankFusion.interactions`), on average
+            over the windows; they add up to 1. Empty as `by_modality`.
         file: the media file; None for arrays.
         sound: the sound in steps of 20 ms: `start` in seconds, `peak` and `rms` in [0, 1]; for the picture.
+        faces: the frames in which a face was followed: `time` in seconds; `x`, `y`, `width`, `height` of its box in
+            pixels of the upright frame, NaN without a face; `confidence` of the detector in [0, 1], NaN where it has
+            none.
+        thumbnails: up to 24 small frames, evenly over the clip, with the face's box.
     """
 
     emotion: str
     probabilities: dict[str, float]
     timeline: pd.DataFrame = field(repr=False)
     presence: dict[str, bool]
+    by_modality: dict[str, dict[str, float]]
+    shares: dict[str, float]
     file: Path | None
     sound: pd.DataFrame = field(repr=False)
+    faces: pd.DataFrame = field(repr=False)
+    thumbnails: tuple[Thumbnail, ...] = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """All but `sound`, in JSON's terms; the `timeline` is a list of windows, `probabilities` null where NaN."""
+        """All but `sound`, `faces` and `thumbnails`, in JSON's terms.
+
+        The `timeline` is a list of windows, `probabilities` null where NaN.
+        """
         rows = self.timeline.to_dict("records")
         return {
             "file": None if self.file is None else str(self.file),
             "emotion": self.emotion,
             "probabilities": dict(self.probabilities),
             "presence": dict(self.presence),
+            "by_modality": {key: dict(shares) for key, shares in self.by_modality.items()},
+            "shares": dict(self.shares),
             "timeline": [
                 {
                     "start": row["start"],
@@ -54,12 +79,44 @@ class Prediction:
         }
 
     def figure(self) -> Figure:
-        """Waveform, energy and probabilities over time."""
+        """Frames, where there are any, waveform, energy and probabilities over time."""
         from keras_lmf.evaluation.timeline import emotion_timeline
 
         name = "" if self.file is None else f"{self.file.name}: "
         title = f"{name}{self.emotion} ({self.probabilities[self.emotion]:.0%})"
-        return emotion_timeline(self.timeline, self.sound, title)
+        return emotion_timeline(self.timeline, self.sound, title, self.thumbnails)
+
+    def annotate(self, target: str | Path) -> Path:
+        """Write the video to the .mp4 file `target` with box, emotion and its probability drawn on it, sound kept.
+
+        At each time the emotion is that of the window whose middle is nearest.
+
+        Raises:
+            LMFError: a prediction of arrays; or as of `keras_lmf.data.media.annotate`.
+        """
+        from keras_lmf.data.media import annotate
+
+        if self.file is None:
+            raise LMFError("Only a file's prediction can be drawn on its video; this one is of arrays.")
+        return annotate(self.file, target, self._marks())
+
+    def _marks(self) -> Iterator[Mark]:
+        """What is drawn: at each frame that was followed; without such frames, at each change of window."""
+        from keras_lmf.data.media import Mark
+
+        labels = list(self.probabilities)
+        middles = self.timeline[["start", "end"]].mean(axis=1).to_numpy()
+        changes = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2])
+        shares = self.timeline[labels].to_numpy()
+        times = self.faces["time"].to_numpy() if len(self.faces) else changes
+        for number, time in enumerate(times.tolist()):
+            window = int(np.searchsorted(changes, time, side="right")) - 1
+            box = self.faces.iloc[number][["x", "y", "width", "height"]].tolist() if len(self.faces) else None
+            if np.isnan(shares[window, 0]):
+                yield Mark(time, box)
+                continue
+            best = int(shares[window].argmax())
+            yield Mark(time, box, labels[best], float(shares[window, best]))
 
     def __str__(self) -> str:
         ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
@@ -67,4 +124,13 @@ class Prediction:
         name = "" if self.file is None else f"{self.file}: "
         absent = [modality for modality, there in self.presence.items() if not there]
         without = f"; without {', '.join(absent)}" if absent else ""
-        return f"{name}{self.emotion} {ranked[0][1]:.2f} ({others}){without}"
+        alone = "".join(f"; {modality} alone {best(shares)}" for modality, shares in self.by_modality.items())
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())
+        told = f"{alone}; {shares}" if len(self.by_modality) > 1 else ""
+        return f"{name}{self.emotion} {ranked[0][1]:.2f} ({others}){told}{without}"
+
+
+def best(shares: Mapping[str, float]) -> str:
+    """The most probable label with its probability: "happy 0.83"."""
+    label = max(shares, key=shares.__getitem__)
+    return f"{label} {shares[label]:.2f}"

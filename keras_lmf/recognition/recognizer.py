@@ -1,28 +1,26 @@
-"""Recognizer: a clip in, its emotion out, by any model that takes sound."""
+"""Recognizer: a clip in, its emotion out, by any model that takes sound, a face or both."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
+from keras_lmf.data.faces import DETECTORS, Detector
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.evaluation.calibration import softmax
 from keras_lmf.recognition.enrolment import enrol
-from keras_lmf.recognition.opening import open_model
+from keras_lmf.recognition.judging import judge
+from keras_lmf.recognition.live import Moment, windows_of_camera
+from keras_lmf.recognition.opening import Opened, open_model
 from keras_lmf.recognition.prediction import Prediction
-from keras_lmf.recognition.sound import (
-    Envelope,
-    Window,
-    checked_waveform,
-    windows_of_array,
-    windows_of_file,
-)
+from keras_lmf.recognition.sound import checked_waveform
+from keras_lmf.recognition.summing import Summary
+from keras_lmf.recognition.windows import Window, face_input, windows_of_array, windows_of_file
 
 WINDOWS_AT_ONCE = 32
 SHORTEST_HOP = 0.04
@@ -41,6 +39,9 @@ class Recognizer:
     with zeros. A clip's probabilities are the mean over its windows, weighted by the seconds that each one holds.
     Memory is bounded by the window, not by the file.
 
+    A face is looked for 10 times a second or more, and one is followed: the largest, as long as it is found
+    (`data.faces.FaceTracker`). Where none is found the face is absent; it is never another part of the picture.
+
     Args:
         artifact: the name or folder of a zoo entry, the folder of a run, the folder of a SavedModel, or a `.tflite`
             file; the last two with their sidecar beside them. A `.tflite` needs neither TensorFlow nor Keras.
@@ -49,12 +50,13 @@ class Recognizer:
             emotions, without labels. The voice's features are then standardised by this speaker's own mean and
             variance instead of the training speakers'. That is transductive: where such figures are given for an
             entry, they stand in a row of their own ("enrolled"). Zoo entries and runs with a front end only.
+        face_detector: "haar" or "yunet", or a function as of `data.faces.FaceTracker`.
         cache_dir: see `zoo.fetch`.
 
     Attributes:
         labels: the emotions, in the model's order.
         modalities: the model's inputs.
-        rate: samples a second of the sound that the model takes.
+        rate: samples a second of the sound that the model takes; None where it takes none.
         seconds: length of a window.
         hop: seconds from one window to the next.
         temperature: by which the logits are divided; 1 where the model was not calibrated.
@@ -71,13 +73,14 @@ class Recognizer:
         *,
         hop: float | None = None,
         enrolment: Sequence[str | Path | np.ndarray] = (),
+        face_detector: str | Detector = "haar",
         cache_dir: str | Path | None = None,
     ) -> None:
         self._model = model = open_model(artifact, cache_dir)
         self.labels: tuple[str, ...] = model.facts.target.classes
         self.modalities = tuple(model.facts.inputs)
-        self.rate = model.rate
-        self.seconds = model.samples / model.rate
+        self.rate = model.sound and model.sound.rate
+        self.seconds = model.seconds
         self.hop = self.seconds / 2 if hop is None else hop
         self.temperature = model.facts.temperature
         self.presence = model.facts.presence
@@ -86,34 +89,41 @@ class Recognizer:
                 f"'hop' takes {SHORTEST_HOP:g} to {self.seconds:g} seconds, the window of {model.name}; received "
                 f"{self.hop!r}."
             )
+        if isinstance(face_detector, str) and face_detector not in DETECTORS:
+            raise unknown_name("face detector", face_detector, DETECTORS)
+        self._detector = face_detector
         if isinstance(enrolment, str | Path | np.ndarray):
             raise LMFError("'enrolment' takes a list of clips, received one clip: enrolment=[…].")
         if enrolment:
-            enrol(model, itertools.chain.from_iterable(map(self._windows, enrolment)))
+            # Of the sound alone: no face is looked for.
+            heard = dataclasses.replace(model, face=None)
+            enrol(heard, itertools.chain.from_iterable(self._windows(heard, clip) for clip in enrolment))
 
-    def _windows(self, clip: str | Path | np.ndarray) -> Iterator[Window]:
+    def _windows(self, model: Opened, clip: str | Path | np.ndarray) -> Iterator[Window]:
         """Of a file or a waveform."""
         if isinstance(clip, str | Path):
-            return windows_of_file(Path(clip), self._model.samples, self.hop, self.rate)
-        waveform = checked_waveform(f"input {self._model.sound!r}", clip, self.rate)
-        return windows_of_array(waveform, self._model.samples, self.hop, self.rate)
+            return windows_of_file(Path(clip), model, self.hop, self._detector)
+        sound = model.sound
+        waveform = checked_waveform(f"input {sound.name!r}", clip, sound.rate)
+        return windows_of_array(waveform, sound.samples, self.hop, sound.rate)
 
     def __repr__(self) -> str:
         return (
             f"Recognizer({self._model.name!r}: {', '.join(self.modalities)} → {', '.join(self.labels)}; windows of "
-            f"{self.seconds:g} s every {self.hop:g} s, {self.rate} Hz, temperature {self.temperature:g})"
+            f"{self.seconds:g} s every {self.hop:g} s, temperature {self.temperature:g})"
         )
 
     def __call__(self, clip: Clip) -> Prediction:
         """The emotion of one clip.
 
         Args:
-            clip: a media file (any container that FFmpeg reads; of it, the sound); a waveform (samples,), float, mono
-                at `rate` in [-1, 1]; or a dict of arrays by modality, each of one clip: the waveform, and features in
-                the shape that the model takes.
+            clip: a media file (any container that FFmpeg reads, a picture too); a waveform (samples,), float, mono at
+                `rate` in [-1, 1]; or a dict of arrays by modality, each of one clip: the waveform, and features or
+                pictures of the face in the shape that the model takes. An array for a model without sound is the face.
 
-        A modality is absent where the file has no sound, where all of it is zeros, and where the dict lacks it. A model
-        whose presence is "derived" answers from the others, and `Prediction.presence` says so.
+        A modality is absent where the file has no sound, where all of it is zeros, where no face is found, and where
+        the dict lacks it. A model whose presence is "derived" answers from the others, and `Prediction.presence` says
+        so.
 
         Raises:
             LMFError: a file that can't be read, an array that doesn't fit, nothing to judge by, or a modality absent
@@ -121,73 +131,65 @@ class Recognizer:
         """
         file = Path(clip) if isinstance(clip, str | Path) else None
         name = "the clip" if file is None else str(file)
-        waveform, features = (file, {}) if file is not None else self._arrays(clip)
-        windows = self._windows(waveform)
-        self._require_features(name, features)
+        if file is not None:
+            features, windows = {}, self._windows(self._model, file)
+            self._require_features(name, self._model.media)
+        else:
+            features, windows = self._arrays(clip)
+            self._require_features(name, features)
+        summary = Summary(self._model, name, file)
         with contextlib.closing(windows):
-            return self._predict(name, file, windows, features)
+            shown = iter(tqdm(windows, desc=name, unit="window", delay=2, leave=False, disable=None))
+            while batch := list(itertools.islice(shown, WINDOWS_AT_ONCE)):
+                summary.add(batch, judge(self._model, name, self._inputs(batch, features)))
+        return summary.prediction()
+
+    def watch(self, camera: int | str | Path) -> Iterator[Moment]:
+        """The emotion seen by a camera, one answer every `hop`, of the last window; without end.
+
+        Each answer depends on the pictures so far alone. A camera here has no sound: the voice is absent.
+
+        Args:
+            camera: the device's number, 0 for the first; or a video file, which stands in for one and ends.
+
+        Raises:
+            LMFError: no such camera, or a model that takes no face or can't do without the sound.
+        """
+        self._require_features("the camera", [self._model.face.name] if self._model.face else [])
+        if self._model.face is None:
+            raise LMFError(f"{self._model.name} takes no face, so it can't watch a camera.")
+        for window in windows_of_camera(camera, self._model.face, self.hop, self._detector):
+            judgement = judge(self._model, "the camera", self._inputs([window], {}))
+            yield Moment.of(window, self.labels, judgement.probabilities[0])
 
     def _arrays(
         self, clip: np.ndarray | Mapping[str, np.ndarray]
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """The waveform, one window of zeros where there is none, and the features."""
+    ) -> tuple[dict[str, np.ndarray], Iterator[Window]]:
+        """What isn't sound, and the windows of the sound: where there is none, one of nothing."""
         sound = self._model.sound
-        arrays = dict(clip) if isinstance(clip, Mapping) else {sound: clip}
+        arrays = dict(clip) if isinstance(clip, Mapping) else {self._model.media[0]: clip}
         for name in arrays:
             if name not in self.modalities:
                 raise unknown_name(f"input of {self._model.name}:", name, self.modalities)
-        waveform = arrays.pop(sound) if sound in arrays else np.zeros(self._model.samples, np.float32)
-        return waveform, arrays
+        if sound and sound.name in arrays:
+            return arrays, self._windows(self._model, arrays.pop(sound.name))
+        nothing = Window(0.0, self.seconds, np.zeros(0, np.float32))
+        return arrays, (window for window in [nothing])
 
-    def _require_features(self, name: str, features: Mapping[str, np.ndarray]) -> None:
-        missing = [key for key in self.modalities if key not in features and key != self._model.sound]
+    def _require_features(self, name: str, given: Collection[str]) -> None:
+        missing = [key for key in self.modalities if key not in given]
         if missing and self.presence == "assumed":
             raise LMFError(
-                f"{name}: {self._model.name} needs {', '.join(missing)} too, features that no media file gives. "
-                f"Give a dict of arrays: {', '.join(self.modalities)}."
+                f"{name}: {self._model.name} needs {', '.join(missing)} too. Give a dict of arrays: "
+                f"{', '.join(self.modalities)}."
             )
 
-    def _predict(
-        self, name: str, file: Path | None, windows: Iterator[Window], features: Mapping[str, np.ndarray]
-    ) -> Prediction:
-        envelope, bounds, probabilities, presence = Envelope(self.rate), [], [], []
-        shown = iter(tqdm(windows, desc=name, unit="window", delay=2, leave=False, disable=None))
-        while batch := list(itertools.islice(shown, WINDOWS_AT_ONCE)):
-            for window in batch:
-                envelope.add(window)
-                bounds.append((window.start / self.rate, (window.start + len(window.waveform)) / self.rate))
-            inputs = self._inputs(batch, features)
-            there = {key: values.reshape(len(batch), -1).any(axis=1) for key, values in inputs.items()}
-            presence.append(there)
-            probabilities.append(self._probabilities(name, inputs, there))
-        present = {key: any(there[key].any() for there in presence) for key in self.modalities}
-        seconds = np.array(bounds)
-        shares = np.concatenate(probabilities)
-        judged = ~np.isnan(shares[:, 0])
-        if not judged.any():
-            absent = ", ".join(key for key, there in present.items() if not there)
-            raise LMFError(f"{name}: nothing to judge by: no {absent} (silent from beginning to end).")
-        mean = np.average(shares[judged], axis=0, weights=np.diff(seconds[judged], axis=1)[:, 0])
-        timeline = pd.DataFrame(seconds, columns=["start", "end"])
-        timeline[list(self.labels)] = shares
-        return Prediction(
-            emotion=self.labels[int(mean.argmax())],
-            probabilities=dict(zip(self.labels, mean.tolist())),
-            timeline=timeline,
-            presence=present,
-            file=file,
-            sound=envelope.table(),
-        )
-
-    def _inputs(self, batch: list[Window], features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What the model takes, a row per window; zeros where a window ends early and for absent features."""
-        inputs = {}
+    def _inputs(self, batch: Sequence[Window], features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the model takes, a row per window; zeros where a window ends early and for absent modalities."""
+        sound, face, inputs = self._model.sound, self._model.face, {}
         for key, info in self._model.runtime.inputs.items():
             rows = np.zeros((len(batch), *info.shape), info.dtype)
-            if key == self._model.sound:
-                for row, window in zip(rows, batch):
-                    row[: len(window.waveform)] = window.waveform
-            elif key in features:
+            if key in features:
                 value = np.asarray(features[key])
                 if value.shape != info.shape or value.dtype.kind not in "fiu" or not np.isfinite(value).all():
                     raise LMFError(
@@ -195,20 +197,11 @@ class Recognizer:
                         f"finite numbers of shape {info.shape}."
                     )
                 rows[:] = value
+            elif sound and key == sound.name:
+                for row, window in zip(rows, batch):
+                    row[: len(window.waveform)] = window.waveform
+            elif face and key == face.name:
+                for row, window in zip(rows, batch):
+                    row[:] = face_input(face, window.faces).reshape(info.shape)
             inputs[key] = rows
         return inputs
-
-    def _probabilities(
-        self, name: str, inputs: dict[str, np.ndarray], there: dict[str, np.ndarray]
-    ) -> np.ndarray:
-        """(windows, labels); NaN for windows that lack what the model needs."""
-        needed = np.stack(list(there.values()))
-        judged = needed.any(axis=0) if self.presence == "derived" else there[self._model.sound]
-        shares = np.full((len(judged), len(self.labels)), np.nan)
-        if judged.any():
-            outputs = self._model.runtime.predict({key: values[judged] for key, values in inputs.items()})
-            logits = outputs[self._model.facts.target.name]
-            if not np.isfinite(logits).all():
-                raise LMFError(f"{name}: {self._model.name} answers with NaN or infinity.")
-            shares[judged] = softmax(logits, self.temperature)
-        return shares

@@ -1,41 +1,13 @@
-"""The sound of a clip: window by window, and its energy in small steps."""
+"""The sound of a clip: whether an array can be one, and its energy in small steps."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from keras_lmf.data import media
 from keras_lmf.errors import LMFError
 
 STEP_SECONDS = 0.02
-
-
-class Window(NamedTuple):
-    """A stretch of the sound: the number of its first sample, and (samples,) float32, no longer than was asked."""
-
-    start: int
-    waveform: np.ndarray
-
-
-def windows_of_file(path: Path, samples: int, hop: float, rate: int) -> Iterator[Window]:
-    """The windows of a media file, of which no more than one is held; errors as of `keras_lmf.data.windows`."""
-    for clip in media.windows(path, samples / rate, hop, sample_rate=rate, tracks=("sound",)):
-        yield Window(round(clip.start * rate), clip.waveform[:samples])
-
-
-def windows_of_array(waveform: np.ndarray, samples: int, hop: float, rate: int) -> Iterator[Window]:
-    """The windows of a waveform, placed as those of a file."""
-    index = stop = 0
-    while stop < len(waveform):
-        start = round(index * hop * rate)
-        stop = start + samples
-        yield Window(start, waveform[start:stop])
-        index += 1
 
 
 def checked_waveform(name: str, waveform: np.ndarray, rate: int) -> np.ndarray:
@@ -72,9 +44,9 @@ class Envelope:
         self._rest = np.zeros(0, np.float32)
         self._rows: list[np.ndarray] = []
 
-    def add(self, window: Window) -> None:
-        """Take what is new in a window, which begins no later than the last one ended."""
-        fresh = window.waveform[max(0, self._seen - window.start) :]
+    def add(self, start: float, waveform: np.ndarray) -> None:
+        """Take what is new in a window from `start` seconds on, which is no later than the end of the last one."""
+        fresh = waveform[max(0, self._seen - round(start * self._rate)) :]
         self._seen += len(fresh)
         pending = np.concatenate([self._rest, fresh])
         whole = len(pending) // self._step * self._step

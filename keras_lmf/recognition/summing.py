@@ -1,0 +1,115 @@
+"""A clip's windows, judged one after the other, as one prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from keras_lmf.errors import LMFError
+from keras_lmf.recognition.judging import Judgement
+from keras_lmf.recognition.opening import Opened
+from keras_lmf.recognition.pictures import Strip
+from keras_lmf.recognition.prediction import Prediction
+from keras_lmf.recognition.sound import Envelope
+from keras_lmf.recognition.windows import Window
+
+FACE = ("time", "x", "y", "width", "height", "confidence")
+TOGETHER = " × "
+
+
+class Summary:
+    """What is kept of windows and judgements: numbers, and a bounded strip of thumbnails."""
+
+    def __init__(self, model: Opened, name: str, file: Path | None) -> None:
+        self._model, self._name, self._file = model, name, file
+        self._envelope = Envelope(model.sound.rate) if model.sound else None
+        self._strip = Strip()
+        self._bounds: list[tuple[float, float]] = []
+        self._faces: list[np.ndarray] = []
+        self._followed = -np.inf  # the last time of `_faces`
+        self._judgements: list[Judgement] = []
+
+    def add(self, windows: Sequence[Window], judgement: Judgement) -> None:
+        """The next windows."""
+        self._judgements.append(judgement)
+        for window in windows:
+            self._bounds.append((window.start, window.end))
+            if self._envelope:
+                self._envelope.add(window.start, window.waveform)
+            for thumbnail in window.thumbnails:
+                self._strip.add(thumbnail)
+            if window.faces is not None:
+                faces = window.faces
+                rows = np.column_stack([faces.timestamps, faces.boxes, faces.confidence])
+                self._faces.append(rows[rows[:, 0] > self._followed])  # windows overlap
+                self._followed = faces.timestamps[-1]
+
+    def prediction(self) -> Prediction:
+        """Of all windows, weighted by the seconds that each one holds.
+
+        Raises:
+            LMFError: no window has what the model needs.
+        """
+        labels = self._model.facts.target.classes
+        bounds = np.array(self._bounds)
+        seconds = np.diff(bounds, axis=1)[:, 0]
+        probabilities = np.concatenate([judgement.probabilities for judgement in self._judgements])
+        there = _joined([judgement.there for judgement in self._judgements])
+        mean = _mean(probabilities, seconds)
+        presence = {key: bool(rows.any()) for key, rows in there.items()}
+        if mean is None:
+            why = {part.name: words for part, words in self._reasons() if not presence[part.name]}
+            raise LMFError(
+                f"{self._name}: nothing to judge by: "
+                f"{', '.join(why.values()) or 'what the model needs is never there at the same time'}."
+            )
+        timeline = pd.DataFrame(bounds, columns=["start", "end"])
+        timeline[list(labels)] = probabilities
+        alone = _joined([judgement.alone for judgement in self._judgements])
+        by_modality = {key: _mean(rows, seconds) for key, rows in alone.items()}
+        contributions = _joined([judgement.contributions for judgement in self._judgements])
+        return Prediction(
+            emotion=labels[int(mean.argmax())],
+            probabilities=dict(zip(labels, mean.tolist())),
+            timeline=timeline,
+            presence=presence,
+            by_modality={
+                key: dict(zip(labels, shares.tolist()))
+                for key, shares in by_modality.items()
+                if shares is not None
+            },
+            shares=_shares(contributions, seconds),
+            file=self._file,
+            sound=self._envelope.table() if self._envelope else Envelope(1).table(),
+            faces=pd.DataFrame(np.concatenate([np.zeros((0, len(FACE))), *self._faces]), columns=list(FACE)),
+            thumbnails=tuple(self._strip.thumbnails),
+        )
+
+    def _reasons(self) -> list[tuple[object, str]]:
+        """Why an input that media fill is absent."""
+        sound, face = self._model.sound, self._model.face
+        reasons = [(sound, f"no {sound.name} (silent from beginning to end)")] if sound else []
+        return reasons + ([(face, f"no {face.name} (none is found in the picture)")] if face else [])
+
+
+def _joined(parts: Sequence[Mapping]) -> dict:
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def _mean(rows: np.ndarray, seconds: np.ndarray) -> np.ndarray | None:
+    """Over the rows that are no NaN, weighted; None if there is none."""
+    known = ~np.isnan(rows[:, 0])
+    return np.average(rows[known], axis=0, weights=seconds[known]) if known.any() else None
+
+
+def _shares(contributions: Mapping[tuple[str, ...], np.ndarray], seconds: np.ndarray) -> dict[str, float]:
+    """Each subset's share of all contributions, those that are never there left out; they add up to 1."""
+    totals = {
+        TOGETHER.join(subset): float(np.nansum(lengths * seconds))
+        for subset, lengths in contributions.items()
+    }
+    whole = sum(totals.values())
+    return {name: total / whole for name, total in totals.items() if total > 0}
