@@ -1,4 +1,4 @@
-"""The audio and video backbones side by side: size, work, receptive field, licences, and time of one clip everywhere.
+"""Backbones for sound, video, landmarks and a picture: size, work, receptive field, licences, time of one clip.
 
     python benchmarks/backbones.py --csv benchmarks/results/backbones.csv
 
@@ -52,7 +52,7 @@ class Facts:
         receptive_field: what one number of its last layer over time sees, then how time is pooled.
         paper: whose architecture it is.
         published: what of the zoo has weights for it.
-        rate: of its input, steps a second.
+        rate: of its input, steps a second; 0 of a picture.
         picture: shape of a step of its input.
     """
 
@@ -65,7 +65,7 @@ class Facts:
 
     def shape(self, clip: float) -> tuple[int, ...]:
         """Of the input for a clip of so many seconds."""
-        return (round(clip * self.rate), *self.picture)
+        return (round(clip * self.rate), *self.picture) if self.rate else self.picture
 
 
 # n frames of 25 ms, one each 10 ms: 25 + 10 (n − 1) ms.
@@ -109,6 +109,28 @@ BACKBONES = {
         rate=VIDEO,
         picture=(112, 112, 3),
     ),
+    "landmark_convolution": Facts(
+        backbones.landmark_convolution,
+        "10 frames, 400 ms; pooled over the clip",
+        "Kumar & Martin, III; Soukupová & Čech 2016",
+        rate=VIDEO,
+        picture=backbones.landmarks.POINTS,
+    ),
+    "landmark_gru": Facts(
+        backbones.landmark_gru,
+        "the clip",
+        "Cho et al. 2014; Soukupová & Čech 2016",
+        rate=VIDEO,
+        picture=backbones.landmarks.POINTS,
+    ),
+    "landmark_mlp": Facts(
+        backbones.landmark_mlp,
+        "the clip",
+        "Soukupová & Čech 2016",
+        rate=VIDEO,
+        picture=backbones.landmarks.POINTS,
+    ),
+    "image_cnn": Facts(backbones.image_cnn, "the picture", "He et al. 2016", rate=0, picture=(48, 48, 1)),
 }
 
 

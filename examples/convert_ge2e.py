@@ -21,7 +21,7 @@ from keras_lmf.files import write_atomically
 from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo import Backbone, Licences, file_records, weight_shapes, write_testvectors
 from keras_lmf.zoo.backbones import published_model
-from keras_lmf.zoo.entry import sha256_of
+from keras_lmf.zoo.records import sha256_of
 
 SAMPLES = 25600  # 1.6 s, the windows of its own training
 UNITS = 256

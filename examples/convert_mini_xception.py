@@ -26,7 +26,7 @@ from keras_lmf.files import write_atomically
 from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo import Backbone, Licences, file_records, weight_shapes, write_testvectors
 from keras_lmf.zoo.backbones import published_model
-from keras_lmf.zoo.entry import sha256_of
+from keras_lmf.zoo.records import sha256_of
 
 SHAPE = (3, 64, 64, 1)
 NORM = ("gamma", "beta", "moving_mean", "moving_variance")

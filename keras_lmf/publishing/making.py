@@ -21,6 +21,7 @@ from keras_lmf.export import FORMATS, Artifact, InputDescription, export_model
 from keras_lmf.export.artifact import write_plot
 from keras_lmf.export.sidecar import sidecar_of
 from keras_lmf.files import write_atomically
+from keras_lmf.publishing.alone import alone
 from keras_lmf.publishing.calibrating import calibration_of
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
@@ -38,7 +39,7 @@ from keras_lmf.zoo import (
     weight_shapes,
 )
 from keras_lmf.zoo.backbones import Backbone, known_backbones
-from keras_lmf.zoo.entry import ENTRY_NAME
+from keras_lmf.zoo.records import ENTRY_NAME
 
 RECIPE, WEIGHTS, VECTORS, PLOT = "recipe.toml", "model.weights.h5", "testvectors.npz", "files.png"
 FOLDS = "cross_validation.csv"
@@ -130,6 +131,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     entry = Entry(
         name=folder.name,
         summary=_summary(recipe, data),
+        warning=facts.warning,
         fusion=recipe.fusion.name,
         corpus=recipe.corpus.name,
         modalities=tuple(recipe.inputs),
@@ -153,6 +155,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         costs={name: _cost(artifact) for name, artifact in artifacts.items()},
         seeds={name: _spreads(rows) for name, rows in scores.items()},
         cross_validation=_cross_validation(folder / FOLDS),
+        alone={modality: _spreads(rows) for modality, rows in alone(runs).items()},
         calibration=calibration,
         presence="derived" if recipe.presence else "assumed",
         protocol=tuple(notes),

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, ValidationError
 from keras_lmf.errors import LMFError
 from keras_lmf.recipe import Recipe
 from keras_lmf.target import Target
-from keras_lmf.zoo.entry import MAX_TEXT_BYTES, RECIPE, Entry, sha256_of
+from keras_lmf.zoo.entry import MAX_TEXT_BYTES, RECIPE, Entry
+from keras_lmf.zoo.records import sha256_of
 
 CALIBRATION = "calibration.json"
 # Twice what a calibration may find, either way.

@@ -5,21 +5,13 @@ An entry is a folder: `entry.json` (see `Entry`), `recipe.toml`, weights, test v
 """
 
 from keras_lmf.zoo.backbones import Backbone, load_backbone
-from keras_lmf.zoo.entry import (
-    Calibration,
-    Cost,
-    Entry,
-    File,
-    InputSpec,
-    Licences,
-    Metric,
-    Spread,
-)
+from keras_lmf.zoo.entry import Entry
 from keras_lmf.zoo.fetching import fetch
 from keras_lmf.zoo.filling import file_records, metric_block, weight_shapes
 from keras_lmf.zoo.folders import bundled_folder, local_path
 from keras_lmf.zoo.listing import recipe, show, table
 from keras_lmf.zoo.loading import load
+from keras_lmf.zoo.records import Calibration, Cost, File, InputSpec, Licences, Metric, Spread
 from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
 
 __all__ = [

@@ -14,9 +14,10 @@ from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import write_text
 from keras_lmf.target import Text
 from keras_lmf.zoo import folders
-from keras_lmf.zoo.entry import MAX_PARAMETERS, MAX_TEXT_BYTES, EntryName, File, Licences, Record, Width
+from keras_lmf.zoo.entry import MAX_PARAMETERS, MAX_TEXT_BYTES
 from keras_lmf.zoo.filling import weight_shapes
 from keras_lmf.zoo.loading import require_answers, with_weights
+from keras_lmf.zoo.records import EntryName, File, Licences, Record, Width
 
 if TYPE_CHECKING:
     import keras

@@ -11,9 +11,10 @@ import pandas as pd
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
 from keras_lmf.zoo import backbones
-from keras_lmf.zoo.entry import RECIPE, Entry, Metric, Spread
+from keras_lmf.zoo.entry import RECIPE, Entry
 from keras_lmf.zoo.facts import facts
 from keras_lmf.zoo.folders import entry_folders
+from keras_lmf.zoo.records import Metric, Spread
 
 LIMITS = "limits.md"  # the one part of a card that is written by hand
 TRIALS = "trials.csv"  # every trial of the search that chose the entry's recipe, on "valid"
@@ -168,7 +169,7 @@ def card(entry: Entry, limits: str) -> str:
         for name, spec in entry.inputs.items()
     )
     sections = [
-        f"# {entry.name}\n\n{entry.summary}. {entry.parameters:,} parameters. "
+        f"# {entry.name}\n\n{_warning(entry)}{entry.summary}. {entry.parameters:,} parameters. "
         f"Output `{target.name}`, (batch, {target.size}): {answer}.",
         f"## Inputs\n\n{inputs.to_markdown(index=False)}\n\n"
         f"{_bulleted(facts(entry))}Features are standardised inside the model. Zeros below stand for your features.",
@@ -177,6 +178,7 @@ def card(entry: Entry, limits: str) -> str:
         f'answer = model(\n    {{\n{arrays}\n    }}\n)["{target.name}"]\n'
         'files = klmf.export_model(model, "exported", formats=["tflite-float16"])\n```',
         f"## Metrics\n\n{_metrics(entry)}\n\n{_costs(entry)}\n\n{_cross_validation(entry)}"
+        f"{_alone(entry)}"
         "![the first metric of every file against its bytes and latency](files.png)",
         f"## Training\n\n{_bullets(entry.protocol)}"
         f"\n- `{RECIPE}` says all of the architecture and the training; `keras-lmf train {entry.name} --check` does it "
@@ -224,6 +226,27 @@ def _cross_validation(entry: Entry) -> str:
     figures = {name: _mean(spread) for name, spread in entry.cross_validation.items()}
     table = pd.DataFrame([figures]).to_markdown(index=False, disable_numparse=True)
     return f"Cross-validation, mean ± standard deviation over {runs} folds:\n\n{table}\n\n"
+
+
+def _alone(entry: Entry) -> str:
+    """One row per modality, where the model can do without the others."""
+    if not entry.alone:
+        return ""
+    runs = next(iter(next(iter(entry.alone.values())).values())).runs
+    both = {name: _mean(entry.seeds["weights"][name]) for name in entry.metrics["weights"]}
+    rows = {"all": both} | {
+        modality: {name: _mean(spread) for name, spread in block.items()}
+        for modality, block in entry.alone.items()
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index").reset_index(names="what is there")
+    return (
+        f"The Keras model with each modality alone, mean ± standard deviation over {runs} seeds:\n\n"
+        f"{table.to_markdown(index=False, disable_numparse=True)}\n\n"
+    )
+
+
+def _warning(entry: Entry) -> str:
+    return f"**{entry.warning}**\n\n" if entry.warning else ""
 
 
 def _costs(entry: Entry) -> str:

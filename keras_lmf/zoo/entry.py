@@ -2,131 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import write_text
 from keras_lmf.target import Name, Target, Text
+from keras_lmf.zoo.records import (
+    Calibration,
+    Cost,
+    EntryName,
+    File,
+    InputSpec,
+    Key,
+    Licences,
+    Metric,
+    Record,
+    Sha256,
+    Spread,
+    Width,
+)
 
 ENTRY, RECIPE, WEIGHTS_SUFFIX = "entry.json", "recipe.toml", ".weights.h5"
 MAX_TEXT_BYTES = 2**20  # of entry.json and of recipe.toml
-MAX_FILE_BYTES = 2**31
 MAX_PARAMETERS = 2**26
-
-# Names become parts of paths and addresses: no dots, no separators.
-ENTRY_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-EntryName = Annotated[str, StringConstraints(pattern=ENTRY_NAME)]
-FileName = Annotated[
-    str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")
-]
-Key = Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=1, le=MAX_FILE_BYTES)]
-Width = Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
-
-
-class Record(BaseModel):
-    """A frozen part of an entry; an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class File(Record):
-    """A file of the entry: its name in the entry's folder, the SHA-256 of its content, its size in bytes."""
-
-    name: FileName
-    sha256: Sha256
-    bytes: Count
-
-    def problem(self, path: Path) -> str | None:
-        """What is wrong with the file at `path`, or None when it is this file."""
-        if not path.is_file():
-            return "is missing"
-        if (size := path.stat().st_size) != self.bytes:
-            return f"has {size} bytes instead of {self.bytes}"
-        if (found := sha256_of(path)) != self.sha256:
-            return f"has the sha256 {found} instead of {self.sha256}"
-        return None
-
-
-class InputSpec(Record):
-    """One modality: shape of a row, (width,) or (steps, width), the unit of its numbers, and what they are.
-
-    `media` says what of a media file fills it, at `rate` Hz: "waveform" (samples,) or "frames"; None: features.
-    """
-
-    shape: tuple[Count, ...]
-    unit: Text
-    description: Text
-    media: Literal["waveform", "frames"] | None = None
-    rate: Annotated[float, Field(gt=0)] | None = None
-
-
-class Metric(Record):
-    """A metric of a file on the test split, its 95 % bootstrap interval, and the floor (a constant prediction)."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    floor: float | None = None
-
-
-class Cost(Record):
-    """What a written file costs: size, distance to the Keras model on the test split, time for one row on one thread.
-
-    `agreement` is the share of rows in which the file names the Keras model's class.
-    """
-
-    bytes: Count
-    difference_max: Annotated[float, Field(ge=0)]
-    difference_mean: Annotated[float, Field(ge=0)]
-    agreement: Annotated[float, Field(ge=0, le=1)] | None = None
-    latency_p50_ms: Annotated[float, Field(ge=0)]
-    latency_p95_ms: Annotated[float, Field(ge=0)]
-
-
-class Spread(Record):
-    """A metric over several trainings: mean, standard deviation, number of runs."""
-
-    mean: float
-    sd: Annotated[float, Field(ge=0)]
-    runs: Count
-
-
-class Calibration(Record):
-    """Temperature scaling (Guo et al. 2017) fitted on `rows` rows of `split`; and, on the test split, the expected
-    calibration error and the mean negative log-likelihood in nats before and after dividing the logits by it."""
-
-    temperature: Annotated[float, Field(ge=0.01, le=100)]
-    ece_before: Annotated[float, Field(ge=0, le=1)]
-    ece_after: Annotated[float, Field(ge=0, le=1)]
-    nll_before: Annotated[float, Field(ge=0)]
-    nll_after: Annotated[float, Field(ge=0)]
-    split: Text
-    rows: Count
-
-
-class Licences(Record):
-    """SPDX identifiers or a sentence each: of the code, of the weights, of the training data."""
-
-    code: Text
-    weights: Text
-    data: Text
 
 
 class Entry(Record):
@@ -136,6 +40,7 @@ class Entry(Record):
         schema_version: of this layout.
         name: the entry's and its folder's.
         summary: one sentence.
+        warning: what must be known before anything else, one sentence; None: nothing.
         fusion: the word of the recipe.
         corpus: what it was trained on.
         modalities: in the model's order.
@@ -150,6 +55,8 @@ class Entry(Record):
         costs: by key as `metrics`, without "weights".
         seeds: by key as `metrics`: metric → `Spread` over trainings that differ in the seed.
         cross_validation: metric → `Spread` over folds.
+        alone: modality → metric → `Spread` over the same trainings as `seeds`, of the Keras model with this modality
+            alone; of models of several whose presence is "derived".
         calibration: of a model for classes whose probabilities were calibrated.
         presence: "derived" when an input of zeros is an absent modality; "assumed" when every modality must be there.
         protocol: notes on how this was trained, chosen and measured.
@@ -165,6 +72,7 @@ class Entry(Record):
     schema_version: Literal[1] = 1
     name: EntryName
     summary: Text
+    warning: Text | None = None
     fusion: Literal["none", "early", "tensor", "low_rank"]
     corpus: Name
     modalities: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
@@ -174,10 +82,11 @@ class Entry(Record):
     recipe_sha256: Sha256
     files: dict[Key, File]
     weights: Annotated[tuple[tuple[Text, tuple[Width, ...]], ...], Field(min_length=1)]
-    metrics: dict[Key, dict[Text, Metric]] = {}
-    costs: dict[Key, Cost] = {}
-    seeds: dict[Key, dict[Text, Spread]] = {}
-    cross_validation: dict[Text, Spread] = {}
+    metrics: dict[Key, dict[Text, Metric]] = Field(default_factory=dict)
+    costs: dict[Key, Cost] = Field(default_factory=dict)
+    seeds: dict[Key, dict[Text, Spread]] = Field(default_factory=dict)
+    cross_validation: dict[Text, Spread] = Field(default_factory=dict)
+    alone: dict[Name, dict[Text, Spread]] = Field(default_factory=dict)
     calibration: Calibration | None = None
     presence: Literal["assumed", "derived"] = "assumed"
     protocol: tuple[Text, ...] = ()
@@ -240,8 +149,9 @@ class Entry(Record):
     def to_json(self) -> str:
         """The canonical text: the same entry always gives the same."""
         fields = self.model_dump(mode="json", exclude_none=True)
-        if self.presence == "assumed":  # so entries without it stay as they were written
-            del fields["presence"]
+        for field in ("presence", "alone"):  # entries without them stay as they were written
+            if fields[field] == Entry.model_fields[field].get_default(call_default_factory=True):
+                del fields[field]
         text = json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         # A shape is one line; no string of JSON has a line break in it.
         return re.sub(r"\[\n[\d,\s]+\]", lambda shape: re.sub(r"\s+", " ", shape[0]), text)
@@ -251,12 +161,6 @@ class Entry(Record):
         path, text = Path(folder) / ENTRY, self.to_json()
         self.parse(text.encode(), str(path))  # nothing is written that can't be read back
         return write_text(path, text)
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

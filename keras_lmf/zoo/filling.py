@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_lmf.errors import LMFError
-from keras_lmf.zoo.entry import File, Metric, sha256_of
+from keras_lmf.zoo.records import File, Metric, sha256_of
 
 if TYPE_CHECKING:
     import keras

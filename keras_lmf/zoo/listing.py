@@ -12,8 +12,9 @@ import pandas as pd
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.recipe import Recipe
 from keras_lmf.zoo import backbones, fetching, folders
-from keras_lmf.zoo.entry import MAX_TEXT_BYTES, Entry, Metric
+from keras_lmf.zoo.entry import MAX_TEXT_BYTES, Entry
 from keras_lmf.zoo.facts import facts
+from keras_lmf.zoo.records import Metric
 
 COLUMNS = (
     "name", "fusion", "corpus", "modalities", "target", "parameters", "mb", "files",
@@ -155,6 +156,7 @@ def _about_entry(place: fetching.Place, name: str) -> str:
     ]
     sections = [
         f"{entry.name}: {entry.summary}",
+        *([entry.warning] if entry.warning else []),
         f"Fusion {entry.fusion} of {', '.join(entry.modalities)}; {entry.parameters:,} parameters; trained on "
         f"{entry.corpus}.\nOutput {target.name!r}, (batch, {target.size}): {answer}.",
         _aligned(inputs),
@@ -172,6 +174,12 @@ def _about_entry(place: fetching.Place, name: str) -> str:
             for key, part in entry.cross_validation.items()
         ]
         sections.append(f"Over folds\n{_aligned(rows)}")
+    if entry.alone:
+        rows = [
+            {"modality": name} | {key: f"{part.mean:.4f} ± {part.sd:.4f}" for key, part in block.items()}
+            for name, block in entry.alone.items()
+        ]
+        sections.append(f"Each modality alone, over seeds: mean ± standard deviation\n{_aligned(rows)}")
     if entry.protocol:
         sections.append("Notes\n" + "\n".join(f"- {note}" for note in entry.protocol))
     licences = entry.licences

@@ -25,6 +25,7 @@ class About(NamedTuple):
         voice_notes, feature_notes: of figures of models that take raw sound, and of those that take features alone.
         rates: steps (of sound: samples) per second of the sequences whose rate is known, in Hz.
         citation: of the corpus.
+        warning: what must be known of its models before anything else; None: nothing.
     """
 
     licence: str
@@ -35,6 +36,7 @@ class About(NamedTuple):
     rates: Mapping[str, float] = MappingProxyType({})
     voice_notes: tuple[str, ...] = ()
     feature_notes: tuple[str, ...] = ()
+    warning: str | None = None
 
 
 VOICE = ("full scale = 1", "mono sound at 16 kHz, zeros after the end")
@@ -181,13 +183,14 @@ ABOUT: dict[str, About] = {
             "face": ("white = 1", "64 × 64 grey pixels of one face in each frame; zeros: no face"),
         },
         notes=(
-            "Synthetic pairs: voices and faces of different people, paired by their label. What goes together in one "
-            "person (timing, a smile against a sad voice) can't be learnt from them, and figures on pairs say "
-            "nothing about it: the errors of voice and face are independent by construction.",
+            "Voices and faces are paired by their label alone. What goes together in one person (timing, a smile "
+            "against a sad voice) can't be learnt from such pairs, and figures on them say nothing about it: the "
+            "errors of voice and face are independent by construction.",
             "Test voices (RAVDESS fold 0, EmoDB fold 0) and test images (FER2013) are in no other split. Each voice "
             "stands in several rows, so rows are not independent.",
         ),
         rates={"voice": 16000, "face": 2},
+        warning="Synthetic pairs: voices and faces of different people.",
         citation="Livingstone & Russo 2018; Burkhardt et al. 2005; Goodfellow et al. 2013",
     ),
     "synthetic": About(
