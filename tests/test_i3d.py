@@ -10,11 +10,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow
 import torch
 from torch.nn import functional
 
 from keras_lmf.backbones import i3d, load_i3d_variables
 from keras_lmf.errors import LMFError
+from keras_lmf.models import load_i3d_checkpoint
 
 pytestmark = pytest.mark.skipif(
     "KERAS_LMF_DATA" not in os.environ, reason="needs the names of the checkpoint"
@@ -145,6 +147,29 @@ def test_every_variable_but_the_actions_is_read_once(model, shapes, variables):
     total = sum(math.prod(shapes[name]) for name in read.asked)
     assert total == 12294544
     assert model.count_params() == total + 8 * (1024 + 1)
+
+
+def test_a_checkpoint_of_tensorflow_is_read(model, variables, tmp_path):
+    path = tmp_path / "model.ckpt"
+    names = list(variables)
+    tensorflow.raw_ops.SaveV2(
+        prefix=str(path),
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=[variables[name] for name in names],
+    )
+    loaded = load_i3d_checkpoint(i3d(SHAPE, units=8, seed=1), path)
+    for layer in model.layers:
+        if layer.name != "embedding":
+            for ours, theirs in zip(
+                loaded.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True
+            ):
+                np.testing.assert_array_equal(ours, theirs)
+    (data,) = tmp_path.glob("model.ckpt.data-*")
+    data.write_bytes(data.read_bytes()[:1000])
+    for wrong in (path, tmp_path / "missing.ckpt", data):
+        with pytest.raises(LMFError, match=r"no checkpoint of TensorFlow that can be read"):
+            load_i3d_checkpoint(model, wrong)
 
 
 def test_older_shapes_of_statistics_fit_and_others_do_not(model, variables):

@@ -82,12 +82,7 @@ def i3d(
 def load_i3d_variables(model: keras.Model, variables: Mapping[str, Any]) -> keras.Model:
     """`model`, with the published weights before its embedding; those of the 400 actions are left where they are.
 
-    DeepMind's checkpoint (https://github.com/google-deepmind/kinetics-i3d, data/checkpoints/rgb_imagenet or
-    rgb_scratch) is read by TensorFlow:
-
-        reader = tf.train.load_checkpoint("data/checkpoints/rgb_imagenet/model.ckpt")
-        names = reader.get_variable_to_shape_map()
-        load_i3d_variables(model, {name: reader.get_tensor(name) for name in names})
+    `models.load_i3d_checkpoint` reads them from DeepMind's file.
 
     Args:
         model: of `i3d`.
