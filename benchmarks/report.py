@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import click
-import face_tables
+import media_tables
 import pandas as pd
 import paper_tables
 from comparison import CRITERION, INITIALIZATIONS_COMPARED, METRICS, NESTED
@@ -196,9 +196,9 @@ def backbone_tables() -> dict[str, str]:
     sizes = sizes.map(lambda size: "–" if pd.isna(size) else f"{size:,.0f}")
     times = times[runtimes].join(sizes).reindex(facts.index)
     caption = (
-        f"Milliseconds for one clip of {facts['clip_seconds'].iloc[0]:g} s: wall clock, median and quartiles over the "
-        f"turns. {measured_on(table)}. A dash: the export refuses to call a file int8 in which nothing computes in "
-        "int8."
+        f"Milliseconds for one clip of {facts['clip_seconds'].iloc[0]:g} s (of image_cnn, one picture): wall clock, "
+        f"median and quartiles over the turns. {measured_on(table)}. A dash: the export refuses to call a file int8 in "
+        "which nothing computes in int8."
     )
     return {
         "backbones": what.reset_index().to_markdown(index=False, disable_numparse=True),
@@ -208,7 +208,7 @@ def backbone_tables() -> dict[str, str]:
 
 
 def front_page_table() -> str:
-    """The audio backbones in a few words."""
+    """The backbones in a few words."""
     table = pd.read_csv(RESULTS / "backbones.csv")
     file = table[table["runtime"] == "TFLite float32"]
     return pd.DataFrame(
@@ -270,7 +270,7 @@ def fold_table() -> str:
 def rendered(text: str) -> str:
     """The page with every marked table made anew."""
     tables = {"initialization": initialization_table(), "layers": layer_table()}
-    tables |= paper_tables.markdown() | face_tables.markdown()
+    tables |= paper_tables.markdown() | media_tables.markdown()
     for corpus, name in MARKERS.items():
         tables[name] = fusion_table(corpus)
         tables[f"{name}-differences"] = difference_table(corpus)
@@ -285,7 +285,9 @@ def main(check: bool) -> None:
     before = {path: path.read_text(encoding="utf-8") for path in (README, FRONT_PAGE)}
     pages = {
         README: rendered(before[README]),
-        FRONT_PAGE: fill_marked(before[FRONT_PAGE], {"backbones": front_page_table()}),
+        FRONT_PAGE: fill_marked(
+            before[FRONT_PAGE], {"backbones": front_page_table()} | media_tables.front_page()
+        ),
     }
     stale = [path for path in pages if pages[path] != before[path]]
     if check and stale:

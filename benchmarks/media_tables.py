@@ -1,0 +1,99 @@
+"""Tables about faces and real clips: detectors, what models answer, and each modality alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+RESULTS = Path(__file__).with_name("results")
+FRONT_PAGE_MODEL, FRONT_PAGE_CLIP = "lmf-media-av", "ravdess"
+
+
+def markdown() -> dict[str, str]:
+    """The tables of benchmarks/README.md by their marker's name."""
+    return {"faces": face_table(), "real-clips": real_clip_tables(), "alone": alone_tables()}
+
+
+def front_page() -> dict[str, str]:
+    """That of README.md: the clip of a person whose voice and face are both there."""
+    table = answers(FRONT_PAGE_MODEL)
+    return {"real-clip": table[table["clip"].str.startswith(FRONT_PAGE_CLIP)].to_markdown(index=False)}
+
+
+def face_table() -> str:
+    """How often each detector finds a face, and what that costs."""
+    table = pd.read_csv(RESULTS / "faces.csv")
+    read = table[table["refused"].isna()]
+    rows = []
+    for clip, found in read.groupby("clip", sort=False):
+        line = {"clip": clip, "face": "yes" if found["face"].iloc[0] else "no"}
+        line["frames"] = f"{found['frames'].iloc[0]:.0f}"
+        for row in found.itertuples():
+            line[f"{row.detector}: found"] = f"{row.found:.3f}"
+            line[f"{row.detector}: crop"] = f"{row.present:.3f}"
+        for row in found.itertuples():
+            line[f"{row.detector}: ms"] = f"{row.detect_ms:.1f} / {row.track_ms:.1f}"
+        rows.append(line)
+    machine, versions = table[["machine", "versions"]].iloc[0]
+    refused = sorted(set(table["refused"].dropna()))
+    caption = (
+        "Share of frames in which the detector sees a face, and to which tracking gives a crop; CPU time per frame of "
+        f"detection at every frame / of tracking. Measured on {machine}; {versions}."
+    )
+    notes = "".join(f"\n\nNot decoded: {reason.split('. ')[0]}." for reason in refused)
+    return f"{caption}\n\n{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}{notes}"
+
+
+def real_clip_tables() -> str:
+    """What each model answered about each clip."""
+    parts = []
+    for path in sorted((RESULTS / "real_clips").glob("*.csv")):
+        table = answers(path.stem)
+        judged = table[table["answer"] != ""]
+        right = (judged["answer"].str.rsplit(" ", n=1).str[0] == judged["acted"]).sum()
+        parts.append(f"`{path.stem}`: {right} of {len(judged)} as acted.\n\n{table.to_markdown(index=False)}")
+    return "\n\n".join(parts)
+
+
+def answers(name: str) -> pd.DataFrame:
+    """A line for each clip: what is acted, the answer, each modality's own, and the shares of what is there."""
+    table = pd.read_csv(RESULTS / "real_clips" / f"{name}.csv")
+    rows = []
+    for row in table.to_dict("records"):
+        known = {key: value for key, value in row.items() if not pd.isna(value)}
+        line = {"clip": row["clip"], "acted": known.get("acted", "")}
+        line["answer"] = f"{row['answer']} {row['probability']:.2f}" if "answer" in known else ""
+        for key in table.columns[table.columns.str.fullmatch("alone_[^_]+")]:
+            told = f"{known[key]} {known[f'{key}_probability']:.2f}" if key in known else ""
+            line[f"{key.removeprefix('alone_')} alone"] = told
+        shares = {
+            key.removeprefix("share_"): share for key, share in known.items() if key.startswith("share_")
+        }
+        if any(column.startswith("share_") for column in table):
+            line["shares"] = ", ".join(f"{what} {share:.0%}" for what, share in shares.items() if share > 0)
+        rows.append(line | {"not judged": known.get("refused", "")})
+    lines = pd.DataFrame(rows)
+    return lines.drop(columns=[name for name in lines if (lines[name] == "").all()])
+
+
+def alone_tables() -> str:
+    """Fused models with what is there, beside models of each modality."""
+    parts = []
+    for path in sorted((RESULTS / "alone").glob("*.csv")):
+        table = pd.read_csv(path)
+        rows = [
+            {"model": model, "there": there}
+            | {
+                metric: f"{found[metric].mean():.3f}"
+                + (f" ± {found[metric].std():.3f}" if len(found) > 1 else "")
+                for metric in ("war", "uar", "f1_macro", "nll")
+            }
+            for (model, there), found in table.groupby(["model", "there"], sort=False)
+        ]
+        seeds = table["seed"].nunique()
+        parts.append(
+            f"`{path.stem}`, mean ± standard deviation over {seeds} seeds:\n\n"
+            + pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+        )
+    return "\n\n".join(parts)
