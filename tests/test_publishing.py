@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -17,9 +18,10 @@ from click.testing import CliRunner
 import keras_lmf as klmf
 from keras_lmf.cli import main
 from keras_lmf.publishing import making
-from keras_lmf.quickstart import recipe
+from keras_lmf.publishing.alone import alone
+from keras_lmf.quickstart import recipe as quick_recipe
 from keras_lmf.runtime import open_artifact
-from keras_lmf.zoo import Entry
+from keras_lmf.zoo import Entry, Spread
 
 NAME = "lmf-synthetic-av"
 SEEDS = 2
@@ -29,7 +31,9 @@ SEEDS = 2
 def published(tmp_path_factory) -> tuple[Path, Path]:
     """The folder of a tiny entry, and where its runs are."""
     zoo, work = tmp_path_factory.mktemp("zoo"), tmp_path_factory.mktemp("work")
-    tiny = recipe("low_rank").replace(name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 6})
+    tiny = quick_recipe("low_rank").replace(
+        name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 6}
+    )
     tiny.write(zoo / NAME / "recipe.toml")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(making, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
@@ -112,13 +116,18 @@ def test_pages_have_the_folds_and_every_trial(published, tmp_path):
     folds.to_csv(zoo / NAME / "cross_validation.csv", index=False)
     entry = Entry.read(zoo / NAME)
     crossed = making._cross_validation(zoo / NAME / "cross_validation.csv")
-    entry.model_copy(update={"cross_validation": crossed}).write(zoo / NAME)
+    by_modality = {"audio": {"war": Spread(mean=0.625, sd=0.125, runs=4)}}
+    update = {"cross_validation": crossed, "alone": by_modality, "warning": "Drawn at random."}
+    entry.model_copy(update=update).write(zoo / NAME)
+    assert Entry.read(zoo / NAME).alone == by_modality
     trials = pd.DataFrame({"fold": 0, "trial": [0, 1], "seed": 0, "metric": "war", "value": [0.625, 0.875]})
     trials.to_csv(zoo / NAME / "trials.csv", index=False)
     (tmp_path / "README.md").write_text("before\n<!-- table zoo -->\nstale\n<!-- end zoo -->\nafter\n")
     assert CliRunner().invoke(main, ["render", str(zoo)]).exit_code == 0
     assert "over 3 folds" in (card := (zoo / NAME / "CARD.md").read_text())
     assert "0.750 ± 0.250" in card  # the mean, and the deviation with n − 1, of .5, .75 and 1
+    assert card.startswith(f"# {NAME}\n\n**Drawn at random.**\n")
+    assert re.search(r"\| audio +\| 0\.625 ± 0\.125 \|", card)
     results = pd.read_csv(zoo / "results.csv")
     assert results[results["split"] == "valid"]["value"].tolist() == [0.625, 0.875]
     assert f"[{NAME}](zoo/{NAME}/CARD.md)" in (page := (tmp_path / "README.md").read_text())
@@ -130,6 +139,22 @@ def test_pages_have_the_folds_and_every_trial(published, tmp_path):
     result = CliRunner().invoke(main, ["render", str(zoo)])
     assert result.exit_code == 1
     assert "<!-- end zoo -->" in result.output
+
+
+def test_each_modality_alone_is_judged(tmp_path):
+    data = klmf.data.load("synthetic", samples=200)
+    needs_both = quick_recipe("low_rank").replace(training={"epochs": 1})
+    recipe = needs_both.replace(presence={"dropout": 0.3})
+    runs = [klmf.train(recipe.replace(seed=seed), data, tmp_path / f"{seed}") for seed in (0, 1)]
+    found = alone(runs)
+    assert list(found) == ["audio", "video"]
+    test = data["test"]
+    for seed, run in enumerate(runs):
+        inputs = {"audio": np.zeros_like(test.inputs["audio"]), "video": test.inputs["video"]}
+        answers = run.model.predict(inputs, verbose=0)["emotion"].argmax(axis=1)
+        expected = oracle.balanced_accuracy_score(test.labels, answers)
+        assert found["video"][seed]["uar"] == pytest.approx(expected)
+    assert alone([dataclasses.replace(runs[0], recipe=needs_both)]) == {}
 
 
 def test_a_sidecar_lies_beside_every_file(published):
@@ -144,7 +169,9 @@ def test_a_sidecar_lies_beside_every_file(published):
 
 def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
     folder = tmp_path / NAME
-    tiny = recipe("early").replace(name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 1})
+    tiny = quick_recipe("early").replace(
+        name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 1}
+    )
     tiny.replace(training={"fit_on": "train + valid"}).write(folder / "recipe.toml")
     monkeypatch.setattr(making, "FORMATS", ("tflite", "tflite-dynamic"))
     export = making.export_model
@@ -184,7 +211,7 @@ def test_loss_of_a_file_by_hand(keras_scores, file_scores, loss, unit):
 
 def test_other_backend_is_refused_before_training(monkeypatch, tmp_path):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    recipe("early").write(tmp_path / "recipe.toml")
+    quick_recipe("early").write(tmp_path / "recipe.toml")
     with pytest.raises(klmf.LMFError, match="KERAS_BACKEND=tensorflow"):
         making.publish(tmp_path, tmp_path / "work")
     assert not (tmp_path / "work").exists()
