@@ -82,6 +82,7 @@ ALLOWED: dict[str, set[str]] = {
         *COMMON,
     },
     "recognition": {
+        "cv2",
         "keras",
         "keras_lmf.models",
         "numpy",
