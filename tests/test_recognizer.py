@@ -12,15 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from loud_model import (
-    RATE,
-    SAMPLES,
-    expected,
-    export,
-    loud_model,
-    square_wave,
-    write_wave,
-)
+from loud_model import RATE, SAMPLES, expected, export, loud_model, square_wave, write_wave
 from media_files import numbered, tone, write
 
 import keras_lmf as klmf
@@ -182,12 +174,9 @@ def test_an_absent_modality_is_told(mixed, tmp_path: Path) -> None:
         mute = mixed(clip)
         assert mute.presence == {"voice": False, "words": True}
         assert mute.probabilities["loud"] == pytest.approx(expected(0, 3 * said, temperature=1), abs=1e-5)
-    for clip, why in (
-        ({"words": 0 * words}, "there is no sound"),
-        ({"voice": np.zeros(SAMPLES)}, "silent from beginning to end"),
-        ({}, "there is no sound"),
-    ):
-        with pytest.raises(LMFError, match=rf"nothing to judge by: no voice \({why}\), no words"):
+    silent = {"voice": np.zeros(SAMPLES)}
+    for clip, why in ({"words": 0 * words}, "no sound"), (silent, "silent from beginning"), ({}, "no sound"):
+        with pytest.raises(LMFError, match=rf"nothing to judge by: no voice \(.*{why}.*\), no words"):
             mixed(clip)
     with pytest.raises(LMFError, match=r"input 'words': received float64 of shape \(2,\)"):
         mixed({"words": np.ones(2)})
