@@ -68,7 +68,7 @@ def judge(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> Judgeme
     alone = {
         key: np.where(there[key][:, None], softmax(answers[key,], temperature), np.nan) for key in inputs
     }
-    return Judgement(probabilities, there, alone, _contributions(answers))
+    return Judgement(probabilities, there, alone, _contributions(answers, there))
 
 
 def _answers(
@@ -101,13 +101,17 @@ def _answers(
     return answers
 
 
-def _contributions(answers: dict[Subset, np.ndarray]) -> dict[Subset, np.ndarray]:
+def _contributions(answers: dict[Subset, np.ndarray], there: Arrays) -> dict[Subset, np.ndarray]:
     """Of every subset but the empty one, whose answer depends on nothing."""
     terms: dict[Subset, np.ndarray] = {}
     for subset, logits in answers.items():
         smaller = [term for part, term in terms.items() if set(part) < set(subset)]
         terms[subset] = logits - logits.mean(axis=1, keepdims=True) - sum(smaller)
-    return {subset: np.linalg.norm(term, axis=1) for subset, term in terms.items() if subset}
+    return {
+        subset: np.linalg.norm(term, axis=1) * np.all([there[key] for key in subset], axis=0)
+        for subset, term in terms.items()
+        if subset
+    }
 
 
 def _logits(model: Opened, name: str, inputs: Arrays) -> np.ndarray:

@@ -18,6 +18,8 @@ from keras_lmf.recognition.pictures import Strip
 
 FOLLOWED = 10  # frames a second, at least, in which a face is followed
 
+Step = tuple[np.ndarray, Faces]  # the sound of one frame's time, and the face in that frame
+
 
 class Window(NamedTuple):
     """A stretch of a clip.
@@ -38,7 +40,7 @@ class Window(NamedTuple):
 def windows_of_file(
     path: Path, model: Opened, hop: float, detector: str | Detector, strip: Strip
 ) -> Iterator[Window]:
-    """The windows of a media file; one frame of it is held at a time, and a window's sound and crops.
+    """The windows of a media file; a frame or two of it are held at a time, and a window's sound and crops.
 
     Windows are those of `keras_lmf.data.windows`, whose errors these are too. Where the model takes a face, a file with
     a picture needs the extra `face`, and `strip` gets its thumbnails.
@@ -54,7 +56,7 @@ def windows_of_file(
             steps = _followed(itertools.chain([first], clips), model, detector, strip)
             length = max(1, round(model.seconds * rate))
             for start, held in _cut(steps, length, hop * rate):
-                waveform = np.concatenate([clip.waveform for clip, _ in held])
+                waveform = np.concatenate([sound for sound, _ in held])
                 samples = model.sound.samples if model.sound else 0
                 yield Window(
                     float(start / rate),
@@ -69,27 +71,23 @@ def windows_of_file(
         yield Window(clip.start, clip.start + clip.duration, clip.waveform[: sound.samples])
 
 
-def _followed(
-    clips: Iterator[Clip], model: Opened, detector: str | Detector, strip: Strip
-) -> Iterator[tuple[Clip, Faces]]:
-    """Clips of one frame each, with the face in it."""
+def _followed(clips: Iterator[Clip], model: Opened, detector: str | Detector, strip: Strip) -> Iterator[Step]:
+    """Of clips of one frame each."""
     first, second = next(clips), next(clips, None)
     # What is found in a single picture can't be confirmed.
     tracker = face_tracker(model.face, detector, 1 if second is None else 2)
     for clip in itertools.chain([first], [second] if second else [], clips):
         faces = tracker(clip.frames, clip.timestamps)
         strip.add(clip.start, clip.frames[0], faces.boxes[0])
-        yield clip, faces
+        yield clip.waveform, faces
 
 
-def _cut(
-    steps: Iterator[tuple[Clip, Faces]], length: int, hop: float
-) -> Iterator[tuple[int, list[tuple[Clip, Faces]]]]:
+def _cut(steps: Iterator[Step], length: int, hop: float) -> Iterator[tuple[int, list[Step]]]:
     """The number of the first step, and the steps, of windows of `length` steps, one every `hop` ≥ 1 of them.
 
     The last window may be shorter, and holds something that the one before doesn't.
     """
-    held: list[tuple[Clip, Faces]] = []
+    held: list[Step] = []
     begin = end = 0
     for index in itertools.count():
         start = round(index * hop)
