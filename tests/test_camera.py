@@ -30,7 +30,7 @@ class Camera:
         assert number == 0
         return self
 
-    def isOpened(self) -> bool:  # noqa: N802
+    def isOpened(self) -> bool:
         return True
 
     def set(self, *_: object) -> bool:

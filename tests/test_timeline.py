@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -154,21 +156,23 @@ def test_a_thumbnail_shows_the_frame_and_the_faces_box() -> None:
         assert picture[row, column].tolist() == [0, 230, 0]
 
 
-@pytest.mark.parametrize("seconds", [3, 30, 600])
-@pytest.mark.parametrize(("width", "most"), [(68, 14), (213, 4)])
+@pytest.mark.parametrize("seconds", [3, 600])
+@pytest.mark.parametrize(("width", "most"), [(68, 12), (120, 7), (213, 4)])
 def test_frames_are_drawn_in_order_without_overlap(seconds: int, width: int, most: int) -> None:
     starts = np.arange(max(1, seconds - 2))
     table = pd.DataFrame({"start": starts, "end": starts + 3.0, "sad": 1.0})
     times = np.arange(24) * seconds / 24
     pictures = [(time, np.full((120, width, 3), number, np.uint8)) for number, time in enumerate(times)]
-    figure = emotion_timeline(table, sound(seconds), "title", pictures)
+    # The longest legend leaves the panels the least width.
+    heard = sound(seconds, np.where(np.arange(seconds * 50) < 25, 0, 0.1))
+    figure = emotion_timeline(table.rename(columns={"sad": "disappointed"}), heard, "title", pictures)
     assert [axes.get_ylabel() for axes in figure.axes] == ["frames", "waveform", "energy, dB", "probability"]
     figure.canvas.draw()
     drawn = [part for part in figure.axes[0].get_children() if isinstance(part, AnnotationBbox)]
-    assert most - 1 <= len(drawn) <= most
+    assert len(drawn) == most
     panel = figure.axes[0].get_window_extent()
-    boxes = [part.offsetbox.get_window_extent() for part in drawn]
-    for left, right in zip(boxes, boxes[1:]):
+    boxes = [part.get_window_extent() for part in drawn]
+    for left, right in itertools.pairwise(boxes):
         assert left.x1 <= right.x0
     assert boxes[0].x0 >= panel.x0 - 1
     assert boxes[-1].x1 <= panel.x1 + 1

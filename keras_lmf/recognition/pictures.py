@@ -25,26 +25,22 @@ class Strip:
 
     def __init__(self) -> None:
         self.thumbnails: list[Thumbnail] = []
-        self._due = -np.inf
+        self._frames, self._each = 0, 1
 
     def add(self, time: float, frame: np.ndarray, box: np.ndarray) -> None:
         """Take the frame's thumbnail if one is due.
 
         Args:
-            time: seconds, later than the one before; evenly spaced.
+            time: seconds; equally long after the one before.
             frame: (height, width, 3) uint8, RGB.
             box: x, y, width, height in its pixels, NaN without a face.
         """
-        if time < self._due:
-            return
-        self.thumbnails.append(Thumbnail(time, _shrunk(frame, box)))
+        if self._frames % self._each == 0:
+            self.thumbnails.append(Thumbnail(time, _shrunk(frame, box)))
         if len(self.thumbnails) > MOST:
             self.thumbnails = self.thumbnails[::2]
-            step = self.thumbnails[1].time - self.thumbnails[0].time
-            # With slack against rounding.
-            self._due = self.thumbnails[-1].time + 0.99 * step
-        elif np.isfinite(self._due):
-            self._due = time + 0.99 * (self.thumbnails[1].time - self.thumbnails[0].time)
+            self._each *= 2
+        self._frames += 1
 
 
 def _shrunk(frame: np.ndarray, box: np.ndarray) -> np.ndarray:

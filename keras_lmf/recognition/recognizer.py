@@ -65,7 +65,7 @@ class Recognizer:
 
     Attributes:
         labels: the emotions, in the model's order.
-        modalities: the model's inputs.
+        modalities: the model's inputs, sound and face first.
         rate: samples a second of the sound that the model takes; None where it takes none.
         seconds: length of a window.
         hop: seconds from one window to the next.
@@ -88,7 +88,7 @@ class Recognizer:
     ) -> None:
         self._model = model = open_model(artifact, cache_dir)
         self.labels: tuple[str, ...] = model.facts.target.classes
-        self.modalities = tuple(model.facts.inputs)
+        self.modalities = model.modalities
         self.rate = model.sound and model.sound.rate
         self.seconds = model.seconds
         # A window starts with a frame; a model of single pictures may take one as short as a window.
