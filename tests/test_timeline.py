@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox
 from matplotlib.patches import Rectangle, StepPatch
 
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.timeline import emotion_timeline
+from keras_lmf.recognition.pictures import MOST, Strip
 
 LABELS = ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised", "$x_1$"]
 
@@ -121,3 +125,66 @@ def test_no_sound_is_said() -> None:
 def test_nothing_to_draw(table: pd.DataFrame) -> None:
     with pytest.raises(LMFError, match="one or more windows and one or more emotions"):
         emotion_timeline(table, sound(1), "title")
+
+
+@pytest.mark.parametrize("count", [1, 24, 25, 49, 1000, 36_000])
+def test_a_strip_is_bounded_and_evenly_over_the_clip(count: int) -> None:
+    pytest.importorskip("cv2", reason="needs the extra face")
+    strip, nowhere = Strip(), np.full(4, np.nan)
+    for number in range(count):
+        strip.add(number / 10, np.zeros((6, 8, 3), np.uint8), nowhere)
+    times = np.array([time for time, _ in strip.thumbnails])
+    assert min(count, MOST / 2) <= len(times) <= MOST == 24
+    steps = np.diff(times)
+    assert times[0] == 0
+    if count > 1:
+        np.testing.assert_allclose(steps, steps[0])
+        assert (count - 1) / 10 - times[-1] < steps[0]
+
+
+def test_a_thumbnail_shows_the_frame_and_the_faces_box() -> None:
+    pytest.importorskip("cv2", reason="needs the extra face")
+    frame = np.zeros((480, 640, 3), np.uint8)
+    frame[:, 320:] = 200
+    strip = Strip()
+    strip.add(0.5, frame, np.array([100.0, 120.0, 160.0, 200.0]))
+    ((time, picture),) = strip.thumbnails
+    assert (time, picture.shape) == (0.5, (120, 160, 3))
+    assert picture[60, 10].tolist() == [0, 0, 0]
+    assert picture[60, 150].tolist() == [200, 200, 200]
+    for row, column in [(30, 40), (80, 40), (55, 25), (55, 65)]:
+        assert picture[row, column].tolist() == [0, 230, 0]
+
+
+@pytest.mark.parametrize("seconds", [3, 600])
+@pytest.mark.parametrize(("width", "most"), [(68, 12), (120, 7), (213, 4)])
+def test_frames_are_drawn_in_order_without_overlap(seconds: int, width: int, most: int) -> None:
+    starts = np.arange(max(1, seconds - 2))
+    table = pd.DataFrame({"start": starts, "end": starts + 3.0, "sad": 1.0})
+    times = np.arange(24) * seconds / 24
+    pictures = [(time, np.full((120, width, 3), number, np.uint8)) for number, time in enumerate(times)]
+    # The longest legend leaves the panels the least width.
+    heard = sound(seconds, np.where(np.arange(seconds * 50) < 25, 0, 0.1))
+    figure = emotion_timeline(table.rename(columns={"sad": "disappointed"}), heard, "title", pictures)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["frames", "waveform", "energy, dB", "probability"]
+    figure.canvas.draw()
+    drawn = [part for part in figure.axes[0].get_children() if isinstance(part, AnnotationBbox)]
+    assert len(drawn) == most
+    panel = figure.axes[0].get_window_extent()
+    boxes = [part.get_window_extent() for part in drawn]
+    for left, right in itertools.pairwise(boxes):
+        assert left.x1 <= right.x0
+    assert boxes[0].x0 >= panel.x0 - 1
+    assert boxes[-1].x1 <= panel.x1 + 1
+    for part, box in zip(drawn, boxes):
+        assert box.width / box.height == pytest.approx(width / 120, rel=0.02)
+        shown = times[int(part.offsetbox.get_data()[0, 0, 0])]
+        # In the middle of its part of the time, the nearest frame.
+        assert abs(shown - part.xy[0]) <= seconds / 48 + 1e-9
+    assert figure.axes[0].get_xlim() == (0, seconds)
+
+
+def test_frames_without_sound_have_no_waveform() -> None:
+    empty = pd.DataFrame({"start": [], "peak": [], "rms": []})
+    figure = emotion_timeline(windows(2), empty, "title", [(0.0, np.zeros((12, 16, 3), np.uint8))])
+    assert [axes.get_ylabel() for axes in figure.axes] == ["frames", "probability"]

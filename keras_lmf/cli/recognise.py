@@ -85,7 +85,7 @@ def predict(
     A file that can't be read is a row that says why, the others go on, and the exit code is 1. --json prints the
     probabilities of every window too.
     """
-    _check_usage(files, csv, timeline, annotate, camera)
+    _check_usage(files, enrol, csv, timeline, annotate, camera)
     found = _media_files(files)
     from keras_lmf.recognition import Recognizer  # takes a moment, which wrong usage needn't wait
 
@@ -110,20 +110,21 @@ def predict(
 
 def _check_usage(
     files: tuple[Path, ...],
+    enrol: tuple[Path, ...],
     csv: Path | None,
     timeline: Path | None,
     annotate: Path | None,
     camera: str | None,
 ) -> None:
     received = ", ".join(map(str, files)) or "none"
-    if camera is not None and (files or csv or timeline or annotate):
-        raise click.UsageError("--camera goes without FILES, --csv, --timeline and --annotate.")
+    if camera is not None and (files or csv or timeline or annotate or enrol):
+        raise click.UsageError("--camera goes without FILES, --enrol, --csv, --timeline and --annotate.")
     if camera is None and not files:
         raise click.UsageError("Missing argument 'FILES...', or --camera.")
     for option, target, suffix in (("--timeline", timeline, ".png"), ("--annotate", annotate, ".mp4")):
         if target is not None and (len(files) > 1 or files[0].is_dir() or target.suffix.lower() != suffix):
             raise click.UsageError(
-                f"{option} is of one FILE, into a {suffix}; received {received} and {target}."
+                f"{option} draws one FILE into a {suffix}; received {received} and {target}."
             )
 
 
@@ -231,7 +232,7 @@ def _row(path: Path, answer: Prediction | str) -> dict[str, str]:
 
 
 def _table(recognizer: Recognizer, answers: list[tuple[Path, Prediction | str]]) -> pd.DataFrame:
-    """One row per file: `file`, `emotion`, columns per label and per modality, shares, `error`."""
+    """One row per file: `file`, `emotion`, columns per label and per modality, shares, `error`; empty where unknown."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -250,6 +251,8 @@ def _table(recognizer: Recognizer, answers: list[tuple[Path, Prediction | str]])
         rows.append(row)
     labels = [f"probability_{label}" for label in recognizer.labels]
     presence = [f"presence_{name}" for name in recognizer.modalities]
-    first = ["file", "emotion", *labels, *presence]
+    several = recognizer.presence == "derived" and len(recognizer.modalities) > 1
+    alone = [f"alone_{name}" for name in recognizer.modalities if several]
+    first = ["file", "emotion", *labels, *presence, *alone]
     further = dict.fromkeys(name for row in rows for name in row if name not in (*first, "error"))
     return pd.DataFrame(rows, columns=[*first, *further, "error"])

@@ -22,7 +22,7 @@ SOUND, QUIET = "#444444", "#e6e6e6"
 FLOOR = -80.0  # decibels, the lower end of the energy's axis
 SILENCE = -60.0  # decibels
 SHORTEST_SILENCE = 0.2  # seconds; shorter ones are the gaps inside speech
-WIDTH, PANEL = 11, 8.6  # inches: of the figure, and about of a panel
+WIDTH, PANEL = 11, 7.5  # inches: of the figure, and of a panel beside the longest legend
 STRIP = 1.1  # inches high
 MOST_STEPS = 2000  # about the picture's width in pixels
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from keras_lmf.data.media.waveforms import padded
 from keras_lmf.errors import LMFError
 from keras_lmf.recognition.opening import Opened
 from keras_lmf.recognition.windows import Window
@@ -29,7 +30,7 @@ def enrol(opened: Opened, windows: Iterable[Window]) -> None:
             f"{opened.name} can't be enrolled: only a Keras model with a front end for sound can (a zoo entry or a "
             f"run). The standardisation of an exported file is fixed."
         )
-    rows = (_padded(window.waveform, sound.samples) for window in windows if window.waveform.any())
+    rows = (padded(window.waveform, sound.samples) for window in windows if window.waveform.any())
     # The features of an hour are small, its waveforms are not.
     found = [layers[0].predict_on_batch(np.stack(batch)) for batch in _batches(rows)]
     if (count := sum(map(len, found))) < LEAST_WINDOWS:
@@ -44,10 +45,6 @@ def enrol(opened: Opened, windows: Iterable[Window]) -> None:
 
     constant = steps.min(axis=0) == steps.max(axis=0)
     set_standardization(model, {sound.name: (steps.mean(axis=0), np.where(constant, 1.0, steps.var(axis=0)))})
-
-
-def _padded(waveform: np.ndarray, samples: int) -> np.ndarray:
-    return np.pad(waveform, (0, samples - len(waveform)))
 
 
 def _batches(rows: Iterator[np.ndarray]) -> Iterator[list[np.ndarray]]:

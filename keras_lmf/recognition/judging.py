@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ class Judgement(NamedTuple):
         alone: modality → (N, labels), as if the others were absent; NaN where it is absent itself. Without entries for
             a model of one modality, or one that needs them all.
         contributions: subset of modalities → (N,): the length of its contribution to the logits (less their mean,
-            which no probability depends on); as `alone`.
+            which no probability depends on), 0 where one of them is absent; NaN and without entries as `alone`.
     """
 
     probabilities: np.ndarray
@@ -34,12 +34,10 @@ class Judgement(NamedTuple):
     contributions: dict[Subset, np.ndarray]
 
 
-def judge(model: Opened, name: str, inputs: Arrays) -> Judgement:
-    """The windows' judgement; inputs: (N, …) each, of zeros where a modality is absent.
+def answer(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> tuple[Arrays, np.ndarray]:
+    """Whether each modality is there, modality → (N,) bool, and the logits (N, labels), NaN with nothing to judge by.
 
-    Contributions are those of `LowRankFusion.interactions`, behind a linear head the same numbers, but made of the
-    model's answers alone, so that files have them too: that of a subset is the answer to it, less the contributions
-    of all smaller ones in it (inclusion and exclusion).
+    inputs: (N, …) each, of zeros where a modality is absent.
 
     Raises:
         LMFError: the model answers with NaN or infinity.
@@ -49,64 +47,74 @@ def judge(model: Opened, name: str, inputs: Arrays) -> Judgement:
     needed = np.stack([there[key] for key in (there if derived else model.media)])
     judged = needed.any(axis=0) if derived else needed.all(axis=0)
     logits = np.full((len(judged), len(model.facts.target.classes)), np.nan)
-    logits[judged] = _logits(model, name, {key: values[judged] for key, values in inputs.items()})
-    probabilities = softmax(logits, model.facts.temperature)
-    if not derived or len(inputs) == 1:
+    if judged.any():
+        logits[judged] = _logits(model, name, {key: values[judged] for key, values in inputs.items()})
+    return there, logits
+
+
+def judge(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> Judgement:
+    """All that is said of the windows; arguments and errors as of `answer`.
+
+    Contributions are those of `LowRankFusion.interactions`, behind a linear head the same numbers, but made of the
+    model's answers alone, so that files have them too: that of a subset is the answer to it, less the contributions
+    of all smaller ones in it (inclusion and exclusion). M modalities take up to 2^M − 1 runs instead of one.
+    """
+    there, logits = answer(model, name, inputs)
+    temperature = model.facts.temperature
+    probabilities = softmax(logits, temperature)
+    if model.facts.presence != "derived" or len(inputs) == 1:
         return Judgement(probabilities, there, {}, {})
-    answers = {
-        subset: _answers(model, name, inputs, there, logits, subset) for subset in _subsets(tuple(inputs))
-    }
+    answers = _answers(model, name, inputs, there, logits)
     alone = {
-        key: np.where(there[key][:, None], softmax(answers[key,], model.facts.temperature), np.nan)
-        for key in inputs
+        key: np.where(there[key][:, None], softmax(answers[key,], temperature), np.nan) for key in inputs
     }
-    return Judgement(probabilities, there, alone, _contributions(answers))
+    return Judgement(probabilities, there, alone, _contributions(answers, there))
 
 
 def _answers(
-    model: Opened, name: str, inputs: Arrays, there: Arrays, logits: np.ndarray, subset: Subset
-) -> np.ndarray:
-    """(N, labels): the logits as if only the modalities of `subset` were there; `logits` are those of all."""
-    nobody = np.zeros((1, len(logits)), bool)
-    within = np.concatenate([nobody, *([there[key]] for key in subset)]).any(axis=0)
-    beyond = np.concatenate([nobody, *([there[key]] for key in inputs if key not in subset)]).any(axis=0)
-    answers = logits.copy()
-    rows = beyond & within
-    answers[rows] = _logits(
-        model,
-        name,
-        {
-            key: values[rows] if key in subset else np.zeros_like(values[rows])
-            for key, values in inputs.items()
-        },
-    )
-    if (beyond & ~within).any():
-        answers[beyond & ~within] = _logits(
-            model, name, {key: np.zeros_like(values[:1]) for key, values in inputs.items()}
-        )
+    model: Opened, name: str, inputs: Mapping[str, np.ndarray], there: Arrays, logits: np.ndarray
+) -> dict[Subset, np.ndarray]:
+    """Every subset of modalities, smaller ones first → (N, labels), the logits as if only these were there.
+
+    `logits` are those of all. A row runs once for each different set of what is there in it.
+    """
+    nothing = _logits(model, name, {key: np.zeros_like(values[:1]) for key, values in inputs.items()})[0]
+    judged = ~np.isnan(logits[:, 0])
+    answers = {}
+    for size in range(len(inputs) + 1):
+        for subset in itertools.combinations(inputs, size):
+            within, beyond = (
+                judged & np.any([there[key] & (key in chosen) for key in inputs], axis=0)
+                for chosen in (subset, set(inputs) - set(subset))
+            )
+            answers[subset] = np.where(beyond[:, None] & ~within[:, None], nothing, logits)
+            rows = within & beyond
+            if rows.any():
+                answers[subset][rows] = _logits(
+                    model,
+                    name,
+                    {
+                        key: values[rows] if key in subset else np.zeros_like(values[rows])
+                        for key, values in inputs.items()
+                    },
+                )
     return answers
 
 
-def _contributions(answers: dict[Subset, np.ndarray]) -> dict[Subset, np.ndarray]:
+def _contributions(answers: dict[Subset, np.ndarray], there: Arrays) -> dict[Subset, np.ndarray]:
     """Of every subset but the empty one, whose answer depends on nothing."""
-    centred = {subset: logits - logits.mean(axis=1, keepdims=True) for subset, logits in answers.items()}
     terms: dict[Subset, np.ndarray] = {}
-    for subset in centred:  # smaller ones first
+    for subset, logits in answers.items():
         smaller = [term for part, term in terms.items() if set(part) < set(subset)]
-        terms[subset] = centred[subset] - sum(smaller)
-    return {subset: np.linalg.norm(term, axis=1) for subset, term in terms.items() if subset}
-
-
-def _subsets(names: Subset) -> Iterator[Subset]:
-    """From the empty one to all."""
-    return itertools.chain.from_iterable(
-        itertools.combinations(names, size) for size in range(len(names) + 1)
-    )
+        terms[subset] = logits - logits.mean(axis=1, keepdims=True) - sum(smaller)
+    return {
+        subset: np.linalg.norm(term, axis=1) * np.all([there[key] for key in subset], axis=0)
+        for subset, term in terms.items()
+        if subset
+    }
 
 
 def _logits(model: Opened, name: str, inputs: Arrays) -> np.ndarray:
-    if not len(next(iter(inputs.values()))):
-        return np.zeros((0, len(model.facts.target.classes)))
     logits = model.runtime.predict(inputs)[model.facts.target.name]
     if not np.isfinite(logits).all():
         raise LMFError(f"{name}: {model.name} answers with NaN or infinity.")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
+from keras_lmf.data import media
 from keras_lmf.data.faces import Detector, Faces
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.recognition.opening import Face
-from keras_lmf.recognition.windows import Window, face_tracker, followed_rate, frames_each
+from keras_lmf.recognition.windows import Window, face_tracker, followed_rate, frames_each, joined
 
 
 @dataclass(frozen=True)
@@ -46,51 +49,74 @@ def windows_of_camera(
 ) -> Iterator[Window]:
     """The last window's faces, every `hop` seconds, from the first whole window on.
 
-    Frames come as the camera gives them; one is followed where 1 / rate has passed since the one before, so a slow
-    machine or a slow camera leaves frames out and falls behind by none.
+    One frame in 1 / rate seconds is followed. Where a slow camera or a slow machine gives fewer, the last one stands,
+    and windows whose time has passed are left out, so that it falls behind by none.
+
+    Raises:
+        LMFError: no such camera or file, or it ends before the first window.
     """
     rate, held = float(followed_rate(face)), face.frames * frames_each(face)
+    seconds = held / rate
     tracker, rows, due, told = face_tracker(face, detector), [], 0.0, 0
-    for moment, frame in _pictures(camera):
+    for moment, frame in _pictures(camera, rate):
         if moment < due - 0.25 / rate:
             continue
         due = max(due, moment - 1 / rate) + 1 / rate
         rows = [*rows, tracker(frame[None], [moment])][-held:]
-        ends = moment + 1 / rate
-        if ends >= held / rate + told * hop - 0.5 / rate:
-            told = 1 + max(told, int((ends - held / rate) / hop))
-            yield Window(max(0.0, ends - held / rate), ends, np.zeros(0, np.float32), _joined(rows))
+        end = moment + 1 / rate
+        if end >= seconds + told * hop - 0.5 / rate:
+            told = 1 + max(told, int((end - seconds) / hop))
+            yield Window(max(0.0, end - seconds), end, np.zeros(0, np.float32), _standing(rows, held, rate))
+    if not told:
+        raise LMFError(f"{camera}: it ended before the first window of {seconds:g} s.")
 
 
-def _joined(rows: list[Faces]) -> Faces:
-    names = ("boxes", "confidence", "crops", "present", "timestamps")
-    return Faces(**{name: np.concatenate([getattr(row, name) for row in rows]) for name in names})
+def _standing(rows: list[Faces], count: int, rate: float) -> Faces:
+    """`count` steps of 1 / rate seconds up to the last row, in each the last row that isn't later."""
+    faces = joined(rows)
+    steps = faces.timestamps[-1] - np.arange(count)[::-1] / rate
+    places = np.searchsorted(faces.timestamps, steps + 0.5 / rate, side="right") - 1
+    names = ("boxes", "confidence", "crops", "present")
+    return Faces(**{name: getattr(faces, name)[places.clip(0)] for name in names}, timestamps=steps)
 
 
-def _pictures(camera: int | str | Path) -> Iterator[tuple[float, np.ndarray]]:
-    """Seconds since the first picture, and the picture, (height, width, 3) uint8, RGB."""
+def _pictures(camera: int | str | Path, rate: float) -> Iterator[tuple[float, np.ndarray]]:
+    """Seconds since the first picture, and the picture, (height, width, 3) uint8, RGB; of a file `rate` a second."""
+    if not isinstance(camera, int):
+        # A hop that is rounded to less than a frame is refused.
+        hop = (1 + 1e-12) / rate
+        for clip in media.windows(camera, 1 / rate, hop, frame_rate=rate, tracks=("picture",)):
+            yield clip.start, clip.frames[0]
+        return
     cv2 = import_extra("cv2", "face")
-    device = isinstance(camera, int)
-    if not device and not Path(camera).is_file():
-        raise LMFError(
-            f"{camera}: no such file. A camera is a device's number, 0 for the first, or a video file."
-        )
-    capture = cv2.VideoCapture(camera if device else str(camera))
+    with _quiet(cv2):
+        capture = cv2.VideoCapture(camera)
+        there = capture.isOpened()
     try:
-        if not capture.isOpened():
-            what = (
-                f"There is no camera {camera}, or it is in use"
-                if device
-                else f"{camera}: OpenCV can't read it"
+        if not there:
+            raise LMFError(
+                f"There is no camera {camera}, or it is in use. A camera is a device's number, 0 for the first, or a "
+                f"video file that stands in for one."
             )
-            raise LMFError(f"{what}. A camera is a device's number, 0 for the first, or a video file.")
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # pictures of now, where the driver knows this
         first = None
         while True:
             there, frame = capture.read()
             if not there:
-                return
-            now = time.monotonic() if device else capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                raise LMFError(f"Camera {camera} gives no more pictures. Is it still connected?")
+            now = time.monotonic()
             first = now if first is None else first
             yield now - first, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     finally:
         capture.release()
+
+
+@contextlib.contextmanager
+def _quiet(cv2: ModuleType) -> Iterator[None]:
+    """OpenCV writes a line for each driver that has no such camera."""
+    logging = cv2.utils.logging
+    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)

@@ -89,6 +89,11 @@ class Opened:
         return tuple(part.name for part in (self.sound, self.face) if part)
 
     @property
+    def modalities(self) -> tuple[str, ...]:
+        """All inputs, sound and face first: files keep no order."""
+        return (*self.media, *(name for name in self.facts.inputs if name not in self.media))
+
+    @property
     def seconds(self) -> float:
         """The length of a window."""
         return float((self.sound or self.face).seconds)

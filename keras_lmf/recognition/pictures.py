@@ -20,34 +20,35 @@ class Thumbnail(NamedTuple):
     picture: np.ndarray
 
 
-def thumbnail(time: float, frame: np.ndarray, box: np.ndarray) -> Thumbnail:
-    """Of a frame (height, width, 3); box: x, y, width, height in its pixels, NaN without a face."""
-    cv2 = import_extra("cv2", "face")
-    scale = HEIGHT / frame.shape[0]
-    size = max(1, round(scale * frame.shape[1])), HEIGHT
-    picture = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    if not np.isnan(box).any():
-        left, top, right, end = (
-            np.round(scale * np.concatenate([box[:2], box[:2] + box[2:]])).astype(int).tolist()
-        )
-        cv2.rectangle(picture, (left, top), (right, end), COLOUR, 2)
-    return Thumbnail(float(time), picture)
-
-
 class Strip:
     """No more than 24 thumbnails of a clip of any length, evenly over its time."""
 
     def __init__(self) -> None:
         self.thumbnails: list[Thumbnail] = []
-        self._next = self._step = 0.0
+        self._frames, self._each = 0, 1
 
-    def add(self, thumbnail: Thumbnail) -> None:
-        """Take the thumbnail where one is due; they come in order of time, some of them again."""
-        if thumbnail.time < self._next:
-            return
-        self.thumbnails.append(thumbnail)
+    def add(self, time: float, frame: np.ndarray, box: np.ndarray) -> None:
+        """Take the frame's thumbnail if one is due.
+
+        Args:
+            time: seconds; equally long after the one before.
+            frame: (height, width, 3) uint8, RGB.
+            box: x, y, width, height in its pixels, NaN without a face.
+        """
+        if self._frames % self._each == 0:
+            self.thumbnails.append(Thumbnail(time, _shrunk(frame, box)))
         if len(self.thumbnails) > MOST:
             self.thumbnails = self.thumbnails[::2]
-            self._step = self.thumbnails[1].time - self.thumbnails[0].time
-        # The least step is anything later; half a frame of slack against rounding.
-        self._next = self.thumbnails[-1].time + max(0.99 * self._step, 1e-3)
+            self._each *= 2
+        self._frames += 1
+
+
+def _shrunk(frame: np.ndarray, box: np.ndarray) -> np.ndarray:
+    cv2 = import_extra("cv2", "face")
+    scale = HEIGHT / frame.shape[0]
+    size = max(1, round(scale * frame.shape[1])), HEIGHT
+    picture = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    if not np.isnan(box).any():
+        corners = np.round(scale * np.concatenate([box[:2], box[:2] + box[2:]])).astype(int).tolist()
+        cv2.rectangle(picture, corners[:2], corners[2:], COLOUR, 2)
+    return picture

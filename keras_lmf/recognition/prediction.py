@@ -33,7 +33,7 @@ class Prediction:
             empty for a model of one modality or one that needs them all.
         shares: how much of the answer comes from what: of each modality ("voice") and of those that go together
             ("voice × face"), the length of its contribution to the logits (`LowRankFusion.interactions`), on average
-            over the windows; they add up to 1. Empty as `by_modality`.
+            over the windows; 0 of what is never there. They add up to 1. Empty for a model as there.
         file: the media file; None for arrays.
         sound: the sound in steps of 20 ms: `start` in seconds, `peak` and `rms` in [0, 1]; for the picture.
         faces: the frames in which a face was followed: `time` in seconds; `x`, `y`, `width`, `height` of its box in
@@ -108,15 +108,18 @@ class Prediction:
         middles = self.timeline[["start", "end"]].mean(axis=1).to_numpy()
         changes = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2])
         shares = self.timeline[labels].to_numpy()
-        times = self.faces["time"].to_numpy() if len(self.faces) else changes
-        for number, time in enumerate(times.tolist()):
-            window = int(np.searchsorted(changes, time, side="right")) - 1
-            box = self.faces.iloc[number][["x", "y", "width", "height"]].tolist() if len(self.faces) else None
-            if np.isnan(shares[window, 0]):
+        followed = len(self.faces) > 0
+        times = self.faces["time"].to_numpy() if followed else changes
+        boxes = (
+            self.faces[["x", "y", "width", "height"]].to_numpy().tolist() if followed else [None] * len(times)
+        )
+        windows = np.searchsorted(changes, times, side="right") - 1
+        for time, box, window in zip(times.tolist(), boxes, shares[windows]):
+            if np.isnan(window[0]):
                 yield Mark(time, box)
-                continue
-            best = int(shares[window].argmax())
-            yield Mark(time, box, labels[best], float(shares[window, best]))
+            else:
+                strongest = int(window.argmax())
+                yield Mark(time, box, labels[strongest], float(window[strongest]))
 
     def __str__(self) -> str:
         ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])

@@ -13,16 +13,26 @@ from tqdm import tqdm
 
 from keras_lmf.data.faces import DETECTORS, Detector
 from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.evaluation.calibration import softmax
 from keras_lmf.recognition.enrolment import enrol
-from keras_lmf.recognition.judging import judge
+from keras_lmf.recognition.judging import answer, judge
 from keras_lmf.recognition.live import Moment, windows_of_camera
 from keras_lmf.recognition.opening import Opened, open_model
+from keras_lmf.recognition.pictures import Strip
 from keras_lmf.recognition.prediction import Prediction
 from keras_lmf.recognition.sound import checked_waveform
 from keras_lmf.recognition.summing import Summary
-from keras_lmf.recognition.windows import Window, face_input, windows_of_array, windows_of_file
+from keras_lmf.recognition.windows import (
+    Window,
+    face_input,
+    followed_rate,
+    frames_each,
+    windows_of_array,
+    windows_of_file,
+)
 
 WINDOWS_AT_ONCE = 32
+BYTES_AT_ONCE = 2**26
 SHORTEST_HOP = 0.04
 
 Clip = str | Path | np.ndarray | Mapping[str, np.ndarray]
@@ -55,7 +65,7 @@ class Recognizer:
 
     Attributes:
         labels: the emotions, in the model's order.
-        modalities: the model's inputs.
+        modalities: the model's inputs, sound and face first.
         rate: samples a second of the sound that the model takes; None where it takes none.
         seconds: length of a window.
         hop: seconds from one window to the next.
@@ -78,15 +88,18 @@ class Recognizer:
     ) -> None:
         self._model = model = open_model(artifact, cache_dir)
         self.labels: tuple[str, ...] = model.facts.target.classes
-        self.modalities = tuple(model.facts.inputs)
+        self.modalities = model.modalities
         self.rate = model.sound and model.sound.rate
         self.seconds = model.seconds
-        self.hop = self.seconds / 2 if hop is None else hop
+        # A window starts with a frame; a model of single pictures may take one as short as a window.
+        step = float(1 / followed_rate(model.face)) if model.face else 0.0
+        least = min(self.seconds, max(SHORTEST_HOP, step))
+        self.hop = max(self.seconds / 2, least) if hop is None else hop
         self.temperature = model.facts.temperature
         self.presence = model.facts.presence
-        if not isinstance(self.hop, int | float) or not SHORTEST_HOP <= self.hop <= self.seconds:
+        if not isinstance(self.hop, int | float) or not least <= self.hop <= self.seconds:
             raise LMFError(
-                f"'hop' takes {SHORTEST_HOP:g} to {self.seconds:g} seconds, the window of {model.name}; received "
+                f"'hop' takes {least:g} to {self.seconds:g} seconds, the window of {model.name}; received "
                 f"{self.hop!r}."
             )
         if isinstance(face_detector, str) and face_detector not in DETECTORS:
@@ -97,20 +110,28 @@ class Recognizer:
         if enrolment:
             # Of the sound alone: no face is looked for.
             heard = dataclasses.replace(model, face=None)
-            enrol(heard, itertools.chain.from_iterable(self._windows(heard, clip) for clip in enrolment))
+            enrol(
+                heard,
+                itertools.chain.from_iterable(self._windows(heard, clip, Strip()) for clip in enrolment),
+            )
 
-    def _windows(self, model: Opened, clip: str | Path | np.ndarray) -> Iterator[Window]:
-        """Of a file or a waveform."""
+    def _windows(self, model: Opened, clip: str | Path | np.ndarray, strip: Strip) -> Iterator[Window]:
+        """Of a file, whose thumbnails `strip` gets, or a waveform."""
         if isinstance(clip, str | Path):
-            return windows_of_file(Path(clip), model, self.hop, self._detector)
+            return windows_of_file(Path(clip), model, self.hop, self._detector, strip)
         sound = model.sound
         waveform = checked_waveform(f"input {sound.name!r}", clip, sound.rate)
         return windows_of_array(waveform, sound.samples, self.hop, sound.rate)
 
     def __repr__(self) -> str:
+        sound, face = self._model.sound, self._model.face
+        rates = ", ".join(
+            ([f"{sound.rate} Hz"] if sound else [])
+            + ([f"{float(face.rate):g} frames a second"] if face else [])
+        )
         return (
             f"Recognizer({self._model.name!r}: {', '.join(self.modalities)} → {', '.join(self.labels)}; windows of "
-            f"{self.seconds:g} s every {self.hop:g} s, temperature {self.temperature:g})"
+            f"{self.seconds:g} s every {self.hop:g} s, {rates}, temperature {self.temperature:g})"
         )
 
     def __call__(self, clip: Clip) -> Prediction:
@@ -130,17 +151,17 @@ class Recognizer:
                 that the model needs.
         """
         file = Path(clip) if isinstance(clip, str | Path) else None
-        name = "the clip" if file is None else str(file)
+        name, strip = "the clip" if file is None else str(file), Strip()
         if file is not None:
-            features, windows = {}, self._windows(self._model, file)
-            self._require_features(name, self._model.media)
+            features, windows = {}, self._windows(self._model, file, strip)
+            self._require(name, self._model.media)
         else:
             features, windows = self._arrays(clip)
-            self._require_features(name, features)
-        summary = Summary(self._model, name, file)
+            self._require(name, features)
+        summary = Summary(self._model, name, file, strip)
         with contextlib.closing(windows):
             shown = iter(tqdm(windows, desc=name, unit="window", delay=2, leave=False, disable=None))
-            while batch := list(itertools.islice(shown, WINDOWS_AT_ONCE)):
+            while batch := list(itertools.islice(shown, self._at_once)):
                 summary.add(batch, judge(self._model, name, self._inputs(batch, features)))
         return summary.prediction()
 
@@ -153,14 +174,20 @@ class Recognizer:
             camera: the device's number, 0 for the first; or a video file, which stands in for one and ends.
 
         Raises:
-            LMFError: no such camera, or a model that takes no face or can't do without the sound.
+            LMFError: no such camera, one that stops, a file that can't be read or is shorter than a window, or a model
+                that takes no face or can't do without another modality.
         """
-        self._require_features("the camera", [self._model.face.name] if self._model.face else [])
         if self._model.face is None:
             raise LMFError(f"{self._model.name} takes no face, so it can't watch a camera.")
+        if self.presence == "assumed" and len(self.modalities) > 1:
+            others = ", ".join(key for key in self.modalities if key != self._model.face.name)
+            raise LMFError(f"{self._model.name} needs {others} too, which a camera doesn't give here.")
+        return self._moments(camera)
+
+    def _moments(self, camera: int | str | Path) -> Iterator[Moment]:
         for window in windows_of_camera(camera, self._model.face, self.hop, self._detector):
-            judgement = judge(self._model, "the camera", self._inputs([window], {}))
-            yield Moment.of(window, self.labels, judgement.probabilities[0])
+            _, logits = answer(self._model, f"camera {camera}", self._inputs([window], {}))
+            yield Moment.of(window, self.labels, softmax(logits, self.temperature)[0])
 
     def _arrays(
         self, clip: np.ndarray | Mapping[str, np.ndarray]
@@ -172,36 +199,54 @@ class Recognizer:
             if name not in self.modalities:
                 raise unknown_name(f"input of {self._model.name}:", name, self.modalities)
         if sound and sound.name in arrays:
-            return arrays, self._windows(self._model, arrays.pop(sound.name))
+            return arrays, self._windows(self._model, arrays[sound.name], Strip())
         nothing = Window(0.0, self.seconds, np.zeros(0, np.float32))
         return arrays, (window for window in [nothing])
 
-    def _require_features(self, name: str, given: Collection[str]) -> None:
+    def _require(self, name: str, given: Collection[str]) -> None:
         missing = [key for key in self.modalities if key not in given]
         if missing and self.presence == "assumed":
+            features = "" if set(missing) & set(self._model.media) else ", features that no media file gives"
             raise LMFError(
-                f"{name}: {self._model.name} needs {', '.join(missing)} too. Give a dict of arrays: "
+                f"{name}: {self._model.name} needs {', '.join(missing)} too{features}. Give a dict of arrays: "
                 f"{', '.join(self.modalities)}."
             )
+
+    @property
+    def _at_once(self) -> int:
+        """Windows that are held for one run of the model."""
+        face = self._model.face
+        # What is held of a window are all crops that were followed.
+        pictures = face.frames * frames_each(face) * face.size**2 * face.channels if face else 0
+        size = 4 * (pictures + (self._model.sound.samples if self._model.sound else 0))
+        return max(1, min(WINDOWS_AT_ONCE, BYTES_AT_ONCE // size))
 
     def _inputs(self, batch: Sequence[Window], features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the model takes, a row per window; zeros where a window ends early and for absent modalities."""
         sound, face, inputs = self._model.sound, self._model.face, {}
-        for key, info in self._model.runtime.inputs.items():
-            rows = np.zeros((len(batch), *info.shape), info.dtype)
-            if key in features:
-                value = np.asarray(features[key])
-                if value.shape != info.shape or value.dtype.kind not in "fiu" or not np.isfinite(value).all():
-                    raise LMFError(
-                        f"input {key!r}: received {value.dtype} of shape {value.shape}; {self._model.name} takes "
-                        f"finite numbers of shape {info.shape}."
-                    )
-                rows[:] = value
-            elif sound and key == sound.name:
+        for key in self.modalities:
+            info = self._model.runtime.inputs[key]
+            rows = inputs[key] = np.zeros((len(batch), *info.shape), info.dtype)
+            if sound and key == sound.name:
                 for row, window in zip(rows, batch):
                     row[: len(window.waveform)] = window.waveform
+            elif key in features:
+                rows[:] = self._checked(key, np.asarray(features[key]))
             elif face and key == face.name:
                 for row, window in zip(rows, batch):
                     row[:] = face_input(face, window.faces).reshape(info.shape)
-            inputs[key] = rows
         return inputs
+
+    def _checked(self, key: str, value: np.ndarray) -> np.ndarray:
+        shape, face = self._model.runtime.inputs[key].shape, self._model.face
+        if value.shape != shape or value.dtype.kind not in "fiu" or not np.isfinite(value).all():
+            raise LMFError(
+                f"input {key!r}: received {value.dtype} of shape {value.shape}; {self._model.name} takes finite "
+                f"numbers of shape {shape}."
+            )
+        if face and key == face.name and not 0 <= value.min() <= value.max() <= 1:
+            raise LMFError(
+                f"input {key!r}: pictures are numbers in [0, 1]; received {value.min():g} to {value.max():g}. Divide "
+                f"bytes by 255."
+            )
+        return value

@@ -21,12 +21,12 @@ TOGETHER = " × "
 
 
 class Summary:
-    """What is kept of windows and judgements: numbers, and a bounded strip of thumbnails."""
+    """What is kept of windows and judgements: numbers. `strip` has the thumbnails by the end."""
 
-    def __init__(self, model: Opened, name: str, file: Path | None) -> None:
-        self._model, self._name, self._file = model, name, file
-        self._envelope = Envelope(model.sound.rate) if model.sound else None
-        self._strip = Strip()
+    def __init__(self, model: Opened, name: str, file: Path | None, strip: Strip) -> None:
+        self._model, self._name, self._file, self._strip = model, name, file, strip
+        self._envelope = Envelope(model.sound.rate if model.sound else 1)
+        self._heard = self._seen = False  # a track, even an empty one
         self._bounds: list[tuple[float, float]] = []
         self._faces: list[np.ndarray] = []
         self._followed = -np.inf  # the last time of `_faces`
@@ -37,11 +37,10 @@ class Summary:
         self._judgements.append(judgement)
         for window in windows:
             self._bounds.append((window.start, window.end))
-            if self._envelope:
-                self._envelope.add(window.start, window.waveform)
-            for thumbnail in window.thumbnails:
-                self._strip.add(thumbnail)
+            self._envelope.add(window.start, window.waveform)
+            self._heard |= len(window.waveform) > 0
             if window.faces is not None:
+                self._seen = True
                 faces = window.faces
                 rows = np.column_stack([faces.timestamps, faces.boxes, faces.confidence])
                 self._faces.append(rows[rows[:, 0] > self._followed])  # windows overlap
@@ -61,10 +60,10 @@ class Summary:
         mean = _mean(probabilities, seconds)
         presence = {key: bool(rows.any()) for key, rows in there.items()}
         if mean is None:
-            why = {part.name: words for part, words in self._reasons() if not presence[part.name]}
+            absent = [f"no {key}{self._reason(key)}" for key, present in presence.items() if not present]
             raise LMFError(
                 f"{self._name}: nothing to judge by: "
-                f"{', '.join(why.values()) or 'what the model needs is never there at the same time'}."
+                f"{', '.join(absent) or 'what the model needs is never there at the same time'}."
             )
         timeline = pd.DataFrame(bounds, columns=["start", "end"])
         timeline[list(labels)] = probabilities
@@ -83,16 +82,19 @@ class Summary:
             },
             shares=_shares(contributions, seconds),
             file=self._file,
-            sound=self._envelope.table() if self._envelope else Envelope(1).table(),
+            sound=self._envelope.table(),
             faces=pd.DataFrame(np.concatenate([np.zeros((0, len(FACE))), *self._faces]), columns=list(FACE)),
             thumbnails=tuple(self._strip.thumbnails),
         )
 
-    def _reasons(self) -> list[tuple[object, str]]:
-        """Why an input that media fill is absent."""
+    def _reason(self, modality: str) -> str:
+        """Why an input is absent that media fill."""
         sound, face = self._model.sound, self._model.face
-        reasons = [(sound, f"no {sound.name} (silent from beginning to end)")] if sound else []
-        return reasons + ([(face, f"no {face.name} (none is found in the picture)")] if face else [])
+        if sound and modality == sound.name:
+            return " (silent from beginning to end)" if self._heard else " (there is no sound)"
+        if face and modality == face.name:
+            return " (none is found in the picture)" if self._seen else " (there is no picture)"
+        return ""
 
 
 def _joined(parts: Sequence[Mapping]) -> dict:
@@ -106,10 +108,10 @@ def _mean(rows: np.ndarray, seconds: np.ndarray) -> np.ndarray | None:
 
 
 def _shares(contributions: Mapping[tuple[str, ...], np.ndarray], seconds: np.ndarray) -> dict[str, float]:
-    """Each subset's share of all contributions, those that are never there left out; they add up to 1."""
+    """Each subset's share of all contributions; they add up to 1. Empty where nothing contributes."""
     totals = {
         TOGETHER.join(subset): float(np.nansum(lengths * seconds))
         for subset, lengths in contributions.items()
     }
     whole = sum(totals.values())
-    return {name: total / whole for name, total in totals.items() if total > 0}
+    return {name: total / whole for name, total in totals.items()} if whole else {}

@@ -1,21 +1,24 @@
-"""A clip window by window: its sound, the face in its picture, and thumbnails of it."""
+"""A clip window by window: its sound and the face in its picture."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from keras_lmf.data import media
+from keras_lmf.data import Clip, media
 from keras_lmf.data.faces import Detector, Faces, FaceTracker
 from keras_lmf.recognition.opening import Face, Opened
-from keras_lmf.recognition.pictures import Thumbnail, thumbnail
+from keras_lmf.recognition.pictures import Strip
 
 FOLLOWED = 10  # frames a second, at least, in which a face is followed
+
+Step = tuple[np.ndarray, Faces]  # the sound of one frame's time, and the face in that frame
 
 
 class Window(NamedTuple):
@@ -26,38 +29,74 @@ class Window(NamedTuple):
         end: seconds.
         waveform: (samples,) float32, no longer than the model takes; empty without sound.
         faces: in the frames that are followed; None without a picture.
-        thumbnails: of some of these frames.
     """
 
     start: float
     end: float
     waveform: np.ndarray
     faces: Faces | None = None
-    thumbnails: tuple[Thumbnail, ...] = ()
 
 
-def windows_of_file(path: Path, model: Opened, hop: float, detector: str | Detector) -> Iterator[Window]:
-    """The windows of a media file, of whose frames no more than one window's are held.
+def windows_of_file(
+    path: Path, model: Opened, hop: float, detector: str | Detector, strip: Strip
+) -> Iterator[Window]:
+    """The windows of a media file; a frame or two of it are held at a time, and a window's sound and crops.
 
-    Errors as of `keras_lmf.data.windows`; a file with a picture needs the extra `face`, where the model takes a face.
+    Windows are those of `keras_lmf.data.windows`, whose errors these are too. Where the model takes a face, a file with
+    a picture needs the extra `face`, and `strip` gets its thumbnails.
     """
-    sound, face = model.sound, model.face
-    tracks = [kind for kind, part in (("sound", sound), ("picture", face)) if part]
-    rates = {"sample_rate": sound.rate} if sound else {}
-    rates |= {"frame_rate": float(followed_rate(face))} if face else {}
-    tracker = None
-    for clip in media.windows(path, model.seconds, hop, tracks=tuple(tracks), **rates):
-        faces, thumbnails = None, ()
-        if clip.has_picture:
-            # A file of one picture can't confirm what is found in it.
-            tracker = tracker or face_tracker(face, detector, 1 if len(clip.frames) == 1 else 2)
-            faces = tracker(clip.frames, clip.timestamps)
-            thumbnails = tuple(
-                thumbnail(clip.timestamps[at], clip.frames[at], faces.boxes[at])
-                for at in range(0, len(clip.frames), frames_each(face))
-            )
-        waveform = clip.waveform[: sound.samples] if sound else clip.waveform
-        yield Window(clip.start, clip.start + clip.duration, waveform, faces, thumbnails)
+    if model.face is not None:
+        rate = followed_rate(model.face)
+        rates = {"frame_rate": float(rate), **({"sample_rate": model.sound.rate} if model.sound else {})}
+        tracks = ("sound", "picture") if model.sound else ("picture",)
+        # A hop that is rounded to less than a frame is refused.
+        clips = media.windows(path, 1 / rate, (1 + 1e-12) / rate, tracks=tracks, **rates)
+        first = next(clips)
+        if first.has_picture:
+            steps = _followed(itertools.chain([first], clips), model, detector, strip)
+            length = max(1, round(model.seconds * rate))
+            for start, held in _cut(steps, length, hop * rate):
+                waveform = np.concatenate([sound for sound, _ in held])
+                samples = model.sound.samples if model.sound else 0
+                yield Window(
+                    float(start / rate),
+                    float((start + len(held)) / rate),
+                    waveform[:samples],
+                    joined([faces for _, faces in held]),
+                )
+            return
+        clips.close()
+    sound = model.sound
+    for clip in media.windows(path, model.seconds, hop, tracks=("sound",), sample_rate=sound.rate):
+        yield Window(clip.start, clip.start + clip.duration, clip.waveform[: sound.samples])
+
+
+def _followed(clips: Iterator[Clip], model: Opened, detector: str | Detector, strip: Strip) -> Iterator[Step]:
+    """Of clips of one frame each."""
+    first, second = next(clips), next(clips, None)
+    # What is found in a single picture can't be confirmed.
+    tracker = face_tracker(model.face, detector, 1 if second is None else 2)
+    for clip in itertools.chain([first], [second] if second else [], clips):
+        faces = tracker(clip.frames, clip.timestamps)
+        strip.add(clip.start, clip.frames[0], faces.boxes[0])
+        yield clip.waveform, faces
+
+
+def _cut(steps: Iterator[Step], length: int, hop: float) -> Iterator[tuple[int, list[Step]]]:
+    """The number of the first step, and the steps, of windows of `length` steps, one every `hop` ≥ 1 of them.
+
+    The last window may be shorter, and holds something that the one before doesn't.
+    """
+    held: list[Step] = []
+    begin = end = 0
+    for index in itertools.count():
+        start = round(index * hop)
+        held += itertools.islice(steps, start + length - begin - len(held))
+        if begin + len(held) <= max(start, end):
+            return
+        del held[: start - begin]
+        begin, end = start, start + len(held)
+        yield begin, list(held)
 
 
 def windows_of_array(waveform: np.ndarray, samples: int, hop: float, rate: int) -> Iterator[Window]:
@@ -83,6 +122,12 @@ def followed_rate(face: Face) -> Fraction:
 def face_tracker(face: Face, detector: str | Detector, confirmations: int = 2) -> FaceTracker:
     """For crops as the model takes them."""
     return FaceTracker(detector, size=face.size, grey=face.channels == 1, confirmations=confirmations)
+
+
+def joined(parts: Sequence[Faces]) -> Faces:
+    """One after the other."""
+    names = ("boxes", "confidence", "crops", "present", "timestamps")
+    return Faces(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def face_input(face: Face, faces: Faces | None) -> np.ndarray:

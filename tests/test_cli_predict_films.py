@@ -1,0 +1,193 @@
+"""keras-lmf predict on films: the columns of what is there and what isn't, and the annotated video."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from face_model import RATE, Model, film
+from media_files import tone, write
+
+from keras_lmf import recognition
+from keras_lmf.cli import main
+from keras_lmf.data import decode
+from keras_lmf.data.media import Mark, annotate
+from keras_lmf.recognition import Prediction, Recognizer
+
+FACE = (100.0, 80.0, 60.0, 60.0)
+SHARES = ["voice", "face", "voice × face"]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    film(folder / "both.mkv", 3, sound=tone(3, RATE), rate=RATE)
+    film(folder / "mute.mkv", 3)
+    write(folder / "voice.wav", sound=tone(3, RATE), rate=RATE, sound_codec="pcm_s16le")
+    grey = [np.full((192, 256, 3), 128, np.uint8)] * 25
+    write(folder / "grey.mp4", frames=grey, sound=tone(1, 48000))
+    (folder / "text.mp4").write_text("not a film")
+    return folder
+
+
+def predict(
+    monkeypatch: pytest.MonkeyPatch, *words: str | Path, recognizer: Recognizer | None = None
+) -> Result:
+    monkeypatch.setattr(recognition, "Recognizer", lambda *_, **__: recognizer or Model().recognizer())
+    return CliRunner().invoke(main, ["predict", *map(str, words)])
+
+
+def test_columns_of_what_some_files_lack(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["voice.wav", "both.mkv", "text.mp4", "mute.mkv"]
+    files = [clips / name for name in names]
+    done = predict(monkeypatch, *files, "--csv", tmp_path / "a.csv")
+    assert done.exit_code == 1
+    table = pd.read_csv(tmp_path / "a.csv")
+    assert list(table) == [
+        "file",
+        "emotion",
+        *(f"probability_{label}" for label in ("low", "middle", "high")),
+        "presence_voice",
+        "presence_face",
+        "alone_voice",
+        "alone_face",
+        *(f"share_{name}" for name in SHARES),
+        "error",
+    ]
+    assert table["presence_face"].fillna("").tolist() == [False, True, "", True]
+    assert table["alone_voice"].notna().tolist() == [True, True, False, False]
+    assert table["alone_face"].notna().tolist() == [False, True, False, True]
+    shares = table[[f"share_{name}" for name in SHARES]]
+    np.testing.assert_allclose(shares.iloc[[0, 3]], [[1, 0, 0], [0, 1, 0]])
+    assert (shares.iloc[1] > 0).all()
+    assert shares.sum(axis=1).tolist() == pytest.approx([1, 1, 0, 1])
+    answers = [Model().recognizer()(clips / name) for name in ("voice.wav", "both.mkv")]
+    header, *rows = done.stdout.splitlines()
+    assert header.split() == [
+        "file",
+        "emotion",
+        "probability",
+        "presence",
+        "each",
+        "alone",
+        "shares",
+        "error",
+    ]
+    places = {name: header.index(name) for name in ("presence", "each alone", "shares", "error")}
+    assert [row[places["presence"] : places["each alone"]].strip() for row in rows] == [
+        "voice",
+        "voice, face",
+        "",
+        "face",
+    ]
+    cells = [row[places["shares"] : places["error"]].strip() for row in rows]
+    assert cells == [
+        "",
+        ", ".join(f"{name} {share:.0%}" for name, share in answers[1].shares.items()),
+        "",
+        "",
+    ]
+    alone = ", ".join(
+        f"{name}: {max(shares, key=shares.get)} {max(shares.values()):.2f}"
+        for name, shares in answers[1].by_modality.items()
+    )
+    assert rows[1][places["each alone"] : places["shares"]].strip() == alone
+
+
+def test_json(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = predict(monkeypatch, clips / "both.mkv", clips / "mute.mkv", "--json")
+    both, mute = json.loads(done.stdout)
+    keys = {"file", "emotion", "probabilities", "presence", "by_modality", "shares", "timeline"}
+    assert both.keys() == mute.keys() == keys
+    assert both["presence"] == {"voice": True, "face": True}
+    assert list(both["by_modality"]) == ["voice", "face"]
+    assert list(mute["by_modality"]) == ["face"]
+    assert list(both["shares"]) == list(mute["shares"]) == SHARES
+
+
+def read(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+
+
+def annotated(monkeypatch: pytest.MonkeyPatch, source: Path, *words: str | Path) -> Result:
+    # One face from the first frame on, sure from the second that is followed, at 0.1 s.
+    recognizer = Model().recognizer(face_detector=lambda pixels: [FACE])
+    return predict(monkeypatch, source, *words, recognizer=recognizer)
+
+
+def is_green(pixels: np.ndarray) -> np.ndarray:
+    return pixels[..., 1] > pixels[..., [0, 2]].max(axis=-1) + 50
+
+
+def test_annotate(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = clips / "grey.mp4"
+    done = annotated(monkeypatch, source, "--annotate", tmp_path / "out.mp4")
+    assert done.exit_code == 0, done.stderr
+    assert "Video: " in done.stderr
+    frames = read(tmp_path / "out.mp4")
+    assert len(frames) == 25
+    sides = [(80, 130), (140, 130), (110, 100), (110, 160)]
+    for number, pixels in enumerate(frames):
+        # Frame 3 is the first from 0.1 s on.
+        assert [bool(is_green(pixels[at])) for at in sides] == [number >= 3] * 4, number
+        assert is_green(pixels[:30, :60]).any() == (number < 3), "without a box, the words are in the corner"
+        assert is_green(pixels[55:78, 100:]).any() == (number >= 3), "they are above the box"
+    words = Model().recognizer(face_detector=lambda pixels: [FACE])(source)
+    mark = Mark(0.1, FACE, words.emotion, words.probabilities[words.emotion])
+    by_hand = read(
+        annotate(source, tmp_path / "by_hand.mp4", [Mark(0, None, mark.label, mark.confidence), mark])
+    )
+    assert max(np.abs(one - other).max() for one, other in zip(frames, by_hand)) <= 2
+    np.testing.assert_array_equal(decode(tmp_path / "out.mp4").waveform, decode(source).waveform)
+
+
+def test_a_window_without_an_answer_has_no_words(tmp_path: Path) -> None:
+    answer = Model().recognizer(hop=3)(film(tmp_path / "late.mkv", 6, (4, 9)))
+    marks = list(answer._marks())
+    assert [mark.label for mark in marks] == [""] * 30 + [answer.emotion] * 30 or marks[44].label == ""
+    # The first window's middle is 1.5 s, the second one's 4.5 s: the words begin halfway.
+    assert [mark.label != "" for mark in marks] == [False] * 30 + [True] * 30
+    assert np.isnan(marks[40].box[0])
+    assert not np.isnan(marks[42].box[0])
+
+
+def test_what_annotate_refuses(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grey, voice = clips / "grey.mp4", clips / "voice.wav"
+    for words, code, message in [
+        ([grey, "--annotate", tmp_path / "out.avi"], 2, "--annotate draws one FILE into a .mp4"),
+        ([grey, voice, "--annotate", tmp_path / "out.mp4"], 2, "--annotate draws one FILE"),
+        ([clips, "--annotate", tmp_path / "out.mp4"], 2, "--annotate draws one FILE"),
+        ([voice, "--annotate", tmp_path / "out.mp4"], 1, "no picture"),
+        ([clips / "text.mp4", "--annotate", tmp_path / "out.mp4"], 1, "could not be judged"),
+    ]:
+        done = predict(monkeypatch, *words)
+        assert done.exit_code == code
+        assert message in done.stderr
+    arrays = Model().recognizer()({"voice": tone(1, RATE)[:, 0]})
+    with pytest.raises(ValueError, match="this one is of arrays"):
+        arrays.annotate(tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_video_leaves_nothing(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = Prediction._marks
+
+    def interrupted(self: Prediction):
+        yield next(marks(self))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Prediction, "_marks", interrupted)
+    done = annotated(monkeypatch, clips / "grey.mp4", "--annotate", tmp_path / "out.mp4")
+    assert done.exit_code == 1
+    assert "grey.mp4" in done.stdout, "the answer is told all the same"
+    assert list(tmp_path.iterdir()) == []

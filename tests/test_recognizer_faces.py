@@ -1,0 +1,239 @@
+"""Recognizer on films of known faces and sounds: what the model sees of them, what is told, and what is missing."""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from face_model import (
+    BOX,
+    FACE_ONLY,
+    PICTURE,
+    RATE,
+    SHAPES,
+    SIZE,
+    SOURCES,
+    STEP,
+    Model,
+    brightness,
+    film,
+    frame,
+    logits,
+    pictures,
+)
+from media_files import tone, write
+from scipy.special import softmax
+
+from keras_lmf.errors import LMFError
+from keras_lmf.recognition import opening
+from keras_lmf.recognition.facts import Source
+
+CLOSE = 0.008  # two levels of 255, by which colours are rounded on the way through a file
+LABELS = ["low", "middle", "high"]
+
+
+def steps(*levels: tuple[float, float]) -> np.ndarray:
+    """(samples, 1) of constant amplitude: (amplitude, seconds) …"""
+    return np.concatenate([np.full((round(s * RATE), 1), a, np.float32) for a, s in levels])
+
+
+def test_the_model_gets_the_first_face_of_each_stretch_and_the_sound_at_the_same_time(tmp_path: Path) -> None:
+    faces = (0.7, 3.3)
+    sound = steps((0.5, 1.5), (0.25, 3.0))
+    clip = film(tmp_path / "film.mkv", 4.5, faces, sound=sound, rate=RATE)
+    model = Model(temperature=2.0)
+    answer = model.recognizer()(clip)
+    seen = model.seen[0]
+    expected = np.stack([pictures(start, 3, faces) for start in (0, 1.5)])
+    assert (expected > 0).tolist() == [[False] + [True] * 5, [True] * 4 + [False] * 2]
+    np.testing.assert_allclose(seen["face"].mean(axis=(2, 3, 4)), expected, atol=CLOSE)
+    np.testing.assert_array_equal(seen["face"].any(axis=(2, 3, 4)), expected > 0)
+    np.testing.assert_allclose(seen["voice"][0], sound[: 3 * RATE, 0], atol=1e-4)
+    np.testing.assert_allclose(seen["voice"][1], sound[3 * RATE // 2 :, 0], atol=1e-4)
+    shares = softmax(logits(seen) / 2, axis=1)
+    assert answer.timeline[["start", "end"]].to_numpy().tolist() == [[0, 3], [1.5, 4.5]]
+    np.testing.assert_allclose(answer.timeline[LABELS], shares, atol=1e-6)
+    assert list(answer.probabilities.values()) == pytest.approx(shares.mean(axis=0), abs=1e-6)
+    assert answer.presence == {"voice": True, "face": True}
+    assert answer.sound["peak"].to_numpy() == pytest.approx(np.repeat([0.5, 0.25], [75, 150]), abs=1e-3)
+    table = answer.faces
+    np.testing.assert_allclose(table["time"], np.arange(45) / 10)
+    # Found in the frames from 0.72 to 3.28 s, thus in the steps 8 to 33, and sure from the second on.
+    there = np.isin(np.arange(45), np.arange(9, 34))
+    np.testing.assert_array_equal(table["x"].notna(), there)
+    np.testing.assert_allclose(table.loc[there, ["x", "y", "width", "height"]], [BOX] * there.sum())
+    assert set(table.loc[there, "confidence"]) == {0.75}
+
+
+def test_hops_and_the_last_window(tmp_path: Path) -> None:
+    clip = film(tmp_path / "film.mkv", 4.2, sound=steps((0.5, 4.2)), rate=RATE)
+    model = Model()
+    answer = model.recognizer(hop=0.5)(clip)
+    assert answer.timeline["start"].tolist() == [0, 0.5, 1, 1.5]
+    np.testing.assert_allclose(answer.timeline["end"], [3, 3.5, 4, 4.2])
+    last = model.seen[0]["face"][3].mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(last, pictures(1.5, 2.7), atol=CLOSE)
+    assert last[5] > 0, "its stretch is cut off, but has a frame"
+    weights = np.array([3, 3, 3, 2.7])
+    mean = weights @ answer.timeline[LABELS].to_numpy() / weights.sum()
+    assert list(answer.probabilities.values()) == pytest.approx(mean)
+    with pytest.raises(LMFError, match=r"'hop' takes 0\.1 to 3 seconds"):
+        model.recognizer(hop=0.04)
+
+
+@pytest.mark.parametrize(
+    ("name", "sound", "faces", "presence"),
+    [
+        ("mute.mkv", None, (0, 99), (False, True)),
+        ("silent.mkv", steps((0, 3)), (0, 99), (False, True)),
+        ("faceless.mkv", steps((0.5, 3)), (9, 9), (True, False)),
+        ("voice.wav", steps((0.5, 3)), None, (True, False)),
+    ],
+)
+def test_what_is_absent_is_zeros_and_is_told(tmp_path: Path, name, sound, faces, presence) -> None:
+    path = tmp_path / name
+    written = {"sound": sound, "rate": RATE, "sound_codec": "pcm_s16le"}
+    clip = film(path, 3, faces, **written) if faces else write(path, **written)
+    model = Model()
+    answer = model.recognizer()(clip)
+    assert answer.presence == dict(zip(SHAPES, presence))
+    seen = model.seen[0]
+    assert tuple(bool(seen[key].any()) for key in SHAPES) == presence
+    (there,) = [key for key, present in answer.presence.items() if present]
+    np.testing.assert_allclose(answer.timeline[LABELS], softmax(logits(seen), axis=1), atol=1e-6)
+    # With one modality, its own answer is the answer, and all comes from it.
+    assert answer.by_modality.keys() == {there}
+    assert answer.by_modality[there] == pytest.approx(answer.probabilities)
+    assert answer.shares == {"voice": 0, "face": 0, "voice × face": 0} | {there: 1}
+    (absent,) = {*SHAPES} - {there}
+    assert str(answer).endswith(f"; without {absent}")
+    assert bool(answer.thumbnails) == (faces is not None)
+
+
+def test_nothing_to_judge_by_says_why(tmp_path: Path) -> None:
+    recognizer, needs_both = Model().recognizer(), Model(presence="assumed").recognizer()
+    silent = film(tmp_path / "silent.mkv", 1, (9, 9), sound=steps((0, 1)), rate=RATE)
+    mute = film(tmp_path / "mute.mkv", 1)
+    voice = write(tmp_path / "a.wav", sound=steps((0.5, 1)), rate=RATE, sound_codec="pcm_s16le")
+    late = film(tmp_path / "late.mkv", 6, (4, 6), sound=steps((0.5, 2), (0, 4)), rate=RATE)
+    for words, who, clip in [
+        (r"no voice \(silent from.*, no face \(none is found", recognizer, silent),
+        (r"by: no voice \(there is no sound\)\.$", needs_both, mute),
+        (r"by: no face \(there is no picture\)\.$", needs_both, voice),
+        ("never there at the same time", Model(presence="assumed").recognizer(hop=3), late),
+        ("needs face too. Give a dict", needs_both, np.ones(9, "float32")),
+        ("no picture that can be decoded. Its streams: audio", Model(**FACE_ONLY).recognizer(), voice),
+        (r"no face \(none is found in the picture\)", Model(**FACE_ONLY).recognizer(), silent),
+    ]:
+        with pytest.raises(LMFError, match=words):
+            who(clip)
+    assert Model(presence="assumed").recognizer()(late).timeline["low"].isna().tolist()[0]
+
+
+def test_a_model_of_the_face_alone_passes_over_the_sound(tmp_path: Path) -> None:
+    model = Model(**FACE_ONLY)
+    recognizer = model.recognizer()
+    answer = recognizer(film(tmp_path / "film.mp4", 3, sound=tone(3, 48000)))
+    assert (recognizer.rate, answer.presence, answer.by_modality, answer.shares) == (
+        None,
+        {"face": True},
+        {},
+        {},
+    )
+    assert answer.sound.empty
+    np.testing.assert_allclose(model.seen[0]["face"].mean(axis=(2, 3, 4))[0], pictures(0, 3), atol=2 * CLOSE)
+    assert recognizer(model.seen[0]["face"][0]).probabilities == pytest.approx(answer.probabilities)
+
+
+def test_a_model_of_one_picture_judges_films_and_pictures(tmp_path: Path) -> None:
+    model = Model(**PICTURE)
+    recognizer = model.recognizer()
+    assert (recognizer.seconds, recognizer.hop) == (0.2, 0.1)
+    answer = recognizer(film(tmp_path / "film.mkv", 1))
+    # One every 0.1 s; a face is sure from the second step on.
+    expected = [brightness(int(STEP * max(step, 1))) / 255 for step in range(9)]
+    np.testing.assert_allclose(model.seen[0]["face"].mean(axis=(1, 2, 3)), expected, atol=CLOSE)
+    np.testing.assert_allclose(answer.timeline["start"], np.arange(9) / 10)
+    cv2.imwrite(str(tmp_path / "face.png"), frame(50))
+    still = recognizer(tmp_path / "face.png")
+    np.testing.assert_allclose(model.seen[-1]["face"].mean(), brightness(50) / 255, atol=CLOSE)
+    assert (len(still.timeline), len(still.thumbnails), still.faces["x"].tolist()) == (1, 1, [BOX[0]])
+    # As fast as the pictures: a window is one step.
+    fast = Model(PICTURE["shapes"], {"face": Source("frames", 25)})
+    known = fast.recognizer()(film(tmp_path / "fast.mkv", 0.4)).timeline["low"].notna()
+    assert known.tolist() == [False] + [True] * 9, "films need two detections, however short a window is"
+
+
+def test_arrays_of_faces(tmp_path: Path) -> None:
+    recognizer = Model().recognizer()
+    face = np.linspace(0, 1, 6 * SIZE * SIZE).reshape(SHAPES["face"])
+    alone = recognizer({"face": face})
+    assert (alone.presence, len(alone.thumbnails)) == ({"voice": False, "face": True}, 0)
+    expected = softmax(logits({"voice": np.zeros((1, 9)), "face": face[None]}), axis=1)[0]
+    assert list(alone.probabilities.values()) == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(LMFError, match=r"numbers in \[0, 1\]; received 0 to 255"):
+        recognizer({"face": 255 * face})
+    with pytest.raises(LMFError, match=r"of shape \(5, 8, 8, 1\)"):
+        recognizer({"face": face[:5]})
+
+
+@pytest.mark.parametrize(
+    ("shapes", "sources", "message"),
+    [
+        ({}, {"face": Source("frames", 3)}, "must last equally long; they take 3 and 2 seconds"),
+        ({"face": (24000,)}, {"face": Source("waveform", 8000)}, "more of one kind: voice, face"),
+        ({"face": (6, 8, 9, 1)}, {}, r"size, size, 1 or 3.*received \(6, 8, 9, 1\) at 2"),
+        ({"face": (6, 8, 8, 2)}, {}, r"received \(6, 8, 8, 2\)"),
+        ({}, {"face": Source("frames", None)}, "at None frames a second"),
+        ({}, {"face": Source("frames", 101)}, "0.01 to 100 frames a second"),
+    ],
+)
+def test_models_that_no_media_file_fits(shapes: dict, sources: dict, message: str) -> None:
+    model = Model(SHAPES | shapes, SOURCES | sources)
+    with pytest.raises(LMFError, match=message):
+        opening._checked("model", model.runtime, model.facts)
+
+
+def test_a_truncated_film_is_told(tmp_path: Path) -> None:
+    clip = film(tmp_path / "film.mkv", 4, sound=tone(4, 48000))
+    content = clip.read_bytes()
+    clip.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(LMFError, match=r"film\.mkv: .*truncated"):
+        Model().recognizer()(clip)
+
+
+def test_without_opencv_the_extra_is_named_where_a_face_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = film(tmp_path / "film.mp4", 1, sound=tone(1, 48000))
+    voice = write(tmp_path / "a.wav", sound=steps((0.5, 1)), rate=RATE, sound_codec="pcm_s16le")
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    recognizer = Model().recognizer(face_detector="haar")
+    with pytest.raises(LMFError, match=r'pip install "keras-lmf\[face\]"'):
+        recognizer(clip)
+    assert recognizer(voice).presence == {"voice": True, "face": False}
+    with pytest.raises(LMFError, match=r"face detector 'har'. Did you mean 'haar'"):
+        Model().recognizer(face_detector="har")
+
+
+def test_a_long_film_takes_no_more_memory_than_a_frame_and_some_windows(tmp_path: Path) -> None:
+    large = np.full((480, 640, 3), 99, np.uint8)
+    clip = write(tmp_path / "long.mp4", frames=[large] * 20, frame_rate=1)
+    recognizer = Model(**FACE_ONLY, answer=lambda inputs: np.zeros((len(inputs["face"]), 3))).recognizer(
+        face_detector=lambda pixels: [(9, 9, 99, 99)]
+    )
+    recognizer(clip)
+    tracemalloc.start()
+    try:
+        answer = recognizer(clip)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(answer.timeline) == 13
+    assert len(answer.faces) == 200
+    # A window of 3 s has 30 frames of 0.9 MB.
+    assert peak < 30 * large.nbytes / 2
