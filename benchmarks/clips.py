@@ -2,10 +2,11 @@
 
     python benchmarks/clips.py ge2e-ravdess-voice --csv benchmarks/results/clips.csv
 
-NAMES are zoo entries, or folders of runs, that take sound. Each is exported; then `Recognizer` answers about one .mp4
-clip (drawn by `synthetic_clips`, H.264 and AAC) by the Keras model and by the .tflite files, which take turns, one
-call a turn: decoding, windows, model, probabilities, by the wall's clock, TensorFlow and LiteRT on one thread. The row
-"decoding alone" is the part that all share. Last, a long .wav in a process of its own that never loads TensorFlow.
+NAMES are zoo entries, or folders of runs, that take sound, or sound and a face. Each is exported; then `Recognizer`
+answers about one .mp4 clip (drawn by `synthetic_clips`, H.264 and AAC) by the Keras model and by the .tflite files,
+which take turns, one call a turn: decoding, faces, windows, model, probabilities, by the wall's clock, TensorFlow and
+LiteRT on one thread. The row "decoding alone" is the part that all share. Last, a long .wav in a process of its own
+that never loads TensorFlow.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.export import FORMATS, InputDescription, export_model
 from keras_lmf.files import write_atomically
 from keras_lmf.recognition.opening import open_model
+from keras_lmf.recognition.windows import followed_rate
 from keras_lmf.zoo import load
 
 DECODING, KERAS = "decoding alone", "Keras"
@@ -93,8 +95,11 @@ def measure_clip(
     recognizers = {KERAS: Recognizer(name)} | {what: Recognizer(path) for what, path in files.items()}
     steps: dict[str, Step] = {what: lambda r=r: r(clip) for what, r in recognizers.items()}
     cut = (recognizers[KERAS].seconds, recognizers[KERAS].hop)
-    rate = recognizers[KERAS].rate
-    steps[DECODING] = lambda: list(cut_windows(clip, *cut, sample_rate=rate, tracks=("sound",)))
+    opened = open_model(name)
+    tracks = [track for track, part in (("sound", opened.sound), ("picture", opened.face)) if part]
+    rates = {"sample_rate": opened.sound.rate} if opened.sound else {}
+    rates |= {"frame_rate": float(followed_rate(opened.face))} if opened.face else {}
+    steps[DECODING] = lambda: list(cut_windows(clip, *cut, tracks=tuple(tracks), **rates))
     windows = {what: len(recognizer(clip).timeline) for what, recognizer in recognizers.items()}
     wall = take_turns(steps, repeats=repeats, seconds=0)["wall"]
     return [

@@ -134,10 +134,10 @@ def test_annotate(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "Video: " in done.stderr
     frames = read(tmp_path / "out.mp4")
     assert len(frames) == 25
-    sides = [(80, 130), (140, 130), (110, 100), (110, 160)]
+    sides = [(140, 130), (110, 100), (110, 160)]  # the words cover the upper one
     for number, pixels in enumerate(frames):
         # Frame 3 is the first from 0.1 s on.
-        assert [bool(is_green(pixels[at])) for at in sides] == [number >= 3] * 4, number
+        assert [bool(is_green(pixels[at])) for at in sides] == [number >= 3] * 3, number
         assert is_green(pixels[:30, :60]).any() == (number < 3), "without a box, the words are in the corner"
         assert is_green(pixels[55:78, 100:]).any() == (number >= 3), "they are above the box"
     words = Model().recognizer(face_detector=lambda pixels: [FACE])(source)
@@ -152,7 +152,6 @@ def test_annotate(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_window_without_an_answer_has_no_words(tmp_path: Path) -> None:
     answer = Model().recognizer(hop=3)(film(tmp_path / "late.mkv", 6, (4, 9)))
     marks = list(answer._marks())
-    assert [mark.label for mark in marks] == [""] * 30 + [answer.emotion] * 30 or marks[44].label == ""
     # The first window's middle is 1.5 s, the second one's 4.5 s: the words begin halfway.
     assert [mark.label != "" for mark in marks] == [False] * 30 + [True] * 30
     assert np.isnan(marks[40].box[0])

@@ -76,7 +76,7 @@ def _answers(
 ) -> dict[Subset, np.ndarray]:
     """Every subset of modalities, smaller ones first → (N, labels), the logits as if only these were there.
 
-    `logits` are those of all. A row runs once for each different set of what is there in it.
+    `logits` are those of all; a row runs again only where something is in the subset and something outside of it.
     """
     nothing = _logits(model, name, {key: np.zeros_like(values[:1]) for key, values in inputs.items()})[0]
     judged = ~np.isnan(logits[:, 0])
