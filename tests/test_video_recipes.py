@@ -15,7 +15,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.models import build
 from keras_lmf.recipe import Recipe
 from keras_lmf.recipe.applications import NETWORKS
-from keras_lmf.recognition.opening import Source, _of_run
+from keras_lmf.recognition.facts import Source, of_run
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training import train
 from keras_lmf.zoo.sizes import kernel_numbers
@@ -146,7 +146,7 @@ def test_a_run_says_what_of_a_media_file_fills_its_inputs(tmp_path):
         "text": {"shape": [4], "backbone": {"name": "mlp"}},
     }
     recipe(inputs, {"name": "early"}).write(tmp_path / "recipe.toml")
-    assert _of_run(tmp_path).inputs == {
+    assert of_run(tmp_path).inputs == {
         "voice": Source("waveform", 16000),
         "face": Source("frames", 25.0),
         "text": Source(None, None),
