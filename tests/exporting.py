@@ -1,4 +1,4 @@
-"""Exports for tests of what the files answer; the processes of an export are the matter of test_export_conversion.py."""
+"""Exports for tests of what the files answer; the processes of an export are for test_export_conversion.py."""
 
 from __future__ import annotations
 
