@@ -6,12 +6,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pytest
 import soundfile
+from exporting import exported_here
 
 from keras_lmf.data import Split
-from keras_lmf.export import InputDescription, export_model, exporter
-from keras_lmf.export.artifact import Latency
+from keras_lmf.export import InputDescription, export_model
 from keras_lmf.target import Target
 
 RATE, SAMPLES = 16000, 16000  # windows of one second
@@ -58,10 +57,9 @@ def rows(model: keras.Model, target: Target = TARGET) -> Split:
 
 
 def export(model: keras.Model, folder: Path, formats: tuple[str, ...], **facts) -> Path:
-    """`export_model` without the measurement of the latency, which starts TensorFlow anew."""
+    """`export_model` in this process alone."""
     facts = {"evaluation": rows(model), "descriptions": {"voice": VOICE}, **facts}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporter, "_latency", lambda *_: Latency(1.0, 2.0))
+    with exported_here():
         export_model(model, folder, formats, resamples=0, tolerance=1e-4, **facts)
     return folder
 

@@ -11,6 +11,7 @@ import contract
 import keras
 import numpy as np
 import pytest
+from exporting import exported_here
 
 from keras_lmf import layers
 from keras_lmf.export import export_model
@@ -75,7 +76,8 @@ def lite(tmp_path_factory):
         branches[case.name] = keras.layers.Identity(name=case.name)(case.apply(case.make(), own))
     model = keras.Model(symbols, branches, name="all_layers")
     folder = tmp_path_factory.mktemp("tflite")
-    (artifact,) = export_model(model, folder, formats=("tflite",))
+    with exported_here():
+        (artifact,) = export_model(model, folder, formats=("tflite",))
     return open_artifact(artifact.path).predict(arrays), model.predict(arrays, verbose=0)
 
 

@@ -7,6 +7,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from exporting import exported_here
 
 from keras_lmf import backbones
 from keras_lmf.backbones import landmarks
@@ -228,7 +229,8 @@ def test_a_tflite_file_of_builtin_ops_agrees(make, tmp_path):
     model = keras.Model({"face": clip}, {"emotion": logits})
     points = faces().astype("float32")
     points[0, 2] = points[1, 5:] = points[2] = 0
-    (artifact,) = export_model(model, tmp_path, formats=("tflite",))
+    with exported_here():
+        (artifact,) = export_model(model, tmp_path, formats=("tflite",))
     found = open_artifact(artifact.path).predict({"face": points})["emotion"]
     np.testing.assert_allclose(
         found, keras.ops.convert_to_numpy(model({"face": points})["emotion"]), atol=1e-4

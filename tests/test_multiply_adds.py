@@ -9,25 +9,25 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from exporting import exported_here
 
 from keras_lmf.backbones import spectrogram_cnn, spectrogram_crnn
 from keras_lmf.benchmarking import machine
 from keras_lmf.benchmarking.multiply_adds import multiply_adds
 from keras_lmf.errors import LMFError
-from keras_lmf.export import exporter
-from keras_lmf.export.artifact import Latency
+from keras_lmf.export import export_model
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 STEPS, BANDS = 12, 8
 
 
-def file_of(model: keras.Model, folder: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    monkeypatch.setattr(exporter, "_latency", lambda *_: Latency(1.0, 2.0))
-    (artifact,) = exporter.export_model(model, folder, ["tflite"], tolerance=1e-4)
+def file_of(model: keras.Model, folder: Path) -> bytes:
+    with exported_here():
+        (artifact,) = export_model(model, folder, ["tflite"], tolerance=1e-4)
     return artifact.path.read_bytes()
 
 
-def test_loops_count_as_often_as_they_run(tmp_path, monkeypatch):
+def test_loops_count_as_often_as_they_run(tmp_path):
     features = keras.Input((STEPS, BANDS), name="features")
     picture = keras.layers.Reshape((STEPS, BANDS, 1))(features)
     picture = keras.layers.Conv2D(4, (3, 5), padding="same")(picture)
@@ -47,22 +47,22 @@ def test_loops_count_as_often_as_they_run(tmp_path, monkeypatch):
         "product": BANDS * BANDS * STEPS,
         "dense layer": 7 * (3 + BANDS * BANDS),
     }
-    assert multiply_adds(file_of(model, tmp_path, monkeypatch)) == sum(expected.values())
+    assert multiply_adds(file_of(model, tmp_path)) == sum(expected.values())
 
 
-def test_three_dimensional_convolutions_are_counted(tmp_path, monkeypatch):
+def test_three_dimensional_convolutions_are_counted(tmp_path):
     volume = keras.Input((4, 5, 6, 2), name="volume")
     answer = keras.layers.Flatten(name="answer")(keras.layers.Conv3D(7, (2, 3, 1))(volume))
     model = keras.Model({"volume": volume}, {"answer": answer})
-    assert multiply_adds(file_of(model, tmp_path, monkeypatch)) == (3 * 3 * 6) * 7 * (2 * 3 * 1 * 2)
+    assert multiply_adds(file_of(model, tmp_path)) == (3 * 3 * 6) * 7 * (2 * 3 * 1 * 2)
 
 
-def test_an_op_without_a_formula_is_refused(tmp_path, monkeypatch):
+def test_an_op_without_a_formula_is_refused(tmp_path):
     picture = keras.Input((4, 4, 1), name="picture")
     answer = keras.layers.Flatten(name="answer")(keras.layers.Conv2DTranspose(2, 3)(picture))
     model = keras.Model({"picture": picture}, {"answer": answer})
     with pytest.raises(LMFError, match="multiply-adds of the op TRANSPOSE_CONV can't be counted"):
-        multiply_adds(file_of(model, tmp_path, monkeypatch))
+        multiply_adds(file_of(model, tmp_path))
 
 
 @pytest.mark.parametrize(("name", "function"), [("log_mel_cnn", spectrogram_cnn), ("crnn", spectrogram_crnn)])

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import sklearn.metrics as oracle
 from click.testing import CliRunner
+from exporting import converted_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
@@ -37,7 +38,8 @@ def published(tmp_path_factory) -> tuple[Path, Path]:
     tiny.write(zoo / NAME / "recipe.toml")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(making, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
-        making.publish(zoo / NAME, work, seeds=SEEDS)
+        with converted_here():
+            making.publish(zoo / NAME, work, seeds=SEEDS)
     (zoo / NAME / "limits.md").write_text("Random numbers.\n")
     return zoo / NAME, work
 
@@ -182,7 +184,8 @@ def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
         return export(model, path, formats, **options)
 
     monkeypatch.setattr(making, "export_model", without_dynamic)
-    entry = making.publish(folder, tmp_path / "work", seeds=1)
+    with converted_here():
+        entry = making.publish(folder, tmp_path / "work", seeds=1)
     assert "tflite" in entry.files
     assert "tflite-dynamic" not in {*entry.files, *entry.metrics, *entry.seeds}
     assert any(note == "No tflite-dynamic file: no dynamic today" for note in entry.protocol)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from exporting import converted_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
@@ -39,7 +40,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def publish(folder: Path) -> Result:
     root = folder.parents[1]
     words = ["publish", folder, "--work", root / "work", "--data", root / "corpora", "--seeds", "2"]
-    return CliRunner().invoke(main, [str(word) for word in words])
+    with converted_here():
+        return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def test_an_own_corpus_becomes_an_entry(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from exporting import converted_here
 
 from keras_lmf.export import quantize, quantized, tflite
 from keras_lmf.export.flatbuffer import Operator, operators, with_fills
@@ -77,7 +78,8 @@ def model() -> keras.Model:
 @pytest.fixture(scope="module")
 def float32(model, tmp_path_factory) -> bytes:
     source = source_of(model, None, 600, tmp_path_factory.mktemp("formants"))
-    return tflite.float32_file(source).read_bytes()
+    with converted_here():
+        return tflite.float32_file(source).read_bytes()
 
 
 def answers(content: bytes, inputs: dict[str, np.ndarray], folder: Path) -> np.ndarray:
@@ -138,7 +140,8 @@ def converted(model: keras.Model, folder: Path, monkeypatch: pytest.MonkeyPatch)
     """The file as the converter wrote it, and rows."""
     monkeypatch.setattr(tflite, "with_fills", lambda content: content)
     source = source_of(model, None, 600, folder)
-    return tflite.float32_file(source).read_bytes(), source.inputs
+    with converted_here():
+        return tflite.float32_file(source).read_bytes(), source.inputs
 
 
 def test_fills_take_the_place_of_an_lstms_empty_outputs(tmp_path, monkeypatch):
@@ -186,7 +189,8 @@ def test_what_reads_power_keeps_its_input_kernel(tmp_path):
 
     source = source_of(model, None, 600, tmp_path)
     written = tmp_path / "model-dynamic.tflite"
-    quantized.write_dynamic(source, written)
+    with converted_here():
+        quantized.write_dynamic(source, written)
     kernel, recurrent = sorted(
         (
             op

@@ -30,7 +30,8 @@ BACKENDS = [
 def start(backend: str, *arguments: object) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, str(WORKER), *map(str, arguments)],
-        env={**os.environ, "KERAS_BACKEND": backend},
+        # XLA's optimising takes longer than what it optimises.
+        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_backend_optimization_level=0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

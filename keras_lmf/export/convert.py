@@ -41,4 +41,6 @@ def main(saved_model: str, output: str, failure: str) -> int:
 
 
 if __name__ == "__main__":
+    # TensorFlow imports both where they are installed, which takes as long as its own start; neither is needed.
+    sys.modules["keras"] = sys.modules["jax"] = None
     sys.exit(main(*sys.argv[1:]))

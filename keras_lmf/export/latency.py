@@ -80,4 +80,5 @@ def main(path: str, inputs: str, output: str, failure: str) -> int:
 
 
 if __name__ == "__main__":
+    sys.modules["keras"] = sys.modules["jax"] = None  # as in `convert.py`
     sys.exit(main(*sys.argv[1:]))

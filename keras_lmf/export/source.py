@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,7 +71,12 @@ class Source:
         try:
             for layer in recurrent:
                 layer.use_cudnn = False
-            self.model.export(path, format="tf_saved_model", input_signature=[signature], verbose=False)
+            archive = keras.export.ExportArchive()
+            # As `model.export` does, but layer by layer: a tracked model, and each within it, is traced anew.
+            for layer in _layers(self.model):
+                archive.track(layer)
+            archive.add_endpoint("serve", self.model.__call__, [signature])
+            archive.write_out(str(path), verbose=False)
         finally:
             for layer, value in zip(recurrent, before):
                 layer.use_cudnn = value
@@ -109,6 +115,17 @@ def source_of(
     if rows is not None:
         runtime.check(rows)
     return Source(model, inputs, timeout_seconds, scratch, rows)
+
+
+def _layers(layer: keras.Layer) -> Iterator[keras.Layer]:
+    """Those of a model, and of the models within it, that are no models."""
+    import keras
+
+    if not isinstance(layer, keras.Model):
+        yield layer
+        return
+    for part in layer.layers:
+        yield from _layers(part)
 
 
 def _inputs_of(split: Split, runtime: Runtime) -> dict[str, np.ndarray]:
