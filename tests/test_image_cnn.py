@@ -35,17 +35,17 @@ def torch_answer(model: keras.Model, x: np.ndarray) -> np.ndarray:
         weight.path: torch.from_numpy(np.asarray(weight).astype("float64")) for weight in model.weights
     }
 
+    def normalised(x: torch.Tensor, name: str) -> torch.Tensor:
+        parts = ("moving_mean", "moving_variance", "gamma", "beta")
+        return functional.batch_norm(x, *(weights[f"norm_{name}/{part}"] for part in parts), eps=1e-3)
+
     def convolved(x: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
         height, width = x.shape[2:]
         # "same": what is missing at the end comes first of the padding.
         pads = [max(0, (-(-size // stride) - 1) * stride + 3 - size) for size in (width, height)]
         x = functional.pad(x, [pads[0] // 2, -(-pads[0] // 2), pads[1] // 2, -(-pads[1] // 2)])
         x = functional.conv2d(x, weights[f"convolution_{name}/kernel"].permute(3, 2, 0, 1), stride=stride)
-        norm = {
-            part: weights[f"norm_{name}/{part}"]
-            for part in ("moving_mean", "moving_variance", "gamma", "beta")
-        }
-        return functional.relu(functional.batch_norm(x, *norm.values(), eps=1e-3))
+        return functional.relu(normalised(x, name))
 
     x = torch.from_numpy(x.astype("float64")).permute(0, 3, 1, 2)
     x = (x - x.mean((1, 2, 3), keepdim=True)) / x.std((1, 2, 3), keepdim=True, unbiased=False)
@@ -56,8 +56,8 @@ def torch_answer(model: keras.Model, x: np.ndarray) -> np.ndarray:
             before = functional.conv2d(x, weights[f"shortcut_{i}/kernel"].permute(3, 2, 0, 1))
         x = convolved(convolved(x, f"{i}_a"), f"{i}_b") + before
         x = functional.max_pool2d(x, 2, ceil_mode=True)
-    x = x.mean((2, 3))
-    return functional.relu(x @ weights["embedding/kernel"] + weights["embedding/bias"]).numpy()
+    x = x.permute(0, 2, 3, 1).flatten(1) @ weights["embedding/kernel"]
+    return functional.relu(normalised(x, "embedding")).numpy()
 
 
 def test_it_is_pytorchs(model):
