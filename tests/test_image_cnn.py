@@ -10,6 +10,9 @@ from torch.nn import functional
 
 from keras_lmf.backbones import image_cnn
 from keras_lmf.errors import LMFError
+from keras_lmf.models import build
+from keras_lmf.recipe import Recipe
+from keras_lmf.zoo.sizes import kernel_numbers
 
 SHAPE = (14, 10, 2)
 
@@ -108,3 +111,16 @@ def test_a_picture_has_channels():
         LMFError, match=r"takes \(height, width, channels\) without the batch axis, received \(48, 48\)"
     ):
         image_cnn((48, 48))
+
+
+def test_its_size_is_known_before_it_is_built():
+    recipe = Recipe(
+        name="faces",
+        corpus={"name": "fer2013"},
+        target={"name": "emotion", "classes": ["happy", "sad"]},
+        inputs={"face": {"shape": SHAPE, "backbone": {"name": "image_cnn", "filters": [4, 6], "units": 5}}},
+        fusion={"name": "none"},
+        training={"loss": "cross_entropy"},
+    )
+    kernels = [weight for weight in build(recipe).weights if weight.path.endswith("kernel")]
+    assert kernel_numbers(recipe) == sum(int(np.prod(kernel.shape)) for kernel in kernels)
