@@ -135,6 +135,6 @@ CASES = (
     Case("log_mel", spectral(layers.LogMelSpectrogram), WAVEFORM, "single", half=False),
     Case("mfcc", spectral(layers.MFCC, coefficients=3), WAVEFORM, "single", half=False),
     Case("level", layers.LevelNormalization, WAVEFORM, "single", half=False),
-    Case("random_affine", random_affine, {"face": (6, 5, 2)}, "single"),
+    Case("affine", random_affine, {"face": (6, 5, 2)}, "single"),
     Case("spec_augment", spec_augment, {"audio": (6, 3)}, "single", masked=True),
 )
