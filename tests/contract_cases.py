@@ -100,6 +100,10 @@ def spec_augment() -> keras.layers.Layer:
     return layers.SpecAugment(band_masks=1, band_width=1, step_masks=1, step_width=2, seed=7)
 
 
+def random_affine() -> keras.layers.Layer:
+    return layers.RandomAffine(rotation=20.0, shift=0.2, zoom=0.2, seed=7)
+
+
 WAVEFORM = {"voice": (50,)}
 TWO = {"audio": (3,), "video": (4,)}
 THREE = {"audio": (3,), "video": (4,), "text": (2,)}
@@ -140,5 +144,6 @@ CASES = (
         masked=True,
         half=False,
     ),
+    Case("affine", random_affine, {"face": (6, 5, 2)}, "single"),
     Case("spec_augment", spec_augment, {"audio": (6, 3)}, "single", masked=True),
 )

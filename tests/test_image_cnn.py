@@ -10,6 +10,9 @@ from torch.nn import functional
 
 from keras_lmf.backbones import image_cnn
 from keras_lmf.errors import LMFError
+from keras_lmf.models import build
+from keras_lmf.recipe import Recipe
+from keras_lmf.zoo.sizes import kernel_numbers
 
 SHAPE = (14, 10, 2)
 
@@ -35,17 +38,17 @@ def torch_answer(model: keras.Model, x: np.ndarray) -> np.ndarray:
         weight.path: torch.from_numpy(np.asarray(weight).astype("float64")) for weight in model.weights
     }
 
+    def normalised(x: torch.Tensor, name: str) -> torch.Tensor:
+        parts = ("moving_mean", "moving_variance", "gamma", "beta")
+        return functional.batch_norm(x, *(weights[f"norm_{name}/{part}"] for part in parts), eps=1e-3)
+
     def convolved(x: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
         height, width = x.shape[2:]
         # "same": what is missing at the end comes first of the padding.
         pads = [max(0, (-(-size // stride) - 1) * stride + 3 - size) for size in (width, height)]
         x = functional.pad(x, [pads[0] // 2, -(-pads[0] // 2), pads[1] // 2, -(-pads[1] // 2)])
         x = functional.conv2d(x, weights[f"convolution_{name}/kernel"].permute(3, 2, 0, 1), stride=stride)
-        norm = {
-            part: weights[f"norm_{name}/{part}"]
-            for part in ("moving_mean", "moving_variance", "gamma", "beta")
-        }
-        return functional.relu(functional.batch_norm(x, *norm.values(), eps=1e-3))
+        return functional.relu(normalised(x, name))
 
     x = torch.from_numpy(x.astype("float64")).permute(0, 3, 1, 2)
     x = (x - x.mean((1, 2, 3), keepdim=True)) / x.std((1, 2, 3), keepdim=True, unbiased=False)
@@ -56,8 +59,8 @@ def torch_answer(model: keras.Model, x: np.ndarray) -> np.ndarray:
             before = functional.conv2d(x, weights[f"shortcut_{i}/kernel"].permute(3, 2, 0, 1))
         x = convolved(convolved(x, f"{i}_a"), f"{i}_b") + before
         x = functional.max_pool2d(x, 2, ceil_mode=True)
-    x = x.mean((2, 3))
-    return functional.relu(x @ weights["embedding/kernel"] + weights["embedding/bias"]).numpy()
+    x = x.permute(0, 2, 3, 1).flatten(1) @ weights["embedding/kernel"]
+    return functional.relu(normalised(x, "embedding")).numpy()
 
 
 def test_it_is_pytorchs(model):
@@ -108,3 +111,16 @@ def test_a_picture_has_channels():
         LMFError, match=r"takes \(height, width, channels\) without the batch axis, received \(48, 48\)"
     ):
         image_cnn((48, 48))
+
+
+def test_its_size_is_known_before_it_is_built():
+    recipe = Recipe(
+        name="faces",
+        corpus={"name": "fer2013"},
+        target={"name": "emotion", "classes": ["happy", "sad"]},
+        inputs={"face": {"shape": SHAPE, "backbone": {"name": "image_cnn", "filters": [4, 6], "units": 5}}},
+        fusion={"name": "none"},
+        training={"loss": "cross_entropy"},
+    )
+    kernels = [weight for weight in build(recipe).weights if weight.path.endswith("kernel")]
+    assert kernel_numbers(recipe) == sum(int(np.prod(kernel.shape)) for kernel in kernels)

@@ -13,6 +13,7 @@ from keras_lmf.layers.low_rank_fusion import LowRankFusion
 from keras_lmf.layers.mel_spectrogram import MelSpectrogram
 from keras_lmf.layers.mfcc import MFCC
 from keras_lmf.layers.modality_presence import ModalityPresence
+from keras_lmf.layers.random_affine import RandomAffine
 from keras_lmf.layers.spec_augment import SpecAugment
 from keras_lmf.layers.statistics_pooling import StatisticsPooling
 from keras_lmf.layers.temporal_convolution import TemporalConvolution
@@ -27,6 +28,7 @@ __all__ = [
     "LowRankFusion",
     "MelSpectrogram",
     "ModalityPresence",
+    "RandomAffine",
     "SpecAugment",
     "StatisticsPooling",
     "TemporalConvolution",
