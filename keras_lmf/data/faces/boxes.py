@@ -30,12 +30,23 @@ def square_crop(frame: np.ndarray, box: np.ndarray, margin: float, size: int, gr
     cv2 = import_extra("cv2", "face")
     side = max(1, round(max(box[2:]) * (1 + 2 * margin)))
     left, top = (round(middle - side / 2) for middle in box[:2] + box[2:] / 2)
-    rows = np.clip(np.arange(top, top + side), 0, frame.shape[0] - 1)
-    columns = np.clip(np.arange(left, left + side), 0, frame.shape[1] - 1)
-    crop = cv2.resize(frame[rows[:, None], columns], (size, size), interpolation=cv2.INTER_AREA)
+    rows, above, below = _inside(top, side, frame.shape[0])
+    columns, before, after = _inside(left, side, frame.shape[1])
+    square = frame[rows, columns]
+    if above or below or before or after:
+        square = cv2.copyMakeBorder(square, above, below, before, after, cv2.BORDER_REPLICATE)
+    crop = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
     if grey:
         crop = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None]
     return crop.astype(np.float32) / 255
+
+
+def _inside(start: int, length: int, limit: int) -> tuple[slice, int, int]:
+    """Of `length` pixels from `start` on: those inside 0 … limit, one at least, and how many are missing on each side."""
+    first = min(max(start, 0), limit - 1)
+    stop = max(min(start + length, limit), first + 1)
+    missing = min(max(-start, 0), length - 1)
+    return slice(first, stop), missing, length - missing - (stop - first)
 
 
 def resemblance(one: np.ndarray, other: np.ndarray) -> float:
