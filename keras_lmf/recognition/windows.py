@@ -17,6 +17,7 @@ from keras_lmf.recognition.opening import Face, Opened
 from keras_lmf.recognition.pictures import Strip
 
 FOLLOWED = 10  # frames a second, at least, in which a face is followed
+DETECTED = 0.3  # seconds between detections of a face that is followed: they take longest
 
 Step = tuple[np.ndarray, Faces]  # the sound of one frame's time, and the face in that frame
 
@@ -121,7 +122,9 @@ def followed_rate(face: Face) -> Fraction:
 
 def face_tracker(face: Face, detector: str | Detector, confirmations: int = 2) -> FaceTracker:
     """For crops as the model takes them."""
-    return FaceTracker(detector, size=face.size, grey=face.channels == 1, confirmations=confirmations)
+    return FaceTracker(
+        detector, size=face.size, grey=face.channels == 1, confirmations=confirmations, interval=DETECTED
+    )
 
 
 def joined(parts: Sequence[Faces]) -> Faces:

@@ -42,7 +42,7 @@ def square_crop(frame: np.ndarray, box: np.ndarray, margin: float, size: int, gr
 
 
 def _inside(start: int, length: int, limit: int) -> tuple[slice, int, int]:
-    """Of `length` pixels from `start` on: those inside 0 … limit, one at least, and how many are missing on each side."""
+    """Of `length` pixels from `start` on those inside 0 … limit, one at least, and how many lack before and after."""
     first = min(max(start, 0), limit - 1)
     stop = max(min(start + length, limit), first + 1)
     missing = min(max(-start, 0), length - 1)

@@ -96,6 +96,8 @@ def decoded(path: Path, container: InputContainer, stream: Stream) -> Iterator[T
     """
     av = import_extra("av", "media")
     last = None
+    if stream.type == "video":
+        stream.thread_type = "AUTO"  # several frames at a time, where the codec can
     packets = container.demux(stream)
     while True:
         try:
