@@ -73,7 +73,7 @@ def lite(tmp_path_factory):
         own = case.symbols(f"{case.name}_")
         symbols |= {f"{case.name}_{name}": tensor for name, tensor in own.items()}
         arrays |= {f"{case.name}_{name}": array for name, array in case.inputs().items()}
-        branches[case.name] = keras.layers.Identity(name=case.name)(case.apply(case.make(), own))
+        branches[case.name] = keras.layers.Identity(name=f"{case.name}_answer")(case.apply(case.make(), own))
     model = keras.Model(symbols, branches, name="all_layers")
     folder = tmp_path_factory.mktemp("tflite")
     with exported_here():
