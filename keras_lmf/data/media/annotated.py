@@ -220,12 +220,13 @@ def _copied(
     shift = round(zero / stream.time_base)
 
     def packets() -> Iterator[Packet]:
+        last = -math.inf
         for packet in container.demux(stream):
             time = packet.pts if packet.pts is not None else packet.dts
             if time is None:  # the end
                 continue
-            # Packets of sound are in order of time: they are played as they are decoded.
-            packet.pts = packet.dts = time - shift
+            # Packets of sound are in order of time: they are played as they are decoded. Two at one time are refused.
+            packet.pts = packet.dts = last = max(time - shift, last + 1)
             packet.stream = copy
             yield packet
 
