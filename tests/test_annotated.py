@@ -100,6 +100,17 @@ def test_sound_that_begins_late_stays_late(tmp_path: Path) -> None:
     assert len(kept.frames) == len(original.frames)
 
 
+@pytest.mark.parametrize(
+    ("tracks", "first"), [(("picture",), 5), (("sound", "picture"), 5), (("sound",), 10), ((), 5)]
+)
+def test_marks_are_on_the_clock_of_the_tracks_that_were_read(tmp_path: Path, tracks, first: int) -> None:
+    """A mark at 0.2 s, in a film whose sound begins 0.2 s after its picture."""
+    sound = {"sound": tone(0.3, 48000), "sound_start": 0.2, "sound_codec": "pcm_s16le"}
+    source = write(tmp_path / "film.mkv", frames=GREY, **sound)
+    target = annotate(source, tmp_path / "out.mp4", [Mark(0.2, BOX)], colour=RED, tracks=tracks)
+    assert [is_red(frame[40, 60]) for frame in shown(target)[1]] == [number >= first for number in range(12)]
+
+
 def test_packets_of_sound_at_one_time_are_kept(tmp_path: Path) -> None:
     """As of files that lost their timestamps to rounding: .mp4 holds no two packets of one time."""
     source = tmp_path / "film.mkv"
