@@ -100,6 +100,38 @@ def test_sound_that_begins_late_stays_late(tmp_path: Path) -> None:
     assert len(kept.frames) == len(original.frames)
 
 
+@pytest.mark.parametrize(
+    ("tracks", "first"), [(("picture",), 5), (("sound", "picture"), 5), (("sound",), 10), ((), 5)]
+)
+def test_marks_are_on_the_clock_of_the_tracks_that_were_read(tmp_path: Path, tracks, first: int) -> None:
+    """A mark at 0.2 s, in a film whose sound begins 0.2 s after its picture."""
+    sound = {"sound": tone(0.3, 48000), "sound_start": 0.2, "sound_codec": "pcm_s16le"}
+    source = write(tmp_path / "film.mkv", frames=GREY, **sound)
+    target = annotate(source, tmp_path / "out.mp4", [Mark(0.2, BOX)], colour=RED, tracks=tracks)
+    assert [is_red(frame[40, 60]) for frame in shown(target)[1]] == [number >= first for number in range(12)]
+
+
+def test_packets_of_sound_at_one_time_are_kept(tmp_path: Path) -> None:
+    """As of files that lost their timestamps to rounding: .mp4 holds no two packets of one time."""
+    source = tmp_path / "film.mkv"
+    exact = write(tmp_path / "film.mp4", frames=GREY, sound=tone(0.4, 48000))
+    with av.open(exact) as film, av.open(source, "w") as rounded:
+        copies = {stream: rounded.add_stream_from_template(stream) for stream in film.streams}
+        for packet in film.demux():
+            if packet.dts is not None:
+                if packet.stream.type == "audio":
+                    packet.pts = packet.dts = packet.pts // 2048 * 2048
+                packet.stream = copies[packet.stream]
+                rounded.mux(packet)
+    assert packets(annotate(source, tmp_path / "out.mp4", [])) == packets(source)
+
+
+def packets(path: Path) -> list[bytes]:
+    """Of the sound."""
+    with av.open(path) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
 def test_a_turned_film_is_upright_and_odd_sizes_grow(tmp_path: Path) -> None:
     frames = [np.full((50, 70, 3), 128, np.uint8)] * 3
     frames[0][:, :35] = 255

@@ -255,3 +255,9 @@ def test_boxes_are_in_the_frames_own_pixels(clips: Path):
     for detect in (HaarCascade(), YuNet()):
         np.testing.assert_allclose(detect(large)[:, :4], 2 * detect(small)[:, :4], atol=12)
         assert len(detect(large)) == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 5000, 3), (5000, 3, 3), (1, 1, 3)])
+def test_detectors_take_frames_of_any_proportions(shape):
+    for found in (HaarCascade()(np.zeros(shape, np.uint8)), YuNet()(np.zeros(shape, np.uint8))):
+        assert found.shape == (0, 5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ from torch.nn import functional
 from keras_lmf.backbones import image_cnn
 from keras_lmf.errors import LMFError
 from keras_lmf.models import build
+from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
+from keras_lmf.recognition import Recognizer
 from keras_lmf.zoo.sizes import kernel_numbers
 
 SHAPE = (14, 10, 2)
@@ -113,14 +117,44 @@ def test_a_picture_has_channels():
         image_cnn((48, 48))
 
 
-def test_its_size_is_known_before_it_is_built():
-    recipe = Recipe(
+def recipe_of(shape: tuple[int, ...], **settings) -> Recipe:
+    backbone = {"name": "image_cnn", "filters": [4, 6], "units": 5}
+    return Recipe(
         name="faces",
         corpus={"name": "fer2013"},
         target={"name": "emotion", "classes": ["happy", "sad"]},
-        inputs={"face": {"shape": SHAPE, "backbone": {"name": "image_cnn", "filters": [4, 6], "units": 5}}},
+        inputs={"face": {"shape": shape, "backbone": backbone, **settings}},
         fusion={"name": "none"},
         training={"loss": "cross_entropy"},
     )
+
+
+def test_a_run_judges_the_pictures_of_a_film(tmp_path):
+    recipe = recipe_of((16, 16, 1), frame_rate=5)
+    recipe.write(tmp_path / "recipe.toml")
+    model = build(recipe)
+    model.save_weights(tmp_path / "model.weights.h5")
+    recognizer = Recognizer(tmp_path, face_detector=lambda frame: np.zeros((0, 4)))
+    assert (recognizer.modalities, recognizer.seconds) == (("face",), 0.2)
+    picture = pictures(1)[0, :10, :10, :1].repeat(2, 0)[:16].repeat(2, 1)[:, :16]
+    answer = recognizer({"face": picture})
+    logits = keras.ops.convert_to_numpy(model({"face": picture[None]})["emotion"])[0]
+    assert list(answer.probabilities.values()) == pytest.approx(np.exp(logits) / np.exp(logits).sum(), 1e-5)
+
+
+def test_vectors_of_pictures_are_pictures(tmp_path):
+    model = build(recipe_of((16, 16, 1), frame_rate=5))
+    run = SimpleNamespace(recipe=recipe_of((16, 16, 1), frame_rate=5), model=model)
+    write_vectors(tmp_path / "testvectors.npz", run, None)
+    with np.load(tmp_path / "testvectors.npz") as arrays:
+        drawn = arrays["input/face"]
+    assert drawn.shape == (8, 16, 16, 1)
+    assert 0 < drawn[:-1].min() < drawn.max() <= 1
+    assert not drawn[-1].any()
+    assert drawn[:-1].std(axis=(1, 2, 3)).min() > 0.1
+
+
+def test_its_size_is_known_before_it_is_built():
+    recipe = recipe_of(SHAPE)
     kernels = [weight for weight in build(recipe).weights if weight.path.endswith("kernel")]
     assert kernel_numbers(recipe) == sum(int(np.prod(kernel.shape)) for kernel in kernels)

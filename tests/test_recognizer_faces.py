@@ -28,6 +28,7 @@ from face_model import (
 from media_files import tone, write
 from scipy.special import softmax
 
+from keras_lmf.data import decode
 from keras_lmf.errors import LMFError
 from keras_lmf.recognition import opening
 from keras_lmf.recognition.facts import Source
@@ -237,3 +238,17 @@ def test_a_long_film_takes_no_more_memory_than_a_frame_and_some_windows(tmp_path
     assert len(answer.faces) == 200
     # A window of 3 s has 30 frames of 0.9 MB.
     assert peak < 30 * large.nbytes / 2
+
+
+def test_a_face_is_drawn_where_it_was_seen_though_the_sound_began_before(tmp_path: Path) -> None:
+    """By a model of the face alone, whose clock is the picture's."""
+    late = [400 + 40 * number for number in range(50)]
+    clip = film(tmp_path / "late.mkv", 2, times=late, sound=tone(2.4, 8000), rate=8000)
+    answer = Model(**FACE_ONLY).recognizer()(clip)
+    drawn = decode(answer.annotate(tmp_path / "out.mp4"), frame_rate=25).frames
+    x, y, _, height = BOX
+    edges = drawn[10:, y + 4 : y + height - 4, x - 1 : x + 2].astype(int)
+    green = (edges[..., 1] - edges[..., 0]).max(axis=2).mean(axis=1) > 20
+    # It counts in the second frame that is followed, which is shown at 0.08 s, when it is 0.1 s.
+    assert np.flatnonzero(green)[0] == 3
+    assert green[3:].all()

@@ -156,6 +156,18 @@ def test_a_thumbnail_shows_the_frame_and_the_faces_box() -> None:
         assert picture[row, column].tolist() == [0, 230, 0]
 
 
+def test_a_thumbnail_of_a_very_wide_frame_is_bounded() -> None:
+    pytest.importorskip("cv2", reason="needs the extra face")
+    frame = np.zeros((16, 40_000, 3), np.uint8)
+    frame[:, 20_000:] = 200
+    strip = Strip()
+    strip.add(0.0, frame, np.array([10_000.0, 4.0, 20_000.0, 8.0]))
+    ((_, picture),) = strip.thumbnails
+    assert picture.shape == (120, 480, 3)
+    assert (picture[5, 200].tolist(), picture[5, 280].tolist()) == ([0, 0, 0], [200, 200, 200])
+    assert (picture[60, 120].tolist(), picture[60, 360].tolist()) == ([0, 230, 0], [0, 230, 0])
+
+
 @pytest.mark.parametrize("seconds", [3, 600])
 @pytest.mark.parametrize(("width", "most"), [(68, 12), (120, 7), (213, 4)])
 def test_frames_are_drawn_in_order_without_overlap(seconds: int, width: int, most: int) -> None:

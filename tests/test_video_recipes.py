@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from loud_model import export
 
+from keras_lmf import backbones
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError
 from keras_lmf.models import build
@@ -18,6 +19,7 @@ from keras_lmf.recipe.applications import NETWORKS
 from keras_lmf.recognition.facts import Source, of_run
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training import train
+from keras_lmf.zoo import loading, pretrained
 from keras_lmf.zoo.sizes import kernel_numbers
 
 SAMPLES, FRAMES = 1600, 3
@@ -154,6 +156,7 @@ def test_a_run_says_what_of_a_media_file_fills_its_inputs(tmp_path):
         ({"front_end": {"name": "mini_xception", "taps": ["block_9"]}}, "taps"),
         ({"front_end": {"name": "mini_xception", "tap": "logits"}}, "Did you mean 'taps'"),
         ({"front_end": {"name": "application", "network": "MobileNetV3Smal"}}, "MobileNetV3Small"),
+        ({"front_end": {"name": "application", "size": [1024, 1025]}}, "size.1: .* 1024, received 1025"),
         ({"front_end": None, "backbone": {"name": "gru"}}, "frame_rate is for frames"),
     ],
 )
@@ -168,3 +171,20 @@ def test_augmentation_of_the_voice_leaves_the_face(tmp_path):
     assert len(run.history) == 1
     with pytest.raises(LMFError, match="front_end for waveforms, received none"):
         recipe({"face": FACES["mini_xception"]}, {"name": "none"}).replace(training={"augmentation": {}})
+
+
+def test_a_file_of_weights_beside_a_published_front_end_is_read_without_a_download(tmp_path, monkeypatch):
+    network = {"name": "application", "network": "MobileNet", "weights": "imagenet"}
+    face = {"shape": [2, 32, 32, 3], "front_end": network, "backbone": {"name": "gru", "units": 3}}
+    words = recipe({"voice": VOICES["ge2e"], "face": face}, {"name": "early"})
+    saved, loaded = build(words), build(words)
+    bodies = [model.get_layer("face_front_end") for model in (saved, loaded)]
+    bodies[0].set_weights([weight + 0.5 for weight in bodies[0].get_weights()])
+    pretrained.trained_part(words, saved).save_weights(tmp_path / "model.weights.h5")
+    monkeypatch.setattr(backbones.frames, "application", lambda *_, **__: pytest.fail("a download"))
+    loading._fill(loaded, words, tmp_path / "model.weights.h5")
+    for old, new in zip(*(body.get_weights() for body in bodies), strict=True):
+        np.testing.assert_array_equal(new, old)
+    published = pretrained.published(words)["voice"].get_weights()
+    for old, new in zip(published, loaded.get_layer("voice_front_end").get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old)

@@ -41,7 +41,7 @@ def i3d(
     Inception-v1 with three-dimensional kernels, whose last maps are averaged to 1024 numbers (the layer "features"),
     then dropout and one dense layer with ReLU. Carreira & Zisserman, "Quo vadis, action recognition?", CVPR 2017, and
     Kumar & Martin, section III. 12,294,544 parameters before the dense layer. One of its last maps' numbers sees
-    99 frames and 539 pixels, then all are averaged.
+    99 frames and 379 pixels, then all are averaged.
 
     Random weights; those of Kinetics-400 are DeepMind's (Apache-2.0), which `load_i3d_variables` fills in. Its poolings
     are two-dimensional, first over the picture, then over time, which is the same: TensorFlow Lite has no others. Its

@@ -219,7 +219,7 @@ def _exports(
         descriptions={
             name: InputDescription(
                 media=run.recipe.inputs[name].media,
-                rate=facts.rates.get(name),
+                rate=run.recipe.inputs[name].rate or facts.rates.get(name),
                 unit=facts.inputs[name][0],
                 description=facts.inputs[name][1],
                 range=(float(values.min()), float(values.max())),

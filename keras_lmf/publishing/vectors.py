@@ -52,9 +52,12 @@ def _waveforms(random: np.random.Generator, part: Modality) -> np.ndarray:
 
 
 def _videos(random: np.random.Generator, part: Modality) -> np.ndarray:
-    """Coarse pictures that fade into others, each clip shorter than the one before; the last is black. Few bits."""
-    frames, height, width, channels = part.shape
-    rows = np.zeros((VECTOR_ROWS, *part.shape), np.float32)
+    """Coarse pictures that fade into others, each clip shorter than the one before; the last is black. Few bits.
+
+    Of an input that is one picture, the first of each clip.
+    """
+    frames, height, width, channels = (1, *part.shape)[-4:]
+    rows = np.zeros((VECTOR_ROWS, frames, height, width, channels), np.float32)
     weights = np.linspace(0, 1, frames)[:, None, None, None]
     for row in range(VECTOR_ROWS - 1):
         first, last = (
@@ -64,4 +67,4 @@ def _videos(random: np.random.Generator, part: Modality) -> np.ndarray:
         fading = (1 - weights) * first[:height, :width] + weights * last[:height, :width]
         rows[row] = (1 + np.round(fading * 62)) / 64
         rows[row, frames - row * frames // (VECTOR_ROWS + 1) :] = 0
-    return rows
+    return rows.reshape(VECTOR_ROWS, *part.shape)

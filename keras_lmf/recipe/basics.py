@@ -13,6 +13,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1, le=2**20)]
 Counts = Annotated[tuple[Count, ...], Field(max_length=32)]
 Width = Annotated[int, Field(ge=0, le=4096)]
+Side = Annotated[int, Field(ge=1, le=1024)]  # of a picture that is made larger, so that it takes no gigabytes
 Bands = Annotated[int, Field(ge=1, le=256)]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from keras_lmf.recipe.applications import known_network
-from keras_lmf.recipe.basics import Bands, Count, Network
+from keras_lmf.recipe.basics import Bands, Count, Network, Side
 
 Pretrained = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
@@ -70,14 +70,14 @@ class Application(Network):
 
     Attributes:
         network: its name there.
-        size: (height, width) that frames are resized to.
+        size: (height, width) that frames are resized to, up to 1024.
         weights: that a training starts from; Keras downloads those of ImageNet.
     """
 
     media = "frames"
     name: Literal["application"]
     network: Annotated[str, AfterValidator(known_network)] = "MobileNetV3Small"
-    size: tuple[Count, Count] | None = None
+    size: tuple[Side, Side] | None = None
     weights: Literal["random", "imagenet"] = "imagenet"
 
 

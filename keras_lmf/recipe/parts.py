@@ -97,6 +97,7 @@ class Spectrogram(Regularised):
 class ImageCNN(Network):
     """(height, width, channels) → embedding: `backbones.image_cnn`."""
 
+    media = "frames"
     name: Literal["image_cnn"]
     filters: Annotated[Counts, Field(min_length=1)] = (32, 64, 96, 128)
     units: Count = 64
@@ -126,8 +127,8 @@ class Modality(Part):
 
     Attributes:
         shape: without the batch axis: (width,), (steps, width), (samples,) of a waveform, or (frames, height, width,
-            channels) of video.
-        frame_rate: of video, frames a second; None: of anything else, or unknown.
+            channels) of video, or without the first of one picture.
+        frame_rate: of video or pictures, how many a second; None: of anything else, or unknown.
         front_end: what makes features of a waveform or of frames, inside the model; None: the input holds features,
             or frames that the backbone takes.
         backbone: features or frames → embedding.

@@ -9,6 +9,7 @@ import numpy as np
 from keras_lmf.errors import import_extra
 
 HEIGHT = 120  # of a thumbnail, in pixels
+WIDEST = 480  # what is wider is shown narrower than it is
 MOST = 24
 COLOUR = (0, 230, 0)
 
@@ -45,10 +46,11 @@ class Strip:
 
 def _shrunk(frame: np.ndarray, box: np.ndarray) -> np.ndarray:
     cv2 = import_extra("cv2", "face")
-    scale = HEIGHT / frame.shape[0]
-    size = max(1, round(scale * frame.shape[1])), HEIGHT
+    height, width = frame.shape[:2]
+    size = min(max(1, round(HEIGHT / height * width)), WIDEST), HEIGHT
     picture = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     if not np.isnan(box).any():
-        corners = np.round(scale * np.concatenate([box[:2], box[:2] + box[2:]])).astype(int).tolist()
-        cv2.rectangle(picture, corners[:2], corners[2:], COLOUR, 2)
+        scale = np.divide(size, (width, height))
+        corners = np.round(np.stack([box[:2], box[:2] + box[2:]]) * scale).astype(int).tolist()
+        cv2.rectangle(picture, *corners, COLOUR, 2)
     return picture

@@ -98,7 +98,8 @@ class Prediction:
 
         if self.file is None:
             raise LMFError("Only a file's prediction can be drawn on its video; this one is of arrays.")
-        return annotate(self.file, target, self._marks())
+        read = {"sound": len(self.sound) > 0, "picture": len(self.faces) > 0}
+        return annotate(self.file, target, self._marks(), tracks=tuple(filter(read.get, read)))
 
     def _marks(self) -> Iterator[Mark]:
         """What is drawn: at each frame that was followed; without such frames, at each change of window."""

@@ -49,8 +49,8 @@ class Recognizer:
     with zeros. A clip's probabilities are the mean over its windows, weighted by the seconds that each one holds.
     Memory is bounded by the window, not by the file.
 
-    A face is looked for 10 times a second or more, and one is followed: the largest, as long as it is found
-    (`data.faces.FaceTracker`). Where none is found the face is absent; it is never another part of the picture.
+    One face is followed in 10 frames a second or more: the largest, as long as it is found, checked each
+    0.3 s (`data.faces.FaceTracker`). Where none is found the face is absent; it is never another part of the picture.
 
     Args:
         artifact: the name or folder of a zoo entry, the folder of a run, the folder of a SavedModel, or a `.tflite`

@@ -41,7 +41,7 @@ class Window(NamedTuple):
 def windows_of_file(
     path: Path, model: Opened, hop: float, detector: str | Detector, strip: Strip
 ) -> Iterator[Window]:
-    """The windows of a media file; a frame or two of it are held at a time, and a window's sound and crops.
+    """The windows of a media file; a few frames of it are held at a time, and a window's sound and crops.
 
     Windows are those of `keras_lmf.data.windows`, whose errors these are too. Where the model takes a face, a file with
     a picture needs the extra `face`, and `strip` gets its thumbnails.

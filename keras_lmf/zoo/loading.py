@@ -89,7 +89,7 @@ def _fill(model: keras.Model, recipe: Recipe, path: Path) -> None:
     if not pretrained.names(recipe):
         with_weights(model, path)
         return
-    models = pretrained.front_ends(recipe)
+    models = pretrained.published(recipe)
     pretrained.fill(model, models, with_weights(build(pretrained.on_features(recipe, models)), path))
 
 

@@ -1,6 +1,6 @@
 """Models with published front ends: what is published, what was trained, and the two together.
 
-An entry's weights file holds only what was trained, where a front end's weights come from a backbone of the zoo.
+An entry's weights file holds all but the front ends whose weights come from a backbone of the zoo.
 """
 
 from __future__ import annotations
@@ -23,25 +23,38 @@ def names(recipe: Recipe) -> dict[str, str]:
     return {modality: name for modality, name in found.items() if name}
 
 
+def published(recipe: Recipe) -> dict[str, keras.Model]:
+    """The front ends whose weights are a backbone of the zoo, with these; nothing is downloaded."""
+    from keras_lmf.models import build_front_ends
+
+    return _filled(recipe, build_front_ends(recipe))
+
+
 def front_ends(recipe: Recipe) -> dict[str, keras.Model]:
-    """The recipe's front ends, with published weights where they have any."""
+    """The recipe's front ends as a training starts from them; Keras downloads those of ImageNet."""
     from keras_lmf.backbones import frames
     from keras_lmf.models import build_front_ends
 
     models = build_front_ends(recipe)
-    for modality, name in names(recipe).items():
-        if name not in known_backbones():
-            raise unknown_name(f"backbone for inputs.{modality}.front_end", name, known_backbones())
-        published = load_backbone(name)
-        for layer in models[modality].layers:
-            if layer.weights:
-                layer.set_weights(published.get_layer(layer.name).get_weights())
+    _filled(recipe, models)
     for modality, section in recipe.inputs.items():
         if getattr(section.front_end, "weights", None) == "imagenet":
             options = section.front_end.model_dump(exclude={"name"})
             downloaded = frames.application(section.shape, **options)
             models[modality].set_weights(downloaded.get_weights())
     return models
+
+
+def _filled(recipe: Recipe, models: Mapping[str, keras.Model]) -> dict[str, keras.Model]:
+    """Those of `models` that have published weights, filled with them."""
+    for modality, name in names(recipe).items():
+        if name not in known_backbones():
+            raise unknown_name(f"backbone for inputs.{modality}.front_end", name, known_backbones())
+        body = load_backbone(name)
+        for layer in models[modality].layers:
+            if layer.weights:
+                layer.set_weights(body.get_layer(layer.name).get_weights())
+    return {modality: models[modality] for modality in names(recipe)}
 
 
 def on_features(recipe: Recipe, models: Mapping[str, keras.Model]) -> Recipe:
@@ -67,10 +80,11 @@ def fill(model: keras.Model, models: Mapping[str, keras.Model], trained: keras.M
 
 
 def trained_part(recipe: Recipe, model: keras.Model) -> keras.Model:
-    """The part of `model`, of a recipe with front ends, that was trained."""
+    """The part of `model` whose weights no backbone of the zoo holds."""
     from keras_lmf.models import build, build_front_ends, refresh_standardization
 
-    part = build(on_features(recipe, build_front_ends(recipe)))
+    models = build_front_ends(recipe)
+    part = build(on_features(recipe, {modality: models[modality] for modality in names(recipe)}))
     for layer in part.layers:
         layer.set_weights(model.get_layer(layer.name).get_weights())
     return refresh_standardization(part)

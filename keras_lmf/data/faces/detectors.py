@@ -140,4 +140,5 @@ def _shrunk(cv2: ModuleType, frame: np.ndarray, longest: int) -> tuple[np.ndarra
     scale = min(1.0, longest / max(frame.shape[:2]))
     if scale == 1.0:
         return frame, scale
-    return cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), scale
+    width, height = (max(1, round(scale * side)) for side in frame.shape[1::-1])
+    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), scale

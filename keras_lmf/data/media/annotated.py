@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lmf.data.media.limits import MAX_PIXELS, Limits, check_pixels
+from keras_lmf.data.media.limits import MAX_PIXELS, TRACKS, Limits, check_pixels
 from keras_lmf.data.media.reading import choose, decoded, opened
 from keras_lmf.data.media.tracks import Upright
 from keras_lmf.errors import LMFError, import_extra
@@ -61,6 +61,7 @@ def annotate(
     marks: Iterable[Mark],
     *,
     colour: tuple[int, int, int] = (0, 230, 0),
+    tracks: tuple[str, ...] = TRACKS,
     max_pixels: int = MAX_PIXELS,
 ) -> Path:
     """Write `source` to the .mp4 file `target`, with the last of the marks drawn on each frame that isn't before it.
@@ -77,6 +78,7 @@ def annotate(
         target: ends in .mp4; not the source.
         marks: in order of time.
         colour: red, green and blue of box and words, 0 to 255.
+        tracks: as of `keras_lmf.data.decode`, of the clips whose clock the marks' times are of.
         max_pixels: as of `keras_lmf.data.decode`.
 
     Raises:
@@ -90,11 +92,18 @@ def annotate(
         raise LMFError(f"{target}: an annotated video is written as .mp4; give a name that ends so.")
     if target.exists() and source.exists() and target.samefile(source):
         raise LMFError(f"{target}: this is the video itself. Give the annotated one another name.")
-    return write_atomically(target, lambda path: _write(source, path, iter(marks), colour, max_pixels))
+    return write_atomically(
+        target, lambda path: _write(source, path, iter(marks), colour, tracks, max_pixels)
+    )
 
 
 def _write(
-    source: Path, path: Path, marks: Iterator[Mark], colour: tuple[int, int, int], max_pixels: int
+    source: Path,
+    path: Path,
+    marks: Iterator[Mark],
+    colour: tuple[int, int, int],
+    tracks: tuple[str, ...],
+    max_pixels: int,
 ) -> None:
     av = import_extra("av", "media")
     limits = Limits(math.inf, math.inf, max_pixels, math.inf)
@@ -109,7 +118,9 @@ def _write(
                 f"{source}: it has no picture that can be decoded, so there is nothing to draw on."
             )
         heard = _first_heard(source) if voice else None
-        zero = first.start if heard is None else min(first.start, heard)
+        starts = {"picture": first.start} | ({} if heard is None else {"sound": heard})
+        zero = min(starts.values())
+        clock = min((starts[track] for track in tracks if track in starts), default=zero)
         upright = Upright(first.frame, None)
         picture = _picture_stream(output, stream, upright(first.frame).shape[:2])
         sound: Iterator[Packet] = iter(())
@@ -124,7 +135,7 @@ def _write(
                 output.mux(waiting)
                 waiting = next(sound, None)
             array = upright(timed.frame)
-            draw(array, shown.at(time + timed.rounding), colour)
+            draw(array, shown.at(timed.start - clock + timed.rounding), colour)
             frame = av.VideoFrame.from_ndarray(_even(array), format="rgb24").reformat(
                 format="yuv420p", dst_colorspace=picture.colorspace, dst_color_range=picture.color_range
             )
@@ -220,12 +231,13 @@ def _copied(
     shift = round(zero / stream.time_base)
 
     def packets() -> Iterator[Packet]:
+        last = -math.inf
         for packet in container.demux(stream):
             time = packet.pts if packet.pts is not None else packet.dts
             if time is None:  # the end
                 continue
-            # Packets of sound are in order of time: they are played as they are decoded.
-            packet.pts = packet.dts = time - shift
+            # Packets of sound are in order of time: they are played as they are decoded. Two at one time are refused.
+            packet.pts = packet.dts = last = max(time - shift, last + 1)
             packet.stream = copy
             yield packet
 
