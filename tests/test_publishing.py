@@ -20,6 +20,7 @@ import keras_lmf as klmf
 from keras_lmf.cli import main
 from keras_lmf.publishing import making
 from keras_lmf.publishing.alone import alone
+from keras_lmf.publishing.running import trained
 from keras_lmf.quickstart import recipe as quick_recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo import Entry, Spread
@@ -141,6 +142,24 @@ def test_pages_have_the_folds_and_every_trial(published, tmp_path):
     result = CliRunner().invoke(main, ["render", str(zoo)])
     assert result.exit_code == 1
     assert "<!-- end zoo -->" in result.output
+
+
+def test_a_finished_run_of_another_backend_is_taken(tmp_path):
+    data = klmf.data.load("synthetic", samples=200)
+    recipe = quick_recipe("early").replace(training={"epochs": 1})
+    run = klmf.train(recipe, data, tmp_path)
+    state = dict(np.load(tmp_path / "state.npz"))
+    progress = json.loads(str(state["progress"])) | {"fingerprint": "of another backend"}
+    np.savez(tmp_path / "state.npz", **state | {"progress": np.array(json.dumps(progress))})
+    with pytest.raises(klmf.LMFError, match="another backend"):
+        klmf.train(recipe, data, tmp_path)
+    for ours, theirs in zip(trained(recipe, data, tmp_path).model.get_weights(), run.model.get_weights()):
+        np.testing.assert_array_equal(ours, theirs)
+    unfinished = json.dumps(progress | {"finished": False})
+    np.savez(tmp_path / "state.npz", **state | {"progress": np.array(unfinished)})
+    for other in (recipe, recipe.replace(training={"epochs": 2})):
+        with pytest.raises(klmf.LMFError, match="another backend"):
+            trained(other, data, tmp_path)
 
 
 def test_each_modality_alone_is_judged(tmp_path):

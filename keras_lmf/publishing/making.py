@@ -23,9 +23,10 @@ from keras_lmf.export.sidecar import sidecar_of
 from keras_lmf.files import write_atomically
 from keras_lmf.publishing.alone import alone
 from keras_lmf.publishing.calibrating import calibration_of
+from keras_lmf.publishing.running import trained
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
-from keras_lmf.training import Run, train
+from keras_lmf.training import Run
 from keras_lmf.zoo import (
     Calibration,
     Cost,
@@ -83,7 +84,8 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
 
     Args:
         folder: holds recipe.toml; its name becomes the entry's.
-        work: for the runs and exported files; finished runs there are not trained again.
+        work: for the runs and exported files; finished runs of this recipe there are not trained again, whatever
+            backend they ran on.
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
         seeds: how many trainings.
     """
@@ -97,7 +99,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     recipe = Recipe.read(folder / RECIPE)
     corpus = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
     facts = about(recipe.corpus.name, folder, recipe.inputs)
-    runs = [train(recipe.replace(seed=seed), corpus, work / f"seed-{seed}") for seed in range(seeds)]
+    runs = [trained(recipe.replace(seed=seed), corpus, work / f"seed-{seed}") for seed in range(seeds)]
     best, choice = _best(runs)
     data = best.dataset()
     own = facts.voice_notes if any(part.front_end for part in recipe.inputs.values()) else facts.feature_notes

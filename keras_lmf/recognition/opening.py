@@ -16,6 +16,7 @@ from keras_lmf.zoo.entry import ENTRY, RECIPE, Entry
 if TYPE_CHECKING:
     import keras
 
+PICTURES = 5.0  # that a model of single pictures is asked about, a second
 LEAST_RATE, MOST_RATE = 0.01, 100.0  # frames a second
 
 
@@ -201,6 +202,8 @@ def _sound(name: str, key: str, shape: tuple[int, ...], rate: float | None) -> S
 
 def _face(name: str, key: str, shape: tuple[int, ...], rate: float | None) -> Face:
     fits = len(shape) in (3, 4) and shape[-2] == shape[-3] and shape[-1] in (1, 3)
+    if rate is None and len(shape) == 3:
+        rate = PICTURES  # pictures have none of their own
     if not fits or rate is None or not LEAST_RATE <= rate <= MOST_RATE:
         raise LMFError(
             f"{name}, input {key!r}: faces have the shape ([frames,] size, size, 1 or 3) and {LEAST_RATE:g} to "

@@ -74,11 +74,7 @@ class State:
         Raises:
             LMFError: the file is damaged or belongs to another run.
         """
-        try:
-            arrays = read_npz(path)
-            progress = Progress(**json.loads(str(arrays["progress"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise _damaged(path, f"{error}") from None
+        arrays, progress = _read(path)
         if progress.fingerprint != self.progress.fingerprint:
             raise LMFError(
                 f"{path.parent} holds a run of another recipe, other data or another backend. Name another folder, "
@@ -92,6 +88,19 @@ class State:
                 variable.assign(arrays[f"{group}/{i}"])
         self.best_weights = [arrays[f"best/{i}"] for i in range(len(self.best_weights))]
         self.progress = progress
+
+
+def read_progress(path: Path) -> Progress:
+    """How far the run is whose state `path` holds; an LMFError where the file is damaged."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], Progress]:
+    try:
+        arrays = read_npz(path)
+        return arrays, Progress(**json.loads(str(arrays["progress"])))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, f"{error}") from None
 
 
 def _damaged(path: Path, problem: str) -> LMFError:

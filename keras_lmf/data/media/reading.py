@@ -97,7 +97,8 @@ def decoded(path: Path, container: InputContainer, stream: Stream) -> Iterator[T
     av = import_extra("av", "media")
     last = None
     if stream.type == "video":
-        stream.thread_type = "AUTO"  # several frames at a time, where the codec can
+        # Two frames at a time, where the codec can; each thread holds some.
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", 2
     packets = container.demux(stream)
     while True:
         try:
