@@ -1,12 +1,13 @@
 """From a media file to its emotion: time as a fraction of the clip's length, and memory for an hour of sound.
 
     python benchmarks/clips.py ge2e-ravdess-voice --csv benchmarks/results/clips.csv
+    python benchmarks/clips.py lmf-media-av --film FILE --film FILE --csv benchmarks/results/films.csv
 
 NAMES are zoo entries, or folders of runs, that take sound, or sound and a face. Each is exported; then `Recognizer`
 answers about one .mp4 clip (drawn by `synthetic_clips`, H.264 and AAC) by the Keras model and by the .tflite files,
 which take turns, one call a turn: decoding, faces, windows, model, probabilities, by the wall's clock, TensorFlow and
-LiteRT on one thread. The row "decoding alone" is the part that all share. Last, a long .wav in a process of its own
-that never loads TensorFlow.
+LiteRT on one thread, FFmpeg on two. The row "decoding alone" is the part that all share. Last, a long .wav in a process
+of its own that never loads TensorFlow. With --film, these files are asked about instead of the drawn clip and the .wav.
 """
 
 from __future__ import annotations
@@ -88,9 +89,7 @@ def long_clip(path: Path, minutes: float, rate: int = 16000) -> Path:
     return path
 
 
-def measure_clip(
-    name: str, files: dict[str, Path], clip: Path, seconds: float, repeats: int
-) -> list[dict[str, Any]]:
+def measure_clip(name: str, files: dict[str, Path], clip: Path, repeats: int) -> list[dict[str, Any]]:
     """Rows by what answers; `real_time_factor` is the median of the calls over the clip's length."""
     recognizers = {KERAS: Recognizer(name)} | {what: Recognizer(path) for what, path in files.items()}
     steps: dict[str, Step] = {what: lambda r=r: r(clip) for what, r in recognizers.items()}
@@ -100,12 +99,15 @@ def measure_clip(
     rates = {"sample_rate": opened.sound.rate} if opened.sound else {}
     rates |= {"frame_rate": float(followed_rate(opened.face))} if opened.face else {}
     steps[DECODING] = lambda: list(cut_windows(clip, *cut, tracks=tuple(tracks), **rates))
-    windows = {what: len(recognizer(clip).timeline) for what, recognizer in recognizers.items()}
+    timelines = {what: recognizer(clip).timeline for what, recognizer in recognizers.items()}
+    seconds = timelines[KERAS]["end"].max()
+    windows = {what: len(timeline) for what, timeline in timelines.items()}
     wall = take_turns(steps, repeats=repeats, seconds=0)["wall"]
     return [
         {
             "what": what,
-            "file": "mp4",
+            "file": clip.suffix[1:],
+            "film": clip.name,
             "clip_seconds": seconds,
             "windows": windows.get(what),
             "median_ms": wall[what].median(),
@@ -152,20 +154,32 @@ def measure_long(model: Path, clip: Path, minutes: float) -> dict[str, Any]:
 @click.option(
     "--minutes", default=60.0, show_default=True, type=click.FloatRange(0.05), help="Of the long file."
 )
+@click.option(
+    "--film", "films", multiple=True, type=click.Path(exists=True, path_type=Path), help="A film at hand."
+)
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here as well.")
-def main(names: tuple[str, ...], clip: float, repeats: int, minutes: float, csv: Path | None) -> None:
+def main(
+    names: tuple[str, ...],
+    clip: float,
+    repeats: int,
+    minutes: float,
+    films: tuple[Path, ...],
+    csv: Path | None,
+) -> None:
     one_thread("tensorflow")
     about = {"machine": f"{processor()}, one thread", "versions": versions()}
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        short = short_clip(folder / "short", clip)
-        long = long_clip(folder / "long.wav", minutes)
+        clips = films or (short_clip(folder / "short", clip),)
+        long = None if films else long_clip(folder / "long.wav", minutes)
         for name in names:
             entry = Path(name).name
             files = export(name, folder / "files" / entry)
-            rows += [{"entry": entry, **row} for row in measure_clip(name, files, short, clip, repeats)]
-            rows.append({"entry": entry, **measure_long(files[FLOAT32], long, minutes)})
+            for path in clips:
+                rows += [{"entry": entry, **row} for row in measure_clip(name, files, path, repeats)]
+            if long:
+                rows.append({"entry": entry, **measure_long(files[FLOAT32], long, minutes)})
     table = pd.DataFrame(rows).assign(**about).astype({"windows": "Int64"})
     click.echo(table.drop(columns=list(about)).to_string(index=False, float_format="{:.4g}".format))
     if csv:

@@ -12,7 +12,12 @@ FRONT_PAGE_MODEL, FRONT_PAGE_CLIP = "lmf-media-av", "ravdess"
 
 def markdown() -> dict[str, str]:
     """The tables of benchmarks/README.md by their marker's name."""
-    return {"faces": face_table(), "real-clips": real_clip_tables(), "alone": alone_tables()}
+    return {
+        "faces": face_table(),
+        "films": film_table(),
+        "real-clips": real_clip_tables(),
+        "alone": alone_tables(),
+    }
 
 
 def front_page() -> dict[str, str]:
@@ -43,6 +48,27 @@ def face_table() -> str:
     )
     notes = "".join(f"\n\nNot decoded: {reason.split('. ')[0]}." for reason in refused)
     return f"{caption}\n\n{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}{notes}"
+
+
+def film_table() -> str:
+    """Real-time factors of films."""
+    table = pd.read_csv(RESULTS / "films.csv")
+    rows = [
+        {
+            "entry": row.entry,
+            "film": f"{row.film}, {row.clip_seconds:.2f} s",
+            "what": row.what,
+            "windows": "–" if pd.isna(row.windows) else f"{row.windows:.0f}",
+            "ms, median [least, most]": f"{row.median_ms:.0f} [{row.least_ms:.0f}, {row.most_ms:.0f}]",
+            "time ÷ clip": f"{row.real_time_factor:.3f}",
+        }
+        for row in table.itertuples()
+    ]
+    machine, versions = table[["machine", "versions"]].iloc[0]
+    return (
+        f"Measured on {machine}; {versions}.\n\n"
+        f"{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}"
+    )
 
 
 def real_clip_tables() -> str:

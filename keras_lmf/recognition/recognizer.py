@@ -102,7 +102,7 @@ class Recognizer:
                 f"'hop' takes {least:g} to {self.seconds:g} seconds, the window of {model.name}; received "
                 f"{self.hop!r}."
             )
-        if isinstance(face_detector, str) and face_detector not in DETECTORS:
+        if not callable(face_detector) and face_detector not in DETECTORS:
             raise unknown_name("face detector", face_detector, DETECTORS)
         self._detector = face_detector
         if isinstance(enrolment, str | Path | np.ndarray):

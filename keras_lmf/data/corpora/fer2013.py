@@ -17,6 +17,7 @@ CLASSES = ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised"
 # As the files call two of them.
 NAMES = {"fear": "fearful", "surprise": "surprised"}
 FILES = ("train.npz", "validation.npz")
+SIDE = 48
 HELD_OUT = 10  # of the training file's images, each tenth validates
 
 
@@ -27,7 +28,7 @@ def load(root: str | Path | None = None) -> Dataset:
         face: (48, 48, 1), grey, 0 to 1.
 
     The file "validation" is the test split; of the file "train", a tenth of the images validates, drawn by each
-    image's own bytes. The corpus names no persons, so one may be in two splits; exact duplicates are removed. Each
+    image's own bytes. The corpus names no persons, so one may be in two splits; the files have no two that are the same. Each
     image is a group of its own. At most 2500 training images have the same class; the test split has the corpus's own
     frequencies.
 
@@ -43,6 +44,16 @@ def load(root: str | Path | None = None) -> Dataset:
         if sorted(names) != sorted(CLASSES):
             raise LMFError(f"{path}: the classes are {', '.join(names)}; FER2013 has {', '.join(CLASSES)}.")
         images.append(arrays["images"])
+        images_fit = arrays["images"].ndim == 3 and arrays["images"].shape[1:] == (SIDE, SIDE)
+        if (
+            not images_fit
+            or arrays["labels"].shape != arrays["images"].shape[:1]
+            or arrays["labels"].max() >= 7
+        ):
+            raise LMFError(
+                f"{path}: 'images' {arrays['images'].shape} with 'labels' {arrays['labels'].shape}; they must be "
+                f"(N, {SIDE}, {SIDE}) with (N,) class integers 0 to 6."
+            )
         labels.append(np.array([CLASSES.index(name) for name in names])[arrays["labels"]])
         ids += [f"{path.stem}_{row:05d}" for row in range(len(arrays["labels"]))]
     drawn = [_drawn(image) for image in images[0]]
