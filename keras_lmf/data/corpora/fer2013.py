@@ -28,7 +28,7 @@ def load(root: str | Path | None = None) -> Dataset:
         face: (48, 48, 1), grey, 0 to 1.
 
     The file "validation" is the test split; of the file "train", a tenth of the images validates, drawn by each
-    image's own bytes. The corpus names no persons, so one may be in two splits; the files have no two that are the same. Each
+    image's own bytes. The corpus names no persons, so one may be in two splits; no two images are the same. Each
     image is a group of its own. At most 2500 training images have the same class; the test split has the corpus's own
     frequencies.
 
