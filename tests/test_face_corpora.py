@@ -12,7 +12,7 @@ import torch
 from keras_lmf.data import load
 from keras_lmf.data.corpora import emodb, fer2013, ravdess
 from keras_lmf.data.corpora.about import ABOUT
-from keras_lmf.data.corpora.voices_and_faces import enlarged
+from keras_lmf.data.corpora.fer2013 import enlarged
 from keras_lmf.errors import LMFError
 
 ROOT = os.environ.get("KERAS_LMF_DATA")
@@ -63,6 +63,15 @@ def test_an_images_split_is_its_own(tmp_path):
     np.savez(path, images=arrays["images"][3:], labels=arrays["labels"][3:], classes=arrays["classes"])
     np.testing.assert_array_equal(load("fer2013", tmp_path).splits, before.splits[3:])
     assert {"train", "valid", "test"} == set(before.splits)
+
+
+def test_fer2013_enlarged(tmp_path):
+    write_fer(tmp_path, ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"])
+    small, large = (load("fer2013", tmp_path, side=side).inputs["face"][..., 0] for side in (48, 64))
+    np.testing.assert_array_equal(enlarged(small, 64), large)
+    for side in (47, 257, 64.0, True):
+        with pytest.raises(LMFError, match="side must be a whole number, 48 to 256"):
+            load("fer2013", tmp_path, side=side)
 
 
 @needs_data

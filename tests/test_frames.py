@@ -34,6 +34,13 @@ def published() -> keras.Model:
     return zoo.load_backbone("mini-xception")
 
 
+def filled(model: keras.Model, published: keras.Model) -> keras.Model:
+    for layer in model.layers:
+        if layer.weights:
+            layer.set_weights(published.get_layer(layer.name).get_weights())
+    return model
+
+
 @pytest.fixture(scope="module")
 def example():
     spec = importlib.util.spec_from_file_location(
@@ -65,10 +72,7 @@ def test_the_shipped_weights_answer_as_the_original_in_pytorch(published, exampl
 def test_taps_come_in_the_order_asked_for_and_nothing_is_built_above_them(published, taps):
     clips = pictures(1, 3, 64, 64, 1)
     every = answer(published, clips)
-    model = frames.mini_xception((3, 64, 64, 1), taps=taps)
-    for layer in model.layers:
-        if layer.weights:
-            layer.set_weights(published.get_layer(layer.name).get_weights())
+    model = filled(frames.mini_xception((3, 64, 64, 1), taps=taps), published)
     expected = [every[..., STARTS[tap] : STARTS[tap] + frames.TAPS[tap]] for tap in taps]
     np.testing.assert_allclose(answer(model, clips), np.concatenate(expected, axis=-1), atol=1e-5)
     names = {layer.name for layer in model.layers}
@@ -144,10 +148,11 @@ def test_an_application_sees_each_frame_as_keras_says(channels):
     ("make", "says"),
     [
         (
-            lambda: frames.mini_xception((64, 64, 1)),
-            r"\(frames, height, width, 1\) .* received \(64, 64, 1\)",
+            lambda: frames.mini_xception((64, 64)),
+            r"\(frames, height, width, 1\) .* received \(64, 64\)",
         ),
         (lambda: frames.mini_xception((3, 64, 64, 3)), r"\(frames, height, width, 1\)"),
+        (lambda: frames.mini_xception((4, 4, 1)), "pictures of at least 5 × 5 pixels, received 4 × 4"),
         (lambda: frames.mini_xception(taps=("block4",)), "Did you mean 'block_4'"),
         (lambda: frames.mini_xception(taps=()), "one or more different ones"),
         (lambda: frames.mini_xception(taps=("logits", "logits")), "one or more different ones"),
@@ -163,3 +168,23 @@ def test_an_application_sees_each_frame_as_keras_says(channels):
 def test_what_can_not_be_built_is_refused(make, says):
     with pytest.raises(LMFError, match=says):
         make()
+
+
+def test_one_picture_is_a_clip_of_one_frame(published):
+    clips = pictures(3, 1, 64, 64, 1)
+    clips[1] = 0
+    model = filled(frames.mini_xception((64, 64, 1), taps=tuple(frames.TAPS)), published)
+    one = filled(frames.mini_xception((1, 64, 64, 1), taps=tuple(frames.TAPS)), published)
+    assert model.output_shape == (None, sum(frames.TAPS.values()))
+    np.testing.assert_allclose(answer(model, clips[:, 0]), answer(one, clips)[:, 0], atol=1e-6)
+    assert not answer(model, clips[:, 0])[1].any()
+
+
+def test_mirror_is_the_mean_of_both_sides(published):
+    clips = pictures(2, 3, 64, 64, 1)
+    clips[0, 2] = 0
+    model = filled(frames.mini_xception((3, 64, 64, 1), taps=tuple(frames.TAPS), mirror=True), published)
+    both = answer(published, clips), answer(published, clips[:, :, :, ::-1])
+    assert np.abs(both[0] - both[1]).max() > 0.01
+    np.testing.assert_allclose(answer(model, clips), (both[0] + both[1]) / 2, atol=1e-5)
+    assert model.count_params() == published.count_params()

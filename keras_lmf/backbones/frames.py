@@ -18,6 +18,7 @@ from keras_lmf.backbones.front_ends import FRONT_END, frozen
 from keras_lmf.backbones.sequence import seed_stream
 from keras_lmf.errors import LMFError, unknown_name
 
+LEAST = 5  # pixels: the first two convolutions take two from each side
 BLOCKS = (16, 32, 64, 128)
 EMOTIONS = (
     "angry",
@@ -32,9 +33,15 @@ TAPS = {f"block_{i}": width for i, width in enumerate(BLOCKS, 1)} | {"logits": l
 
 
 def mini_xception(
-    shape: Sequence[int] = (75, 64, 64, 1), *, taps: Sequence[str] = ("block_4",), name: str = FRONT_END
+    shape: Sequence[int] = (75, 64, 64, 1),
+    *,
+    taps: Sequence[str] = ("block_4",),
+    mirror: bool = False,
+    name: str = FRONT_END,
 ) -> keras.Model:
     """Mini-Xception of each frame, tapped at any of its blocks: (batch, frames, 64, 64, 1) → (batch, frames, features).
+
+    Of one picture, without the axis of frames, (batch, 64, 64, 1) → (batch, features).
 
     Two 3 × 3 convolutions of 8 filters, then four residual blocks of two separable convolutions and a maximum pooling
     that halves the picture, then one convolution to seven emotions and its mean over the picture. Arriaga et al.,
@@ -45,10 +52,12 @@ def mini_xception(
     `klmf.zoo.load_backbone("mini-xception")`: upright grey faces of 64 × 64, cut tight.
 
     Args:
-        shape: (frames, height, width, 1) of grey pictures in [0, 1], which the model scales to [-1, 1]. What lies above
-            the highest tapped block is left out.
+        shape: ([frames,] height, width, 1) of grey pictures in [0, 1], which the model scales to [-1, 1]. What lies
+            above the highest tapped block is left out.
         taps: "block_1" … "block_4": mean over the picture of the block's 16, 32, 64, 128 maps; "logits": of angry,
             disgust, fear, happy, sad, surprise, neutral, before the softmax.
+        mirror: the features are the mean of those of the picture and of its mirror image, which takes twice as long:
+            a face says the same either way, the network not quite.
         name: the model's name.
     """
     taps = tuple(taps)
@@ -58,7 +67,13 @@ def mini_xception(
     if not taps or len(set(taps)) != len(taps):
         raise LMFError(f"mini_xception: taps must be one or more different ones, received {taps}")
     frames, pictures = _pictures(shape, (1,))
+    if min(shape[-3:-1]) < LEAST:
+        raise LMFError(
+            f"mini_xception takes pictures of at least {LEAST} × {LEAST} pixels, received {shape[-3]} × {shape[-2]}"
+        )
     hidden = (pictures - 0.5) * 2.0
+    if mirror:
+        hidden = ops.concatenate([hidden, ops.flip(hidden, axis=2)], axis=0)
     for i in (1, 2):
         hidden = keras.layers.Conv2D(8, 3, use_bias=False, name=f"stem_{i}")(hidden)
         hidden = keras.layers.BatchNormalization(name=f"stem_{i}_norm")(hidden)
@@ -74,6 +89,9 @@ def mini_xception(
         found["logits"] = ops.mean(maps, axis=(1, 2))
     tapped = [found[tap] for tap in taps]
     features = ops.concatenate(tapped, axis=-1) if len(tapped) > 1 else tapped[0]
+    if mirror:
+        one, other = ops.split(features, 2, axis=0)
+        features = (one + other) / 2
     return frozen(frames, _by_frame(features, frames), name)
 
 
@@ -142,19 +160,22 @@ def video_input(shape: Sequence[int], channels: Sequence[int] = (1, 3)) -> Any:
 
 
 def present(frames: Any) -> Any:
-    """(batch, frames) of whether a pixel of the frame is not zero."""
-    return ops.any(ops.not_equal(frames, 0), axis=(2, 3, 4))
+    """(batch, [frames]) of whether a pixel of the picture is not zero."""
+    return ops.any(ops.not_equal(frames, 0), axis=(-3, -2, -1))
 
 
 def _pictures(shape: Sequence[int], channels: Sequence[int]) -> tuple[Any, Any]:
-    """The input, and its frames as rows of a batch of pictures."""
-    frames = video_input(shape, channels)
-    return frames, ops.reshape(frames, (-1, *shape[1:]))
+    """The input, of frames or of one picture, and its pictures as rows of a batch."""
+    if len(shape) == 3 and shape[-1] in channels:
+        frames = keras.Input(tuple(shape), name="picture")
+    else:
+        frames = video_input(shape, channels)
+    return frames, ops.reshape(frames, (-1, *shape[-3:]))
 
 
 def _by_frame(features: Any, frames: Any) -> Any:
-    """Features of pictures as (batch, frames, width), zeros where the frame is."""
-    features = ops.reshape(features, (-1, frames.shape[1], features.shape[-1]))
+    """Features of pictures as (batch, [frames,] width), zeros where the picture is."""
+    features = ops.reshape(features, (-1, *frames.shape[1:-3], features.shape[-1]))
     return ops.where(ops.expand_dims(present(frames), -1), features, 0.0)
 
 

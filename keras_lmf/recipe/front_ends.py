@@ -53,6 +53,7 @@ class MiniXception(Network):
 
     Attributes:
         taps: the blocks that are tapped.
+        mirror: whether each picture's mirror image is seen too.
         pretrained: name of the zoo's backbone whose weights a training starts from.
     """
 
@@ -62,6 +63,7 @@ class MiniXception(Network):
         tuple[Literal["block_1", "block_2", "block_3", "block_4", "logits"], ...],
         Field(min_length=1, max_length=5),
     ] = ("block_4",)
+    mirror: bool = False
     pretrained: Pretrained = "mini-xception"
 
 

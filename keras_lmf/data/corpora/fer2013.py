@@ -21,11 +21,11 @@ SIDE = 48
 HELD_OUT = 10  # of the training file's images, each tenth validates
 
 
-def load(root: str | Path | None = None) -> Dataset:
+def load(root: str | Path | None = None, *, side: int = SIDE) -> Dataset:
     """One picture of a face, from `<root>/fer2013/train.npz` and `validation.npz`: 15310 and 3508 images.
 
     Modalities:
-        face: (48, 48, 1), grey, 0 to 1.
+        face: (side, side, 1), grey, 0 to 1.
 
     The file "validation" is the test split; of the file "train", a tenth of the images validates, drawn by each
     image's own bytes. The corpus names no persons, so one may be in two splits; no two images are the same. Each
@@ -34,7 +34,10 @@ def load(root: str | Path | None = None) -> Dataset:
 
     Args:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
+        side: pixels to which the images, 48 × 48, are resized, interpolated linearly; 48 to 256.
     """
+    if isinstance(side, bool) or not isinstance(side, int) or not SIDE <= side <= 256:
+        raise LMFError(f"Corpus 'fer2013': side must be a whole number, {SIDE} to 256, received {side!r}.")
     images, labels, ids = [], [], []
     for file in FILES:
         path = find("fer2013", file, root)
@@ -61,12 +64,20 @@ def load(root: str | Path | None = None) -> Dataset:
     return Dataset(
         name="fer2013",
         target=Target(name="emotion", classes=CLASSES),
-        inputs={"face": np.concatenate(images)[..., None].astype(np.float32) / 255},
+        inputs={"face": enlarged(np.concatenate(images).astype(np.float32) / 255, side)[..., None]},
         labels=np.concatenate(labels),
         groups=np.array(ids),
         ids=np.array(ids),
         splits=splits,
     )
+
+
+def enlarged(images: np.ndarray, side: int) -> np.ndarray:
+    """(N, n, n) images as (N, side, side), interpolated linearly between the centres of the pixels."""
+    count = images.shape[1]
+    places = np.clip((np.arange(side) + 0.5) * count / side - 0.5, 0, count - 1)
+    weights = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(count))).astype(np.float32)
+    return weights @ images @ weights.T
 
 
 def _drawn(image: np.ndarray) -> bool:

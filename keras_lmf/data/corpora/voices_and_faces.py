@@ -44,7 +44,7 @@ def load(
             raise LMFError(
                 f"Corpus 'voices_and_faces': {name} must be a whole number ≥ 1, received {value!r}."
             )
-    images = fer2013.load(root)
+    images = fer2013.load(root, side=SIDE)
     sources = [ravdess.load(root, seconds=seconds).select(["voice"]), emodb.load(root, seconds=seconds)]
     rows = [
         (source, row, CLASSES.index(emotion))
@@ -59,7 +59,7 @@ def load(
         for source, row, label in rows
     ]
     face = np.zeros((len(rows) * faces, frames, SIDE, SIDE, 1), np.float32)
-    face[:, 0, ..., 0] = enlarged(images.inputs["face"][np.concatenate(chosen), ..., 0], SIDE)
+    face[:, 0] = images.inputs["face"][np.concatenate(chosen)]
 
     def repeated(values: list[str]) -> np.ndarray:
         return np.repeat(np.array(values), faces)
@@ -82,11 +82,3 @@ def load(
         ),
         splits=repeated([source.splits[row] for source, row, _ in rows]),
     )
-
-
-def enlarged(images: np.ndarray, side: int) -> np.ndarray:
-    """(N, n, n) images as (N, side, side), interpolated linearly between the centres of the pixels."""
-    count = images.shape[1]
-    places = np.clip((np.arange(side) + 0.5) * count / side - 0.5, 0, count - 1)
-    weights = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(count))).astype(np.float32)
-    return weights @ images @ weights.T
