@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+from other_backend import passes_exactly
 from sklearn.metrics import cohen_kappa_score, multilabel_confusion_matrix
 
 from keras_lmf.metrics import CohenKappa, ConcordanceCorrelation, PearsonCorrelation, Specificity
@@ -115,26 +112,7 @@ def test_exact_in_fit_and_evaluate_of_a_compiled_model() -> None:
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_same_table_on_another_backend(backend: str) -> None:
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed (the extra 'backends')")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        __file__,
-        "-k",
-        "exact",
-    ]
-    # XLA's optimising takes longer than what it optimises.
-    environment = {**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert f"{len(TABLE) + 1} passed" in result.stdout
+    passes_exactly(__file__, backend, len(TABLE) + 1)
 
 
 def test_kappa_and_specificity_by_hand() -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
+from other_backend import passes_exactly
 
 from keras_lmf.training import FusionAdam
 
@@ -75,23 +71,4 @@ def test_exact_round_trip() -> None:
 def test_the_same_on_another_backend(backend: str) -> None:
     if backend == keras.backend.backend():
         pytest.skip("this process runs it")
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed (the extra 'backends')")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        __file__,
-        "-k",
-        "exact",
-    ]
-    # XLA's optimising takes longer than what it optimises.
-    environment = {**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "3 passed" in result.stdout
+    passes_exactly(__file__, backend, 3)
