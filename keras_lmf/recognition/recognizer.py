@@ -47,7 +47,7 @@ class Recognizer:
 
     The clip is cut into windows of the length that the model takes, one every `hop`; what is left at its end is padded
     with zeros. A clip's probabilities are the mean over its windows, weighted by the seconds that each one holds.
-    Memory is bounded by the window, not by the file.
+    Of the file no more than a window is held, but for the answers and a few numbers a second.
 
     One face is followed in 10 frames a second or more: the largest, as long as it is found, checked each
     0.3 s (`data.faces.FaceTracker`). Where none is found the face is absent; it is never another part of the picture.
