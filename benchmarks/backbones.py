@@ -107,7 +107,7 @@ BACKBONES = {
         "99 frames of video, 3.96 s; pooled over the clip",
         "Carreira & Zisserman 2017; Kumar & Martin, III",
         rate=VIDEO,
-        picture=(112, 112, 3),
+        picture=(64, 64, 3),
     ),
     "landmark_convolution": Facts(
         backbones.landmark_convolution,
