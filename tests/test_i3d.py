@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import tensorflow
 import torch
+from loud_model import export
 from torch.nn import functional
 
 from keras_lmf.backbones import i3d, load_i3d_variables
 from keras_lmf.errors import LMFError
 from keras_lmf.models import load_i3d_checkpoint
+from keras_lmf.runtime import open_artifact
 
 pytestmark = pytest.mark.skipif(
     "KERAS_LMF_DATA" not in os.environ, reason="needs the names of the checkpoint"
@@ -147,6 +149,17 @@ def test_every_variable_but_the_actions_is_read_once(model, shapes, variables):
     total = sum(math.prod(shapes[name]) for name in read.asked)
     assert total == 12294544
     assert model.count_params() == total + 8 * (1024 + 1)
+
+
+def test_a_tflite_file_of_builtin_ops_agrees(model, tmp_path):
+    frames = keras.Input(SHAPE, name="face")
+    head = keras.layers.Dense(2, name="emotion", kernel_initializer=keras.initializers.GlorotUniform(3))
+    whole = keras.Model({"face": frames}, {"emotion": head(model(frames))}, name="i3d")
+    folder = export(whole, tmp_path, ("tflite",), descriptions={})
+    clip = np.random.default_rng(1).uniform(0.02, 1, (1, *SHAPE)).astype("float32")
+    found = open_artifact(folder / "model.tflite").predict({"face": clip})["emotion"]
+    expected = keras.ops.convert_to_numpy(whole({"face": clip})["emotion"])
+    assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
 
 
 def test_a_checkpoint_of_tensorflow_is_read(model, variables, tmp_path):
