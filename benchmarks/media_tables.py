@@ -23,7 +23,9 @@ def markdown() -> dict[str, str]:
 def front_page() -> dict[str, str]:
     """That of README.md: the clip of a person whose voice and face are both there."""
     table = answers(FRONT_PAGE_MODEL)
-    return {"real-clip": table[table["clip"].str.startswith(FRONT_PAGE_CLIP)].to_markdown(index=False)}
+    return {
+        "real-clip": filled(table[table["clip"].str.startswith(FRONT_PAGE_CLIP)]).to_markdown(index=False)
+    }
 
 
 def face_table() -> str:
@@ -99,7 +101,11 @@ def answers(name: str) -> pd.DataFrame:
         if any(column.startswith("share_") for column in table):
             line["shares"] = ", ".join(f"{what} {share:.0%}" for what, share in shares.items() if share > 0)
         rows.append(line | {"not judged": known.get("refused", "")})
-    lines = pd.DataFrame(rows)
+    return filled(pd.DataFrame(rows))
+
+
+def filled(lines: pd.DataFrame) -> pd.DataFrame:
+    """Without the columns that are empty in every line."""
     return lines.drop(columns=[name for name in lines if (lines[name] == "").all()])
 
 
