@@ -28,7 +28,7 @@ def load_i3d_checkpoint(model: keras.Model, path: str | Path) -> keras.Model:
     try:
         reader = tensorflow.train.load_checkpoint(str(path))
         arrays = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except (tensorflow.errors.OpError, RuntimeError, ValueError) as error:
+    except (tensorflow.errors.OpError, RuntimeError, ValueError, IndexError) as error:
         raise LMFError(
             f"{path}: no checkpoint of TensorFlow that can be read ({' '.join(str(error).split())[:200]}). Give its "
             f"path without the ending: …/model.ckpt for model.ckpt.index and model.ckpt.data-00000-of-00001."

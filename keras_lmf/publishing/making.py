@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
 
 from keras_lmf import __version__
@@ -24,6 +23,7 @@ from keras_lmf.files import write_atomically
 from keras_lmf.publishing.alone import alone
 from keras_lmf.publishing.calibrating import calibration_of
 from keras_lmf.publishing.running import trained
+from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
 from keras_lmf.training import Run
@@ -37,6 +37,7 @@ from keras_lmf.zoo import (
     file_records,
     metric_block,
     pretrained,
+    read_testvectors,
     weight_shapes,
 )
 from keras_lmf.zoo.backbones import Backbone, known_backbones
@@ -44,16 +45,6 @@ from keras_lmf.zoo.records import ENTRY_NAME
 
 RECIPE, WEIGHTS, VECTORS, PLOT = "recipe.toml", "model.weights.h5", "testvectors.npz", "files.png"
 FOLDS = "cross_validation.csv"
-# What a smaller file may lose against the Keras model, mean over the seeds: share of right answers, or of the MAE.
-BUDGETS = {
-    "tflite": 0.001,
-    "tflite-float16": 0.001,
-    "tflite-dynamic": 0.005,
-    "tflite-int8": 0.01,
-    "tflite-int8-integer": 0.01,
-}
-MAE_BUDGET = 0.01
-LARGEST_FILE = 2**20
 PAPERS = {
     "none": (),
     "early": (),
@@ -68,8 +59,6 @@ FUSIONS = {
     "tensor": "tensor fusion",
     "low_rank": "low-rank fusion",
 }
-
-Scores = dict[str, list[dict[str, float]]]
 
 
 def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = None, seeds: int = 5) -> Entry:
@@ -123,7 +112,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     shipped.save_weights(made / WEIGHTS)
     write_vectors(made / VECTORS, best, data)
     names = {"weights": WEIGHTS, "testvectors": VECTORS}
-    for name in _shipped(artifacts, scores, notes):
+    for name in shipped_formats(artifacts, scores, read_testvectors(made / VECTORS), notes):
         file = artifacts[name].path
         for key, source in ((name, file), (f"{name}-sidecar", sidecar_of(file))):
             shutil.copyfile(source, made / source.name)
@@ -241,33 +230,6 @@ def _exports(
         except LMFError as error:
             problems[name] = " ".join(str(error).replace(str(run.folder), "the run").split())
     return artifacts, problems
-
-
-def _shipped(artifacts: Mapping[str, Artifact], scores: Scores, notes: list[str]) -> list[str]:
-    """The formats whose files are small and good enough; why the others are not goes into `notes`."""
-    shipped = []
-    for name, artifact in artifacts.items():
-        loss, unit = _loss(scores["weights"], scores[name])
-        if name == "saved_model":
-            continue
-        reasons = []
-        if artifact.bytes > LARGEST_FILE:
-            reasons.append(f"{artifact.bytes:,} bytes are more than 1 MiB")
-        if loss > (BUDGETS.get(name, 0) if unit == "points" else MAE_BUDGET):
-            reasons.append(f"it loses {100 * loss:.2f} {unit} against Keras")
-        if reasons:
-            notes.append(f"The {name} file is not shipped: {', and '.join(reasons)}.")
-        else:
-            shipped.append(name)
-    return shipped
-
-
-def _loss(model: Sequence[Mapping[str, float]], file: Sequence[Mapping[str, float]]) -> tuple[float, str]:
-    """What the file loses, mean over the seeds: in accuracy, or in mean absolute error as a share of Keras's."""
-    if "war" in model[0]:
-        return float(np.mean([ours["war"] - theirs["war"] for ours, theirs in zip(model, file)])), "points"
-    ours, theirs = (np.mean([row["mae"] for row in rows]) for rows in (model, file))
-    return float(theirs / ours - 1), "% of the mean absolute error"
 
 
 def _cost(artifact: Artifact) -> Cost:

