@@ -18,7 +18,7 @@ from exporting import converted_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
-from keras_lmf.publishing import making
+from keras_lmf.publishing import making, shipping
 from keras_lmf.publishing.alone import alone
 from keras_lmf.publishing.running import trained
 from keras_lmf.quickstart import recipe as quick_recipe
@@ -226,7 +226,7 @@ def test_check_needs_an_entry(published):
     ],
 )
 def test_loss_of_a_file_by_hand(keras_scores, file_scores, loss, unit):
-    found, words = making._loss(keras_scores, file_scores)
+    found, words = shipping._loss(keras_scores, file_scores)
     assert found == pytest.approx(loss)
     assert words == unit
 
