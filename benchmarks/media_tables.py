@@ -1,18 +1,17 @@
-"""Tables about faces and real clips: detectors, what models answer, and each modality alone."""
+"""Tables about media files: real-time factors, face detectors, what models answer, and each modality alone."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
+from measurements import RESULTS, measured_on, spread
 
-RESULTS = Path(__file__).with_name("results")
 FRONT_PAGE_MODEL, FRONT_PAGE_CLIP = "lmf-media-av", "ravdess"
 
 
 def markdown() -> dict[str, str]:
     """The tables of benchmarks/README.md by their marker's name."""
     return {
+        "clips": clip_table(),
         "faces": face_table(),
         "films": film_table(),
         "real-clips": real_clip_tables(),
@@ -52,6 +51,27 @@ def face_table() -> str:
     return f"{caption}\n\n{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}{notes}"
 
 
+def clip_table() -> str:
+    """Real-time factors, and the memory of a long file."""
+    table = pd.read_csv(RESULTS / "clips.csv")
+    factors = table.assign(
+        **{name: table[f"{name}_ms"] / 1e3 / table["clip_seconds"] for name in ("median", "least", "most")}
+    )
+    shown = pd.DataFrame(
+        {
+            "entry": table["entry"],
+            "clip": [f"{row.clip_seconds:g} s .{row.file}" for row in table.itertuples()],
+            "what": table["what"],
+            "windows": ["–" if pd.isna(count) else f"{count:.0f}" for count in table["windows"]],
+            "ms": spread(table, "median_ms", "least_ms", "most_ms"),
+            "time ÷ clip": spread(factors, "median", "least", "most"),
+            "peak memory, MiB": ["–" if pd.isna(peak) else f"{peak:.0f}" for peak in table["peak_mib"]],
+        }
+    )
+    caption = f"Median [least, most] over the calls. {measured_on(table)}."
+    return f"{caption}\n\n{shown.to_markdown(index=False, disable_numparse=True)}"
+
+
 def film_table() -> str:
     """Real-time factors of films."""
     table = pd.read_csv(RESULTS / "films.csv")
@@ -66,11 +86,7 @@ def film_table() -> str:
         }
         for row in table.itertuples()
     ]
-    machine, versions = table[["machine", "versions"]].iloc[0]
-    return (
-        f"Measured on {machine}; {versions}.\n\n"
-        f"{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}"
-    )
+    return f"{measured_on(table)}.\n\n{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}"
 
 
 def real_clip_tables() -> str:

@@ -8,18 +8,17 @@ report.py writes the tables, says what can be compared and what can't.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import pandas as pd
 from comparison import HEADLINE, options
+from measurements import RESULTS
 from sklearn.metrics import f1_score
 
 from keras_lmf.data import corpora
 
-RESULTS = Path(__file__).parent / "results"
 PAPER, LIU, MMSA = "Kumar & Martin", "Liu et al. 2018", "MMSA's re-run, BERT text"
 FUSIONS = {"early": "early", "tensor": "TFN", "low_rank": "LMF"}
 # Table 2: MAE, Pearson r, then percent. MMSA's Acc-2 is y ≥ 0; the others don't say.

@@ -10,17 +10,18 @@ import json
 import sys
 from pathlib import Path
 
+import backbone_tables
 import click
 import media_tables
 import pandas as pd
 import paper_tables
 from comparison import CRITERION, INITIALIZATIONS_COMPARED, METRICS, NESTED
+from measurements import RESULTS
 
 from keras_lmf.evaluation import paired_difference, summarise
 from keras_lmf.files import write_text
 from keras_lmf.zoo.cards import fill_marked
 
-RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).with_name("README.md")
 FRONT_PAGE = Path(__file__).parents[1] / "README.md"
 FUSIONS = {"early": "early", "tensor": "tensor", "low_rank": "low-rank"}
@@ -150,101 +151,6 @@ def speed_tables() -> dict[str, str]:
     }
 
 
-def measured_on(table: pd.DataFrame) -> str:
-    """The machine and the versions that the rows of a script's CSV name."""
-    return "Measured on " + " and ".join(
-        f"{machine}; {versions}"
-        for machine, versions in table[["machine", "versions"]].drop_duplicates().to_numpy()
-    )
-
-
-def short(number: float) -> str:
-    """Three digits: "1,230", "12.3", "0.0123"."""
-    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
-
-
-def spread(table: pd.DataFrame, middle: str, low: str, high: str) -> list[str]:
-    """Median and range of each row; the one number where there was one call, a dash where there was none."""
-    texts = []
-    for numbers in table[[middle, low, high]].to_numpy(float):
-        median, least, most = map(short, numbers)
-        texts.append(median if numbers[1] == numbers[2] else f"{median} [{least}, {most}]")
-    return ["–" if pd.isna(number) else text for number, text in zip(table[middle], texts)]
-
-
-def backbone_tables() -> dict[str, str]:
-    """What each backbone is, and how large and fast on every runtime."""
-    table = pd.read_csv(RESULTS / "backbones.csv")
-    facts = table.drop_duplicates("backbone").set_index("backbone")
-    what = pd.DataFrame(
-        {
-            "parameters": [f"{number:,}" for number in facts["parameters"]],
-            "MFLOPs": [f"{number:.0f}" for number in facts["mflops"]],
-            "embedding": facts["embedding"],
-            "receptive field": facts["receptive_field"],
-            "code": facts["code"],
-            "weights": facts["weights"],
-            "paper": facts["paper"],
-        },
-        index=facts.index,
-    )
-    table["ms"] = spread(table, "wall_ms", "wall_ms_first_quartile", "wall_ms_third_quartile")
-    times = table.pivot(index="backbone", columns="runtime", values="ms")
-    runtimes = list(table["runtime"].unique())
-    sizes = table.pivot(index="backbone", columns="runtime", values="bytes")[runtimes] / 1e3
-    sizes = sizes.dropna(axis=1, how="all").add_suffix(", kB")
-    sizes = sizes.map(lambda size: "–" if pd.isna(size) else f"{size:,.0f}")
-    times = times[runtimes].join(sizes).reindex(facts.index)
-    caption = (
-        f"Milliseconds for one clip of {facts['clip_seconds'].iloc[0]:g} s (of image_cnn, one picture): wall clock, "
-        f"median and quartiles over the turns. {measured_on(table)}. A dash: the export refuses to call a file int8 in "
-        "which nothing computes in int8."
-    )
-    return {
-        "backbones": what.reset_index().to_markdown(index=False, disable_numparse=True),
-        "backbones-speed": f"{caption}\n\n"
-        + times.reset_index().to_markdown(index=False, disable_numparse=True),
-    }
-
-
-def front_page_table() -> str:
-    """The backbones in a few words."""
-    table = pd.read_csv(RESULTS / "backbones.csv")
-    file = table[table["runtime"] == "TFLite float32"]
-    return pd.DataFrame(
-        {
-            "backbone": [f"`{name}`" for name in file["backbone"]],
-            "paper": file["paper"],
-            "parameters": [f"{number:,}" for number in file["parameters"]],
-            "MFLOPs": [f"{number:.0f}" for number in file["mflops"]],
-            "TFLite, kB": [f"{number / 1e3:,.0f}" for number in file["bytes"]],
-            "TFLite, ms": [f"{number:.1f}" for number in file["wall_ms"]],
-            "weights": file["weights"],
-        }
-    ).to_markdown(index=False, disable_numparse=True)
-
-
-def clip_table() -> str:
-    """Real-time factors, and the memory of a long file."""
-    table = pd.read_csv(RESULTS / "clips.csv")
-    factors = table.assign(
-        **{name: table[f"{name}_ms"] / 1e3 / table["clip_seconds"] for name in ("median", "least", "most")}
-    )
-    shown = pd.DataFrame(
-        {
-            "entry": table["entry"],
-            "clip": [f"{row.clip_seconds:g} s .{row.file}" for row in table.itertuples()],
-            "what": table["what"],
-            "windows": ["–" if pd.isna(count) else f"{count:.0f}" for count in table["windows"]],
-            "ms": spread(table, "median_ms", "least_ms", "most_ms"),
-            "time ÷ clip": spread(factors, "median", "least", "most"),
-            "peak memory, MiB": ["–" if pd.isna(peak) else f"{peak:.0f}" for peak in table["peak_mib"]],
-        }
-    )
-    caption = f"Median [least, most] over the calls. {measured_on(table)}."
-    return f"{caption}\n\n{shown.to_markdown(index=False, disable_numparse=True)}"
-
-
 def fold_table() -> str:
     """The voice models' cross-validation: one line per entry and protocol."""
     rows = []
@@ -270,12 +176,12 @@ def fold_table() -> str:
 def rendered(text: str) -> str:
     """The page with every marked table made anew."""
     tables = {"initialization": initialization_table(), "layers": layer_table()}
-    tables |= paper_tables.markdown() | media_tables.markdown()
+    tables |= paper_tables.markdown() | media_tables.markdown() | backbone_tables.markdown()
     for corpus, name in MARKERS.items():
         tables[name] = fusion_table(corpus)
         tables[f"{name}-differences"] = difference_table(corpus)
         tables[f"{name}-baseline"] = baseline_table(corpus)
-    tables |= {**speed_tables(), **backbone_tables(), "clips": clip_table(), "folds": fold_table()}
+    tables |= {**speed_tables(), "folds": fold_table()}
     return fill_marked(text, tables)
 
 
@@ -285,9 +191,7 @@ def main(check: bool) -> None:
     before = {path: path.read_text(encoding="utf-8") for path in (README, FRONT_PAGE)}
     pages = {
         README: rendered(before[README]),
-        FRONT_PAGE: fill_marked(
-            before[FRONT_PAGE], {"backbones": front_page_table()} | media_tables.front_page()
-        ),
+        FRONT_PAGE: fill_marked(before[FRONT_PAGE], backbone_tables.front_page() | media_tables.front_page()),
     }
     stale = [path for path in pages if pages[path] != before[path]]
     if check and stale:

@@ -83,11 +83,11 @@ def test_fusion_layers_compares_every_case(tmp_path):
 
 
 def test_times_are_told_with_their_range():
-    import report
+    import measurements
 
     rows = [(1234.5, 1000.4, 20000), (12.345, 0.5, 13), (7, 7, 7), (None, None, None)]
     table = pd.DataFrame(rows, columns=["median", "least", "most"])
-    assert report.spread(table, "median", "least", "most") == [
+    assert measurements.spread(table, "median", "least", "most") == [
         "1,234 [1,000, 20,000]",
         "12.3 [0.5, 13]",
         "7",
