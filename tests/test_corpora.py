@@ -223,10 +223,11 @@ def test_corpora_are_found_by_argument_or_environment_at_the_call(tmp_path, monk
     monkeypatch.delenv("KERAS_LMF_DATA", raising=False)
     with pytest.raises(LMFError, match=r"Pass root=… \(or --data\), or run `export KERAS_LMF_DATA=…`"):
         load(name)
-    with pytest.raises(LMFError, match=f"{tmp_path}/{name}/.* does not exist. root must be"):
+    folder = "fer2013" if name == "voices_and_faces" else name  # made of others, which it opens first
+    with pytest.raises(LMFError, match=f"{tmp_path}/{folder}/.* does not exist. root must be"):
         load(name, tmp_path)
     monkeypatch.setenv("KERAS_LMF_DATA", str(tmp_path))
-    with pytest.raises(LMFError, match=f"{tmp_path}/{name}/.* does not exist. KERAS_LMF_DATA must be"):
+    with pytest.raises(LMFError, match=f"{tmp_path}/{folder}/.* does not exist. KERAS_LMF_DATA must be"):
         load(name)
     if ROOT:
         assert load(name, ROOT).fingerprint == load(name, Path(ROOT)).fingerprint

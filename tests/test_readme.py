@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def test_snippets_and_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     commands = [line for block in blocks("") for line in block.splitlines() if line.startswith("keras-lmf ")]
     assert len(commands) >= 4
     monkeypatch.chdir(tmp_path)
+    shutil.copy("recordings/00004.mp4", "clip.mp4")  # the reader's own
     for command in commands:
         result = CliRunner().invoke(main, shlex.split(command)[1:])
         assert result.exit_code == 0, f"{command}: {result.output}"

@@ -78,7 +78,6 @@ def _answers(
 
     `logits` are those of all; a row runs again only where something is in the subset and something outside of it.
     """
-    nothing = _logits(model, name, {key: np.zeros_like(values[:1]) for key, values in inputs.items()})[0]
     judged = ~np.isnan(logits[:, 0])
     answers = {}
     for size in range(len(inputs) + 1):
@@ -87,7 +86,7 @@ def _answers(
                 judged & np.any([there[key] & (key in chosen) for key in inputs], axis=0)
                 for chosen in (subset, set(inputs) - set(subset))
             )
-            answers[subset] = np.where(beyond[:, None] & ~within[:, None], nothing, logits)
+            answers[subset] = np.where(beyond[:, None] & ~within[:, None], model.of_nothing, logits)
             rows = within & beyond
             if rows.any():
                 answers[subset][rows] = _logits(

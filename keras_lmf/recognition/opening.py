@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
+
+import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.recognition.facts import Facts, Media, of_entry, of_run, of_sidecar
@@ -98,6 +101,12 @@ class Opened:
     def seconds(self) -> float:
         """The length of a window."""
         return float((self.sound or self.face).seconds)
+
+    @cached_property
+    def of_nothing(self) -> np.ndarray:
+        """(labels,): the logits without any modality."""
+        absent = {key: np.zeros((1, *info.shape), info.dtype) for key, info in self.runtime.inputs.items()}
+        return self.runtime.predict(absent)[self.facts.target.name][0]
 
 
 def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Opened:
