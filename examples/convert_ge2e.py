@@ -15,11 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import keras_lmf
 from keras_lmf.errors import LMFError
-from keras_lmf.files import write_atomically
-from keras_lmf.runtime import open_artifact
-from keras_lmf.zoo import Backbone, Licences, file_records, weight_shapes, write_testvectors
+from keras_lmf.publishing import publish_backbone
+from keras_lmf.zoo import Backbone, Licences
 from keras_lmf.zoo.backbones import published_model
 from keras_lmf.zoo.records import sha256_of
 
@@ -83,22 +81,12 @@ def convert(path: Path, folder: Path) -> Backbone:
     mel = front_end.get_layer("spectrum")(front_end.get_layer("level")(waveform))
     with torch.no_grad():
         expected = encoder(torch.from_numpy(np.array(mel))).numpy()
-    difference = np.abs(open_artifact(model).predict({"waveform": waveform})["embedding"] - expected).max()
-    if difference > 1e-4:
-        raise LMFError(f"The converted weights answer otherwise than the original: {difference:.2g} apart.")
-    print(f"largest difference from the original: {difference:.2g}")
-
-    names = {"weights": "model.weights.h5", "testvectors": "testvectors.npz"}
-    write_atomically(folder / names["weights"], model.save_weights)
-    write_testvectors(folder / names["testvectors"], {"waveform": waveform}, {"embedding": expected})
-    backbone = Backbone(
-        name=folder.name,
+    return publish_backbone(
+        model,
+        folder,
+        inputs=waveform,
+        expected=expected,
         summary="GE2E speaker encoder: mel spectrogram, three LSTMs of 256 units, dense layer; LSTMs can be tapped",
-        front_end="ge2e",
-        shape=(SAMPLES,),
-        parameters=model.count_params(),
-        files=file_records(folder, names),
-        weights=weight_shapes(model),
         source=f"Resemblyzer (https://github.com/resemble-ai/Resemblyzer), pretrained.pt, sha256 {sha256_of(path)}",
         licences=Licences(
             code="Apache-2.0",
@@ -109,10 +97,7 @@ def convert(path: Path, folder: Path) -> Backbone:
             "Wan et al., Generalized end-to-end loss for speaker verification, ICASSP 2018",
             "Jemine, Resemblyzer, 2019",
         ),
-        keras_lmf_version=keras_lmf.__version__,
     )
-    backbone.write(folder)
-    return backbone
 
 
 if __name__ == "__main__":

