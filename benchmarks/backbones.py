@@ -33,7 +33,8 @@ from keras_lmf.errors import LMFError
 from keras_lmf.export import FORMATS, export_model
 from keras_lmf.files import write_atomically
 from keras_lmf.target import Target
-from keras_lmf.zoo.backbones import Backbone, known_backbones
+from keras_lmf.zoo.backbones import Backbone
+from keras_lmf.zoo.folders import known_backbones
 
 SOUND, VIDEO = 16000, 25  # samples, frames a second
 FACE = (64, 64, 1)
@@ -52,6 +53,7 @@ class Facts:
         receptive_field: what one number of its last layer over time sees, then how time is pooled.
         paper: whose architecture it is.
         published: what of the zoo has weights for it.
+        brought: licence and source of published weights that the zoo has not.
         rate: of its input, steps a second; 0 of a picture.
         picture: shape of a step of its input.
     """
@@ -60,12 +62,20 @@ class Facts:
     receptive_field: str
     paper: str
     published: str | None = None
+    brought: str = ""
     rate: int = SOUND
     picture: tuple[int, ...] = ()
 
     def shape(self, clip: float) -> tuple[int, ...]:
         """Of the input for a clip of so many seconds."""
         return (round(clip * self.rate), *self.picture) if self.rate else self.picture
+
+    @property
+    def weights(self) -> str:
+        """Licence and source of the published weights."""
+        if self.published is None:
+            return self.brought or "none published"
+        return Backbone.read(known_backbones()[self.published]).licences.weights
 
 
 # n frames of 25 ms, one each 10 ms: 25 + 10 (n − 1) ms.
@@ -106,30 +116,30 @@ BACKBONES = {
         backbones.i3d,
         "99 frames of video, 3.96 s; pooled over the clip",
         "Carreira & Zisserman 2017; Kumar & Martin, III",
+        brought="Apache-2.0 (DeepMind's Kinetics-400), brought by you",
         rate=VIDEO,
         picture=(64, 64, 3),
     ),
-    "landmark_convolution": Facts(
-        backbones.landmark_convolution,
-        "10 frames, 400 ms; pooled over the clip",
-        "Kumar & Martin, III; Soukupová & Čech 2016",
-        rate=VIDEO,
-        picture=backbones.landmarks.POINTS,
-    ),
-    "landmark_gru": Facts(
-        backbones.landmark_gru,
-        "the clip",
-        "Cho et al. 2014; Soukupová & Čech 2016",
-        rate=VIDEO,
-        picture=backbones.landmarks.POINTS,
-    ),
-    "landmark_mlp": Facts(
-        backbones.landmark_mlp,
-        "the clip",
-        "Soukupová & Čech 2016",
-        rate=VIDEO,
-        picture=backbones.landmarks.POINTS,
-    ),
+    **{
+        f"landmark_{word}": Facts(
+            getattr(backbones, f"landmark_{word}"),
+            receptive_field,
+            paper,
+            rate=VIDEO,
+            picture=backbones.landmarks.POINTS,
+        )
+        for word, receptive_field, paper in (
+            (
+                "convolution",
+                "10 frames, 400 ms; pooled over the clip",
+                "Kumar & Martin, III; Soukupová & Čech 2016",
+            ),
+            ("lstm", "the clip", "Kumar & Martin, III; Soukupová & Čech 2016"),
+            ("bilstm", "the clip; pooled over it", "Graves & Schmidhuber 2005; Soukupová & Čech 2016"),
+            ("gru", "the clip", "Cho et al. 2014; Soukupová & Čech 2016"),
+            ("mlp", "the clip", "Soukupová & Čech 2016"),
+        )
+    },
     "image_cnn": Facts(backbones.image_cnn, "the picture", "He et al. 2016", rate=0, picture=(48, 48, 1)),
 }
 
@@ -178,7 +188,6 @@ def measure(name: str, clip: float, repeats: int, seconds: float) -> list[dict[s
     steps |= {runtime: file_step(content, inputs) for runtime, content in made.items()}
     times = take_turns(steps, repeats=repeats, seconds=seconds)
     work = multiply_adds(made[FLOAT32])
-    folder = known_backbones().get(BACKBONES[name].published)
     facts = {
         "backbone": name,
         "clip_seconds": clip,
@@ -188,7 +197,7 @@ def measure(name: str, clip: float, repeats: int, seconds: float) -> list[dict[s
         "mflops": 2e-6 * work,
         "receptive_field": BACKBONES[name].receptive_field,
         "code": metadata("keras-lmf")["License-Expression"],
-        "weights": "none published" if folder is None else Backbone.read(folder).licences.weights,
+        "weights": BACKBONES[name].weights,
         "paper": BACKBONES[name].paper,
     }
     rows = []

@@ -129,7 +129,7 @@ def written(path: Path, table: list[dict[str, str]], header: list[str] = HEADER,
 @pytest.mark.parametrize("header", [HEADER, HEADER[::-1]])
 def test_openface_table(tmp_path, comma, header):
     table = rows()
-    table[1]["success"] = "0"
+    table[1] |= {"success": "0", "x_5": "nan", "AU01_r": "-nan(ind)"}
     table[2]["confidence"] = "0.6"
     found = read_openface(written(tmp_path / "clip.csv", table, header, comma))
     assert found.success.tolist() == [True, False, False, True]
@@ -160,10 +160,13 @@ def test_openface_errors(tmp_path):
         path.write_bytes(junk)
         with pytest.raises(LMFError, match=r"clip\.csv: (not a table of|the column 'frame' is missing)"):
             read_openface(path)
-    table = rows()
-    table[2]["x_5"] = "nan"
-    with pytest.raises(LMFError, match=r"clip\.csv, line 4: x_5 must be a finite number, received 'nan'"):
-        read_openface(written(path, table))
+    for column, junk in (("x_5", "nan"), ("y_0", "1e39"), ("AU04_r", "much"), ("success", "")):
+        table = rows()
+        table[2][column] = junk
+        with pytest.raises(
+            LMFError, match=rf"clip\.csv, line 4: {column} must be a finite number, received '{junk}'"
+        ):
+            read_openface(written(path, table))
     path.write_text(written(path, rows()).read_text(encoding="utf-8")[:-20], encoding="utf-8")
     with pytest.raises(LMFError, match=r"clip\.csv, line 5: \d+ values, must be 178"):
         read_openface(path)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from media_files import numbered, numbers, tone, with_matrix, write
+from PIL import ExifTags, Image, ImageOps
 
 from keras_lmf.data import decode
 
@@ -159,6 +160,26 @@ def test_rotation(tmp_path: Path, matrix: tuple[int, int, int, int], upright) ->
     for row, column in corners:
         seen = small[0, row, column].astype(int)
         assert np.abs(seen - expected[row * height // 32, column * width // 16]).max() < 25
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("orientation", [None, 1, 3, 6, 8])
+def test_photos_with_exif(tmp_path: Path, suffix: str, orientation: int | None) -> None:
+    picture = np.full((48, 64, 3), 20, np.uint8)
+    picture[:24, :32] = 230
+    picture[24:, 32:] = 120
+    photo = Image.fromarray(picture)
+    tags = photo.getexif()
+    tags[ExifTags.Base.Make] = "Camera"
+    if orientation is not None:
+        tags[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / f"photo.{suffix}"
+    photo.save(path, exif=tags, quality=95)
+    # Pillow turns it by the same tag.
+    expected = np.array(ImageOps.exif_transpose(Image.open(path)).convert("RGB")).astype(int)
+    (frame,) = decode(path).frames
+    assert frame.shape == expected.shape
+    assert np.abs(frame - expected).mean() < 5
 
 
 def test_size(tmp_path: Path) -> None:

@@ -57,8 +57,11 @@ def test_where_a_track_is_missing(tmp_path: Path) -> None:
     assert not late.waveform[:RATE].any()
     assert not late.waveform[RATE + RATE // 2 :].any()
     short = decode(write(tmp_path / "b.mkv", sound=tone(2, RATE), rate=RATE, sound_codec="pcm_s16le",
-                         frames=frames[:10], times=[600 + 40 * i for i in range(10)]))  # fmt: skip
-    assert numbers(short.frames) == [0] * 15 + list(range(10)) + [9] * 25
+                         frames=frames[5:15], times=[600 + 40 * i for i in range(10)]))  # fmt: skip
+    # Half a second before and after the picture its ends stand.
+    assert numbers(short.frames[3:38]) == [5] * 12 + list(range(5, 15)) + [14] * 13
+    assert not short.frames[:3].any()
+    assert not short.frames[38:].any()
     assert len(short.waveform) == 2 * RATE
 
 

@@ -91,6 +91,7 @@ def test_hops_and_the_last_window(tmp_path: Path) -> None:
     [
         ("mute.mkv", None, (0, 99), (False, True)),
         ("silent.mkv", steps((0, 3)), (0, 99), (False, True)),
+        ("hiss.mkv", steps((0.0009, 3)), (0, 99), (False, True)),
         ("faceless.mkv", steps((0.5, 3)), (9, 9), (True, False)),
         ("voice.wav", steps((0.5, 3)), None, (True, False)),
     ],
@@ -113,6 +114,20 @@ def test_what_is_absent_is_zeros_and_is_told(tmp_path: Path, name, sound, faces,
     (absent,) = {*SHAPES} - {there}
     assert str(answer).endswith(f"; without {absent}")
     assert bool(answer.thumbnails) == (faces is not None)
+
+
+def test_a_soft_voice_is_there(tmp_path: Path) -> None:
+    clip = film(tmp_path / "soft.mkv", 3, (0, 99), sound=steps((0, 2.9), (0.0011, 0.1)), rate=RATE)
+    assert Model().recognizer()(clip).presence == {"voice": True, "face": True}
+
+
+def test_a_face_leaves_with_the_picture(tmp_path: Path) -> None:
+    """After the picture's end its last frame is no face that is there."""
+    clip = film(tmp_path / "film.mkv", 2, (0, 99), sound=steps((0.5, 6)), rate=RATE)
+    answer = Model().recognizer(hop=3)(clip)
+    assert answer.timeline["end"].tolist() == [3, 6]
+    assert answer.faces.loc[answer.faces["x"].notna(), "time"].max() <= 2.5
+    assert answer.presence == {"voice": True, "face": True}
 
 
 def test_nothing_to_judge_by_says_why(tmp_path: Path) -> None:

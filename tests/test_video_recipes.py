@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from pathlib import Path
 
 import keras
@@ -47,8 +48,24 @@ FACES = {
         "frame_rate": 25.0,
         "backbone": {"name": "cnn_2plus1d", "filters": [2, 3], "units": 3},
     },
+    "application": {
+        "shape": [2, 32, 32, 3],
+        "front_end": {"name": "application", "network": "MobileNet", "weights": "random"},
+        "backbone": {"name": "lstm", "units": 3},
+    },
+    "i3d": {"shape": [8, 32, 32, 3], "backbone": {"name": "i3d", "units": 3}},
 }
-FUSIONS = ({"name": "early"}, {"name": "tensor"}, {"name": "low_rank", "units": 4, "rank": 2})
+FUSIONS = {
+    "early": {"name": "early"},
+    "tensor": {"name": "tensor"},
+    "low_rank": {"name": "low_rank", "units": 4, "rank": 2},
+}
+# Large networks, which take long, stand once.
+COMBINATIONS = [
+    *itertools.product(VOICES, ("mini_xception", "cnn_2plus1d"), FUSIONS),
+    ("spectrogram", "application", "tensor"),
+    ("spectrogram", "i3d", "low_rank"),
+]
 
 
 def recipe(inputs: dict, fusion: dict, **changes) -> Recipe:
@@ -78,12 +95,11 @@ def dataset(words: Recipe, rows: int = 12) -> Dataset:
     )
 
 
-@pytest.mark.parametrize("face", FACES)
-@pytest.mark.parametrize("voice", VOICES)
-@pytest.mark.parametrize("fusion", FUSIONS, ids=lambda fusion: fusion["name"])
+@pytest.mark.parametrize(("voice", "face", "fusion"), COMBINATIONS)
 def test_any_audio_with_any_video_and_any_fusion(voice, face, fusion, tmp_path: Path):
     """Builds, trains a step, which moves both backbones, and exports: the file answers as the trained model."""
-    words = recipe({"voice": VOICES[voice], "face": FACES[face]}, fusion, presence={"dropout": 0.2})
+    inputs = {"voice": VOICES[voice], "face": FACES[face]}
+    words = recipe(inputs, FUSIONS[fusion], presence={"dropout": 0.2})
     start = build(words)
     assert kernel_numbers(words) <= start.count_params()
     run = train(words, dataset(words), tmp_path / "run")
@@ -115,12 +131,6 @@ def kernels(model: keras.Model) -> int:
         *FACES.values(),
         FACES["mini_xception"] | {"front_end": {"name": "mini_xception", "taps": ["block_2", "block_1"]}},
         FACES["mini_xception"] | {"front_end": {"name": "mini_xception", "taps": ["logits", "block_3"]}},
-        {
-            "shape": [2, 32, 32, 3],
-            "front_end": {"name": "application", "network": "MobileNet", "weights": "random"},
-            "backbone": {"name": "lstm", "units": 3},
-        },
-        {"shape": [8, 32, 32, 3], "backbone": {"name": "i3d", "units": 3}},
     ],
     ids=str,
 )
@@ -171,6 +181,24 @@ def test_augmentation_of_the_voice_leaves_the_face(tmp_path):
     assert len(run.history) == 1
     with pytest.raises(LMFError, match="front_end for waveforms, received none"):
         recipe({"face": FACES["mini_xception"]}, {"name": "none"}).replace(training={"augmentation": {}})
+
+
+def test_weights_of_imagenet_without_a_network(tmp_path, monkeypatch):
+    section = {"name": "application", "network": "MobileNet", "weights": "imagenet"}
+    face = FACES["application"] | {"front_end": section}
+    words = recipe({"voice": VOICES["spectrogram"], "face": face}, {"name": "early"})
+    monkeypatch.setenv("KERAS_LMF_OFFLINE", "1")
+    with pytest.raises(LMFError, match=r'MobileNet would be downloaded, but KERAS_LMF_OFFLINE .*"random"'):
+        train(words, dataset(words), tmp_path / "run")
+    monkeypatch.delenv("KERAS_LMF_OFFLINE")
+    monkeypatch.setattr("keras.src.applications.mobilenet.file_utils.get_file", unreachable)
+    with pytest.raises(LMFError, match=r'can\'t be downloaded \(URL fetch failure.*"random" needs none'):
+        train(words, dataset(words), tmp_path / "run")
+
+
+def unreachable(*_, **__):
+    """As Keras does without a network."""
+    raise Exception("URL fetch failure on https://…: None -- [Errno 111] Connection refused")
 
 
 def test_a_file_of_weights_beside_a_published_front_end_is_read_without_a_download(tmp_path, monkeypatch):

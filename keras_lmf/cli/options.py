@@ -31,6 +31,8 @@ def plain_errors(handler: Callable[..., None]) -> Callable[..., None]:
             with warnings.catch_warnings():
                 warnings.showwarning = _plain_warning
                 handler(*args, **options)
+        except BrokenPipeError:  # `| head`: click ends quietly
+            raise
         except (LMFError, ImportError, OSError) as error:
             raise click.ClickException(str(error)) from error
 

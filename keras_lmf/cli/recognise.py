@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ MEDIA = re.compile(
     r"\.(3gp|aac|aiff?|amr|avi|flac|flv|m4a|m4v|mka|mkv|mov|mp3|mp4|mpe?g|mts|og[agv]|opus|ts|wav|webm|wm[av])",
     re.IGNORECASE,
 )
+
+# Beside them, where the model takes one picture.
+PICTURES = re.compile(r"\.(bmp|gif|jpe?g|png|tiff?|webp)", re.IGNORECASE)
 
 TOLD = ("emotion", "probability", "presence", "each alone", "shares")
 DEFAULT_MODEL = "lmf-media-av"
@@ -80,19 +84,20 @@ def predict(
     camera: str | None,
     as_json: bool,
 ) -> None:
-    """The emotion in each of FILES, media files or folders of them (searched to the bottom).
+    """The emotion in each of FILES, media files or folders of them (searched to the bottom; for pictures too, where
+    the model takes one picture).
 
     A file that can't be read is a row that says why, the others go on, and the exit code is 1. --json prints the
     probabilities of every window too.
     """
     _check_usage(files, enrol, csv, timeline, annotate, camera)
-    found = _media_files(files)
     from keras_lmf.recognition import Recognizer  # takes a moment, which wrong usage needn't wait
 
     recognizer = Recognizer(model, hop=hop, enrolment=_media_files(enrol), face_detector=face_detector)
     if camera is not None:
         _watch(recognizer, camera, as_json)
         return
+    found = _media_files(files, [MEDIA, PICTURES] if recognizer.single_picture else [MEDIA])
     answers: list[tuple[Path, Prediction | str]] = []
     try:
         _answer(recognizer, found, answers)
@@ -155,18 +160,18 @@ def _watch(recognizer: Recognizer, camera: str, as_json: bool) -> None:
         click.echo("Stopped.", err=True)
 
 
-def _media_files(paths: tuple[Path, ...]) -> list[Path]:
+def _media_files(paths: tuple[Path, ...], kinds: Sequence[re.Pattern[str]] = (MEDIA,)) -> list[Path]:
     """Each file as given; of a folder the media files in it, by path, or itself where it holds none. Each once."""
     found: dict[Path, None] = {}
     for path in paths:
-        inside = sorted(part for part in path.rglob("*") if _is_media(part, path)) if path.is_dir() else []
-        found |= dict.fromkeys(inside or [path])
+        inside = sorted(path.rglob("*")) if path.is_dir() else []
+        found |= dict.fromkeys([part for part in inside if _is_one_of(part, path, kinds)] or [path])
     return list(found)
 
 
-def _is_media(path: Path, folder: Path) -> bool:
+def _is_one_of(path: Path, folder: Path, kinds: Sequence[re.Pattern[str]]) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return bool(MEDIA.fullmatch(path.suffix)) and not hidden and path.is_file()
+    return any(kind.fullmatch(path.suffix) for kind in kinds) and not hidden and path.is_file()
 
 
 def _answer(recognizer: Recognizer, files: list[Path], answers: list[tuple[Path, Prediction | str]]) -> None:

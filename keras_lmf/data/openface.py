@@ -16,7 +16,9 @@ PRESENCES = (*INTENSITIES[:14], 25, 26, 28, 45)
 # As OpenFace orders them: 17 intensities from 0 to 5, then 18 presences, 0 or 1.
 ACTION_UNITS = (*(f"AU{unit:02d}_r" for unit in INTENSITIES), *(f"AU{unit:02d}_c" for unit in PRESENCES))
 _POINTS = tuple(f"{axis}_{point}" for axis in "xy" for point in range(LANDMARKS))
-COLUMNS = ("frame", "timestamp", "confidence", "success", *_POINTS, *ACTION_UNITS)
+_FRAME = ("frame", "timestamp", "confidence", "success")
+COLUMNS = (*_FRAME, *_POINTS, *ACTION_UNITS)
+_MOST = float(np.finfo(np.float32).max)
 
 
 class FacialFeatures(NamedTuple):
@@ -73,7 +75,7 @@ def read_openface(path: str | Path, *, least_confidence: float = 0.8) -> FacialF
 
 
 def _columns(path: Path) -> dict[str, np.ndarray]:
-    """Column → (T,) float64, of `COLUMNS`."""
+    """Column → (T,) float64, of `COLUMNS`; features are zeros where OpenFace followed no face."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, skipinitialspace=True, strict=True)
@@ -98,7 +100,11 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
     for row, (line, values) in enumerate(lines):
         if len(values) != len(header):
             raise LMFError(f"{path}, line {line}: {len(values)} values, must be {len(header)}.")
-        table[row] = [_number(path, line, header[place], values[place]) for place in places]
+        table[row] = 0
+        for index, place in enumerate(places):
+            # Of a frame without a face OpenFace may write anything.
+            if index < len(_FRAME) or table[row, _FRAME.index("success")] == 1:
+                table[row, index] = _number(path, line, header[place], values[place])
     return dict(zip(COLUMNS, table.T))
 
 
@@ -107,6 +113,6 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
         value = float(text)
     except ValueError:
         value = np.nan
-    if not np.isfinite(value):
+    if not abs(value) <= _MOST:
         raise LMFError(f"{path}, line {line}: {column} must be a finite number, received {text!r}.")
     return value

@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.loudness import SILENCE, decibels
 
 # Okabe & Ito's colours, which colour-blind people tell apart, without the yellow, which is pale on white; then again
 # with another line style.
@@ -20,7 +21,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 STYLES = ("-", "--", ":")
 SOUND, QUIET = "#444444", "#e6e6e6"
 FLOOR = -80.0  # decibels, the lower end of the energy's axis
-SILENCE = -60.0  # decibels
 SHORTEST_SILENCE = 0.2  # seconds; shorter ones are the gaps inside speech
 WIDTH, PANEL = 11, 7.5  # inches: of the figure, and of a panel beside the longest legend
 STRIP = 1.1  # inches high
@@ -141,7 +141,7 @@ def _draw_sound(waveform: Axes, energy: Axes, sound: pd.DataFrame, end: float) -
     largest = float(drawn["peak"].max())
     if 0 < largest < 0.5:
         waveform.set_ylim(-1.1 * largest, 1.1 * largest)
-    energy.stairs(np.maximum(_decibels(drawn["rms"]), FLOOR), edges, baseline=None, color=SOUND)
+    energy.stairs(np.maximum(decibels(drawn["rms"].to_numpy()), FLOOR), edges, baseline=None, color=SOUND)
 
 
 def _thinned(sound: pd.DataFrame) -> pd.DataFrame:
@@ -159,12 +159,7 @@ def _silences(sound: pd.DataFrame) -> list[tuple[float, float]]:
     if len(sound) < 2:
         return []
     step = float(sound["start"].iloc[1] - sound["start"].iloc[0])
-    quiet = (_decibels(sound["rms"]) < SILENCE).astype(int)
+    quiet = (decibels(sound["rms"].to_numpy()) < SILENCE).astype(int)
     changes = np.flatnonzero(np.diff(np.concatenate([[0], quiet, [0]])))
     spans = changes.reshape(-1, 2) * step
     return [(float(start), float(end)) for start, end in spans if end - start >= SHORTEST_SILENCE - step / 2]
-
-
-def _decibels(rms: pd.Series) -> np.ndarray:
-    """Relative to full scale; −∞ of zero is far below the floor."""
-    return 20 * np.log10(np.maximum(rms.to_numpy(), 1e-10))

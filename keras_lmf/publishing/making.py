@@ -40,7 +40,8 @@ from keras_lmf.zoo import (
     read_testvectors,
     weight_shapes,
 )
-from keras_lmf.zoo.backbones import Backbone, known_backbones
+from keras_lmf.zoo.backbones import Backbone
+from keras_lmf.zoo.folders import known_backbones
 from keras_lmf.zoo.records import ENTRY_NAME
 
 RECIPE, WEIGHTS, VECTORS, PLOT = "recipe.toml", "model.weights.h5", "testvectors.npz", "files.png"

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from keras_lmf.data.faces import DETECTORS, Detector
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation.calibration import softmax
+from keras_lmf.evaluation.loudness import is_silent
 from keras_lmf.recognition.enrolment import enrol
 from keras_lmf.recognition.judging import answer, judge
 from keras_lmf.recognition.live import Moment, windows_of_camera
@@ -34,6 +35,7 @@ from keras_lmf.recognition.windows import (
 WINDOWS_AT_ONCE = 32
 BYTES_AT_ONCE = 2**26
 SHORTEST_HOP = 0.04
+LONGEST_HOP = 60.0  # of a model of single pictures, whose windows needn't touch
 
 Clip = str | Path | np.ndarray | Mapping[str, np.ndarray]
 
@@ -55,7 +57,8 @@ class Recognizer:
     Args:
         artifact: the name or folder of a zoo entry, the folder of a run, the folder of a SavedModel, or a `.tflite`
             file; the last two with their sidecar beside them. A `.tflite` needs neither TensorFlow nor Keras.
-        hop: seconds from one window's start to the next, at most a window; None: half a window.
+        hop: seconds from one window's start to the next; None: half a window. At most a window, and 60 for a model of
+            single pictures.
         enrolment: clips (files or waveforms) of the one speaker who will be asked about, best ten or more of several
             emotions, without labels. The voice's features are then standardised by this speaker's own mean and
             variance instead of the training speakers'. That is transductive: where such figures are given for an
@@ -69,6 +72,7 @@ class Recognizer:
         rate: samples a second of the sound that the model takes; None where it takes none.
         seconds: length of a window.
         hop: seconds from one window to the next.
+        single_picture: whether a window is one picture, without sound.
         temperature: by which the logits are divided; 1 where the model was not calibrated.
         presence: "derived" when the model can do without a modality, "assumed" when it needs them all.
 
@@ -97,11 +101,11 @@ class Recognizer:
         self.hop = max(self.seconds / 2, least) if hop is None else hop
         self.temperature = model.facts.temperature
         self.presence = model.facts.presence
-        if not isinstance(self.hop, int | float) or not least <= self.hop <= self.seconds:
-            raise LMFError(
-                f"'hop' takes {least:g} to {self.seconds:g} seconds, the window of {model.name}; received "
-                f"{self.hop!r}."
-            )
+        self.single_picture = model.sound is None and model.face.frames == 1
+        most = LONGEST_HOP if self.single_picture else self.seconds
+        if not isinstance(self.hop, int | float) or not least <= self.hop <= most:
+            window = "" if self.single_picture else f", the window of {model.name}"
+            raise LMFError(f"'hop' takes {least:g} to {most:g} seconds{window}; received {self.hop!r}.")
         if not callable(face_detector) and face_detector not in DETECTORS:
             raise unknown_name("face detector", face_detector, DETECTORS)
         self._detector = face_detector
@@ -142,9 +146,9 @@ class Recognizer:
                 `rate` in [-1, 1]; or a dict of arrays by modality, each of one clip: the waveform, and features or
                 pictures of the face in the shape that the model takes. An array for a model without sound is the face.
 
-        A modality is absent where the file has no sound, where all of it is zeros, where no face is found, and where
-        the dict lacks it. A model whose presence is "derived" answers from the others, and `Prediction.presence` says
-        so.
+        A modality is absent where the file has no sound, in a window whose sound is silence (below −60 dB in each
+        20 ms), where no face is found, and where the dict lacks it. A model whose presence is "derived" answers from
+        the others, and `Prediction.presence` says so.
 
         Raises:
             LMFError: a file that can't be read, an array that doesn't fit, nothing to judge by, or a modality absent
@@ -229,7 +233,8 @@ class Recognizer:
             rows = inputs[key] = np.zeros((len(batch), *info.shape), info.dtype)
             if sound and key == sound.name:
                 for row, window in zip(rows, batch):
-                    row[: len(window.waveform)] = window.waveform
+                    if not is_silent(window.waveform, sound.rate):
+                        row[: len(window.waveform)] = window.waveform
             elif key in features:
                 rows[:] = self._checked(key, np.asarray(features[key]))
             elif face and key == face.name:

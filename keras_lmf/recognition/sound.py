@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from keras_lmf.errors import LMFError
-
-STEP_SECONDS = 0.02
+from keras_lmf.evaluation.loudness import STEP_SECONDS, steps_rms
 
 
 def checked_waveform(name: str, waveform: np.ndarray, rate: int) -> np.ndarray:
@@ -64,4 +63,4 @@ class Envelope:
 
     def _take(self, steps: np.ndarray) -> None:
         peaks = np.abs(steps).max(axis=1)
-        self._rows.append(np.stack([peaks, np.sqrt(np.mean(np.square(steps), axis=1))], axis=1))
+        self._rows.append(np.stack([peaks, steps_rms(steps)], axis=1))

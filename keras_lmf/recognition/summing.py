@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.loudness import SILENCE
 from keras_lmf.recognition.judging import Judgement
 from keras_lmf.recognition.opening import Opened
 from keras_lmf.recognition.pictures import Strip
@@ -91,7 +92,11 @@ class Summary:
         """Why an input is absent that media fill."""
         sound, face = self._model.sound, self._model.face
         if sound and modality == sound.name:
-            return " (silent from beginning to end)" if self._heard else " (there is no sound)"
+            return (
+                f" (silent from beginning to end: below −{-SILENCE:.0f} dB)"
+                if self._heard
+                else " (there is no sound)"
+            )
         if face and modality == face.name:
             return " (none is found in the picture)" if self._seen else " (there is no picture)"
         return ""

@@ -13,16 +13,14 @@ from pydantic import Field, ValidationError, model_validator
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import write_text
 from keras_lmf.target import Text
-from keras_lmf.zoo import folders
 from keras_lmf.zoo.entry import MAX_PARAMETERS, MAX_TEXT_BYTES
 from keras_lmf.zoo.filling import weight_shapes
+from keras_lmf.zoo.folders import BACKBONE, known_backbones
 from keras_lmf.zoo.loading import require_answers, with_weights
 from keras_lmf.zoo.records import EntryName, File, Licences, Record, Width
 
 if TYPE_CHECKING:
     import keras
-
-BACKBONE = "backbone.json"
 
 
 class Backbone(Record):
@@ -86,13 +84,6 @@ class Backbone(Record):
         return write_text(Path(folder) / BACKBONE, json.dumps(fields, indent=1, ensure_ascii=False) + "\n")
 
 
-def known_backbones() -> dict[str, Path]:
-    """Name → folder of the backbones that come with the package."""
-    bundled = folders.bundled_folder()
-    found = [] if bundled is None else (path.parent for path in sorted(bundled.glob(f"*/{BACKBONE}")))
-    return {folder.name: folder for folder in found}
-
-
 def card(backbone: Backbone) -> str:
     """The CARD.md of a backbone."""
     licences = backbone.licences
@@ -105,8 +96,8 @@ def card(backbone: Backbone) -> str:
             f'`{{ name = "{backbone.front_end}" }}` of a recipe starts from it, and '
             f'`klmf.zoo.load_backbone("{backbone.name}")` gives it to you.',
             "",
-            f"Converted from: {backbone.source}. Its test vectors hold what the original network answers; every load "
-            "compares ours with them.",
+            f"Converted from: {backbone.source}. Its test vectors hold what the original architecture, in PyTorch with "
+            "these weights, answers; every load compares ours with them.",
             "",
             f"- Licence of the code: {licences.code}",
             f"- Licence of the weights: {licences.weights}",

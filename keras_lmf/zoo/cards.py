@@ -13,7 +13,7 @@ from keras_lmf.files import write_text
 from keras_lmf.zoo import backbones
 from keras_lmf.zoo.entry import RECIPE, Entry
 from keras_lmf.zoo.facts import facts
-from keras_lmf.zoo.folders import entry_folders
+from keras_lmf.zoo.folders import BACKBONE, entry_folders
 from keras_lmf.zoo.records import Metric, Spread
 
 LIMITS = "limits.md"  # the one part of a card that is written by hand
@@ -41,7 +41,7 @@ def pages(zoo: Path) -> dict[Path, str]:
     for folder, entry in entries.items():
         _require_figures(folder, entry)
     texts = {folder / "CARD.md": card(entry, _limits(folder)) for folder, entry in entries.items()}
-    for file in sorted(zoo.glob(f"*/{backbones.BACKBONE}")):
+    for file in sorted(zoo.glob(f"*/{BACKBONE}")):
         texts[file.parent / "CARD.md"] = backbones.card(backbones.Backbone.read(file.parent))
     texts[zoo / "README.md"] = overview(list(entries.values()))
     texts[zoo / "results.csv"] = results(entries).to_csv(index=False, float_format="%.6g")

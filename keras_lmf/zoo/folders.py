@@ -12,6 +12,7 @@ from keras_lmf.zoo.entry import ENTRY
 
 HOME, MIRROR, OFFLINE = files.HOME, "KERAS_LMF_ZOO_URL", "KERAS_LMF_OFFLINE"
 PACKAGE = Path(__file__).parents[1]
+BACKBONE = "backbone.json"  # instead of an entry.json
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -92,6 +93,18 @@ def local_path(source: str | Path) -> Path | None:
     )
 
 
+def known_backbones() -> dict[str, Path]:
+    """Name → folder of the backbones that come with the package."""
+    bundled = bundled_folder()
+    found = [] if bundled is None else (path.parent for path in sorted(bundled.glob(f"*/{BACKBONE}")))
+    return {folder.name: folder for folder in found}
+
+
 def unknown(name: str, hint: str, cache_dir: str | Path | None = None) -> LMFError:
     """The error for a name that is no entry's."""
-    return unknown_name("zoo entry", name, known_entries(cache_dir), f"{hint} 'keras-lmf list' shows them.")
+    if name in known_backbones():
+        return LMFError(
+            f"{name!r} is a backbone, no model by itself: recipes start from it ('keras-lmf show {name}')."
+        )
+    names = {**known_entries(cache_dir), **known_backbones()}
+    return unknown_name("zoo entry", name, names, f"{hint} 'keras-lmf list' shows them.")

@@ -85,7 +85,7 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
     Raises:
         LMFError: no such entry or file, or another kind of file.
     """
-    if str(name) in (published := backbones.known_backbones()):
+    if str(name) in (published := folders.known_backbones()):
         return backbones.card(backbones.Backbone.read(published[str(name)]))
     path = folders.local_path(name)
     if path is not None and not path.is_dir():

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from keras_lmf.errors import unknown_name
+from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.recipe import Recipe
-from keras_lmf.zoo.backbones import known_backbones, load_backbone
+from keras_lmf.recipe.parts import Modality
+from keras_lmf.zoo.backbones import load_backbone
+from keras_lmf.zoo.folders import OFFLINE, known_backbones, offline
 
 if TYPE_CHECKING:
     import keras
@@ -31,18 +33,34 @@ def published(recipe: Recipe) -> dict[str, keras.Model]:
 
 
 def front_ends(recipe: Recipe) -> dict[str, keras.Model]:
-    """The recipe's front ends as a training starts from them; Keras downloads those of ImageNet."""
-    from keras_lmf.backbones import frames
+    """The recipe's front ends as a training starts from them; Keras downloads those of ImageNet.
+
+    Raises:
+        LMFError: an unknown backbone, or weights of ImageNet that can't be downloaded.
+    """
     from keras_lmf.models import build_front_ends
 
     models = build_front_ends(recipe)
     _filled(recipe, models)
     for modality, section in recipe.inputs.items():
         if getattr(section.front_end, "weights", None) == "imagenet":
-            options = section.front_end.model_dump(exclude={"name"})
-            downloaded = frames.application(section.shape, **options)
-            models[modality].set_weights(downloaded.get_weights())
+            models[modality].set_weights(_downloaded(modality, section).get_weights())
     return models
+
+
+def _downloaded(modality: str, section: Modality) -> keras.Model:
+    from keras_lmf.backbones import frames
+
+    where = f"inputs.{modality}.front_end: the ImageNet weights of {section.front_end.network}"
+    hint = 'weights = "random" needs none.'
+    if offline():
+        raise LMFError(f"{where} would be downloaded, but {OFFLINE} is set. {hint}")
+    try:
+        return frames.application(section.shape, **section.front_end.model_dump(exclude={"name"}))
+    except LMFError:
+        raise
+    except Exception as error:  # Keras has no class of its own for a download that failed
+        raise LMFError(f"{where} can't be downloaded ({' '.join(str(error).split())}). {hint}") from error
 
 
 def _filled(recipe: Recipe, models: Mapping[str, keras.Model]) -> dict[str, keras.Model]:

@@ -85,8 +85,9 @@ def decode(
     - Clock: it starts with the sound or the picture, whichever is first, and ends with the later end of both,
       in a file with a picture rounded to whole frames. Sound and frames are cut to these ends. Where the
       file has no sound for a time, its samples are 0.
-    - Frames: at a fixed rate, each the last one whose timestamp is not after its time; so the last one stands
-      until the end. Before the picture begins, its first frame is shown.
+    - Frames: at a fixed rate, each the last one whose timestamp is not after its time. The first one stands up to half
+      a second before the picture begins, the last one as long after it ends; farther off frames are black, as samples
+      are 0. A track of a single picture stands all the time.
     - Sound: resampled; several channels are mixed with the weights of ITU-R BS.775, scaled so that the mix can't
       clip.
     - Streams: those marked as default, else the first. Cover pictures and subtitles are ignored.
@@ -205,7 +206,7 @@ def _clips(path: Path, request: Request) -> Iterator[Clip]:
                 picture.advance(zero + step / rate)
                 if step >= end():
                     break
-                shown.append(picture.array())
+                shown.append(picture.array(zero + step / rate))
                 check_frames(path, shown, limits)
                 step += 1
             total = int(min(stop, end()))

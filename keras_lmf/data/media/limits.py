@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 TRACKS = ("sound", "picture")
-MAX_PIXELS = 4096 * 2304
+MAX_PIXELS = 2**26  # photos of phones have a quarter
 
 
 @dataclass(frozen=True)

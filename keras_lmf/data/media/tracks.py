@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Less than one frame of a codec, so that a lost one shows; more than the jitter of rounded timestamps.
 _GAP = Fraction(20, 1000)
+# How long a picture's first frame stands before it, and its last one after it: tracks seldom begin and end together.
+_STANDS = Fraction(1, 2)
 
 
 class Sound:
@@ -122,6 +124,7 @@ class Picture:
         self._frames = frames
         self._shown = next(frames)
         self._coming = next(frames, None)
+        self._still = self._coming is None
         self._array: np.ndarray | None = None
         self._upright = Upright(self._shown.frame, size)
         self.first = self._shown.start
@@ -141,11 +144,13 @@ class Picture:
         while self._coming and self._coming.start <= time + self._coming.rounding:
             self._shown, self._coming, self._array = self._coming, next(self._frames, None), None
 
-    def array(self) -> np.ndarray:
-        """The shown frame: (height, width, 3) uint8, upright."""
+    def array(self, time: Fraction) -> np.ndarray:
+        """The shown frame: (height, width, 3) uint8, upright; black while there is no picture."""
         if self._array is None:
             self._array = self._upright(self._shown.frame)
-        return self._array
+        over = self.exhausted and time - self._shown.end > _STANDS
+        none = not self._still and (over or self.first - time > _STANDS)
+        return np.zeros_like(self._array) if none else self._array
 
 
 class Upright:
@@ -179,7 +184,16 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, tuple[slice, slice]]:
 
     The display matrix maps stored (x, y) to (a x + c y, b x + d y); it is taken to the nearest quarter turn.
     """
-    for data in frame.side_data:
+    try:
+        side_data = list(frame.side_data)
+    except ValueError:  # PyAV 18 does not know what FFmpeg 8 says of a photo; the turn it does
+        quarters = round(frame.rotation / 90) % 4  # to the left
+        forward, backward = slice(None), slice(None, None, -1)
+        return quarters % 2 == 1, (
+            backward if quarters in (1, 2) else forward,
+            backward if quarters in (2, 3) else forward,
+        )
+    for data in side_data:
         if data.type.name == "DISPLAYMATRIX":
             a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
             transposed = abs(b) + abs(c) > abs(a) + abs(d)
