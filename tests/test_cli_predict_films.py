@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from face_model import RATE, Model, film
+from face_model import PICTURE, RATE, Model, film, frame
 from media_files import tone, write
+from PIL import Image
 
 from keras_lmf import recognition
 from keras_lmf.cli import main
@@ -40,6 +41,19 @@ def predict(
 ) -> Result:
     monkeypatch.setattr(recognition, "Recognizer", lambda *_, **__: recognizer or Model().recognizer())
     return CliRunner().invoke(main, ["predict", *map(str, words)])
+
+
+def test_folders_of_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are for models of one picture; others look for films and sounds alone."""
+    for name in ("a.PNG", "b.jpg"):
+        Image.fromarray(frame(9)).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    done = predict(monkeypatch, tmp_path, "--json", recognizer=Model(**PICTURE).recognizer())
+    assert [Path(row["file"]).name for row in json.loads(done.stdout)] == ["a.PNG", "b.jpg"]
+    assert done.exit_code == 0
+    done = predict(monkeypatch, tmp_path)
+    assert "no media file in this folder" in done.output
+    assert done.exit_code == 1
 
 
 def test_columns_of_what_some_files_lack(

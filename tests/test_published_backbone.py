@@ -66,6 +66,13 @@ def test_the_shipped_weights_load_and_are_those_of_the_file():
     np.testing.assert_allclose(np.linalg.norm(found[:, -256:], axis=1), 1, rtol=1e-5)
 
 
+def test_a_backbone_is_no_entry():
+    with pytest.raises(LMFError, match=r"'ge2e' is a backbone, no model by itself: .*'keras-lmf show ge2e'"):
+        klmf.load("ge2e")
+    with pytest.raises(LMFError, match=r"Unknown zoo entry 'mini-xceptoin'\. Did you mean 'mini-xception'"):
+        zoo.show("mini-xceptoin")
+
+
 def test_an_unknown_name_is_told_the_nearest():
     with pytest.raises(LMFError, match=r"Unknown backbone 'ge2'\. Did you mean 'ge2e'\?"):
         zoo.load_backbone("ge2")

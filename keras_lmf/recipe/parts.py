@@ -99,11 +99,11 @@ class ImageCNN(Network):
 
     media = "frames"
     name: Literal["image_cnn"]
-    filters: Annotated[Counts, Field(min_length=1)] = (32, 64, 96, 128)
-    units: Count = 64
+    filters: Annotated[Counts, Field(min_length=1)] = (16, 32, 64, 128, 192)
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     shift: Rate = 0.0
     zoom: Rate = 0.0
+    erasing: Rate = 0.0
     dropout: Rate = 0.0
 
 

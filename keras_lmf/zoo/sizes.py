@@ -41,7 +41,7 @@ def kernel_numbers(recipe: Recipe) -> int:
 def _backbone(modality: Modality) -> tuple[int, int]:
     """Numbers in the kernels of its front end and backbone, width of its embedding."""
     before, width = _front_end(modality)
-    numbers, embedding = _on_features(modality.backbone, width, modality.shape)
+    numbers, embedding = _on_features(modality.backbone, width)
     return before + numbers, embedding
 
 
@@ -87,9 +87,9 @@ def _mini_xception(taps: Sequence[str]) -> tuple[int, int]:
     return numbers, sum(7 if tap == "logits" else XCEPTION[int(tap[-1])] for tap in taps)
 
 
-def _on_features(backbone: Backbone, width: int, shape: Sequence[int]) -> tuple[int, int]:
+def _on_features(backbone: Backbone, width: int) -> tuple[int, int]:
     """Numbers in its kernels, width of its embedding."""
-    units = backbone.units
+    units = getattr(backbone, "units", 0)
     match backbone.name:
         case "mlp" | "average_pooling":
             widths = [width, *units]
@@ -107,8 +107,7 @@ def _on_features(backbone: Backbone, width: int, shape: Sequence[int]) -> tuple[
             filters = [backbone.filters[0], *backbone.filters]
             kernels = 9 * width * filters[0] + sum(9 * (a + b) * b for a, b in pairwise(filters))
             shortcuts = sum(a * b for a, b in pairwise(filters) if a != b)
-            left = math.prod(-(-size >> len(filters)) for size in shape[:-1])
-            return kernels + shortcuts + left * filters[-1] * units, units
+            return kernels + shortcuts, filters[-1]
         case "cnn_2plus1d":
             spatial = 9 * _dense([width, *backbone.filters])
             temporal = 3 * sum(filters**2 for filters in backbone.filters)
