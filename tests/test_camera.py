@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from face_model import BOX, FACE_ONLY, RATE, Model, brightness, film, frame
+from face_model import BOX, FACE_ONLY, PICTURE, RATE, Model, brightness, film, frame
 from media_files import tone, write
 
 from keras_lmf import recognition
@@ -74,6 +74,20 @@ def test_a_film_in_a_cameras_place_gives_its_whole_windows(tmp_path: Path, hop: 
         assert moment.box == (BOX if moment.time <= 4.1 else None)
     for seen, expected in zip(watched.seen, of_file.seen[0]["face"]):
         np.testing.assert_array_equal(seen["face"][0], expected)
+
+
+def test_single_pictures_may_be_far_apart(tmp_path: Path) -> None:
+    clip = film(tmp_path / "film.mkv", 3.1)
+    moments = list(Model(**PICTURE).recognizer(hop=1.0).watch(clip))
+    assert [moment.time for moment in moments] == pytest.approx([0.2, 1.2, 2.2])
+    model = Model(**PICTURE)
+    answer = model.recognizer(hop=1.0)(clip)
+    assert answer.timeline["start"].tolist() == [0, 1, 2, 3]
+    seen = np.concatenate([inputs["face"].mean(axis=(1, 2, 3)) for inputs in model.seen])
+    expected = [brightness(number) / 255 for number in (2, 25, 50, 75)]  # the very first is not sure yet
+    np.testing.assert_allclose(seen, expected, atol=0.008)
+    with pytest.raises(LMFError, match=r"'hop' takes 0\.1 to 60 seconds; received 61"):
+        Model(**PICTURE).recognizer(hop=61)
 
 
 def test_the_voice_is_absent(tmp_path: Path) -> None:
