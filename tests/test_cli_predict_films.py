@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import av
@@ -43,6 +44,16 @@ def predict(
     return CliRunner().invoke(main, ["predict", *map(str, words)])
 
 
+def test_few_faces_are_told(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film(tmp_path / "few.mkv", 3, (0, 0.9))
+    done = predict(monkeypatch, tmp_path / "few.mkv", clips / "mute.mkv", clips / "voice.wav")
+    assert re.search(
+        r"Few faces were found in few\.mkv \([23]\d% of its frames\): --face-detector", done.stderr
+    )
+    assert "mute.mkv" not in done.stderr
+    assert "Few faces" not in predict(monkeypatch, clips / "mute.mkv").stderr
+
+
 def test_folders_of_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Are for models of one picture; others look for films and sounds alone."""
     for name in ("a.PNG", "b.jpg"):
@@ -52,7 +63,7 @@ def test_folders_of_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [Path(row["file"]).name for row in json.loads(done.stdout)] == ["a.PNG", "b.jpg"]
     assert done.exit_code == 0
     done = predict(monkeypatch, tmp_path)
-    assert "no media file in this folder" in done.output
+    assert "no media file in this folder. Its pictures are for a model" in done.output
     assert done.exit_code == 1
 
 

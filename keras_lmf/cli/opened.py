@@ -18,8 +18,6 @@ from keras_lmf.training import Run
 from keras_lmf.zoo import fetching
 from keras_lmf.zoo.entry import ENTRY, Entry
 
-UNITS = {"waveform": "full scale = 1", "frames": "black = 0, white = 1"}
-
 
 @dataclass(frozen=True)
 class EntryRun(Run):
@@ -64,15 +62,9 @@ def dataset(recipe: Recipe, data: Path | None) -> Dataset:
 
 
 def facts_of_run(run: Run) -> dict[str, Any]:
-    """What `export_model` is told of a run: what fills its inputs, its temperature, presence and tolerance."""
+    """What `export_model` is told of a run beside its recipe."""
     return {
-        "descriptions": {
-            name: InputDescription(rate=part.rate, unit=UNITS[part.media], media=part.media)
-            for name, part in run.recipe.inputs.items()
-            if part.media
-        },
         "temperature": run.temperature,
-        "presence": "derived" if run.recipe.presence else "assumed",
         "tolerance": 1e-4 if any(part.media for part in run.recipe.inputs.values()) else 1e-5,
     }
 

@@ -30,6 +30,7 @@ PICTURES = re.compile(r"\.(bmp|gif|jpe?g|png|tiff?|webp)", re.IGNORECASE)
 
 TOLD = ("emotion", "probability", "presence", "each alone", "shares")
 DEFAULT_MODEL = "lmf-media-av"
+FEW_FACES = 0.5  # of a film's frames
 
 
 @click.command(epilog="Example: keras-lmf predict happy.mp4 recordings/ --csv emotions.csv")
@@ -106,6 +107,7 @@ def predict(
         _write(recognizer, answers, csv)
         raise click.ClickException(f"Interrupted: {len(answers)} of {len(found)} files are above.") from None
     _tell(answers, as_json)
+    _tell_few_faces(answers, face_detector)
     _write(recognizer, answers, csv)
     if not isinstance(answer := answers[0][1], str):
         _draw(answer, timeline, annotate)
@@ -181,7 +183,11 @@ def _answer(recognizer: Recognizer, files: list[Path], answers: list[tuple[Path,
     for path in tqdm(files, desc="predict", unit="file", delay=2, leave=False, disable=None):
         try:
             if path.is_dir():
-                raise LMFError("no media file in this folder.")
+                pictures = any(PICTURES.fullmatch(part.suffix) for part in path.rglob("*"))
+                hint = (
+                    " Its pictures are for a model that takes one picture, or name them." if pictures else ""
+                )
+                raise LMFError(f"no media file in this folder.{hint}")
             answers.append((path, recognizer(path)))
         except Exception as error:  # whatever a file brings about, the others go on
             kind = "" if isinstance(error, LMFError) else f"{type(error).__name__}: "
@@ -210,6 +216,18 @@ def _tell(answers: list[tuple[Path, Prediction | str]], as_json: bool) -> None:
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
     for row in ([dict(zip(columns, columns))] if rows else []) + rows:
         click.echo(_utf8("  ".join(row[name].ljust(widths[name]) for name in columns).rstrip()))
+
+
+def _tell_few_faces(answers: list[tuple[Path, Prediction | str]], detector: str) -> None:
+    """Where the default detector lost the face, that there is another."""
+    few = [
+        f"{path.name} ({seen:.0%} of its frames)"
+        for path, answer in answers
+        if not isinstance(answer, str) and len(answer.faces)
+        if (seen := answer.faces["x"].notna().mean()) < FEW_FACES
+    ]
+    if few and detector == "haar":
+        click.echo(f"\nFew faces were found in {', '.join(few)}: --face-detector yunet finds more.", err=True)
 
 
 def _utf8(text: str) -> str:

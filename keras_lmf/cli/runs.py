@@ -185,6 +185,8 @@ def _tell(run: Run, table: pd.DataFrame | None, as_json: bool) -> None:
     click.echo(f"\n{run.folder}: {len(run.history)} epochs, the weights of epoch {best.name} are kept.")
     click.echo(best.to_frame("").T.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
     click.echo(f"\nNext: keras-lmf evaluate {run.folder}\n      keras-lmf export {run.folder}")
+    if any(part.media for part in run.recipe.inputs.values()):
+        click.echo(f"      keras-lmf predict clip.mp4 --model {run.folder}")
     if table is not None:
         click.echo(
             f"\nSeed {run.recipe.seed} beside the entry's seeds, test split; the first metric decides:"

@@ -6,6 +6,7 @@ Media files: `decode`, `windows`, `Clip`; with boxes drawn over them: `media.ann
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 from keras_lmf.data.augmentation import Augmentation, augmented
@@ -43,4 +44,6 @@ def __getattr__(name: str) -> object:
         from keras_lmf.data import media
 
         return getattr(media, name)
+    if name in ("faces", "media", "openface"):
+        return importlib.import_module(f"keras_lmf.data.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

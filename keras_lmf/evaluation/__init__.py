@@ -6,7 +6,8 @@ the same code.
 
 from __future__ import annotations
 
+from keras_lmf.evaluation import calibration
 from keras_lmf.evaluation.report import Report, evaluate
 from keras_lmf.evaluation.summary import paired_difference, summarise
 
-__all__ = ["Report", "evaluate", "paired_difference", "summarise"]
+__all__ = ["Report", "calibration", "evaluate", "paired_difference", "summarise"]

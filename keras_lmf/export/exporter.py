@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from keras_lmf.data.dataset import Split
     from keras_lmf.recipe import Recipe
 
+UNITS = {"waveform": "full scale = 1", "frames": "black = 0, white = 1"}
+
 
 class Format(NamedTuple):
     """An export format.
@@ -83,7 +85,7 @@ def export_model(
     licence: Mapping[str, str] | None = None,
     descriptions: Mapping[str, InputDescription] | None = None,
     temperature: float | None = None,
-    presence: Literal["assumed", "derived"] = "assumed",
+    presence: Literal["assumed", "derived"] | None = None,
 ) -> list[Artifact]:
     """Write `model` to `folder` in each format, run every written file, and report what each one costs.
 
@@ -120,12 +122,14 @@ def export_model(
             models that start from a waveform.
         timeout_seconds: how long one conversion may take.
         resamples: bootstrap resamples behind the intervals in `Artifact.table`.
-        recipe: its name and hash go into the sidecars.
+        recipe: its name and hash go into the sidecars, and what it says of `descriptions` and `presence`.
         licence: goes into the sidecars, for example {"code": …, "weights": …, "data": …}.
-        descriptions: what the inputs are, with rate, unit, range and media, by modality, for the sidecars.
+        descriptions: what the inputs are, with rate, unit, range and media, by modality, for the sidecars. None: of the
+            recipe, which knows what of a media file fills an input, and its rate.
         temperature: for the sidecars: what the logits are to be divided by before the softmax, a number above 0.
             The files give the model's own logits.
-        presence: for the sidecars: "derived" when the model takes an input of zeros for an absent modality.
+        presence: for the sidecars: "derived" when the model takes an input of zeros for an absent modality, else
+            "assumed". None: as the recipe has it.
 
     Returns:
         One Artifact per format, in the order of `formats`.
@@ -142,8 +146,11 @@ def export_model(
     folder = Path(folder)
     with tempfile.TemporaryDirectory() as scratch:
         source = source_of(model, evaluation, timeout_seconds, Path(scratch), calibration)
+        if recipe is not None:
+            descriptions = _of_recipe(recipe) if descriptions is None else descriptions
+            presence = presence or ("derived" if recipe.presence else None)
         about = _about(source, (evaluation, recipe, calibration), recipe, licence, descriptions or {})
-        about = replace(about, temperature=temperature, presence=presence)
+        about = replace(about, temperature=temperature, presence=presence or "assumed")
         folder.mkdir(parents=True, exist_ok=True)
         # A report must never describe files that have been replaced since.
         for name in REPORT_FILES:
@@ -180,10 +187,18 @@ def _check_formats(formats: Sequence[str], calibration: Split | None) -> None:
         )
 
 
-def _check_facts(temperature: float | None, presence: str) -> None:
+def _of_recipe(recipe: Recipe) -> dict[str, InputDescription]:
+    return {
+        name: InputDescription(rate=part.rate, unit=UNITS[part.media], media=part.media)
+        for name, part in recipe.inputs.items()
+        if part.media
+    }
+
+
+def _check_facts(temperature: float | None, presence: str | None) -> None:
     if temperature is not None and not 0 < temperature < math.inf:
         raise LMFError(f"'temperature' takes a number above 0, received {temperature!r}.")
-    if presence not in ("assumed", "derived"):
+    if presence not in (None, "assumed", "derived"):
         raise unknown_name("presence", presence, ("assumed", "derived"))
 
 

@@ -144,8 +144,10 @@ def _require_media(name: str, facts: Facts) -> None:
         return
     fitting = ", ".join(_entries_for_media()) or "none yet"
     raise LMFError(
-        f"{name} takes features ({', '.join(facts.inputs)}), which can't be made from a media file here. Zoo entries "
-        f"that take media files: {fitting}. With features at hand, use klmf.runtime.open_artifact(…).predict."
+        f"{name} takes features ({', '.join(facts.inputs)}), which can't be made from a media file here; or its "
+        "sidecar doesn't say what fills them: export with recipe=…. "
+        f"Zoo entries that take media files: {fitting}. With features at hand, use "
+        "klmf.runtime.open_artifact(…).predict."
     )
 
 

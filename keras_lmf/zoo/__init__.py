@@ -9,7 +9,7 @@ from keras_lmf.zoo.entry import Entry
 from keras_lmf.zoo.fetching import fetch
 from keras_lmf.zoo.filling import file_records, metric_block, weight_shapes
 from keras_lmf.zoo.folders import bundled_folder, local_path
-from keras_lmf.zoo.listing import recipe, show, table
+from keras_lmf.zoo.listing import find, recipe, show, table
 from keras_lmf.zoo.loading import load
 from keras_lmf.zoo.records import Calibration, Cost, File, InputSpec, Licences, Metric, Spread
 from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
@@ -27,6 +27,7 @@ __all__ = [
     "bundled_folder",
     "fetch",
     "file_records",
+    "find",
     "load",
     "load_backbone",
     "local_path",

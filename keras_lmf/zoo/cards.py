@@ -170,6 +170,7 @@ def card(entry: Entry, limits: str) -> str:
         f'        "{name}": numpy.zeros((1, {", ".join(map(str, spec.shape))}), "float32"),'
         for name, spec in entry.inputs.items()
     )
+    temperature = f"\n    temperature={entry.calibration.temperature:.3f}," if entry.calibration else ""
     sections = [
         f"# {entry.name}\n\n{_warning(entry)}{entry.summary}. {entry.parameters:,} parameters. "
         f"Output `{target.name}`, (batch, {target.size}): {answer}.",
@@ -178,7 +179,8 @@ def card(entry: Entry, limits: str) -> str:
         "## Load, predict, convert\n\n```python\nimport numpy\nimport keras_lmf as klmf\n\n"
         f'model = klmf.load("{entry.name}")\n'
         f'answer = model(\n    {{\n{arrays}\n    }}\n)["{target.name}"]\n'
-        'files = klmf.export_model(model, "exported", formats=["tflite-float16"])\n```',
+        f'files = klmf.export_model(\n    model,\n    "exported",\n    formats=["tflite-float16"],\n'
+        f'    recipe=klmf.zoo.recipe("{entry.name}"),{temperature}\n)\n```',
         f"## Metrics\n\n{_metrics(entry)}\n\n{_costs(entry)}\n\n{_cross_validation(entry)}"
         f"{_alone(entry)}"
         "![the first metric of every file against its bytes and latency](files.png)",

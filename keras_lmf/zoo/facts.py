@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from keras_lmf.zoo.entry import Entry
+from keras_lmf.zoo.records import InputSpec
 
 
 def facts(entry: Entry) -> list[str]:
     """One sentence per fact that the entry has; none for an entry on features that was not calibrated."""
-    sentences = [_media(name, spec.media, spec.rate) for name, spec in entry.inputs.items() if spec.media]
+    sentences = [_media(name, spec) for name, spec in entry.inputs.items() if spec.media]
+    if sentences:
+        sentences.insert(0, f"Ask it about a clip: `keras-lmf predict clip.mp4 --model {entry.name}`.")
+        features = [f"`{name}`" for name, spec in entry.inputs.items() if not spec.media]
+        if features:
+            sentences.append(f"No media file fills {', '.join(features)}: about a clip it answers without.")
     if entry.presence == "derived":
         sentences.append("An input of zeros is an absent modality; the others then decide.")
     if (fit := entry.calibration) is not None:
@@ -20,7 +26,10 @@ def facts(entry: Entry) -> list[str]:
     return sentences
 
 
-def _media(name: str, media: str, rate: float | None) -> str:
-    kind = "mono sound in [-1, 1]" if media == "waveform" else "pictures"
-    speed = "" if rate is None else f" at {rate:g} {'Hz' if media == 'waveform' else 'frames a second'}"
+def _media(name: str, spec: InputSpec) -> str:
+    sound = spec.media == "waveform"
+    speed = "" if spec.rate is None else f" at {spec.rate:g} {'Hz' if sound else 'frames a second'}"
+    if not sound and len(spec.shape) == 3:
+        return f"A media file fills `{name}`: its pictures{speed}, each judged by itself."
+    kind = "mono sound in [-1, 1]" if sound else "pictures"
     return f"A media file fills `{name}`: {kind}{speed}, zeros after its end."

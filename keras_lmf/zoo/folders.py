@@ -106,5 +106,4 @@ def unknown(name: str, hint: str, cache_dir: str | Path | None = None) -> LMFErr
         return LMFError(
             f"{name!r} is a backbone, no model by itself: recipes start from it ('keras-lmf show {name}')."
         )
-    names = {**known_entries(cache_dir), **known_backbones()}
-    return unknown_name("zoo entry", name, names, f"{hint} 'keras-lmf list' shows them.")
+    return unknown_name("zoo entry", name, known_entries(cache_dir), f"{hint} 'keras-lmf list' shows them.")

@@ -98,6 +98,14 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
     )
 
 
+def find(name: str | Path, cache_dir: str | Path | None = None) -> Entry:
+    """What is known of an entry: its inputs, metrics, licences, temperature.
+
+    Args and errors as of `recipe`.
+    """
+    return fetching.find(name, cache_dir).entry
+
+
 def recipe(name: str | Path, cache_dir: str | Path | None = None) -> Recipe:
     """The recipe of a zoo entry (a name, or a folder that holds one).
 

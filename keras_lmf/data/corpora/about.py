@@ -110,7 +110,12 @@ ABOUT: dict[str, About] = {
     "fer2013": About(
         licence="FER2013: unclear, research",
         weights_licence="research only, as the training data",
-        inputs={"face": ("white = 1", "48 × 48 grey pixels of one face, tightly cut")},
+        inputs={
+            "face": (
+                "white = 1",
+                "grey pixels of one face, tightly cut; FER2013 has 48 × 48",
+            )
+        },
         notes=(
             "Faces found by image search for words of emotion, labelled by people who agree with one another in about "
             "65 % of the images. No persons are named: one may be in two splits.",

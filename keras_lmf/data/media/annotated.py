@@ -51,7 +51,8 @@ class Mark:
     @property
     def words(self) -> str:
         known = self.confidence is not None and not math.isnan(self.confidence)
-        words = f"{self.label} {100 * self.confidence:.0f} %" if known else self.label
+        # A percentage is for people: 100 would say that it is sure.
+        words = f"{self.label} {min(100 * self.confidence, 99):.0f} %" if known else self.label
         return words.strip().encode("ascii", "replace").decode()
 
 
