@@ -222,7 +222,11 @@ def measure(name: str, clip: float, repeats: int, seconds: float) -> list[dict[s
 )
 @click.option("--repeats", default=15, show_default=True, type=click.IntRange(1), help="Turns each.")
 @click.option("--seconds", default=0.2, show_default=True, type=click.FloatRange(0), help="Length of a turn.")
-@click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here as well.")
+@click.option(
+    "--csv",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the table here as well; what is there of other backbones stays.",
+)
 def main(names: tuple[str, ...], clip: float, repeats: int, seconds: float, csv: Path | None) -> None:
     one_thread("tensorflow")
     rows = []
@@ -230,8 +234,14 @@ def main(names: tuple[str, ...], clip: float, repeats: int, seconds: float, csv:
         rows += measure(name, clip, repeats, seconds)
         click.echo(pd.DataFrame(rows[-len(KERAS) - len(FILES) :]).drop(columns="refused").to_string())
     about = {"machine": f"{processor()}, one thread", "versions": versions()}
-    table = pd.DataFrame([row | about for row in rows]).astype({"bytes": "Int64"})
+    table = pd.DataFrame([row | about for row in rows])
     if csv:
+        if csv.is_file():
+            before = pd.read_csv(csv)
+            table = pd.concat([table, before[~before["backbone"].isin(table["backbone"])]])
+        order = list(BACKBONES)
+        table = table.sort_values("backbone", key=lambda names: names.map(order.index), kind="stable")
+        table = table.astype(dict.fromkeys(("bytes", "parameters", "embedding"), "Int64"))
         write_atomically(csv, lambda temporary: table.to_csv(temporary, index=False, float_format="%.4g"))
 
 

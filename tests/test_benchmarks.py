@@ -97,7 +97,13 @@ def test_times_are_told_with_their_range():
 
 def test_backbones_tells_every_runtime(tmp_path):
     words = ("mfcc_lstm", "--clip", 0.2, "--repeats", 1, "--seconds", 0)
+    earlier = pd.DataFrame({"backbone": ["mfcc_lstm", "image_cnn", "crnn"], "bytes": [1, 2, 3]})
+    earlier.to_csv(tmp_path / "written.csv", index=False)
     table = run_script("backbones.py", tmp_path, *words)
+    # What was measured of others stays, all in one order.
+    assert list(table["backbone"]) == ["crnn", *["mfcc_lstm"] * 5, "image_cnn"]
+    assert table["bytes"].iloc[[0, -1]].tolist() == [3, 2]
+    table = table[1:-1].reset_index(drop=True)
     assert list(table["runtime"]) == [
         "tf.function",
         "tf.function, XLA",
