@@ -104,6 +104,14 @@ def random_affine() -> keras.layers.Layer:
     return layers.RandomAffine(rotation=20.0, shift=0.2, zoom=0.2, seed=7)
 
 
+def mirror() -> keras.layers.Layer:
+    picture = keras.Input((3, 4, 2))
+    weights = keras.initializers.GlorotUniform(seed=7)
+    flat = keras.layers.Reshape((24,))(picture)
+    network = keras.Model(picture, keras.layers.Dense(3, kernel_initializer=weights)(flat))
+    return layers.MirrorAverage(network)
+
+
 WAVEFORM = {"voice": (50,)}
 TWO = {"audio": (3,), "video": (4,)}
 THREE = {"audio": (3,), "video": (4,), "text": (2,)}
@@ -145,5 +153,6 @@ CASES = (
         half=False,
     ),
     Case("affine", random_affine, {"face": (6, 5, 2)}, "single"),
+    Case("mirror", mirror, {"face": (3, 4, 2)}, "single"),
     Case("spec_augment", spec_augment, {"audio": (6, 3)}, "single", masked=True),
 )

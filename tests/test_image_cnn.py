@@ -71,6 +71,17 @@ def test_it_is_pytorchs(model):
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_mirror_images_are_averaged(model):
+    both = image_cnn(
+        SHAPE, filters=(4, 6), rotation=20, shift=0.2, zoom=0.2, dropout=0.5, mirror=True, seed=3
+    )
+    both.set_weights(model.get_weights())
+    x = pictures()
+    expected = (torch_answer(model, x) + torch_answer(model, x[:, :, ::-1])) / 2
+    np.testing.assert_allclose(both.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5)
+    assert np.abs(torch_answer(model, x) - expected).max() > 1e-3
+
+
 def test_exposure_and_contrast_are_not_seen(model):
     x = pictures()
     np.testing.assert_allclose(

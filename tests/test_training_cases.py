@@ -46,6 +46,17 @@ def test_an_interrupted_run_equals_an_undisturbed_one(policy: str, tmp_path: Pat
         keras.config.set_dtype_policy("float32")
 
 
+def test_label_smoothing_is_that_of_the_closed_form(tmp_path: Path) -> None:
+    """Szegedy et al. 2016, eq. 10: (1 − ε) · cross-entropy + ε · mean over classes of −log p."""
+    words = recipe(training={"epochs": 1, "learning_rate": 1e-3, "label_smoothing": 0.2})
+    run = train(words, sequences(), tmp_path / "run")
+    valid = sequences()["valid"]
+    logits = keras.ops.convert_to_numpy(run.model(dict(valid.inputs))[words.target.name]).astype("float64")
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    expected = -0.8 * log_p[np.arange(len(valid)), valid.labels] - 0.2 * log_p.mean(axis=1)
+    assert run.history["val_loss"].item() == pytest.approx(expected.mean(), rel=1e-4)
+
+
 def test_without_validation_all_epochs_run_and_the_last_weights_are_kept(tmp_path: Path) -> None:
     data = sequences().with_validation_in_training()
     assert data.split_names == ("train", "test")

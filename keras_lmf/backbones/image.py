@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_lmf.backbones.sequence import seed_stream
 from keras_lmf.errors import LMFError
-from keras_lmf.layers import RandomAffine
+from keras_lmf.layers import MirrorAverage, RandomAffine
 
 LEAST_CONTRAST = 1e-3
 LEAST_ERASED = 0.02
@@ -25,6 +25,7 @@ def image_cnn(
     zoom: float = 0.0,
     erasing: float = 0.0,
     dropout: float = 0.0,
+    mirror: bool = False,
     seed: int | None = None,
     name: str | None = None,
 ) -> keras.Model:
@@ -47,6 +48,8 @@ def image_cnn(
         zoom: largest change of size, as a share.
         erasing: largest part that is erased, as a share of the picture; 0, or from .02, the smallest part.
         dropout: rate after the mean, in training.
+        mirror: the embedding is the mean of the picture's and of its mirror image's (`layers.MirrorAverage`), which
+            takes twice as long, but in training.
         seed: of weights, random changes and dropout; None draws one.
         name: the model's name.
     """
@@ -57,8 +60,8 @@ def image_cnn(
     if erasing and not LEAST_ERASED <= erasing <= 1:
         raise LMFError(f"image_cnn: erasing must be 0, or {LEAST_ERASED} to 1, received {erasing!r}")
     seeds = seed_stream(seed)
-    inputs = keras.Input(tuple(shape), name="image")
-    hidden = _standardized(inputs)
+    image = keras.Input(tuple(shape), name="image")
+    hidden = _standardized(image)
     if rotation or shift or zoom:
         hidden = RandomAffine(rotation, shift, zoom, seed=next(seeds), name="affine")(hidden)
     if erasing:
@@ -83,7 +86,11 @@ def image_cnn(
         hidden = _relu(keras.layers.Add(name=f"add_{i}")([hidden, before]), f"{i}_b")
     hidden = keras.layers.GlobalAveragePooling2D(name="average")(hidden)
     hidden = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(hidden)
-    return keras.Model(inputs, hidden, name=name)
+    if not mirror:
+        return keras.Model(image, hidden, name=name)
+    network = keras.Model(image, hidden, name="network")
+    pictures = keras.Input(tuple(shape), name="image")
+    return keras.Model(pictures, MirrorAverage(network, name="mirror")(pictures), name=name)
 
 
 def _standardized(image: Any) -> Any:

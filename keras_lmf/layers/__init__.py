@@ -12,6 +12,7 @@ from keras_lmf.layers.log_mel_spectrogram import LogMelSpectrogram
 from keras_lmf.layers.low_rank_fusion import LowRankFusion
 from keras_lmf.layers.mel_spectrogram import MelSpectrogram
 from keras_lmf.layers.mfcc import MFCC
+from keras_lmf.layers.mirror_average import MirrorAverage
 from keras_lmf.layers.modality_presence import ModalityPresence
 from keras_lmf.layers.random_affine import RandomAffine
 from keras_lmf.layers.spec_augment import SpecAugment
@@ -27,6 +28,7 @@ __all__ = [
     "LogMelSpectrogram",
     "LowRankFusion",
     "MelSpectrogram",
+    "MirrorAverage",
     "ModalityPresence",
     "RandomAffine",
     "SpecAugment",

@@ -105,6 +105,7 @@ class ImageCNN(Network):
     zoom: Rate = 0.0
     erasing: Rate = 0.0
     dropout: Rate = 0.0
+    mirror: bool = False
 
 
 Backbone = Annotated[
@@ -239,6 +240,7 @@ class Training(Part):
             of the training rows, which saves a small learning rate the way there.
         monitor: what chooses the epoch on "valid": "loss", or "pearson", the correlation, for a target with a range.
         schedule: of the learning rates: "cosine" lets them fall to 0 at the end of `epochs` (Loshchilov & Hutter 2017).
+        label_smoothing: for classes: the share of each label that is spread evenly over all (Szegedy et al. 2016).
         augmentation: of waveforms; None: none.
     """
 
@@ -249,6 +251,7 @@ class Training(Part):
     fusion_learning_rate: Positive | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     loss: Literal["cross_entropy", "mae", "mse", "huber"]
+    label_smoothing: Rate = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     patience: Count = 10
     fit_on: Literal["train", "train + valid"] = "train"

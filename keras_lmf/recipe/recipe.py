@@ -53,6 +53,8 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _training_fits_target(self) -> Recipe:
+        if self.training.label_smoothing and self.target.classes is None:
+            raise ValueError(f"label_smoothing needs classes; target {self.target.name!r} has a range")
         for key, word in (("output_bias", "label_mean"), ("monitor", "pearson")):
             if getattr(self.training, key) == word and self.target.classes is not None:
                 raise ValueError(f"{key} {word!r} needs a range; target {self.target.name!r} has classes")

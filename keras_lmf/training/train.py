@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +186,8 @@ def _compiled(recipe: Recipe, steps: int) -> keras.Model:
     else:
         multiplier = training.fusion_learning_rate / training.learning_rate
         optimizer = FusionAdam(rate, multiplier, FUSION, **options)
-    losses: dict[str, keras.losses.Loss] = {
-        "cross_entropy": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    losses: dict[str, Callable] = {
+        "cross_entropy": functools.partial(_cross_entropy, smoothing=training.label_smoothing),
         "mae": keras.losses.MeanAbsoluteError(),
         "mse": keras.losses.MeanSquaredError(),
         "huber": keras.losses.Huber(),
@@ -204,6 +204,14 @@ def _compiled(recipe: Recipe, steps: int) -> keras.Model:
     # Not ours: in mixed precision `compile` wraps it, and all of it must exist before a state is restored.
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def _cross_entropy(labels: Any, logits: Any, smoothing: float) -> Any:
+    """(batch, 1) or (batch,) class indices, (batch, classes) → (batch,)."""
+    if not smoothing:
+        return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    classes = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])
+    return keras.losses.categorical_crossentropy(classes, logits, from_logits=True, label_smoothing=smoothing)
 
 
 def _write_environment(folder: Path, recipe: Recipe, data: Dataset, fingerprint: str) -> None:
