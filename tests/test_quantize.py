@@ -200,13 +200,21 @@ def test_latency_of_a_known_call():
 
     def call():
         calls.append(None)
-        warming_up = len(calls) <= latency.LEAST_CALLS
-        time.sleep(0.02 if warming_up else 0.03 if len(calls) % 10 == 0 else 0.001)
+        warming_up = len(calls) <= 2
+        time.sleep(0.06 if warming_up else 0.03 if len(calls) % 10 == 0 else 0.001)
 
     found = latency.measure(call)
-    assert len(calls) >= 2 * latency.LEAST_CALLS
+    assert len(calls) >= latency.CALLS
     assert 1 <= found["p50"] < 20
     assert found["p95"] >= 30
+
+
+def test_latency_of_a_slow_call_ends(monkeypatch):
+    monkeypatch.setattr(latency, "MOST_SECONDS", 0.6)
+    calls = []
+    found = latency.measure(lambda: calls.append(time.sleep(0.15)))
+    assert 4 <= len(calls) <= 6  # one warms up
+    assert found["p50"] >= 150
 
 
 def test_latency_is_of_the_file_with_its_inputs_set(linear, tmp_path):

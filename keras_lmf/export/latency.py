@@ -17,7 +17,9 @@ import numpy as np
 
 SIGNATURE = "serving_default"
 # A file may take a microsecond: time, not a number of calls, makes the clock of the processor settle.
-WARM_UP_SECONDS, SECONDS, LEAST_CALLS = 0.1, 0.5, 50
+WARM_UP_SECONDS, SECONDS = 0.1, 0.5
+# Or a second: no more calls than fit into so many seconds, but three.
+CALLS, MOST_SECONDS, LEAST_CALLS = 50, 10.0, 3
 
 
 def tflite_call(path: str, inputs: dict[str, np.ndarray]) -> Callable[[], object]:
@@ -55,10 +57,14 @@ def saved_model_call(path: str, inputs: dict[str, np.ndarray]) -> Callable[[], o
 def measure(call: Callable[[], object]) -> dict[str, float]:
     """Median and 95th percentile of `call` in milliseconds."""
     durations: list[int] = []
-    for seconds in (WARM_UP_SECONDS, SECONDS):
+    for seconds, calls in ((WARM_UP_SECONDS, 1), (SECONDS, CALLS)):
         durations.clear()
-        end = time.perf_counter() + seconds
-        while len(durations) < LEAST_CALLS or time.perf_counter() < end:
+        begin = time.perf_counter()
+        while (
+            len(durations) < min(calls, LEAST_CALLS)
+            or (spent := time.perf_counter() - begin) < seconds
+            or (len(durations) < calls and spent < MOST_SECONDS)
+        ):
             start = time.perf_counter_ns()
             call()
             durations.append(time.perf_counter_ns() - start)
