@@ -151,7 +151,9 @@ def _encode(
         picture.height, picture.width = size
         picture.pix_fmt = "yuv420p"
         picture.codec_context.thread_count = 1
-        picture.options = {"crf": "18", "preset": "veryfast"} if h264 else {"qscale": "3", "flags": "+qscale"}
+        # With some processors x264 gives other bytes at every call, unless it is told not to.
+        exact = {"crf": "18", "preset": "veryfast", "x264-params": "cpu-independent=1"}
+        picture.options = exact if h264 else {"qscale": "3", "flags": "+qscale"}
         voice = container.add_stream("aac", rate=sample_rate, layout="mono")
         voice.bit_rate = 4 * sample_rate
         voice.codec_context.thread_count = 1
