@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_lmf.data.media.waveforms import padded
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.loudness import is_silent
 from keras_lmf.recognition.opening import Opened
 from keras_lmf.recognition.windows import Window
 
@@ -30,7 +31,8 @@ def enrol(opened: Opened, windows: Iterable[Window]) -> None:
             f"{opened.name} can't be enrolled: only a Keras model with a front end for sound can (a zoo entry or a "
             f"run). The standardisation of an exported file is fixed."
         )
-    rows = (padded(window.waveform, sound.samples) for window in windows if window.waveform.any())
+    waveforms = (window.waveform for window in windows)
+    rows = (padded(heard, sound.samples) for heard in waveforms if not is_silent(heard, sound.rate))
     # The features of an hour are small, its waveforms are not.
     found = [layers[0].predict_on_batch(np.stack(batch)) for batch in _batches(rows)]
     if (count := sum(map(len, found))) < LEAST_WINDOWS:
