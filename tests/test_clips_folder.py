@@ -13,8 +13,8 @@ from media_files import tone as columns
 
 from keras_lmf.data import decode, load
 from keras_lmf.data.corpora import clips_folder
-from keras_lmf.data.media.waveforms import decode_sound
 from keras_lmf.errors import LMFError
+from keras_lmf.media.sound import decode_sound
 
 SPLITS = ("train", "valid", "test")
 

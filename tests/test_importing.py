@@ -25,7 +25,7 @@ LIGHT = [
         "evaluation.timeline",
         "recognition",
         "runtime",
-        "data.media",
+        "media",
         "data.corpora.synthetic_clips",
     )
     or (part_of(name) == "data" and name != "data.batches")

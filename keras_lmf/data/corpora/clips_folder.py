@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_lmf.data.cached_sound import cached_sound
 from keras_lmf.data.corpora._clips_table import Row, read_table
 from keras_lmf.data.corpora._root import LABELS, find_clips
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.media.cached import cached_sound
-from keras_lmf.data.media.waveforms import number_of_samples, padded, require_decoder
 from keras_lmf.data.validation import check_groups, check_splits
 from keras_lmf.errors import LMFError
+from keras_lmf.media.sound import number_of_samples, padded, require_decoder
 from keras_lmf.target import Target
 
 HELD_OUT = 0.2  # of the speakers, for the test split, and as many for validation

@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_lmf.data.corpora._root import find
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.media.waveforms import number_of_samples, read_waveforms
 from keras_lmf.errors import LMFError
+from keras_lmf.media.sound import number_of_samples, read_waveforms
 from keras_lmf.target import Target
 
 SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")

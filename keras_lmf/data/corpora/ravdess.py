@@ -8,9 +8,9 @@ import numpy as np
 
 from keras_lmf.data.corpora._root import find
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.media.waveforms import number_of_samples, read_waveforms
 from keras_lmf.data.npz import read_npz, require_keys
 from keras_lmf.errors import LMFError
+from keras_lmf.media.sound import number_of_samples, read_waveforms
 from keras_lmf.target import Target
 
 FOLDS = 5

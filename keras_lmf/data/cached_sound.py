@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.media.waveforms import SAMPLE_RATE, decode_sound
 from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import LMFError
 from keras_lmf.files import cache_folder, write_atomically
+from keras_lmf.media.sound import SAMPLE_RATE, decode_sound
 
 # Raised when `decode_sound` gives other numbers for the same file.
 _VERSION = 1

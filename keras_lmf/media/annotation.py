@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lmf.data.media.limits import MAX_PIXELS, TRACKS, Limits, check_pixels
-from keras_lmf.data.media.reading import choose, decoded, opened
-from keras_lmf.data.media.tracks import Upright
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.files import write_atomically
+from keras_lmf.media.clips import MAX_PIXELS, TRACKS, Limits, check_pixels
+from keras_lmf.media.streams import choose, decoded, opened
+from keras_lmf.media.tracks import Upright
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -108,7 +108,7 @@ def _write(
 ) -> None:
     av = import_extra("av", "media")
     limits = Limits(math.inf, math.inf, max_pixels, math.inf)
-    # Each stream is read by a container of its own, as in `keras_lmf.data.media.clips`.
+    # Each stream is read by a container of its own, as in `keras_lmf.media.clips`.
     with opened(source) as for_picture, opened(source) as for_sound, av.open(str(path), "w", "mp4") as output:
         stream, voice = choose(source, for_picture, "video"), choose(source, for_sound, "audio")
         frames = decoded(source, for_picture, stream) if stream else iter(())
