@@ -13,8 +13,8 @@ from clips import lines_of, tone, write_table
 from media_files import numbered, write
 from media_files import tone as columns
 
-from keras_lmf.data import cached_sound as cached
 from keras_lmf.data import load
+from keras_lmf.data.corpora import clips as cached
 from keras_lmf.errors import LMFError
 
 pytestmark = pytest.mark.usefixtures("cache")
