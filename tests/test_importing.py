@@ -26,7 +26,6 @@ LIGHT = [
         "recognition",
         "runtime",
         "media",
-        "data.corpora.synthetic_clips",
     )
     or (part_of(name) == "data" and name != "data.batches")
 ]

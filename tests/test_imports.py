@@ -44,7 +44,6 @@ ALLOWED: dict[str, set[str]] = {
     "zoo.pretrained": {"keras", "keras_lmf.backbones", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "zoo.vectors": {"numpy", "keras_lmf.data", *COMMON},
     "data": {"numpy", "pydantic", "tqdm", "keras", "keras_lmf.backend", "keras_lmf.media", *COMMON},
-    "data.corpora.synthetic_clips": {"numpy", "av", "tqdm", *COMMON},
     "media": {"numpy", "av", "cv2", "soundfile", *COMMON},
     "evaluation": {"numpy", "sklearn", "pandas", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
