@@ -14,9 +14,9 @@ import numpy as np
 
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.files import write_atomically
-from keras_lmf.media.clips import MAX_PIXELS, TRACKS, Limits, check_pixels
+from keras_lmf.media.clips import TRACKS
 from keras_lmf.media.encoding import AAC_RATES
-from keras_lmf.media.streams import choose, decoded, opened
+from keras_lmf.media.streams import MAX_PIXELS, choose, decoded, opened, started
 from keras_lmf.media.tracks import Upright
 
 if TYPE_CHECKING:
@@ -107,12 +107,10 @@ def _write(
     max_pixels: int,
 ) -> None:
     av = import_extra("av", "media")
-    limits = Limits(math.inf, math.inf, max_pixels, math.inf)
     # Each stream is read by a container of its own, as in `keras_lmf.media.clips`.
     with opened(source) as for_picture, opened(source) as for_sound, av.open(str(path), "w", "mp4") as output:
         stream, voice = choose(source, for_picture, "video"), choose(source, for_sound, "audio")
-        frames = decoded(source, for_picture, stream) if stream else iter(())
-        frames = (timed for timed in frames if check_pixels(source, timed.frame, limits))
+        frames = decoded(source, for_picture, stream, max_pixels) if stream else iter(())
         first = next(frames, None)
         if first is None:
             raise LMFError(
@@ -195,12 +193,8 @@ def draw(frame: np.ndarray, mark: Mark | None, colour: tuple[int, int, int]) -> 
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
-    height, width = frame.shape[:2]
-    return (
-        np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        if height % 2 or width % 2
-        else frame
-    )
+    below, right = frame.shape[0] % 2, frame.shape[1] % 2
+    return np.pad(frame, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else frame
 
 
 def _picture_stream(output: OutputContainer, like: Stream, size: tuple[int, int]) -> VideoStream:
@@ -220,8 +214,8 @@ def _picture_stream(output: OutputContainer, like: Stream, size: tuple[int, int]
 def _first_heard(source: Path) -> Fraction | None:
     """Seconds of the first sound that can be decoded, by the file's timestamps."""
     with opened(source) as container:
-        first = next(decoded(source, container, choose(source, container, "audio")), None)
-        return None if first is None else first.start
+        frames = started(source, container, "audio")
+        return next(frames).start if frames else None
 
 
 def _copied(

@@ -108,12 +108,8 @@ class FaceTracker:
         if not -0.5 < margin < math.inf:
             raise LMFError(f"margin={margin!r}: it must be a number above -0.5, where nothing would be left.")
         self.size, self.margin, self.grey = size, margin, grey
-        self.confirmations, self.interval, self.hold, self.smoothing = (
-            confirmations,
-            interval,
-            hold,
-            smoothing,
-        )
+        self.confirmations, self.interval = confirmations, interval
+        self.hold, self.smoothing = hold, smoothing
         self._detect = open_detector(detector) if isinstance(detector, str) else detector
         self._track: _Track | None = None
         self._candidates: list[tuple[np.ndarray, int]] = []  # detection, and how many in a row had it
@@ -133,12 +129,8 @@ class FaceTracker:
             LMFError: another shape or type, or timestamps that don't rise.
         """
         frames, times = np.asarray(frames), np.asarray(timestamps, float)
-        if (
-            frames.ndim != 4
-            or frames.shape[3] != 3
-            or frames.dtype != np.uint8
-            or times.shape != frames.shape[:1]
-        ):
+        pictures = frames.ndim == 4 and frames.shape[3] == 3 and frames.dtype == np.uint8
+        if not pictures or times.shape != frames.shape[:1]:
             raise LMFError(
                 f"frames {frames.shape} {frames.dtype} with timestamps {times.shape}: they must be "
                 "(T, height, width, 3) uint8 with (T,) seconds."
@@ -277,24 +269,15 @@ def square_crop(frame: np.ndarray, box: np.ndarray, margin: float, size: int, gr
     """
     cv2 = import_extra("cv2", "face")
     side = max(1, round(max(box[2:]) * (1 + 2 * margin)))
-    left, top = (round(middle - side / 2) for middle in box[:2] + box[2:] / 2)
-    rows, above, below = _inside(top, side, frame.shape[0])
-    columns, before, after = _inside(left, side, frame.shape[1])
-    square = frame[rows, columns]
-    if above or below or before or after:
-        square = cv2.copyMakeBorder(square, above, below, before, after, cv2.BORDER_REPLICATE)
-    crop = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
+    x, y = box[:2] + box[2:] / 2
+    rows, columns = (
+        (round(middle - side / 2) + np.arange(side)).clip(0, limit - 1)
+        for middle, limit in zip((y, x), frame.shape)
+    )
+    crop = cv2.resize(frame[rows[:, None], columns], (size, size), interpolation=cv2.INTER_AREA)
     if grey:
         crop = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None]
     return crop.astype(np.float32) / 255
-
-
-def _inside(start: int, length: int, limit: int) -> tuple[slice, int, int]:
-    """Of `length` pixels from `start` on those inside 0 … limit, one at least, and how many lack before and after."""
-    first = min(max(start, 0), limit - 1)
-    stop = max(min(start + length, limit), first + 1)
-    missing = min(max(-start, 0), length - 1)
-    return slice(first, stop), missing, length - missing - (stop - first)
 
 
 def resemblance(one: np.ndarray, other: np.ndarray) -> float:

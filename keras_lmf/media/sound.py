@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.errors import LMFError, import_extra
-from keras_lmf.media.streams import check_end, choose, decoded, opened
+from keras_lmf.media.streams import check_end, opened, started
 from keras_lmf.media.tracks import Sound
 
 SAMPLE_RATE = 16000
@@ -61,8 +61,7 @@ def decode_sound(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     with opened(path) as container:
-        stream = choose(path, container, "audio")
-        sound = Sound(decoded(path, container, stream) if stream else iter(()), SAMPLE_RATE)
+        sound = Sound(started(path, container, "audio") or iter(()), SAMPLE_RATE)
         sound.read(sound.first + int(MAX_SECONDS) + 1)
         samples = round((sound.end - sound.first) * SAMPLE_RATE)
         if samples > MAX_SECONDS * SAMPLE_RATE:

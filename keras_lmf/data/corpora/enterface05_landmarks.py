@@ -15,15 +15,8 @@ from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import LMFError
 from keras_lmf.target import Target
 
-# As the corpus abbreviates them in file names.
-EMOTIONS = {
-    "an": "angry",
-    "di": "disgust",
-    "fe": "fearful",
-    "ha": "happy",
-    "sa": "sad",
-    "su": "surprised",
-}
+CLASSES = ("angry", "disgust", "fearful", "happy", "sad", "surprised")
+EMOTIONS = [name[:2] for name in CLASSES]  # in file names
 SUBJECTS = 5
 FRAMES = 156  # of the longest clip
 POINTS = (68, 2)
@@ -79,9 +72,9 @@ def load(root: str | Path | None = None, *, fold: int = 0) -> Dataset:
         landmarks[row, : len(clip)] = clip
     return Dataset(
         name="enterface05_landmarks",
-        target=Target(name="emotion", classes=tuple(EMOTIONS.values())),
+        target=Target(name="emotion", classes=CLASSES),
         inputs={"landmarks": landmarks},
-        labels=[list(EMOTIONS).index(match[2]) for match in found],
+        labels=[EMOTIONS.index(match[2]) for match in found],
         groups=np.array([f"subject_{number}" for number in subjects]),
         ids=np.array([path.stem for path in paths]),
         splits=fold_splits(subjects - 1, fold, SUBJECTS),

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from keras_lmf.data.tables import check_length, read_csv
+from keras_lmf.data.tables import read_csv
 from keras_lmf.errors import LMFError, unknown_name
 
 NEEDED = ("file", "label", "speaker")
 COLUMNS = (*NEEDED, "split")
+_HINT = (
+    "The first line names the columns, with commas between them; a value that holds a comma stands in "
+    '"double quotes".'
+)
 
 
 class Row(NamedTuple):
@@ -32,16 +36,15 @@ def read_table(path: Path) -> list[Row]:
             a file that is named twice, or lies outside the folder; a label or a speaker in two spellings that differ
             in upper and lower case alone. It names the line.
     """
-    header, lines = read_csv(path, "Save it as such.")
-    _check_header(path, header)
+    header, lines = read_csv(path, NEEDED, _HINT)
+    for column in header:
+        if column not in COLUMNS:
+            raise LMFError(f"{path}: {unknown_name('column', column, COLUMNS, _HINT)}")
+    if len(set(header)) != len(header):
+        raise LMFError(f"{path}: a column is there twice: {', '.join(header)}.")
     rows = []
     first: dict[str, int] = {}
-    for line, values in lines:
-        if not any(values):
-            continue
-        hint = f': {", ".join(header)}. A value that holds a comma stands in "double quotes"'
-        check_length(path, line, values, header, hint)
-        named = dict(zip(header, values))
+    for line, named in lines:
         for column in ("label", "speaker"):
             named[column] = unicodedata.normalize("NFC", named[column])
         row = Row(line, *(named[column] for column in NEEDED), named.get("split"))
@@ -68,18 +71,6 @@ def _check_spelling(path: Path, column: str, rows: Sequence[Row]) -> None:
                 f"{path}, lines {earlier.line} and {row.line}: the {column} {before!r} is also written {value!r}. "
                 "Write it in one way."
             )
-
-
-def _check_header(path: Path, header: Sequence[str]) -> None:
-    for column in header:
-        if column not in COLUMNS:
-            hint = "The first line names the columns, with commas between them."
-            raise LMFError(f"{path}: {unknown_name('column', column, COLUMNS, hint)}")
-    for column in NEEDED:
-        if column not in header:
-            raise LMFError(f"{path}: the column {column!r} is missing. Its first line must name it.")
-    if len(set(header)) != len(header):
-        raise LMFError(f"{path}: a column is there twice: {', '.join(header)}.")
 
 
 def _check_inside(path: Path, row: Row) -> None:

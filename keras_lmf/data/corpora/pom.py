@@ -14,23 +14,9 @@ from keras_lmf.target import Target
 
 # The columns of the labels. The file names none: this is the presumed order of the public release.
 RATINGS = (
-    "confident",
-    "passionate",
-    "voice_pleasant",
-    "dominant",
-    "credible",
-    "vivid",
-    "expertise",
-    "entertaining",
-    "reserved",
-    "trusting",
-    "relaxed",
-    "outgoing",
-    "thorough",
-    "nervous",
-    "sentiment",
-    "persuasive",
-    "humorous",
+    *("confident", "passionate", "voice_pleasant", "dominant", "credible", "vivid", "expertise"),
+    *("entertaining", "reserved", "trusting", "relaxed", "outgoing", "thorough", "nervous"),
+    *("sentiment", "persuasive", "humorous"),
 )
 MASKS = {"audio": "mask", "video": "video_mask"}
 
