@@ -15,7 +15,7 @@ import numpy as np
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.files import write_atomically
 from keras_lmf.media.clips import TRACKS
-from keras_lmf.media.encoding import AAC_RATES
+from keras_lmf.media.encoding import AAC_RATES, add_picture
 from keras_lmf.media.streams import MAX_PIXELS, choose, decoded, opened, started
 from keras_lmf.media.tracks import Upright
 
@@ -198,16 +198,13 @@ def _even(frame: np.ndarray) -> np.ndarray:
 
 
 def _picture_stream(output: OutputContainer, like: Stream, size: tuple[int, int]) -> VideoStream:
-    av = import_extra("av", "media")
-    h264 = "libx264" in av.codecs_available
     rate = like.guessed_rate or like.average_rate or Fraction(25)
-    stream = output.add_stream("libx264" if h264 else "mpeg4", rate=rate)
-    stream.height, stream.width = (side + side % 2 for side in size)
-    stream.pix_fmt = "yuv420p"
+    height, width = (side + side % 2 for side in size)
+    stream = add_picture(output, rate, (height, width), {"crf": "20"})
     # Stated, since players guess it by the size: BT.709 of HD, else BT.601, studio range.
     stream.colorspace, stream.color_range = (1 if size[0] >= 720 else 6), 1
-    stream.options = {"crf": "20", "preset": "veryfast"} if h264 else {"qscale": "3", "flags": "+qscale"}
-    stream.codec_context.time_base = like.time_base if h264 else max(like.time_base, _MPEG4_TICK)
+    counts_long = stream.codec_context.name != "mpeg4"
+    stream.codec_context.time_base = like.time_base if counts_long else max(like.time_base, _MPEG4_TICK)
     return stream
 
 
