@@ -68,9 +68,6 @@ def test_fer2013_enlarged(tmp_path):
     write_fer(tmp_path, ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"])
     small, large = (load("fer2013", tmp_path, side=side).inputs["face"][..., 0] for side in (48, 64))
     np.testing.assert_array_equal(enlarged(small, 64), large)
-    for side in (47, 257, 64.0, True):
-        with pytest.raises(LMFError, match="side must be a whole number 48 … 256"):
-            load("fer2013", tmp_path, side=side)
 
 
 @needs_data

@@ -203,3 +203,10 @@ def test_tensorflow_is_named_where_it_is_the_subject_only():
         names = {name.split(".")[0] for name, _ in imports(ast.parse(path.read_text(encoding="utf-8")))}
         if "tensorflow" in names:
             assert part_of(module) in ("export", "runtime", "benchmarking", "models.checkpoints"), module
+
+
+def test_nothing_climbs_to_the_command_line():
+    for module, path in MODULES.items():
+        if part_of(module) != "cli":
+            names = [name for name, _ in imports(ast.parse(path.read_text(encoding="utf-8")))]
+            assert not [name for name in names if name.startswith("keras_lmf.cli")], module
