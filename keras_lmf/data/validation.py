@@ -30,14 +30,10 @@ def check_ids(values: object) -> np.ndarray:
     ids = _strings("id", values)
     if not len(ids):
         raise LMFError("id: no rows. A dataset needs at least one sample.")
-    unique, first, counts = np.unique(ids, return_index=True, return_counts=True)
-    if (counts > 1).any():
-        repeated = np.argmin(np.where(counts > 1, first, len(ids)))
-        rows = np.flatnonzero(ids == unique[repeated])
-        raise LMFError(
-            f"id: rows {rows[0]} and {rows[1]} are both {str(unique[repeated])!r}. "
-            "Every sample needs its own id."
-        )
+    first: dict[str, int] = {}
+    for row, name in enumerate(ids.tolist()):
+        if (earlier := first.setdefault(name, row)) != row:
+            raise LMFError(f"id: rows {earlier} and {row} are both {name!r}. Every sample needs its own id.")
     return ids
 
 

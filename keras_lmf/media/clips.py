@@ -188,16 +188,11 @@ def windows(
     ends, fails or is closed.
 
     Args:
-        path: as of `decode`.
+        path, sample_rate, frame_rate, size, tracks, max_pixels: as of `decode`.
         seconds: length of a window; in a file with a picture rounded to whole frames.
         hop: seconds from one window's start to the next; None: `seconds`. With a picture, a window starts at the
             frame time nearest to the multiple of `hop`.
-        sample_rate: as of `decode`.
-        frame_rate: as of `decode`.
-        size: as of `decode`.
-        tracks: as of `decode`.
         max_seconds: the longest file that is allowed, against false timestamps; it fails where it gets there.
-        max_pixels: as of `decode`.
         max_bytes: the most memory that one window's frames take.
 
     Raises:

@@ -78,9 +78,7 @@ class FaceTracker:
         size: pixels of a crop's side.
         margin: what a crop shows beyond the box's longer side, on each side, as a share of it.
         grey: one channel, else red, green, blue.
-        confirmations: as above; 1 for single pictures.
-        interval: as above; 0 detects at every frame.
-        hold: as above.
+        confirmations, interval, hold: as above; 1 for single pictures; 0 detects at every frame.
         smoothing: the time constant in seconds; 0 gives the detections themselves.
 
     Raises:

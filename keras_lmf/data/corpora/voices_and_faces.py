@@ -62,40 +62,39 @@ def load(
     for name, value in (("frames", frames), ("faces", faces)):
         whole_number(f"Corpus 'voices_and_faces': {name}", value, 1)
     images = fer2013.load(root, side=SIDE)
-    sources = [ravdess.load(root, seconds=seconds).select(["voice"]), emodb.load(root, seconds=seconds)]
-    rows = [
-        (source, row, CLASSES.index(emotion))
-        for source in sources
-        for row, emotion in enumerate(np.array(source.target.classes)[source.labels])
-        if emotion in CLASSES
-    ]
+    voices = [ravdess.load(root, seconds=seconds).select(["voice"]), emodb.load(root, seconds=seconds)]
+    emotions = [np.array(voice.target.classes)[voice.labels] for voice in voices]
+
+    def joined(columns: list[np.ndarray]) -> np.ndarray:
+        """Of the voices whose emotion a face shows."""
+        return np.concatenate([c[np.isin(words, CLASSES)] for c, words in zip(columns, emotions)])
+
+    labels = np.array([CLASSES.index(word) for word in joined(emotions)])
+    splits = joined([voice.splits for voice in voices])
     random = np.random.default_rng(seed)
     # A face's row for every voice and turn, from those of the same emotion in the same split.
-    chosen = [
-        random.choice(np.flatnonzero((images.splits == source.splits[row]) & (images.labels == label)), faces)
-        for source, row, label in rows
-    ]
-    face = np.zeros((len(rows) * faces, frames, SIDE, SIDE, 1), np.float32)
-    face[:, 0] = images.inputs["face"][np.concatenate(chosen)]
-
-    def repeated(values: list[str]) -> np.ndarray:
-        return np.repeat(np.array(values), faces)
-
-    names = repeated([f"{source.name}_{source.ids[row]}" for source, row, _ in rows])
+    chosen = np.concatenate(
+        [
+            random.choice(np.flatnonzero((images.splits == split) & (images.labels == label)), faces)
+            for split, label in zip(splits, labels)
+        ]
+    )
+    face = np.zeros((len(chosen), frames, SIDE, SIDE, 1), np.float32)
+    face[:, 0] = images.inputs["face"][chosen]
+    names, groups = (
+        np.repeat(joined([np.char.add(f"{v.name}_", getattr(v, column)) for v in voices]), faces)
+        for column in ("ids", "groups")
+    )
+    pairs = enumerate(zip(names, images.ids[chosen]))
     return Dataset(
         name="voices_and_faces",
         target=Target(name="emotion", classes=CLASSES),
         inputs={
-            "voice": np.repeat([source.inputs["voice"][row] for source, row, _ in rows], faces, axis=0),
+            "voice": np.repeat(joined([voice.inputs["voice"] for voice in voices]), faces, axis=0),
             "face": face,
         },
-        labels=np.repeat([label for *_, label in rows], faces),
-        groups=repeated([f"{source.name}_{source.groups[row]}" for source, row, _ in rows]),
-        ids=np.array(
-            [
-                f"{name}_{images.ids[row]}_{turn}"
-                for turn, (name, row) in enumerate(zip(names, np.concatenate(chosen)))
-            ]
-        ),
-        splits=repeated([source.splits[row] for source, row, _ in rows]),
+        labels=np.repeat(labels, faces),
+        groups=groups,
+        ids=np.array([f"{name}_{image}_{turn}" for turn, (name, image) in pairs]),
+        splits=np.repeat(splits, faces),
     )
