@@ -82,26 +82,24 @@ def read_waveforms(paths: Iterable[Path], samples: int) -> np.ndarray:
         LMFError: a file that is missing, damaged, or at another rate or with more channels; or soundfile isn't
             installed.
     """
-    return np.stack([padded(_read(path, samples), samples) for path in paths])
+    return np.stack([_read(path, samples) for path in paths])
 
 
 def _read(path: Path, samples: int) -> np.ndarray:
-    """The file's first `samples`, at most."""
     soundfile = import_extra("soundfile", "media")
     if not path.is_file():
         raise LMFError(f"{path}: no such file.")
     try:
-        with soundfile.SoundFile(path) as file:
-            rate, channels = file.samplerate, file.channels
-            waveform = file.read(samples, dtype="float32") if channels == 1 else None
+        waveform, rate = soundfile.read(path, samples, dtype="float32", always_2d=True, fill_value=0)
     except soundfile.SoundFileError as error:
         raise LMFError(f"{path}: no sound file, or a damaged one ({error}). Copy it again.") from error
-    if waveform is None or rate != SAMPLE_RATE:
+    channels = waveform.shape[1]
+    if rate != SAMPLE_RATE or channels > 1:
         raise LMFError(
             f"{path}: {rate} Hz with {channels} channels, must be {SAMPLE_RATE} Hz with 1. "
             f"Convert it: ffmpeg -i {path.name} -ac 1 -ar {SAMPLE_RATE} converted{path.suffix}"
         )
-    return np.clip(waveform, -1, 1)
+    return np.clip(waveform[:, 0], -1, 1)
 
 
 def steps_rms(steps: np.ndarray) -> np.ndarray:
