@@ -218,46 +218,37 @@ def _first_heard(source: Path) -> Fraction | None:
 def _copied(
     source: Path, container: InputContainer, stream: AudioStream, output: OutputContainer, zero: Fraction
 ) -> Iterator[Packet]:
-    """The stream's packets as they are, from `zero` on."""
+    """The stream's packets as they are, from `zero` on. The output has its stream once the first is asked for."""
     copy = output.add_stream_from_template(stream)
-    shift = round(zero / stream.time_base)
-
-    def packets() -> Iterator[Packet]:
-        last = -math.inf
-        for packet in container.demux(stream):
-            time = packet.pts if packet.pts is not None else packet.dts
-            if time is None:  # the end
-                continue
-            # Packets of sound are in order of time: they are played as they are decoded. Two at one time are refused.
-            packet.pts = packet.dts = last = max(time - shift, last + 1)
-            packet.stream = copy
-            yield packet
-
-    return packets()
+    shift, last = round(zero / stream.time_base), -math.inf
+    for packet in container.demux(stream):
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is None:  # the end
+            continue
+        # Packets of sound are in order of time: they are played as they are decoded. Two at one time are refused.
+        packet.pts = packet.dts = last = max(time - shift, last + 1)
+        packet.stream = copy
+        yield packet
 
 
 def _encoded(
     source: Path, container: InputContainer, stream: AudioStream, output: OutputContainer, zero: Fraction
 ) -> Iterator[Packet]:
-    """The stream's sound as AAC of its own rate, or the next one that AAC has, and of its channels; of
-    a layout that AAC lacks, in stereo."""
+    """The stream's sound as AAC of its own rate, or the next one that AAC has, and of its channels; of a layout that
+    AAC lacks, in stereo. The output has its stream once the first packet is asked for."""
     av = import_extra("av", "media")
     rate = next((known for known in AAC_RATES if known >= stream.rate), AAC_RATES[-1])
     layout = stream.layout.name if stream.layout.name in _AAC_LAYOUTS else "stereo"
     layout = "mono" if stream.channels == 1 else layout
     coder = output.add_stream("aac", rate=rate, layout=layout)
     resampler = av.AudioResampler("fltp", layout, rate)
-
-    def packets() -> Iterator[Packet]:
-        for timed in itertools.chain(decoded(source, container, stream), [None]):
-            if timed is not None:
-                tick = Fraction(1, timed.frame.sample_rate)
-                timed.frame.time_base, timed.frame.pts = tick, round((timed.start - zero) / tick)
-            for frame in resampler.resample(timed and timed.frame):
-                yield from coder.encode(frame)
-        yield from coder.encode(None)
-
-    return packets()
+    for timed in itertools.chain(decoded(source, container, stream), [None]):
+        if timed is not None:
+            tick = Fraction(1, timed.frame.sample_rate)
+            timed.frame.time_base, timed.frame.pts = tick, round((timed.start - zero) / tick)
+        for frame in resampler.resample(timed and timed.frame):
+            yield from coder.encode(frame)
+    yield from coder.encode(None)
 
 
 def _seconds(packet: Packet) -> Fraction:

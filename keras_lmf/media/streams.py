@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from keras_lmf.errors import LMFError, import_extra
 
@@ -22,16 +22,14 @@ MAX_PIXELS = 2**26  # photos of phones have a quarter
 _BACKWARD = 1  # seconds; a smaller step back of the timestamps is jitter
 _MISSING = Fraction(1, 4)  # seconds that the end may lie before the length in the file's header
 
-Frame = TypeVar("Frame", bound="av.AudioFrame | av.VideoFrame")
 
-
-class Timed(NamedTuple, Generic[Frame]):
+class Timed(NamedTuple):
     """A decoded frame, the seconds at which it starts and ends by the file's timestamps, and half their step."""
 
     start: Fraction
     end: Fraction
     rounding: Fraction
-    frame: Frame
+    frame: av.AudioFrame | av.VideoFrame
 
 
 @contextlib.contextmanager

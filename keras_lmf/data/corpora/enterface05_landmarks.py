@@ -51,8 +51,7 @@ def load(root: str | Path | None = None, *, fold: int = 0) -> Dataset:
         landmarks: (156, 68, 2), masked; x and y in pixels of the 68 points of Multi-PIE and 300-W, in each frame, at
             25 frames per second; zeros after the end. A clip has 33 to 156 frames.
 
-    Groups are the five subjects ("subject_1" … "subject_5"), 30 clips each (subject 2: 26). Each emotion has five
-    sentences of its own, which every subject says: what is said gives the emotion away, to whoever reads lips.
+    Groups are the five subjects ("subject_1" … "subject_5"), 30 clips each (subject 2: 26).
 
     Args:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.data.corpora.description import VOICE, CorpusDescription
-from keras_lmf.data.corpora.files import find, fold_splits, read_arrays
+from keras_lmf.data.corpora.files import find, fold_splits
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.npz import read_npz
 from keras_lmf.data.validation import whole_number
 from keras_lmf.media.sound import number_of_samples, read_waveforms
 from keras_lmf.target import Target
@@ -75,7 +76,7 @@ def load(root: str | Path | None = None, *, fold: int = 0, seconds: float | None
     whole_number("Corpus 'ravdess': fold", fold, 0, FOLDS - 1)
     samples = None if seconds is None else number_of_samples(seconds, "Corpus 'ravdess': seconds")
     needed = ("audio", "audio_length", "audio_stat", "video", "label", "label_names", "actor", "fold", "ids")
-    arrays = read_arrays("ravdess", "ravdess_audio_video.npz", root, needed)
+    arrays = read_npz(find("ravdess", "ravdess_audio_video.npz", root), needed)
     steps = np.arange(arrays["audio"].shape[1])
     inputs = {"audio": arrays["audio"], "audio_statistics": arrays["audio_stat"], "video": arrays["video"]}
     if samples is not None:

@@ -46,11 +46,8 @@ def load(
         face: (frames, 64, 64, 1), an image of FER2013, enlarged, grey, 0 to 1, as the first frame; the other frames are
             zeros, as where no face is seen.
 
-    Each voice stands in `faces` rows, each with a face drawn from those of its emotion. Test voices and faces are in no
-    other split: speakers and images as RAVDESS's fold 0, EmoDB's fold 0 and FER2013 split them. No pair can teach what
-    goes together in one person, such as timing. EmoDB knows no surprise.
-
-    Groups are the speakers ("ravdess_actor_01", "emodb_speaker_03").
+    Each voice stands in `faces` rows, each with a face drawn from those of its emotion. EmoDB knows no surprise. Groups
+    are the speakers ("ravdess_actor_01", "emodb_speaker_03").
 
     Args:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
