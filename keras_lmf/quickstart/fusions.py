@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from keras_lmf.cli.opened import facts_of_run
 from keras_lmf.data import corpora
 from keras_lmf.export import FORMATS, export_model
 from keras_lmf.quickstart.tables import PROTOCOLS, costs, text
-from keras_lmf.recipe import Recipe
+from keras_lmf.recipe import Recipe, run_spec
 from keras_lmf.training import Run, train
 
 FUSIONS = {
@@ -76,8 +75,7 @@ def fusions(folder: Path, say: Callable[[str], None]) -> Run:
         calibration=data["train"],
         train_labels=data["train"].labels,
         resamples=200,
-        recipe=runs[best].recipe,
-        **facts_of_run(runs[best]),
+        spec=run_spec(runs[best].folder),
     )
     say(
         f"\n{costs(artifacts)}\n\n"

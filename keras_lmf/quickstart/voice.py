@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_lmf.cli.opened import facts_of_run
 from keras_lmf.data import Dataset, corpora
 from keras_lmf.data.corpora import synthetic_clips
 from keras_lmf.evaluation import plots
 from keras_lmf.export import export_model
 from keras_lmf.quickstart.tables import PROTOCOLS, costs, text
-from keras_lmf.recipe import Recipe
+from keras_lmf.recipe import Recipe, run_spec
 from keras_lmf.recognition import Prediction, Recognizer
 from keras_lmf.training import train
 
@@ -102,8 +101,7 @@ def voice(folder: Path, say: Callable[[str], None]) -> Answer:
         calibration=data["train"],
         train_labels=data["train"].labels,
         resamples=200,
-        recipe=run.recipe,
-        **facts_of_run(run),
+        spec=run_spec(run.folder),
     )
     say(f"\n{costs(artifacts)}\n")
 

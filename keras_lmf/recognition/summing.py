@@ -53,7 +53,7 @@ class Summary:
         Raises:
             LMFError: no window has what the model needs.
         """
-        labels = self._model.facts.target.classes
+        labels = self._model.spec.target.classes
         bounds = np.array(self._bounds)
         seconds = np.diff(bounds, axis=1)[:, 0]
         probabilities = np.concatenate([judgement.probabilities for judgement in self._judgements])
