@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, invalid
 from keras_lmf.files import sha256, write_text
 from keras_lmf.spec import MAX_TEXT_BYTES, InputSpec, ModelSpec, Presence, RecipeName, Temperature
 from keras_lmf.target import Target
@@ -111,9 +111,7 @@ class Sidecar(BaseModel):
         try:
             sidecar = cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise LMFError(f"{path} is no sidecar of an exported file: {where}: {problem['msg']}.") from None
+            raise invalid(error, Sidecar, f"{path} is no sidecar of an exported file") from None
         if file.is_file() and sha256(file) != sidecar.sha256:
             raise LMFError(f"{path} describes another {file.name}: the sha256 differ. Copy both files again.")
         return sidecar

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import invalid, unknown_name
 from keras_lmf.target import Name, Target, Text
 
 if TYPE_CHECKING:
@@ -125,9 +125,7 @@ class ModelSpec(Spec):
         try:
             return ModelSpec(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
         except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise LMFError(f"{where}: {problem['msg']}, received {problem['input']!r}.") from None
+            raise invalid(error, ModelSpec, "The model's spec") from None
 
     @property
     def media(self) -> dict[str, InputSpec]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.files import write_text
 from keras_lmf.locate import RECIPE
 from keras_lmf.recipe import front_ends, parts
@@ -177,7 +177,7 @@ class FittedTemperature(Spec):
         try:
             return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise LMFError(f"{path} is damaged: {error.errors()[0]['msg']}. Train the run again.") from None
+            raise invalid(error, FittedTemperature, f"{path} is damaged, train the run again") from None
 
 
 def run_spec(folder: Path) -> ModelSpec:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
 
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, invalid
 from keras_lmf.files import sha256, write_text
 from keras_lmf.locate import ENTRY, RECIPE, WEIGHTS_SUFFIX
 from keras_lmf.spec import (
@@ -238,7 +238,7 @@ class Entry(Spec):
         try:
             return cls.model_validate_json(content, strict=True)
         except ValidationError as error:
-            raise _explain(error, where) from None
+            raise invalid(error, Entry, where) from None
 
     def to_json(self) -> str:
         """The canonical text: the same entry always gives the same."""
@@ -273,22 +273,6 @@ def _finite(digits: str) -> float:
     if not math.isfinite(value := float(digits)):
         raise ValueError(f"{digits} is too large for a number")
     return value
-
-
-def _explain(error: ValidationError, where: str) -> LMFError:
-    """The first problem as a sentence: the file, the field, what was received."""
-    problem = error.errors()[0]
-    field = ".".join(str(step) for step in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        if len(problem["loc"]) == 1:
-            return LMFError(f"{where}: {unknown_name('field', field, Entry.model_fields)}")
-        return LMFError(f"{where}: unknown field {_short(field)}.")
-    if problem["type"] == "missing":
-        return LMFError(f"{where}: the field {_short(field)} is missing.")
-    message = problem["msg"].removeprefix("Value error, ")
-    if not field:
-        return LMFError(f"{where}: {message}.")
-    return LMFError(f"{where}: {field[:200]}: {message}, received {_short(problem['input'])}.")
 
 
 def _short(value: object) -> str:
