@@ -13,7 +13,7 @@ import pandas as pd
 
 from keras_lmf import __version__
 from keras_lmf.data import Dataset, corpora
-from keras_lmf.data.corpora.about import About, about
+from keras_lmf.data.corpora import CorpusDescription
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import summarise
 from keras_lmf.export import FORMATS, Artifact, export_model
@@ -87,7 +87,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         )
     recipe = Recipe.read(folder / RECIPE)
     corpus = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
-    facts = about(recipe.corpus.name, folder, recipe.inputs)
+    facts = corpora.describe(recipe.corpus.name, folder, recipe.inputs)
     runs = [trained(recipe.replace(seed=seed), corpus, work / f"seed-{seed}") for seed in range(seeds)]
     best, choice = _best(runs)
     data = best.dataset()
@@ -205,7 +205,7 @@ def _spec(recipe: Recipe, data: Dataset, facts: About, calibration: Calibration 
 
 
 def _exports(
-    run: Run, data: Dataset, facts: About, calibration: Calibration | None, resamples: int
+    run: Run, data: Dataset, facts: CorpusDescription, calibration: Calibration | None, resamples: int
 ) -> tuple[dict[str, Artifact], dict[str, str]]:
     """The artifacts by format, and why there is none of the others."""
     export = functools.partial(
