@@ -18,7 +18,7 @@ from keras_lmf.data.corpora import synthetic_clips
 from keras_lmf.errors import import_extra
 from keras_lmf.evaluation import plots
 from keras_lmf.export import FORMATS, Artifact, export_model, summary
-from keras_lmf.recipe import Recipe
+from keras_lmf.recipe import Recipe, run_spec
 from keras_lmf.recognition import Prediction, Recognizer
 from keras_lmf.training import Run, train
 
@@ -209,7 +209,6 @@ def _table(runs: Mapping[str, Run]) -> str:
 
 def _exported(run: Run, data: Dataset, folder: Path, formats: Sequence[str]) -> tuple[list[Artifact], str]:
     """The written files, and a table of what they answer on the test split, weigh and take."""
-    media = any(part.media for part in run.recipe.inputs.values())
     artifacts = export_model(
         run.model,
         folder,
@@ -218,9 +217,7 @@ def _exported(run: Run, data: Dataset, folder: Path, formats: Sequence[str]) -> 
         calibration=data["train"],
         train_labels=data["train"].labels,
         resamples=200,
-        recipe=run.recipe,
-        temperature=run.temperature,
-        tolerance=1e-4 if media else 1e-5,
+        spec=run_spec(run.folder),
     )
     table = summary(artifacts).T[["bytes", "war", "f1_macro", "agreement with Keras", "latency p50, ms"]]
     title = "What the files themselves answer on the test split, and what they cost:"

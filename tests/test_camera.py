@@ -155,7 +155,7 @@ def test_what_can_not_be_watched(tmp_path: Path, capfd: pytest.CaptureFixture) -
         with pytest.raises(LMFError, match=words):
             list(recognizer.watch(camera))
     assert capfd.readouterr() == ("", ""), "no driver and no decoder writes of its own"
-    voice = {"shapes": {"voice": (24000,)}, "sources": {"voice": Model().facts.inputs["voice"]}}
+    voice = {"shapes": {"voice": (24000,)}, "sources": {"voice": Model().spec.inputs["voice"]}}
     with pytest.raises(LMFError, match="takes no face, so it can't watch"):
         Model(**voice).recognizer().watch(0)
     with pytest.raises(LMFError, match="needs voice too, which a camera doesn't give"):

@@ -17,14 +17,14 @@ from keras_lmf.media.faces import DETECTORS, Detector
 from keras_lmf.media.sound import is_silent
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.enrolment import enrol
-from keras_lmf.recognition.judging import answer, judge
-from keras_lmf.recognition.live import Moment, windows_of_camera
-from keras_lmf.recognition.opening import Opened, open_model
+from keras_lmf.recognition.judgement import answer, judge
+from keras_lmf.recognition.moments import Moment, windows_of_camera
+from keras_lmf.recognition.opened import Opened, open_model
 from keras_lmf.recognition.prediction import Prediction
-from keras_lmf.recognition.sound import checked_waveform
-from keras_lmf.recognition.summing import Summary
+from keras_lmf.recognition.summary import Summary
 from keras_lmf.recognition.windows import (
     Window,
+    checked_waveform,
     face_input,
     followed_rate,
     frames_each,
@@ -91,7 +91,7 @@ class Recognizer:
         cache_dir: str | Path | None = None,
     ) -> None:
         self._model = model = open_model(artifact, cache_dir)
-        self.labels: tuple[str, ...] = model.facts.target.classes
+        self.labels: tuple[str, ...] = model.spec.target.classes
         self.modalities = model.modalities
         self.rate = model.sound and model.sound.rate
         self.seconds = model.seconds
@@ -99,8 +99,8 @@ class Recognizer:
         step = float(1 / followed_rate(model.face)) if model.face else 0.0
         least = min(self.seconds, max(SHORTEST_HOP, step))
         self.hop = max(self.seconds / 2, least) if hop is None else hop
-        self.temperature = model.facts.temperature
-        self.presence = model.facts.presence
+        self.temperature = model.temperature
+        self.presence = model.spec.presence
         self.single_picture = model.sound is None and model.face.frames == 1
         most = LONGEST_HOP if self.single_picture else self.seconds
         if not isinstance(self.hop, int | float) or not least <= self.hop <= most:
