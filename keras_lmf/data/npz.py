@@ -47,16 +47,15 @@ def read_npz(path: str | Path, needed: Iterable[str] = ()) -> dict[str, np.ndarr
             )
         with np.load(path, allow_pickle=False) as archive:
             _check_expansion(path, archive.zip)
-            for key in needed:
-                if key not in archive.files:
-                    raise LMFError(
-                        f"{path}: key {key!r} is missing. {unknown_name('key', key, archive.files)}"
-                    )
-            return {key: _read_array(path, archive, key) for key in archive.files}
+            arrays = {key: _read_array(path, archive, key) for key in archive.files}
     except LMFError:
         raise
     except DAMAGE as error:
         raise LMFError(f"{path}: unreadable .npz archive ({error}). Copy or write it again.") from error
+    for key in needed:
+        if key not in arrays:
+            raise LMFError(f"{path}: key {key!r} is missing. {unknown_name('key', key, arrays)}")
+    return arrays
 
 
 def read_npy(path: str | Path) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, invalid
 from keras_lmf.target import Text
 
 
@@ -55,9 +55,7 @@ def read_description(path: Path, inputs: Iterable[str]) -> CorpusDescription:
     try:
         description = CorpusDescription.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise LMFError(f"{path}: {where}: {problem['msg']}, received {problem['input']!r}") from None
+        raise invalid(error, CorpusDescription, str(path)) from None
     except (OSError, ValueError) as error:
         raise LMFError(f"{path} is not a readable TOML file: {error}") from None
     if lacking := [name for name in inputs if name not in description.inputs]:

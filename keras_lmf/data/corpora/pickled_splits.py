@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.pickles import read_pickle
 from keras_lmf.data.validation import SPLITS
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.target import Target
 
 KEYS = {"audio": "audio", "video": "vision", "text": "text"}  # our name -> the file's
@@ -94,10 +94,9 @@ def _target(target: Target | Mapping[str, object] | None) -> Target:
     try:
         return Target.model_validate(target)
     except ValidationError as error:
-        problem = error.errors()[0]
         raise LMFError(
-            f"A .pkl doesn't say what its labels mean: pass target=Target(name=…, range=… or classes=…), or these as "
-            f"a dict. Received {str(target)[:100]}: {'.'.join(map(str, problem['loc']))} {problem['msg']}."
+            "A .pkl doesn't say what its labels mean: pass target=Target(name=…, range=… or classes=…), or these as "
+            f"a dict. {invalid(error, Target, f'Received {str(target)[:100]}')}"
         ) from None
 
 
