@@ -37,7 +37,7 @@ class Mark:
     """What is drawn from `time` on, until the next mark.
 
     Attributes:
-        time: seconds on the clock of `keras_lmf.data.Clip`, 0 where the file's sound or picture begins.
+        time: seconds on the clock of `keras_lmf.media.Clip`, 0 where the file's sound or picture begins.
         box: x, y, width, height in pixels of the upright frame; None: no box, and the words in the upper left corner.
         label: words; what is not ASCII is drawn as "?".
         confidence: in [0, 1], drawn as a percentage after the label; None: not drawn.
@@ -79,11 +79,11 @@ def annotate(
         target: ends in .mp4; not the source.
         marks: in order of time.
         colour: red, green and blue of box and words, 0 to 255.
-        tracks: as of `keras_lmf.data.decode`, of the clips whose clock the marks' times are of.
-        max_pixels: as of `keras_lmf.data.decode`.
+        tracks: as of `keras_lmf.media.decode`, of the clips whose clock the marks' times are of.
+        max_pixels: as of `keras_lmf.media.decode`.
 
     Raises:
-        LMFError: as of `keras_lmf.data.decode`; a source without picture, marks out of order, another suffix, or
+        LMFError: as of `keras_lmf.media.decode`; a source without picture, marks out of order, another suffix, or
             PyAV or OpenCV isn't installed.
     """
     source, target = Path(source), Path(target)

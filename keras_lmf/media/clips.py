@@ -105,7 +105,7 @@ class _Request:
         if len(shown) > self.max_frames:
             raise LMFError(
                 f"{path}: the clip has more frames than max_frames={self.max_frames}. Raise max_frames, lower "
-                "frame_rate, or read the file in parts with keras_lmf.data.windows."
+                "frame_rate, or read the file in parts with keras_lmf.media.windows."
             )
         if len(shown) * shown[0].nbytes > self.max_bytes:
             height, width = shown[0].shape[:2]
@@ -230,7 +230,7 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
             if steps > max(1, round(request.max_seconds * rate)):
                 raise LMFError(
                     f"{path}: longer than max_seconds={request.max_seconds:g}. Raise max_seconds, or read the file in "
-                    "parts with keras_lmf.data.windows."
+                    "parts with keras_lmf.media.windows."
                 )
             if not all(track.exhausted for track in tracks):
                 return math.inf

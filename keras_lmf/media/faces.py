@@ -230,7 +230,7 @@ def track(
     detector: str | Detector = "haar",
     **settings: float,
 ) -> Faces:
-    """The faces of a whole clip: `FaceTracker(detector, **settings)` called once, as of `keras_lmf.data.Clip`.
+    """The faces of a whole clip: `FaceTracker(detector, **settings)` called once, as of `keras_lmf.media.Clip`.
 
     >>> import numpy as np
     >>> left_half = lambda frame: [(0, 0, frame.shape[1] / 2, frame.shape[0])]

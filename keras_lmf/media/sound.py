@@ -33,10 +33,7 @@ def number_of_samples(seconds: object, what: str) -> int:
 
 def padded(waveform: np.ndarray, samples: int) -> np.ndarray:
     """(samples,) float32: `waveform`, cut at the end, or with zeros there."""
-    fixed = np.zeros(samples, np.float32)
-    kept = waveform[:samples]
-    fixed[: len(kept)] = kept
-    return fixed
+    return np.pad(np.asarray(waveform[:samples], np.float32), (0, max(0, samples - len(waveform))))
 
 
 def require_decoder() -> None:
