@@ -13,7 +13,7 @@ from keras_lmf.errors import LMFError
 
 
 @click.command("list", epilog="Example: keras-lmf list --fusion low_rank --max-mb 5")
-@click.option("--fusion", help="early, tensor or low_rank.")
+@click.option("--fusion", help="none, early, tensor or low_rank.")
 @click.option("--corpus", help="What an entry was trained on.")
 @click.option("--modality", help="An input that the model must have.")
 @click.option("--licence", help="Of the weights.")
@@ -22,17 +22,33 @@ from keras_lmf.errors import LMFError
 @plain_errors
 def list_entries(as_json: bool, **filters: Any) -> None:
     """The zoo's entries, one line each."""
-    from keras_lmf.zoo.listing import table
+    from keras_lmf.zoo import description, listing
 
-    entries = table(**filters)
+    entries = listing.table(**filters)
     if as_json:
         click.echo(entries.to_json(orient="records", double_precision=15))
         return
     if entries.empty:
         click.echo("No entry fits.", err=True)
         return
-    columns = ["name", "fusion", "modalities", "parameters", "metric", "value", "floor", "weights_licence"]
-    click.echo(entries[columns].to_string(index=False, float_format="{:.3f}".format))
+    rows = entries.assign(
+        fusion=entries["fusion"].replace("none", ""),
+        metric=entries["metric"].map(description.metric_name, na_action="ignore"),
+        value=entries["value"].map(description.figure),
+        floor=entries["floor"].map(description.figure),
+        parameters=entries["parameters"].map("{:,}".format),
+    )
+    header = {
+        "name": "name",
+        "modalities": "inputs",
+        "fusion": "fusion",
+        "metric": "metric",
+        "value": "on test",
+        "floor": "floor",
+        "parameters": "parameters",
+        "weights_licence": "licence of the weights",
+    }
+    click.echo(description.table(rows[list(header)].to_numpy().tolist(), list(header.values()), "plain"))
     click.echo("\nMore: keras-lmf show NAME", err=True)
 
 
