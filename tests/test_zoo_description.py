@@ -73,6 +73,7 @@ def test_an_entry_without_figures_is_shown(entry_folder: Path) -> None:
     Entry.read(entry_folder).model_copy(update={"metrics": {}, "seeds": {}, "protocol": ()}).write(
         entry_folder
     )
+    (entry_folder / "recipe.toml").write_text("[[")
     text = klmf.zoo.show(entry_folder)
     assert "Emotion (2 classes)" in text
     assert "test split:" not in text.partition("Files")[0]

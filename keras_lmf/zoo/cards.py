@@ -10,8 +10,7 @@ import pandas as pd
 
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
-from keras_lmf.recipe import Recipe
-from keras_lmf.zoo import description
+from keras_lmf.zoo import description, fetching
 from keras_lmf.zoo.description import rendered
 from keras_lmf.zoo.entry import RECIPE, Entry
 from keras_lmf.zoo.folders import BACKBONE, entry_folders
@@ -158,7 +157,9 @@ def backbone_card(folder: Path) -> str:
 
 
 def summary(folder: Path, entry: Entry) -> str:
-    """What the entry does. Where its recipe is not in the folder, no option of the corpus is told."""
-    path = folder / RECIPE
-    options = Recipe.read(path).corpus.options if path.is_file() else {}
+    """What the entry does. Options of the corpus are told where the folder has the entry's recipe."""
+    try:
+        options = fetching.read_recipe(folder / RECIPE, entry).corpus.options
+    except LMFError:  # `load` says what is wrong with it
+        options = {}
     return description.sentence(entry.target, entry.modalities, entry.fusion, entry.corpus, options)
