@@ -22,33 +22,36 @@ from keras_lmf.errors import LMFError
 @plain_errors
 def list_entries(as_json: bool, **filters: Any) -> None:
     """The zoo's entries, one line each."""
-    from keras_lmf.zoo import description, listing
+    from keras_lmf.zoo.description import figure, metric_name
+    from keras_lmf.zoo.description import table as aligned
+    from keras_lmf.zoo.listing import table
 
-    entries = listing.table(**filters)
+    entries = table(**filters)
     if as_json:
         click.echo(entries.to_json(orient="records", double_precision=15))
         return
     if entries.empty:
         click.echo("No entry fits.", err=True)
         return
-    rows = entries.assign(
-        fusion=entries["fusion"].replace("none", ""),
-        metric=entries["metric"].map(description.metric_name, na_action="ignore"),
-        value=entries["value"].map(description.figure),
-        floor=entries["floor"].map(description.figure),
-        parameters=entries["parameters"].map("{:,}".format),
-    )
-    header = {
-        "name": "name",
-        "modalities": "inputs",
-        "fusion": "fusion",
-        "metric": "metric",
-        "value": "on test",
-        "floor": "floor",
-        "parameters": "parameters",
-        "weights_licence": "licence of the weights",
-    }
-    click.echo(description.table(rows[list(header)].to_numpy().tolist(), list(header.values()), "plain"))
+    header = [
+        "name",
+        "inputs",
+        "fusion",
+        "metric",
+        "on test",
+        "floor",
+        "parameters",
+        "licence of the weights",
+    ]
+    rows = [
+        [
+            *(row.name, row.modalities, "" if row.fusion == "none" else row.fusion),
+            *(row.metric and metric_name(row.metric), figure(row.value), figure(row.floor)),
+            *(f"{row.parameters:,}", row.weights_licence),
+        ]
+        for row in entries.itertuples()
+    ]
+    click.echo(aligned(rows, header, "plain"))
     click.echo("\nMore: keras-lmf show NAME", err=True)
 
 

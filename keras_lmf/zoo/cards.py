@@ -10,10 +10,10 @@ import pandas as pd
 
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
+from keras_lmf.locate import BACKBONE, ENTRY, RECIPE, folders_with
 from keras_lmf.zoo import description, fetching
 from keras_lmf.zoo.description import rendered
-from keras_lmf.zoo.entry import RECIPE, Entry
-from keras_lmf.zoo.folders import BACKBONE, entry_folders
+from keras_lmf.zoo.entry import Entry
 
 LIMITS = "limits.md"  # the one part of a card that is written by hand
 TRIALS = "trials.csv"  # every trial of the search that chose the entry's recipe, on "valid"
@@ -32,16 +32,15 @@ def pages(zoo: Path) -> dict[Path, str]:
     Raises:
         LMFError: no entry, or one that lacks what a page tells.
     """
-    entries = {folder: Entry.read(folder) for folder in entry_folders(zoo).values()}
+    entries = {folder: Entry.read(folder) for folder in folders_with(ENTRY, zoo).values()}
     if not entries:
         raise LMFError(f"There is no zoo entry in the folder {zoo}.")
     for folder, entry in entries.items():
         _require_figures(folder, entry)
     texts = {folder / "CARD.md": card(folder, entry) for folder, entry in entries.items()}
-    published = [path.parent for path in sorted(zoo.glob(f"*/{BACKBONE}"))]
-    texts |= {folder / "CARD.md": backbone_card(folder) for folder in published}
-    names = [folder.name for folder in published]
-    texts[zoo / "README.md"] = rendered("zoo", table=overview(entries, ""), backbones=names)
+    published = folders_with(BACKBONE, zoo)
+    texts |= {folder / "CARD.md": backbone_card(folder) for folder in published.values()}
+    texts[zoo / "README.md"] = rendered("zoo", table=overview(entries, ""), backbones=published)
     texts[zoo / "results.csv"] = results(entries).to_csv(index=False, float_format="%.6g")
     beside = zoo.resolve().parent
     for page in (beside / "README.md", *sorted((beside / "docs").glob("*.md"))):

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from keras_lmf.errors import LMFError
+from keras_lmf.spec import MEDIA
 from keras_lmf.target import Target
-from keras_lmf.zoo.entry import Entry
-from keras_lmf.zoo.records import Metric, Spread
+from keras_lmf.zoo.entry import Entry, Metric, Spread
 
 if TYPE_CHECKING:
     import jinja2
@@ -81,9 +81,10 @@ def sentence(
 ) -> str:
     """What a model does, from the words of its recipe.
 
-    >>> from keras_lmf.target import Target
-    >>> print(sentence(Target(name="sentiment", range=(-3, 3)), ["audio", "text"], "low_rank", "cmu_mosi", {}))
-    Sentiment (a number from -3 to 3) from audio and text by low-rank fusion, trained on CMU-MOSI.
+        >>> from keras_lmf.spec import MEDIA
+    from keras_lmf.target import Target
+        >>> print(sentence(Target(name="sentiment", range=(-3, 3)), ["audio", "text"], "low_rank", "cmu_mosi", {}))
+        Sentiment (a number from -3 to 3) from audio and text by low-rank fusion, trained on CMU-MOSI.
     """
     name, sources = spaced(target.name), [spaced(word) for word in inputs]
     what = f"{target.size} classes" if target.classes else numbers(target)
@@ -146,6 +147,7 @@ def _templates() -> jinja2.Environment:
     )
     named = (metric_name, spaced, listed, numbers, figure, shape, table, repr)
     environment.filters |= {function.__name__: function for function in named}
+    environment.globals["MEDIA"] = MEDIA
     environment.filters["json"] = functools.partial(json.dumps, ensure_ascii=False)
     return environment
 

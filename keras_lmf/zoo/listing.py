@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from keras_lmf import locate
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.recipe import Recipe
-from keras_lmf.zoo import cards, fetching, folders
+from keras_lmf.spec import MAX_TEXT_BYTES
+from keras_lmf.zoo import cards, fetching
 from keras_lmf.zoo.description import FUSIONS, rendered
-from keras_lmf.zoo.entry import MAX_TEXT_BYTES, Entry
+from keras_lmf.zoo.entry import Entry
 
 COLUMNS = (
     "name", "fusion", "corpus", "modalities", "target", "parameters", "mb", "files",
@@ -50,7 +52,7 @@ def table(
         LMFError: a value that no entry has.
     """
     entries = []
-    for name, folder in folders.known_entries(cache_dir).items():
+    for name, folder in locate.known_entries(cache_dir).items():
         try:
             entry = Entry.read(folder)
             if entry.name != name:
@@ -88,14 +90,15 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
     Raises:
         LMFError: no such entry or file, or another kind of file.
     """
-    if str(name) in (published := folders.known_backbones()):
-        text = cards.backbone_card(published[str(name)])
-    elif (path := folders.local_path(name)) is not None and not path.is_dir():
-        text = _about_file(path)
+    place = locate.locate(name, "entry", "backbone", "tflite")
+    if place.kind == "backbone":
+        text = cards.backbone_card(place.path or locate.known_backbones()[place.name])
+    elif place.kind == "tflite":
+        text = _about_file(place.path)
     else:
-        place = fetching.find(name, cache_dir)
-        summary = cards.summary(place.folder, place.entry)
-        text = rendered("show", entry=place.entry, summary=summary, folder=place.folder, name=str(name))
+        found = fetching.files_of(place, cache_dir)
+        summary = cards.summary(found.folder, found.entry)
+        text = rendered("show", entry=found.entry, summary=summary, folder=found.folder, name=place.name)
     # Names inside a file may hold anything; a terminal obeys control characters.
     text = text.rstrip()
     return "".join(
@@ -138,12 +141,6 @@ def _row(entry: Entry) -> tuple[object, ...]:
 
 
 def _about_file(path: Path) -> str:
-    if not path.exists():
-        raise LMFError(f"There is no file or folder {path}.")
-    if path.suffix != ".tflite":
-        raise LMFError(
-            f"Can't show {path}. Give the name of a zoo entry, the folder of one, or a .tflite file."
-        )
     from keras_lmf.runtime import open_artifact
 
     model = open_artifact(path)
