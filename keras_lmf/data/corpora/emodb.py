@@ -36,7 +36,6 @@ DESCRIPTION = CorpusDescription(
         "The cross-validation, where there is one, leaves out each speaker in turn, with this one recipe. Its "
         "settings were chosen on validation speakers, who are test speakers of other rounds: it is not nested.",
     ),
-    rates={"voice": 16000},
     citation="Burkhardt et al., A database of German emotional speech, Interspeech 2005",
 )
 

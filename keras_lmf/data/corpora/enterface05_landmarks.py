@@ -30,6 +30,7 @@ DESCRIPTION = CorpusDescription(
         "landmarks": (
             "pixels",
             "x and y of 68 face landmarks in the order of 300-W, a frame each 40 ms; zeros after the end",
+            25,
         ),
     },
     notes=(
@@ -39,7 +40,6 @@ DESCRIPTION = CorpusDescription(
         "how long, tells the emotion, too.",
         "Non-actors who were asked to react to a story: elicited on demand.",
     ),
-    rates={"landmarks": 25},
     citation="Martin et al., The eNTERFACE '05 Audio-Visual Emotion Database, ICDE Workshops 2006",
 )
 

@@ -24,6 +24,7 @@ DESCRIPTION = CorpusDescription(
             "log power, kHz, octaves",
             "64 steps of 50 ms: 40 log-mel bands, log energy, zero-crossing rate, spectral centroid in kHz, "
             "log2(F0 / 100 Hz), voicing; zeros after the end",
+            20,
         ),
         "audio_statistics": ("mixed", "75 statistics of MFCC, energy and F0 over the take"),
         "video": ("intensity 0 to 5, presence 0 to 1", "35 facial action units, mean over the take"),
@@ -44,7 +45,6 @@ DESCRIPTION = CorpusDescription(
         "The cross-validation, where there is one, fits this one recipe to the other four folds, for each fold. "
         "Its settings were chosen on validation folds, which are test folds of other rounds: it is not nested.",
     ),
-    rates={"audio": 20, "voice": 16000},
     citation="Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 2018",
 )
 

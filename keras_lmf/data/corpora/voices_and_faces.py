@@ -20,7 +20,7 @@ DESCRIPTION = CorpusDescription(
     weights_licence="CC BY-NC-SA 4.0, and research only",
     inputs={
         "voice": VOICE,
-        "face": ("white = 1", "64 × 64 grey pixels of one face in each frame; zeros: no face"),
+        "face": ("white = 1", "64 × 64 grey pixels of one face in each frame; zeros: no face", 2),
     },
     notes=(
         "Voices and faces are paired by their label alone. What goes together in one person (timing, a smile "
@@ -29,7 +29,6 @@ DESCRIPTION = CorpusDescription(
         "Test voices (RAVDESS fold 0, EmoDB fold 0) and test images (FER2013) are in no other split. Each voice "
         "stands in several rows, so rows are not independent.",
     ),
-    rates={"voice": 16000, "face": 2},
     warning="Synthetic pairs: voices and faces of different people.",
     citation="Livingstone & Russo 2018; Burkhardt et al. 2005; Goodfellow et al. 2013",
 )
