@@ -61,3 +61,9 @@ def cache_folder(part: str) -> Path:
 def write_text(path: Path, text: str) -> Path:
     """`text` as UTF-8 under `path`, atomically."""
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
+    return sum(part.stat().st_size for part in files)
