@@ -23,8 +23,8 @@ import pandas as pd
 from measurements import CSV, about, write_csv
 
 from keras_lmf.data import decode
-from keras_lmf.data.faces import DETECTORS, open_detector, track
 from keras_lmf.errors import LMFError
+from keras_lmf.media.faces import DETECTORS, open_detector, track
 
 
 def measure(name: str, frames: np.ndarray, timestamps: np.ndarray) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.files import size_of
+from keras_lmf.locate import locate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,29 +90,25 @@ def measure(
 def formats_of(source: str | Path) -> Formats:
     """The formats of what `source` means."""
     from keras_lmf.export import FORMATS
-    from keras_lmf.zoo import fetching, folders, read_testvectors
-    from keras_lmf.zoo.entry import ENTRY, RECIPE
+    from keras_lmf.zoo import fetching, read_testvectors
     from keras_lmf.zoo.loading import RUN_WEIGHTS
 
-    path = folders.local_path(source)
-    if path is None or (path / ENTRY).is_file():
-        place = fetching.find(source)
-        keys = [key for key, record in place.entry.files.items() if record.name.endswith(".tflite")]
-        files = {KERAS: fetching.file(place, "weights")} | {key: fetching.file(place, key) for key in keys}
-        inputs, _ = read_testvectors(fetching.file(place, "testvectors"))
+    place = locate(source, "entry", "run", "saved_model", "tflite")
+    if place.kind == "entry":
+        there = fetching.files_of(place)
+        keys = [key for key, record in there.entry.files.items() if record.name.endswith(".tflite")]
+        files = {KERAS: fetching.file(there, "weights")} | {key: fetching.file(there, key) for key in keys}
+        inputs, _ = read_testvectors(fetching.file(there, "testvectors"))
         return Formats(files, {name: values[:1].astype("float32") for name, values in inputs.items()})
     names = {format.file: name for name, format in FORMATS.items()}
-    if path.suffix == ".tflite" and path.is_file():
-        return Formats({names.get(path.name, "tflite"): path})
-    if (path / "saved_model.pb").is_file():
-        return Formats({"saved_model": path})
-    files = {KERAS: path / RUN_WEIGHTS} if (path / RECIPE).is_file() else {}
-    files |= {name: path / "exported" / file for file, name in names.items()}
+    if place.kind != "run":
+        return Formats({names.get(place.path.name, place.kind): place.path})
+    files = {KERAS: place.path / RUN_WEIGHTS}
+    files |= {name: place.path / "exported" / file for file, name in names.items()}
     if found := {name: file for name, file in files.items() if file.exists()}:
         return Formats(found)
     raise LMFError(
-        f"There is nothing to measure in {path}. Give the name of a zoo entry, the folder of a run that has been "
-        f"trained, a .tflite file, or the folder of a SavedModel."
+        f"There is nothing to measure in {place.path}: it has no {RUN_WEIGHTS}. Train it to the end first."
     )
 
 

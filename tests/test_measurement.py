@@ -111,7 +111,10 @@ def test_the_command_prints_a_table_and_json(exported: Path) -> None:
 def test_mistakes_are_told(tmp_path: Path, exported: Path) -> None:
     with pytest.raises(LMFError, match="Did you mean 'lmf-mosi-avt'"):
         measure("lmf-mosi-avtt")
-    with pytest.raises(LMFError, match="nothing to measure in"):
+    with pytest.raises(LMFError, match=r"Can.t tell what .* is: the folder holds no"):
+        measure(tmp_path)
+    recipe().write(tmp_path / "recipe.toml")
+    with pytest.raises(LMFError, match=r"no model\.weights\.h5. Train it to the end first"):
         measure(tmp_path)
     for threads in ([], [0], ["two"]):
         with pytest.raises(LMFError, match="'threads' takes whole numbers of at least 1"):
