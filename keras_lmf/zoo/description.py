@@ -81,10 +81,9 @@ def sentence(
 ) -> str:
     """What a model does, from the words of its recipe.
 
-        >>> from keras_lmf.spec import MEDIA
-    from keras_lmf.target import Target
-        >>> print(sentence(Target(name="sentiment", range=(-3, 3)), ["audio", "text"], "low_rank", "cmu_mosi", {}))
-        Sentiment (a number from -3 to 3) from audio and text by low-rank fusion, trained on CMU-MOSI.
+    >>> from keras_lmf.target import Target
+    >>> print(sentence(Target(name="sentiment", range=(-3, 3)), ["audio", "text"], "low_rank", "cmu_mosi", {}))
+    Sentiment (a number from -3 to 3) from audio and text by low-rank fusion, trained on CMU-MOSI.
     """
     name, sources = spaced(target.name), [spaced(word) for word in inputs]
     what = f"{target.size} classes" if target.classes else numbers(target)
