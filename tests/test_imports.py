@@ -23,13 +23,15 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"platformdirs", "keras_lmf.errors"},
     "target": {"pydantic", "keras_lmf.errors"},
     "backend": {"keras"},
+    "keras_private": {"keras"},
     "layers": {"keras", "numpy", "keras_lmf.backend", "keras_lmf.errors"},
-    "metrics": {"keras", "keras_lmf.backend", "keras_lmf.errors"},
+    "metrics": {"keras", "keras_lmf.backend", "keras_lmf.errors", "keras_lmf.keras_private"},
     "backbones": {"keras", "keras_lmf.layers", "keras_lmf.errors"},
     "models": {
         "keras",
         "numpy",
         "keras_lmf.backbones",
+        "keras_lmf.keras_private",
         "keras_lmf.layers",
         "keras_lmf.recipe",
         "keras_lmf.errors",
@@ -54,6 +56,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": {"numpy", "keras", "tensorflow", "ai_edge_litert", "onnxruntime", *COMMON},
     # layers: registers them; runtime: a Run is evaluated by the same code as an exported file; zoo: published weights.
     "training": {
+        "keras_lmf.keras_private",
         "keras_lmf.layers",
         "keras_lmf.runtime",
         "keras",
@@ -76,6 +79,7 @@ ALLOWED: dict[str, set[str]] = {
         "tensorflow",
         "ai_edge_litert",
         "litert_quantizer",
+        "keras_lmf.keras_private",
         "keras_lmf.layers",
         "keras_lmf.models",
         "keras_lmf.runtime",

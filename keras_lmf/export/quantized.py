@@ -20,6 +20,7 @@ from keras_lmf.export.process import places, run_script
 from keras_lmf.export.quantize import Spectral
 from keras_lmf.export.source import Source
 from keras_lmf.export.tflite import float32_file
+from keras_lmf.keras_private import maker, nested_layers
 from keras_lmf.layers import MelSpectrogram
 from keras_lmf.runtime import open_artifact
 
@@ -120,7 +121,7 @@ def _quantize(kind: str, source: Source, path: Path) -> None:
 
 def _spectral(model: keras.Model) -> Spectral:
     """The layers of `model` that need spectra in float32 in every format."""
-    layers = list(model._flatten_layers())
+    layers = nested_layers(model)
     readers = [layer for layer in layers if isinstance(layer, keras.layers.RNN)]
     return Spectral(
         layers=tuple(sorted({layer.name for layer in layers if isinstance(layer, MelSpectrogram)})),
@@ -134,7 +135,7 @@ def _spectral(model: keras.Model) -> Spectral:
 def _before(layer: keras.layers.Layer) -> keras.Operation | None:
     """What made the layer's input; None of a layer that is called within another."""
     try:
-        return layer.input._keras_history.operation
+        return maker(layer.input)
     except (AttributeError, ValueError):
         return None
 

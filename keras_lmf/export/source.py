@@ -56,6 +56,8 @@ class Source:
         """
         import keras
 
+        from keras_lmf.keras_private import nested_layers
+
         signature = {
             name: keras.InputSpec(
                 shape=(batch, *(self.inputs[name].shape[1:] if batch else tensor.shape[1:])),
@@ -66,7 +68,7 @@ class Source:
         }
         # Where a GPU is visible, recurrent layers would trace cuDNN ops, which neither a machine without one
         # nor TensorFlow Lite can run.
-        recurrent = [layer for layer in self.model._flatten_layers() if hasattr(layer, "use_cudnn")]
+        recurrent = [layer for layer in nested_layers(self.model) if hasattr(layer, "use_cudnn")]
         before = [layer.use_cudnn for layer in recurrent]
         try:
             for layer in recurrent:

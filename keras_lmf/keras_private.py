@@ -1,0 +1,43 @@
+"""The private parts of Keras that this package needs, and why: all of them are here, so that an upgrade looks here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+def nested_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layer, the layers in it, those in these, and so on.
+
+    `Model.layers` stops at the first level, and no public name reaches into layers that hold layers (`Bidirectional`,
+    `MirrorAverage`).
+    """
+    return list(layer._flatten_layers())
+
+
+def layer_calls(layer: keras.layers.Layer) -> list[tuple[list[Any], list[Any]]]:
+    """(input tensors, output tensors) of each call of the layer in functional models.
+
+    `Layer.input` and `Layer.output` are of one call alone, and raise where there were more.
+    """
+    return [(node.input_tensors, node.output_tensors) for node in layer._inbound_nodes]
+
+
+def maker(tensor: Any) -> keras.Operation:
+    """The layer or operation that gave a symbolic tensor; no public name leads from the one to the other."""
+    return tensor._keras_history.operation
+
+
+def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
+    """The place of a variable among those the optimizer was built with.
+
+    In `update_step`, TensorFlow hands over its own variable, which is not among `Optimizer.variables`.
+    """
+    return optimizer._get_variable_index(variable)
+
+
+class LargerIsBetter:
+    """Of a metric: what `EarlyStopping(mode="auto")` asks of one whose name Keras does not know."""
+
+    _direction = "up"
