@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from keras_lmf.backend import require_backend
+from keras_lmf.backend import LargerIsBetter, require_backend
 
 require_backend()
 
 import keras  # noqa: E402
 from keras import ops  # noqa: E402
-
-from keras_lmf.keras_private import LargerIsBetter  # noqa: E402
 
 
 def _ratio(numerator: Any, denominator: Any) -> Any:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import keras
 
+from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError
-from keras_lmf.keras_private import nested_layers
 
 FOLDER = Path(__file__).parent
 _WAY_OUT = (

@@ -14,13 +14,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_lmf.backend import maker, nested_layers
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.export.flatbuffer import Operator, operators
 from keras_lmf.export.process import places, run_script
 from keras_lmf.export.quantize import Spectral
 from keras_lmf.export.source import Source
 from keras_lmf.export.tflite import float32_file
-from keras_lmf.keras_private import maker, nested_layers
 from keras_lmf.layers import MelSpectrogram
 from keras_lmf.runtime import open_artifact
 

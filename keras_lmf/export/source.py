@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.export.agreement import require_finite
 from keras_lmf.runtime import Runtime, open_artifact
@@ -55,8 +56,6 @@ class Source:
         comes with the example rows' lengths, so that no dimension is left free.
         """
         import keras
-
-        from keras_lmf.keras_private import nested_layers
 
         signature = {
             name: keras.InputSpec(

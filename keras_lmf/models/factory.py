@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_lmf import backbones
 from keras_lmf.backbones.sequence import STANDARDIZATION, dense, seed_stream
+from keras_lmf.backend import layer_calls, nested_layers
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.keras_private import layer_calls, nested_layers
 from keras_lmf.layers import EarlyFusion, LowRankFusion, ModalityPresence, TensorFusion
 from keras_lmf.recipe import Recipe
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_lmf.keras_private import variable_index
+from keras_lmf.backend import variable_index
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
