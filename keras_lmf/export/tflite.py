@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_lmf.backend import maker, nested_layers
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.export.flatbuffer import Operator, operators, with_fills
 from keras_lmf.export.process import places, run_script
