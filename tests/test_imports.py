@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "backend": {"keras"},
     "layers": {"keras", "numpy", "keras_lmf.backend", "keras_lmf.errors"},
     "metrics": {"keras", "keras_lmf.backend", "keras_lmf.errors"},
-    "backbones": {"keras", "keras_lmf.layers", "keras_lmf.errors"},
+    "backbones": {"keras", "keras_lmf.backend", "keras_lmf.layers", "keras_lmf.errors"},
     "models": {
         "keras",
         "numpy",
@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "zoo.vectors": {"numpy", "keras_lmf.data", *COMMON},
     "data": {"numpy", "pydantic", "tqdm", "keras", "keras_lmf.backend", "keras_lmf.media", *COMMON},
     "media": {"numpy", "av", "cv2", "soundfile", *COMMON},
-    "evaluation": {"numpy", "sklearn", "pandas", *COMMON},
+    "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.spec", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
     "evaluation.timeline": {"numpy", "pandas", "matplotlib", "keras_lmf.media", *COMMON},
     "compression": {"keras", "numpy", "tensorly", "keras_lmf.layers", "keras_lmf.models", "keras_lmf.errors"},
