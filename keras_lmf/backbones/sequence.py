@@ -19,9 +19,10 @@ STANDARDIZATION = "standardization"
 
 
 def standardized(
-    shape: Sequence[int], rank: int, input_dropout: float, input_noise: float, seeds: Iterator[int | None]
-) -> tuple[Any, Any]:
-    """The input and the standardised, noised and dropped-out features, with the mask for sequences."""
+    shape: Sequence[int], rank: int, input_dropout: float, input_noise: float, seed: int | None
+) -> tuple[Any, Any, Iterator[int | None]]:
+    """The input; the standardised, noised and dropped-out features, with the mask for sequences; the next seeds."""
+    seeds = seed_stream(seed)
     inputs = input_layer("features", shape, *("steps", "width")[-rank:])
     features = keras.layers.Masking(name="mask")(inputs) if rank == 2 else inputs
     # float32 whatever the policy: a variance easily leaves float16's range.
@@ -30,7 +31,7 @@ def standardized(
         features = keras.layers.GaussianNoise(input_noise, seed=next(seeds), name="input_noise")(features)
     if input_dropout:
         features = keras.layers.Dropout(input_dropout, seed=next(seeds), name="input_dropout")(features)
-    return inputs, features
+    return inputs, features, seeds
 
 
 def mlp(
@@ -54,8 +55,7 @@ def mlp(
         seed: of weights, noise and dropout.
         name: the model's name.
     """
-    seeds = seed_stream(seed)
-    inputs, features = standardized(shape, 1, input_dropout, input_noise, seeds)
+    inputs, features, seeds = standardized(shape, 1, input_dropout, input_noise, seed)
     return keras.Model(inputs, _dense_layers(features, units, dropout, seeds), name=name)
 
 
@@ -73,10 +73,8 @@ def average_pooling(
 
     A sequence of padding alone has the mean 0. Arguments as `mlp`; `shape` is (steps, width).
     """
-    seeds = seed_stream(seed)
-    inputs, features = standardized(shape, 2, input_dropout, input_noise, seeds)
-    width = shape[-1]
-    mean = StatisticsPooling(name="pooling")(features)[:, :width]
+    inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
+    mean = StatisticsPooling(name="pooling")(features)[:, : shape[-1]]
     return keras.Model(inputs, _dense_layers(mean, units, dropout, seeds), name=name)
 
 
@@ -111,23 +109,6 @@ def bidirectional(
     return keras.layers.Bidirectional(forward, backward_layer=backward, name=name)
 
 
-def _last_state(
-    layer: type[keras.layers.Layer],
-    shape: Sequence[int],
-    units: int,
-    input_dropout: float,
-    input_noise: float,
-    dropout: float,
-    seed: int | None,
-    name: str | None,
-) -> keras.Model:
-    seeds = seed_stream(seed)
-    inputs, features = standardized(shape, 2, input_dropout, input_noise, seeds)
-    state = _recurrent(layer, units, seeds, name="recurrent")(features)
-    state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
-    return keras.Model(inputs, state, name=name)
-
-
 def lstm(
     shape: Sequence[int],
     *,
@@ -142,7 +123,10 @@ def lstm(
 
     Arguments as `mlp`; `shape` is (steps, width). Hochreiter & Schmidhuber 1997.
     """
-    return _last_state(keras.layers.LSTM, shape, units, input_dropout, input_noise, dropout, seed, name)
+    inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
+    state = _recurrent(keras.layers.LSTM, units, seeds, name="recurrent")(features)
+    state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
+    return keras.Model(inputs, state, name=name)
 
 
 def gru(
@@ -159,7 +143,10 @@ def gru(
 
     Arguments as `mlp`; `shape` is (steps, width). Cho et al. 2014.
     """
-    return _last_state(keras.layers.GRU, shape, units, input_dropout, input_noise, dropout, seed, name)
+    inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
+    state = _recurrent(keras.layers.GRU, units, seeds, name="recurrent")(features)
+    state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
+    return keras.Model(inputs, state, name=name)
 
 
 def bilstm(
@@ -176,8 +163,7 @@ def bilstm(
 
     Arguments as `mlp`; `shape` is (steps, width). Graves & Schmidhuber 2005; pooling: `StatisticsPooling`.
     """
-    seeds = seed_stream(seed)
-    inputs, features = standardized(shape, 2, input_dropout, input_noise, seeds)
+    inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
     states = bidirectional(keras.layers.LSTM, units, seeds, "bilstm")(features)
     pooled = StatisticsPooling(name="pooling")(states)
     pooled = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(pooled)
@@ -205,8 +191,7 @@ def temporal_convolution(
         units: width of the embedding.
         input_dropout, input_noise, dropout, seed, name: as `mlp`.
     """
-    seeds = seed_stream(seed)
-    inputs, hidden = standardized(shape, 2, input_dropout, input_noise, seeds)
+    inputs, hidden, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
     for i, width in enumerate(filters):
         initializer = keras.initializers.GlorotUniform(seed=next(seeds))
         hidden = TemporalConvolution(

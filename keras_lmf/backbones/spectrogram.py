@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.backbones.parts import convolution, embedding, seed_stream
+from keras_lmf.backbones.parts import convolution, embedding
 from keras_lmf.backbones.sequence import bidirectional, standardized
 from keras_lmf.layers import SpecAugment, StatisticsPooling
 
@@ -41,8 +41,7 @@ def spectrogram_cnn(
         step_width: steps under each of two SpecAugment masks, at most; 0 for none. In training only.
         input_dropout, input_noise, dropout, seed, name: as `mlp`.
     """
-    seeds = seed_stream(seed)
-    inputs, hidden, mask = _picture(shape, band_width, step_width, input_dropout, input_noise, seeds)
+    inputs, hidden, mask, seeds = _picture(shape, band_width, step_width, input_dropout, input_noise, seed)
     for i, width in enumerate(filters):
         hidden, mask = _block(hidden, mask, i, width, 2, dropout, seeds)
     pooled = StatisticsPooling(name="pooling")(_flat(hidden), mask=mask)
@@ -69,8 +68,7 @@ def spectrogram_crnn(
 
     Arguments as `spectrogram_cnn`; `units` is the width of each GRU.
     """
-    seeds = seed_stream(seed)
-    inputs, hidden, mask = _picture(shape, band_width, step_width, input_dropout, input_noise, seeds)
+    inputs, hidden, mask, seeds = _picture(shape, band_width, step_width, input_dropout, input_noise, seed)
     for i, width in enumerate(filters):
         hidden, mask = _block(hidden, mask, i, width, 1 if i else 2, dropout, seeds)
     states = bidirectional(keras.layers.GRU, units, seeds, "bigru")(_flat(hidden), mask=mask)
@@ -85,10 +83,10 @@ def _picture(
     step_width: int,
     input_dropout: float,
     input_noise: float,
-    seeds: Iterator[int | None],
-) -> tuple[Any, Any, Any]:
-    """Input, standardised features with one channel and zeros for padding, and the mask of the steps."""
-    inputs, features = standardized(shape, 2, input_dropout, input_noise, seeds)
+    seed: int | None,
+) -> tuple[Any, Any, Any, Iterator[int | None]]:
+    """Input, standardised features with one channel and zeros for padding, mask of the steps, the next seeds."""
+    inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
     mask = ops.any(ops.not_equal(inputs, 0), axis=-1)
     if band_width or step_width:
         features = SpecAugment(
@@ -96,7 +94,7 @@ def _picture(
             name="spec_augment",
         )(features)  # fmt: skip
     features = ops.where(ops.expand_dims(mask, -1), features, 0.0)
-    return inputs, ops.expand_dims(features, -1), mask
+    return inputs, ops.expand_dims(features, -1), mask, seeds
 
 
 def _block(
