@@ -206,3 +206,15 @@ def test_tensorflow_is_named_where_it_is_the_subject_only():
         names = {name.split(".")[0] for name, _ in imports(ast.parse(path.read_text(encoding="utf-8")))}
         if "tensorflow" in names:
             assert part_of(module) in ("export", "runtime", "benchmarking", "models.checkpoints"), module
+
+
+def test_private_parts_of_other_packages_are_reached_in_one_file():
+    public = {"_asdict", "_replace", "_fields"}  # of named tuples
+    for module, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if module != "backend":
+            assert not [name for name, _ in imports(tree) if name.startswith("keras.src")], module
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Attribute) and node.attr.startswith("_") and node.attr[1] != "_":
+                    owner = ast.unparse(node.value)
+                    assert owner in ("self", "cls") or node.attr in public, f"{module}: {owner}.{node.attr}"
