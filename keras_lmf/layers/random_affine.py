@@ -45,6 +45,8 @@ class RandomAffine(ConfiguredLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        # TensorFlow's op for it has no kernel in XLA, which `compile` would choose on a GPU.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
         self.rotation, self.shift, self.zoom = rotation, shift, zoom
         for name, most in (("rotation", 180), ("shift", 1), ("zoom", 0.99)):
             value = getattr(self, name)
