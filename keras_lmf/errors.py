@@ -58,7 +58,11 @@ def invalid(error: ValidationError, model: type[BaseModel], where: str) -> LMFEr
             message = f"it needs a {context['discriminator']}"
         case _:
             message = problem["msg"].removeprefix("Value error, ")
-            if field and not isinstance(problem["input"], dict) and not hasattr(problem["input"], "model_fields"):
+            if (
+                field
+                and not isinstance(problem["input"], dict)
+                and not hasattr(problem["input"], "model_fields")
+            ):
                 message = f"{message.removesuffix('.')}, received {_short(repr(problem['input']))}."
     return LMFError(": ".join(part for part in (where, field, message) if part))
 

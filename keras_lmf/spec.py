@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from keras_lmf.errors import unknown_name
+from keras_lmf.errors import invalid, unknown_name
 from keras_lmf.target import Name, Target, Text
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
+
+# The names of entries become parts of paths and addresses: no dots, no separators.
+ENTRY_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+EntryName = Annotated[str, StringConstraints(pattern=ENTRY_NAME)]
+MAX_TEXT_BYTES = 2**20  # of a JSON or TOML file that describes a model
 
 Presence = Literal["assumed", "derived"]
 Temperature = Annotated[float, Field(ge=0.01, le=100)]
@@ -110,6 +115,17 @@ class ModelSpec(Spec):
     presence: Presence = "assumed"
     licence: dict[str, str] | None = None
     recipe: RecipeName | None = None
+
+    def replace(self, **changes: Any) -> ModelSpec:
+        """A copy with other values, checked.
+
+        Raises:
+            LMFError: a value out of its bounds.
+        """
+        try:
+            return ModelSpec(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
+        except ValidationError as error:
+            raise invalid(error, ModelSpec, "The model's spec") from None
 
     @property
     def media(self) -> dict[str, InputSpec]:

@@ -13,25 +13,26 @@ import pandas as pd
 
 from keras_lmf import __version__
 from keras_lmf.data import Dataset, corpora
-from keras_lmf.data.corpora.about import About, about
+from keras_lmf.data.corpora import CorpusDescription
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import summarise
-from keras_lmf.export import FORMATS, Artifact, InputDescription, export_model
+from keras_lmf.export import FORMATS, Artifact, export_model
 from keras_lmf.export.artifact import write_plot
-from keras_lmf.export.sidecar import sidecar_of
 from keras_lmf.files import write_atomically
+from keras_lmf.locate import RECIPE, known_backbones
 from keras_lmf.publishing.alone import alone
 from keras_lmf.publishing.calibrating import calibration_of
 from keras_lmf.publishing.running import trained
 from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
+from keras_lmf.sidecar import Sidecar
+from keras_lmf.spec import ENTRY_NAME, InputSpec, ModelSpec
 from keras_lmf.training import Run
 from keras_lmf.zoo import (
     Calibration,
     Cost,
     Entry,
-    InputSpec,
     Licences,
     Spread,
     file_records,
@@ -41,10 +42,8 @@ from keras_lmf.zoo import (
     weight_shapes,
 )
 from keras_lmf.zoo.backbones import Backbone
-from keras_lmf.zoo.folders import known_backbones
-from keras_lmf.zoo.records import ENTRY_NAME
 
-RECIPE, WEIGHTS, VECTORS, PLOT = "recipe.toml", "model.weights.h5", "testvectors.npz", "files.png"
+WEIGHTS, VECTORS, PLOT = "model.weights.h5", "testvectors.npz", "files.png"
 FOLDS = "cross_validation.csv"
 PAPERS = {
     "none": (),
@@ -88,7 +87,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         )
     recipe = Recipe.read(folder / RECIPE)
     corpus = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
-    facts = about(recipe.corpus.name, folder, recipe.inputs)
+    facts = corpora.describe(recipe.corpus.name, folder, recipe.inputs)
     runs = [trained(recipe.replace(seed=seed), corpus, work / f"seed-{seed}") for seed in range(seeds)]
     best, choice = _best(runs)
     data = best.dataset()
@@ -115,7 +114,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     names = {"weights": WEIGHTS, "testvectors": VECTORS}
     for name in shipped_formats(artifacts, scores, read_testvectors(made / VECTORS), notes):
         file = artifacts[name].path
-        for key, source in ((name, file), (f"{name}-sidecar", sidecar_of(file))):
+        for key, source in ((name, file), (f"{name}-sidecar", Sidecar.path_of(file))):
             shutil.copyfile(source, made / source.name)
             names[key] = source.name
     write_plot(list(artifacts.values()), made / PLOT)
@@ -128,16 +127,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         corpus=recipe.corpus.name,
         modalities=tuple(recipe.inputs),
         parameters=best.model.count_params(),
-        inputs={
-            modality: InputSpec(
-                shape=part.shape,
-                unit=facts.inputs[modality][0],
-                description=facts.inputs[modality][1],
-                media=part.media,
-                rate=part.rate,
-            )
-            for modality, part in recipe.inputs.items()
-        },
+        inputs=_inputs(recipe, facts),
         target=recipe.target,
         recipe_sha256=best.recipe.fingerprint,
         files=file_records(made, names),
@@ -149,7 +139,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         cross_validation=_cross_validation(folder / FOLDS),
         alone={modality: _spreads(rows) for modality, rows in alone(runs).items()},
         calibration=calibration,
-        presence="derived" if recipe.presence else "assumed",
+        presence=recipe.spec.presence,
         protocol=tuple(notes),
         licences=Licences(
             code="Apache-2.0",
@@ -191,8 +181,31 @@ def _cross_validation(path: Path) -> dict[str, Spread]:
     return _spreads(pd.read_csv(path).drop(columns="fold").to_dict("records"))
 
 
+def _inputs(recipe: Recipe, facts: About) -> dict[str, InputSpec]:
+    """What the recipe and the corpus know of each input."""
+    said = {name: dict(zip(("unit", "description"), facts.inputs[name])) for name in recipe.inputs}
+    return {name: spec.model_copy(update=said[name]) for name, spec in recipe.spec.inputs.items()}
+
+
+def _spec(recipe: Recipe, data: Dataset, facts: About, calibration: Calibration | None) -> ModelSpec:
+    """What the sidecars say: `_inputs`, with rates and ranges of features too."""
+    train = data["train"].inputs
+    inputs = {
+        name: spec.model_copy(
+            update={
+                "rate": spec.rate or facts.rates.get(name),
+                "range": (float(train[name].min()), float(train[name].max())),
+            }
+        )
+        for name, spec in _inputs(recipe, facts).items()
+    }
+    licence = {"code": "Apache-2.0", "weights": facts.weights_licence, "data": facts.licence}
+    temperature = calibration and calibration.temperature
+    return recipe.spec.replace(inputs=inputs, licence=licence, temperature=temperature)
+
+
 def _exports(
-    run: Run, data: Dataset, facts: About, calibration: Calibration | None, resamples: int
+    run: Run, data: Dataset, facts: CorpusDescription, calibration: Calibration | None, resamples: int
 ) -> tuple[dict[str, Artifact], dict[str, str]]:
     """The artifacts by format, and why there is none of the others."""
     export = functools.partial(
@@ -202,22 +215,7 @@ def _exports(
         calibration=data["train"],
         train_labels=data["train"].labels,
         resamples=resamples,
-        recipe=run.recipe,
-        licence={"code": "Apache-2.0", "weights": facts.weights_licence, "data": facts.licence},
-        temperature=calibration and calibration.temperature,
-        presence="derived" if run.recipe.presence else "assumed",
-        # Sums over a spectrum's decades differ between kernels by more than those over features.
-        tolerance=1e-4 if any(part.media for part in run.recipe.inputs.values()) else 1e-5,
-        descriptions={
-            name: InputDescription(
-                media=run.recipe.inputs[name].media,
-                rate=run.recipe.inputs[name].rate or facts.rates.get(name),
-                unit=facts.inputs[name][0],
-                description=facts.inputs[name][1],
-                range=(float(values.min()), float(values.max())),
-            )
-            for name, values in data["train"].inputs.items()
-        },
+        spec=_spec(run.recipe, data, facts, calibration),
     )
     folder = run.folder / "exported"
     try:

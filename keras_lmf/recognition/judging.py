@@ -43,10 +43,10 @@ def answer(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> tuple[
         LMFError: the model answers with NaN or infinity.
     """
     there = {key: values.reshape(len(values), -1).any(axis=1) for key, values in inputs.items()}
-    derived = model.facts.presence == "derived"
+    derived = model.spec.presence == "derived"
     needed = np.stack([there[key] for key in (there if derived else model.media)])
     judged = needed.any(axis=0) if derived else needed.all(axis=0)
-    logits = np.full((len(judged), len(model.facts.target.classes)), np.nan)
+    logits = np.full((len(judged), len(model.spec.target.classes)), np.nan)
     if judged.any():
         logits[judged] = _logits(model, name, {key: values[judged] for key, values in inputs.items()})
     return there, logits
@@ -60,9 +60,9 @@ def judge(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> Judgeme
     of all smaller ones in it (inclusion and exclusion). M modalities take up to 2^M − 1 runs instead of one.
     """
     there, logits = answer(model, name, inputs)
-    temperature = model.facts.temperature
+    temperature = model.temperature
     probabilities = softmax(logits, temperature)
-    if model.facts.presence != "derived" or len(inputs) == 1:
+    if model.spec.presence != "derived" or len(inputs) == 1:
         return Judgement(probabilities, there, {}, {})
     answers = _answers(model, name, inputs, there, logits)
     alone = {
@@ -114,7 +114,7 @@ def _contributions(answers: dict[Subset, np.ndarray], there: Arrays) -> dict[Sub
 
 
 def _logits(model: Opened, name: str, inputs: Arrays) -> np.ndarray:
-    logits = model.runtime.predict(inputs)[model.facts.target.name]
+    logits = model.runtime.predict(inputs)[model.spec.target.name]
     if not np.isfinite(logits).all():
         raise LMFError(f"{name}: {model.name} answers with NaN or infinity.")
     return logits

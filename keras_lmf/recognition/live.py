@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
-from keras_lmf.data import media
-from keras_lmf.data.faces import Detector, Faces
-from keras_lmf.errors import LMFError, import_extra
+from keras_lmf.errors import LMFError
+from keras_lmf.media.camera import camera_pictures
+from keras_lmf.media.faces import Detector, Faces
 from keras_lmf.recognition.opening import Face
 from keras_lmf.recognition.windows import Window, face_tracker, followed_rate, frames_each, joined
 
@@ -58,7 +55,7 @@ def windows_of_camera(
     rate, held = float(followed_rate(face)), face.frames * frames_each(face)
     seconds = held / rate
     tracker, rows, due, told = face_tracker(face, detector), [], 0.0, 0
-    for moment, frame in _pictures(camera, rate):
+    for moment, frame in camera_pictures(camera, rate):
         if moment < due - 0.25 / rate:
             continue
         due = max(due, moment - 1 / rate) + 1 / rate
@@ -78,45 +75,3 @@ def _standing(rows: list[Faces], count: int, rate: float) -> Faces:
     places = np.searchsorted(faces.timestamps, steps + 0.5 / rate, side="right") - 1
     names = ("boxes", "confidence", "crops", "present")
     return Faces(**{name: getattr(faces, name)[places.clip(0)] for name in names}, timestamps=steps)
-
-
-def _pictures(camera: int | str | Path, rate: float) -> Iterator[tuple[float, np.ndarray]]:
-    """Seconds since the first picture, and the picture, (height, width, 3) uint8, RGB; of a file `rate` a second."""
-    if not isinstance(camera, int):
-        # A hop that is rounded to less than a frame is refused.
-        hop = (1 + 1e-12) / rate
-        for clip in media.windows(camera, 1 / rate, hop, frame_rate=rate, tracks=("picture",)):
-            yield clip.start, clip.frames[0]
-        return
-    cv2 = import_extra("cv2", "face")
-    with _quiet(cv2):
-        capture = cv2.VideoCapture(camera)
-        there = capture.isOpened()
-    try:
-        if not there:
-            raise LMFError(
-                f"There is no camera {camera}, or it is in use. A camera is a device's number, 0 for the first, or a "
-                f"video file that stands in for one."
-            )
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # pictures of now, where the driver knows this
-        first = None
-        while True:
-            there, frame = capture.read()
-            if not there:
-                raise LMFError(f"Camera {camera} gives no more pictures. Is it still connected?")
-            now = time.monotonic()
-            first = now if first is None else first
-            yield now - first, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-    finally:
-        capture.release()
-
-
-@contextlib.contextmanager
-def _quiet(cv2: ModuleType) -> Iterator[None]:
-    """OpenCV writes a line for each driver that has no such camera."""
-    logging = cv2.utils.logging
-    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(before)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.loudness import STEP_SECONDS, steps_rms
+from keras_lmf.media.sound import STEP_SECONDS, steps_rms
 
 
 def checked_waveform(name: str, waveform: np.ndarray, rate: int) -> np.ndarray:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.loudness import SILENCE
+from keras_lmf.media.sound import SILENCE
+from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.judging import Judgement
 from keras_lmf.recognition.opening import Opened
-from keras_lmf.recognition.pictures import Strip
 from keras_lmf.recognition.prediction import Prediction
 from keras_lmf.recognition.sound import Envelope
 from keras_lmf.recognition.windows import Window
@@ -53,7 +53,7 @@ class Summary:
         Raises:
             LMFError: no window has what the model needs.
         """
-        labels = self._model.facts.target.classes
+        labels = self._model.spec.target.classes
         bounds = np.array(self._bounds)
         seconds = np.diff(bounds, axis=1)[:, 0]
         probabilities = np.concatenate([judgement.probabilities for judgement in self._judgements])

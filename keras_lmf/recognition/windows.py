@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_lmf.data import Clip, media
-from keras_lmf.data.faces import Detector, Faces, FaceTracker
+from keras_lmf import media
+from keras_lmf.media import Clip
+from keras_lmf.media.faces import Detector, Faces, FaceTracker
+from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.opening import Face, Opened
-from keras_lmf.recognition.pictures import Strip
 
 FOLLOWED = 10  # frames a second, at least, in which a face is followed
 DETECTED = 0.3  # seconds between detections of a face that is followed: they take longest

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lmf.data.media.reading import Timed
 from keras_lmf.errors import import_extra
+from keras_lmf.media.streams import Timed
 
 if TYPE_CHECKING:
     import av

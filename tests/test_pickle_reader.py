@@ -9,7 +9,7 @@ import struct
 import numpy as np
 import pytest
 
-from keras_lmf.data.unpickling import read_pickle
+from keras_lmf.data.pickles import read_pickle
 from keras_lmf.errors import LMFError
 
 DRAW = np.random.default_rng(0)

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.corpora._clips_table import Row, read_table
-from keras_lmf.data.corpora._root import LABELS, find_clips
+from keras_lmf.data.corpora.files import LABELS, find_clips
+from keras_lmf.data.corpora.labels import Row, read_table
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.media.cached import cached_sound
-from keras_lmf.data.media.waveforms import number_of_samples, padded, require_decoder
-from keras_lmf.data.validation import check_groups, check_splits
+from keras_lmf.data.npz import read_npz
+from keras_lmf.data.validation import check_groups, check_splits, whole_number
 from keras_lmf.errors import LMFError
+from keras_lmf.files import cache_folder, write_atomically
+from keras_lmf.media.sound import SAMPLE_RATE, decode_sound, number_of_samples, padded, require_decoder
 from keras_lmf.target import Target
 
 HELD_OUT = 0.2  # of the speakers, for the test split, and as many for validation
 MAX_BAD = 0.1
 _SHOWN = 10
+# Raised when `decode_sound` gives other numbers for the same file.
+_CACHE_VERSION = 1
 
 
 def load(
@@ -59,8 +62,7 @@ def load(
             tenth of lines that can't be used, an option out of its range, or PyAV isn't installed.
     """
     samples = number_of_samples(seconds, "Corpus 'clips': seconds")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise LMFError(f"Corpus 'clips': seed must be a whole number ≥ 0, received {seed!r}.")
+    whole_number("Corpus 'clips': seed", seed, 0)
     require_decoder()
     folder = find_clips(root)
     table = folder / LABELS
@@ -174,3 +176,43 @@ def _listed(bad: dict[Row, str], lines: int) -> str:
     ]
     more = f"\n  and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return f"{len(bad)} of {lines} clips can't be used:{''.join(shown)}{more}\n"
+
+
+def cached_sound(path: Path) -> np.ndarray:
+    """What `decode_sound` gives, from `KERAS_LMF_HOME/sound` or the user's cache folder where it is there already.
+
+    A file is known by the SHA-256 of its content, so one that was moved is found and one that was changed is
+    decoded again. Nothing is written beside the file. The cache may be deleted at any time; a damaged file in it
+    is made again. A cache that can't be written is a warning.
+
+    Raises:
+        LMFError: as of `decode_sound`.
+        OSError: the file can't be read.
+    """
+    if not path.is_file():  # decode_sound says what it is instead
+        return decode_sound(path)
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    place = cache_folder("sound") / f"{digest}-{SAMPLE_RATE}-v{_CACHE_VERSION}.npz"
+    known = _cached(place)
+    if known is not None:
+        return known
+    waveform = decode_sound(path)
+    try:
+        write_atomically(place, lambda temporary: np.savez(temporary, waveform=waveform))
+    except OSError as error:
+        warnings.warn(
+            f"{place.parent} can't be written ({error.strerror}): clips are decoded again every time. "
+            "KERAS_LMF_HOME names another cache.",
+            stacklevel=2,
+        )
+    return waveform
+
+
+def _cached(place: Path) -> np.ndarray | None:
+    """The waveform in the cache, or None if it isn't there whole: an .npz has a checksum of what it holds."""
+    try:
+        waveform = read_npz(place)["waveform"]
+    except (LMFError, KeyError, OSError):
+        return None
+    return waveform if waveform.dtype == np.float32 and waveform.ndim == 1 and len(waveform) else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
+from keras_lmf.data.tables import check_length, read_csv
 from keras_lmf.errors import LMFError, unknown_name
 
 NEEDED = ("file", "label", "speaker")
@@ -32,26 +32,15 @@ def read_table(path: Path) -> list[Row]:
             a file that is named twice, or lies outside the folder; a label or a speaker in two spellings that differ
             in upper and lower case alone. It names the line.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            lines = [
-                (reader.line_num, [value.strip() for value in values]) for values in reader if any(values)
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise LMFError(
-            f"{path}: not a table of comma-separated values in UTF-8 ({error}). Save it as such."
-        ) from None
-    header = lines[0][1] if lines else []
+    header, lines = read_csv(path, "Save it as such.")
     _check_header(path, header)
     rows = []
     first: dict[str, int] = {}
-    for line, values in lines[1:]:
-        if len(values) != len(header):
-            raise LMFError(
-                f"{path}, line {line}: {len(values)} values, must be {len(header)}: {', '.join(header)}. "
-                'A value that holds a comma stands in "double quotes".'
-            )
+    for line, values in lines:
+        if not any(values):
+            continue
+        hint = f': {", ".join(header)}. A value that holds a comma stands in "double quotes"'
+        check_length(path, line, values, header, hint)
         named = dict(zip(header, values))
         for column in ("label", "speaker"):
             named[column] = unicodedata.normalize("NFC", named[column])

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lmf.data.media.limits import MAX_PIXELS, TRACKS, Limits, check_pixels
-from keras_lmf.data.media.reading import choose, decoded, opened
-from keras_lmf.data.media.tracks import Upright
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.files import write_atomically
+from keras_lmf.media.clips import MAX_PIXELS, TRACKS, Limits, check_pixels
+from keras_lmf.media.encoding import AAC_RATES
+from keras_lmf.media.streams import choose, decoded, opened
+from keras_lmf.media.tracks import Upright
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 # Sound that .mp4 holds and players know; the rest becomes AAC.
 COPIED = ("aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac")
-_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _AAC_LAYOUTS = ("stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
 _MPEG4_TICK = Fraction(1, 60000)  # MPEG-4 Part 2 counts time in 16 bits
 
@@ -108,7 +108,7 @@ def _write(
 ) -> None:
     av = import_extra("av", "media")
     limits = Limits(math.inf, math.inf, max_pixels, math.inf)
-    # Each stream is read by a container of its own, as in `keras_lmf.data.media.clips`.
+    # Each stream is read by a container of its own, as in `keras_lmf.media.clips`.
     with opened(source) as for_picture, opened(source) as for_sound, av.open(str(path), "w", "mp4") as output:
         stream, voice = choose(source, for_picture, "video"), choose(source, for_sound, "audio")
         frames = decoded(source, for_picture, stream) if stream else iter(())
@@ -251,7 +251,7 @@ def _encoded(
     """The stream's sound as AAC of its own rate, or the next one that AAC has, and of its channels; of
     a layout that AAC lacks, in stereo."""
     av = import_extra("av", "media")
-    rate = next((known for known in _AAC_RATES if known >= stream.rate), _AAC_RATES[-1])
+    rate = next((known for known in AAC_RATES if known >= stream.rate), AAC_RATES[-1])
     layout = stream.layout.name if stream.layout.name in _AAC_LAYOUTS else "stereo"
     layout = "mono" if stream.channels == 1 else layout
     coder = output.add_stream("aac", rate=rate, layout=layout)
