@@ -21,3 +21,10 @@ def require_backend() -> None:
             'pip install "keras-lmf[tf]" (TensorFlow, needed for export), or pip install "keras-lmf[backends]" '
             "(JAX and PyTorch) and set KERAS_BACKEND=jax or KERAS_BACKEND=torch."
         ) from None
+
+
+def stateless() -> bool:
+    """Whether weights are made without numbers now, inside a `keras.StatelessScope`: Keras doesn't say it in public."""
+    from keras.src.backend.common.stateless_scope import in_stateless_scope
+
+    return in_stateless_scope()

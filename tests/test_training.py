@@ -142,7 +142,7 @@ def test_a_folder_that_is_no_run_is_an_error(run: Run, tmp_path: Path) -> None:
     with pytest.raises(LMFError, match=r"recipe\.toml is not a readable TOML"):
         Run.open(tmp_path)
     run.recipe.write(tmp_path / "recipe.toml")
-    with pytest.raises(LMFError, match="does not hold this recipe's weights"):
+    with pytest.raises(LMFError, match="does not hold the weights of the model"):
         _ = Run.open(tmp_path).model
     with pytest.raises(LMFError, match=r"no state\.npz"):
         train(run.recipe, sequences(), tmp_path)

@@ -16,6 +16,7 @@ from keras import ops
 
 from keras_lmf.backbones.front_ends import FRONT_END, frozen
 from keras_lmf.backbones.sequence import seed_stream
+from keras_lmf.backend import stateless
 from keras_lmf.errors import LMFError, unknown_name
 
 LEAST = 5  # pixels: the first two convolutions take two from each side
@@ -141,7 +142,7 @@ def application(
         )
     except ValueError as error:
         raise LMFError(f"{network} can't be made for frames of {tuple(shape[1:])}: {error}") from error
-    if weights == "random":
+    if weights == "random" and not stateless():
         seeds = seed_stream(seed)
         for weight in body.weights:
             if "kernel" in weight.path.rsplit("/", 1)[-1]:

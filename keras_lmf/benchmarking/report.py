@@ -17,7 +17,7 @@ from keras_lmf.benchmarking.machine import processor
 from keras_lmf.benchmarking.turns import one_thread
 from keras_lmf.errors import LMFError, import_extra, unknown_name
 from keras_lmf.files import write_atomically, write_text
-from keras_lmf.training.environment import environment
+from keras_lmf.training.run import environment
 
 PAPER_BATCH = 32
 RIVALS = ("torch",)

@@ -20,12 +20,14 @@ from keras_lmf.export import FORMATS, Artifact, export_model
 from keras_lmf.export.artifact import write_plot
 from keras_lmf.files import write_atomically
 from keras_lmf.locate import RECIPE, known_backbones
+from keras_lmf.models import pretrained
 from keras_lmf.publishing.alone import alone
 from keras_lmf.publishing.calibrating import calibration_of
 from keras_lmf.publishing.running import trained
 from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
+from keras_lmf.records import Backbone
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import ENTRY_NAME, InputSpec, ModelSpec
 from keras_lmf.training import Run
@@ -37,28 +39,12 @@ from keras_lmf.zoo import (
     Spread,
     file_records,
     metric_block,
-    pretrained,
     read_testvectors,
     weight_shapes,
 )
-from keras_lmf.zoo.backbones import Backbone
 
 WEIGHTS, VECTORS, PLOT = "model.weights.h5", "testvectors.npz", "files.png"
 FOLDS = "cross_validation.csv"
-PAPERS = {
-    "none": (),
-    "early": (),
-    "tensor": ("Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017",),
-    "low_rank": (
-        "Liu et al., Efficient Low-rank Multimodal Fusion with Modality-Specific Factors, ACL 2018",
-    ),
-}
-FUSIONS = {
-    "none": "one backbone",
-    "early": "early fusion",
-    "tensor": "tensor fusion",
-    "low_rank": "low-rank fusion",
-}
 
 
 def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = None, seeds: int = 5) -> Entry:
@@ -148,7 +134,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         ),
         citations=(
             "keras-lmf (CITATION.cff)",
-            *PAPERS[recipe.fusion.name],
+            *recipe.fusion.papers,
             *(citation for part in published for citation in part.citations),
             facts.citation,
         ),
@@ -255,6 +241,6 @@ def _summary(recipe: Recipe, data: Dataset) -> str:
     options = ", ".join(f"{key} {value}" for key, value in recipe.corpus.options.items())
     what = f"{target.size} classes" if target.classes else f"{target.size} in {list(target.range)}"
     return (
-        f"{target.name} ({what}) from {', '.join(recipe.inputs)} by {FUSIONS[recipe.fusion.name]}, "
+        f"{target.name} ({what}) from {', '.join(recipe.inputs)} by {recipe.fusion.title}, "
         f"trained on {data.name}{options and f' ({options})'}"
     )

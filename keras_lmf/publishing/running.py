@@ -8,8 +8,7 @@ from keras_lmf.data import Dataset
 from keras_lmf.recipe import Recipe
 from keras_lmf.training import Run, train
 from keras_lmf.training.checkpoint import read_progress
-from keras_lmf.training.fitting import fitting
-from keras_lmf.training.run import ENVIRONMENT, STATE
+from keras_lmf.training.run import ENVIRONMENT, STATE, fitting
 
 
 def trained(recipe: Recipe, data: Dataset, folder: Path) -> Run:

@@ -11,7 +11,7 @@ import pandas as pd
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
 from keras_lmf.locate import BACKBONE, ENTRY, RECIPE, folders_with
-from keras_lmf.zoo import backbones
+from keras_lmf.records import Backbone
 from keras_lmf.zoo.entry import Entry, Metric, Spread
 from keras_lmf.zoo.facts import facts
 
@@ -41,7 +41,7 @@ def pages(zoo: Path) -> dict[Path, str]:
         _require_figures(folder, entry)
     texts = {folder / "CARD.md": card(entry, _limits(folder)) for folder, entry in entries.items()}
     for file in sorted(zoo.glob(f"*/{BACKBONE}")):
-        texts[file.parent / "CARD.md"] = backbones.card(backbones.Backbone.read(file.parent))
+        texts[file.parent / "CARD.md"] = backbone_card(Backbone.read(file.parent))
     texts[zoo / "README.md"] = overview(list(entries.values()))
     texts[zoo / "results.csv"] = results(entries).to_csv(index=False, float_format="%.6g")
     readme = zoo.resolve().parent / "README.md"
@@ -291,3 +291,28 @@ def _limits(folder: Path) -> str:
     if not path.is_file():
         raise LMFError(f"{path} is missing: the limits of an entry are written by hand.")
     return path.read_text(encoding="utf-8").strip()
+
+
+def backbone_card(backbone: Backbone) -> str:
+    """The CARD.md of a backbone."""
+    licences = backbone.licences
+    return "\n".join(
+        [
+            "<!-- Written by `keras-lmf render` from backbone.json. -->",
+            f"# {backbone.name}",
+            "",
+            f"{backbone.summary}. {backbone.parameters:,} parameters. No model by itself: the front end "
+            f'`{{ name = "{backbone.front_end}" }}` of a recipe starts from it, and '
+            f'`klmf.zoo.load_backbone("{backbone.name}")` gives it to you.',
+            "",
+            f"Converted from: {backbone.source}. Its test vectors hold what the original architecture, in PyTorch with "
+            "these weights, answers; every load compares ours with them.",
+            "",
+            f"- Licence of the code: {licences.code}",
+            f"- Licence of the weights: {licences.weights}",
+            f"- Training data: {licences.data}",
+            "",
+            *(f"- Cite: {citation}" for citation in backbone.citations),
+            "",
+        ]
+    )

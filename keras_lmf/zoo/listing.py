@@ -11,9 +11,11 @@ import pandas as pd
 
 from keras_lmf import locate
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.recipe import Recipe
+from keras_lmf.recipe import FUSIONS, Recipe
+from keras_lmf.records import Backbone
 from keras_lmf.spec import MAX_TEXT_BYTES
-from keras_lmf.zoo import backbones, fetching
+from keras_lmf.zoo import fetching
+from keras_lmf.zoo.cards import backbone_card
 from keras_lmf.zoo.entry import Entry, Metric
 from keras_lmf.zoo.facts import facts
 
@@ -21,8 +23,6 @@ COLUMNS = (
     "name", "fusion", "corpus", "modalities", "target", "parameters", "mb", "files",
     "metric", "value", "floor", "weights_licence", "data_licence",
 )  # fmt: skip
-FUSIONS = ("early", "tensor", "low_rank")
-PAPERS_NAMES = {"tfn": "tensor", "lmf": "low_rank"}
 
 
 def table(
@@ -58,7 +58,9 @@ def table(
             entries.append(_named(name, folder))
         except (LMFError, OSError) as error:
             logging.getLogger(__name__).warning("Left out of the list: %s", error)
-    fusion = PAPERS_NAMES.get(fusion, fusion) if fusion else None
+    fusion = (
+        {section.acronym: word for word, section in FUSIONS.items()}.get(fusion, fusion) if fusion else None
+    )
     _require_known("fusion", fusion, FUSIONS)
     _require_known("corpus", corpus, (entry.corpus for entry in entries))
     _require_known("modality", modality, (name for entry in entries for name in entry.modalities))
@@ -87,7 +89,7 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
         LMFError: no such entry or file, or another kind of file.
     """
     if str(name) in (published := locate.known_backbones()):
-        return backbones.card(backbones.Backbone.read(published[str(name)]))
+        return backbone_card(Backbone.read(published[str(name)]))
     path = locate.local_path(name)
     if path is not None and not path.is_dir():
         text = _about_file(path)
