@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from keras_lmf.recipe.sections import Count, Counts, Noise, Rate, Word, words
+from keras_lmf.recipe.sections import Count, Counts, Network, Noise, Rate, words
 
 if TYPE_CHECKING:
     import keras
@@ -16,23 +16,18 @@ Width = Annotated[int, Field(ge=0, le=4096)]
 Filters = Annotated[Counts, Field(min_length=1)]
 
 
-class BackboneWord(Word):
-    """A backbone: features or frames → embedding.
-
-    Class attributes:
-        media: what of a recording it takes by itself, a word of `spec.MEDIA`; None: features.
-    """
-
-    media: ClassVar[str | None] = None
+class BackboneWord(Network):
+    """A backbone: features or frames → embedding."""
 
     def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
         """The backbone for rows of `shape`, with random weights drawn from `seed`."""
-        raise NotImplementedError
+        return self.function()(shape, **self.options, seed=seed, name=name)
 
 
 class Regularised(BackboneWord):
     """A backbone for features, and what it can do against overfitting; see `backbones.mlp`."""
 
+    home = "sequence"
     input_dropout: Rate = Field(0.0, description="Rate of dropout on the standardised features.")
     input_noise: Noise = Field(
         0.0, description="Standard deviation of noise on the standardised features, in training only."
@@ -47,11 +42,6 @@ class MLP(Regularised):
     name: Literal["mlp"]
     units: Counts = Field((64,), description="Widths of the ReLU layers; the last is the embedding's.")
 
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.sequence import mlp
-
-        return mlp(shape, **self.options, seed=seed, name=name)
-
 
 class AveragePooling(Regularised):
     """Sequence → embedding: `backbones.average_pooling`."""
@@ -59,11 +49,6 @@ class AveragePooling(Regularised):
     title = "mean over time"
     name: Literal["average_pooling"]
     units: Counts = Field((64,), description="Widths of the ReLU layers; the last is the embedding's.")
-
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.sequence import average_pooling
-
-        return average_pooling(shape, **self.options, seed=seed, name=name)
 
 
 class LSTM(Regularised):
@@ -74,11 +59,6 @@ class LSTM(Regularised):
     name: Literal["lstm"]
     units: Count = Field(64, description="Width of the state.")
 
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.sequence import lstm
-
-        return lstm(shape, **self.options, seed=seed, name=name)
-
 
 class BiLSTM(Regularised):
     """Sequence → embedding, mean and deviation of the states: `backbones.bilstm`."""
@@ -88,11 +68,6 @@ class BiLSTM(Regularised):
     name: Literal["bilstm"]
     units: Count = Field(64, description="Width of each direction's state; the embedding is 4 times as wide.")
 
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.sequence import bilstm
-
-        return bilstm(shape, **self.options, seed=seed, name=name)
-
 
 class GRU(Regularised):
     """Sequence → embedding, the last state: `backbones.gru`."""
@@ -101,11 +76,6 @@ class GRU(Regularised):
     papers = ("Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, EMNLP 2014",)
     name: Literal["gru"]
     units: Count = Field(64, description="Width of the state.")
-
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.sequence import gru
-
-        return gru(shape, **self.options, seed=seed, name=name)
 
 
 class Convolution(Regularised):
@@ -117,15 +87,11 @@ class Convolution(Regularised):
     kernel_size: Count = Field(5, description="Steps that each convolution sees.")
     units: Count = Field(64, description="Width of the embedding.")
 
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.sequence import temporal_convolution
-
-        return temporal_convolution(shape, **self.options, seed=seed, name=name)
-
 
 class Spectrogram(Regularised):
     """What takes features over time as a picture, (steps, bands)."""
 
+    home = "spectrogram"
     filters: Counts = Field((16, 32, 64), description="Maps of each block.")
     units: Count = Field(64, description="Width of the dense layer, or of each direction's state.")
     band_width: Width = Field(
@@ -142,11 +108,6 @@ class SpectrogramCNN(Spectrogram):
     title = "convolutions over a spectrogram"
     name: Literal["spectrogram_cnn"]
 
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.spectrogram import spectrogram_cnn
-
-        return spectrogram_cnn(shape, **self.options, seed=seed, name=name)
-
 
 class SpectrogramCRNN(Spectrogram):
     """(steps, bands) → embedding, 4 · `units` wide: `backbones.spectrogram_crnn`."""
@@ -155,16 +116,12 @@ class SpectrogramCRNN(Spectrogram):
     papers = ("Choi et al., Convolutional Recurrent Neural Networks for Music Classification, 2017",)
     name: Literal["spectrogram_crnn"]
 
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.spectrogram import spectrogram_crnn
-
-        return spectrogram_crnn(shape, **self.options, seed=seed, name=name)
-
 
 class ImageCNN(BackboneWord):
     """(height, width, channels) → embedding: `backbones.image_cnn`."""
 
     title = "residual convolutions over a picture"
+    home = "image"
     papers = ("He et al., Deep Residual Learning for Image Recognition, CVPR 2016",)
     media = "frames"
     name: Literal["image_cnn"]
@@ -182,16 +139,12 @@ class ImageCNN(BackboneWord):
     dropout: Rate = Field(0.0, description="Rate of dropout on the embedding.")
     mirror: bool = Field(False, description="Whether each picture's mirror image is seen too.")
 
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.image import image_cnn
-
-        return image_cnn(shape, **self.options, seed=seed, name=name)
-
 
 class CNN2Plus1D(BackboneWord):
     """(frames, height, width, channels) → embedding: `backbones.cnn_2plus1d`."""
 
     title = "(2+1)-D convolutions"
+    home = "video"
     papers = ("Tran et al., A Closer Look at Spatiotemporal Convolutions for Action Recognition, CVPR 2018",)
     media = "frames"
     name: Literal["cnn_2plus1d"]
@@ -199,26 +152,17 @@ class CNN2Plus1D(BackboneWord):
     units: Count = Field(64, description="Width of the embedding.")
     dropout: Rate = Field(0.0, description="Rate of dropout of whole maps, and on the embedding.")
 
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.video import cnn_2plus1d
-
-        return cnn_2plus1d(shape, **self.options, seed=seed, name=name)
-
 
 class I3D(BackboneWord):
     """(frames, height, width, 3) → embedding: `backbones.i3d`."""
 
     title = "Inception-I3D"
+    home = "i3d"
     papers = ("Carreira & Zisserman, Quo Vadis, Action Recognition?, CVPR 2017",)
     media = "frames"
     name: Literal["i3d"]
     units: Count = Field(64, description="Width of the embedding.")
     dropout: Rate = Field(0.0, description="Rate of dropout before the dense layer.")
-
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.i3d import i3d
-
-        return i3d(shape, **self.options, seed=seed, name=name)
 
 
 class PublishedFeature(BackboneWord):
@@ -230,10 +174,10 @@ class PublishedFeature(BackboneWord):
     units: Count = Field(32, description="Width of the three layers.")
     dropout: Rate = Field(0.0, description="Rate of dropout on the normalised features.")
 
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.published import published_feature_network
+    def function(self) -> Callable[..., keras.Model]:
+        from keras_lmf.backbones import published_feature_network
 
-        return published_feature_network(shape, **self.options, seed=seed, name=name)
+        return published_feature_network
 
 
 class PublishedText(BackboneWord):
@@ -246,10 +190,10 @@ class PublishedText(BackboneWord):
     units: Count = Field(64, description="Width of the embedding.")
     dropout: Rate = Field(0.0, description="Rate of dropout on the last state.")
 
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        from keras_lmf.backbones.published import published_text_network
+    def function(self) -> Callable[..., keras.Model]:
+        from keras_lmf.backbones import published_text_network
 
-        return published_text_network(shape, **self.options, seed=seed, name=name)
+        return published_text_network
 
 
 Backbone = Annotated[

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from keras_lmf.errors import unknown_name
-from keras_lmf.recipe.sections import Word, words
+from keras_lmf.recipe.sections import Network, words
 from keras_lmf.spec import MEDIA
 
 if TYPE_CHECKING:
@@ -34,18 +34,14 @@ def _known_network(name: str) -> str:
     return name
 
 
-class FrontEndWord(Word):
-    """A front end: raw input → features, inside the model and never trained.
-
-    Class attributes:
-        media: what of a recording it takes, a word of `spec.MEDIA`; None: features.
-    """
-
-    media: ClassVar[str | None] = None
+class FrontEndWord(Network):
+    """A front end: raw input → features, inside the model and never trained."""
 
     def build(self, shape: Sequence[int], name: str) -> keras.Model:
         """The front end for rows of `shape`, with random weights where it has any."""
-        raise NotImplementedError
+        # What a training starts from is no part of the architecture.
+        options = {key: value for key, value in self.options.items() if key not in ("pretrained", "weights")}
+        return self.function()(shape, **options, name=name)
 
     @classmethod
     def complete(cls) -> FrontEndWord | None:
@@ -56,6 +52,7 @@ class FrontEndWord(Word):
 class Waveform(FrontEndWord):
     """A front end for a waveform of so many samples a second."""
 
+    home = "front_ends"
     media = "waveform"
     sample_rate: SampleRate = Field(16000, description="Samples a second, in Hz.")
 
@@ -67,11 +64,6 @@ class LogMel(Waveform):
     name: Literal["log_mel"]
     bands: Bands = Field(64, description="Mel bands.")
 
-    def build(self, shape: Sequence[int], name: str) -> keras.Model:
-        from keras_lmf.backbones.front_ends import log_mel
-
-        return log_mel(shape, **self.options, name=name)
-
 
 class MFCC(Waveform):
     """Waveform → mel-frequency cepstral coefficients: `backbones.front_ends.mfcc`."""
@@ -80,11 +72,6 @@ class MFCC(Waveform):
     name: Literal["mfcc"]
     bands: Bands = Field(64, description="Mel bands.")
     coefficients: Bands = Field(20, description="Coefficients, from the 0th on; at most `bands`.")
-
-    def build(self, shape: Sequence[int], name: str) -> keras.Model:
-        from keras_lmf.backbones.front_ends import mfcc
-
-        return mfcc(shape, **self.options, name=name)
 
 
 class GE2E(Waveform):
@@ -101,11 +88,6 @@ class GE2E(Waveform):
         "ge2e", description="The zoo's backbone whose weights a training starts from."
     )
 
-    def build(self, shape: Sequence[int], name: str) -> keras.Model:
-        from keras_lmf.backbones.front_ends import ge2e
-
-        return ge2e(shape, sample_rate=self.sample_rate, layers=self.layers, name=name)
-
     @classmethod
     def complete(cls) -> GE2E:
         return cls(name="ge2e", layers=(1, 2, 3, 4))
@@ -115,6 +97,7 @@ class MiniXception(FrontEndWord):
     """Frames → features of each by mini-Xception: `backbones.frames.mini_xception`."""
 
     title = "mini-Xception"
+    home = "frames"
     papers = (
         "Arriaga et al., Real-time Convolutional Neural Networks for Emotion and Gender Classification, 2017",
     )
@@ -129,11 +112,6 @@ class MiniXception(FrontEndWord):
         "mini-xception", description="The zoo's backbone whose weights a training starts from."
     )
 
-    def build(self, shape: Sequence[int], name: str) -> keras.Model:
-        from keras_lmf.backbones.frames import mini_xception
-
-        return mini_xception(shape, taps=self.taps, mirror=self.mirror, name=name)
-
     @classmethod
     def complete(cls) -> MiniXception:
         return cls(name="mini_xception", taps=("block_1", "block_2", "block_3", "block_4", "logits"))
@@ -143,6 +121,7 @@ class Application(FrontEndWord):
     """Frames → features of each by a network of `keras.applications`: `backbones.frames.application`."""
 
     title = "network of keras.applications"
+    home = "frames"
     media = "frames"
     name: Literal["application"]
     network: Annotated[str, AfterValidator(_known_network)] = Field(
@@ -155,11 +134,6 @@ class Application(FrontEndWord):
         "imagenet", description="What a training starts from; Keras downloads those of ImageNet."
     )
 
-    def build(self, shape: Sequence[int], name: str) -> keras.Model:
-        from keras_lmf.backbones.frames import application
-
-        return application(shape, network=self.network, size=self.size, name=name)
-
 
 LandmarkFeature = Literal["coordinates", "velocities", "distances"]
 LandmarkStatistic = Literal["mean", "log_deviation", "log_change", "quarters"]
@@ -169,21 +143,18 @@ class Landmarks(FrontEndWord):
     """Face landmarks → features of each frame: `backbones.landmarks.landmarks`."""
 
     title = "face landmarks"
+    home = "landmarks"
     name: Literal["landmarks"]
     features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = Field(
         ("coordinates", "velocities", "distances"), description="What is told of each frame, in this order."
     )
-
-    def build(self, shape: Sequence[int], name: str) -> keras.Model:
-        from keras_lmf.backbones.landmarks import landmarks
-
-        return landmarks(shape, **self.options, name=name)
 
 
 class LandmarkStatistics(FrontEndWord):
     """Face landmarks → statistics over the clip: `backbones.landmarks.landmark_statistics`."""
 
     title = "statistics of face landmarks"
+    home = "landmarks"
     name: Literal["landmark_statistics"]
     features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = Field(
         ("distances",), description="What is told of each frame."
@@ -192,11 +163,6 @@ class LandmarkStatistics(FrontEndWord):
         ("mean", "log_deviation", "log_change", "quarters"),
         description="What is told of the frames, in this order.",
     )
-
-    def build(self, shape: Sequence[int], name: str) -> keras.Model:
-        from keras_lmf.backbones.landmarks import landmark_statistics
-
-        return landmark_statistics(shape, **self.options, name=name)
 
 
 FrontEnd = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,6 +88,7 @@ class Recipe(Part):
     training: Training = Field(description="How it is trained.")
 
     def __init__(self, **sections: Any) -> None:
+        """The sections as keyword arguments: dicts, or as another recipe holds them."""
         try:
             super().__init__(**sections)
         except ValidationError as error:
@@ -208,6 +210,15 @@ class Recipe(Part):
         """
         settings = self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         return hashlib.sha256(tomli_w.dumps(settings).encode()).hexdigest()
+
+
+# What `help` shows first: the fields with their descriptions, and no types of theirs in between.
+Recipe.__signature__ = inspect.Signature(
+    [field.replace(annotation=field.empty) for field in inspect.signature(Recipe).parameters.values()]
+)
+Recipe.__doc__ += "\nFields:\n" + "".join(
+    f"    {name}: {field.description}\n" for name, field in Recipe.model_fields.items()
+)
 
 
 class FittedTemperature(Spec):

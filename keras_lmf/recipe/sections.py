@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
@@ -43,6 +44,22 @@ class Word(Part):
     def options(self) -> dict[str, Any]:
         """Its settings by name, without its word."""
         return self.model_dump(exclude={"name"})
+
+
+class Network(Word):
+    """A front end or a backbone: the function of its word's name in a module of `keras_lmf.backbones`.
+
+    Class attributes:
+        home: the module.
+        media: what of a recording it takes, a word of `spec.MEDIA`; None: features.
+    """
+
+    home: ClassVar[str]
+    media: ClassVar[str | None] = None
+
+    def function(self) -> Callable[..., keras.Model]:
+        """What makes it. It is imported here, with Keras: a recipe is read without."""
+        return getattr(importlib.import_module(f"keras_lmf.backbones.{self.home}"), self.name)
 
 
 def words(union: Any) -> dict[str, type[Word]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import keras
 import pandas as pd
+from tqdm.keras import TqdmCallback
 
 from keras_lmf.data.batches import Batches, balanced_class_weights
 from keras_lmf.data.dataset import Dataset, Split
@@ -26,7 +27,7 @@ from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Progress, State
 from keras_lmf.training.features import features
-from keras_lmf.training.monitor import Monitor, NotFiniteLoss, ProgressBar
+from keras_lmf.training.monitor import Monitor, NotFiniteLoss
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, WEIGHTS, Run, environment, fitting
 
@@ -142,7 +143,7 @@ def _fit(
     )
     sample = {modality: values[:1] for modality, values in data["train"].inputs.items()}
     monitor = Monitor(state, training, save, sample)
-    progress_bar = ProgressBar(recipe.name, first_epoch, training.epochs)
+    bar = TqdmCallback(training.epochs, verbose=0, desc=recipe.name, initial=first_epoch, leave=False, delay=2)
     try:
         model.fit(
             batches,
@@ -150,11 +151,11 @@ def _fit(
             epochs=training.epochs,
             initial_epoch=first_epoch,
             shuffle=False,  # `Batches` shuffles; Keras would shuffle again, from a global generator
-            callbacks=[monitor, progress_bar, *callbacks],
+            callbacks=[monitor, bar, *callbacks],
             verbose=0,
         )
     finally:
-        progress_bar.bar.close()
+        bar.epoch_bar.close()
 
 
 def _fingerprint(recipe: Recipe, data: Dataset) -> str:
