@@ -34,7 +34,7 @@ from keras_lmf.data.corpora import synthetic_clips
 from keras_lmf.errors import LMFError
 from keras_lmf.export import FORMATS, export_model
 from keras_lmf.files import write_atomically
-from keras_lmf.recognition.opening import open_model
+from keras_lmf.recognition.opened import open_model
 from keras_lmf.recognition.windows import followed_rate
 from keras_lmf.zoo import load
 

@@ -25,7 +25,7 @@ from scipy.special import softmax
 
 from keras_lmf import Recognizer
 from keras_lmf.errors import LMFError
-from keras_lmf.recognition.judging import judge
+from keras_lmf.recognition.judgement import judge
 from keras_lmf.runtime import open_artifact
 from keras_lmf.spec import InputSpec, ModelSpec
 

@@ -14,12 +14,11 @@ from loud_model import export
 from keras_lmf import backbones
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError
-from keras_lmf.models import build
+from keras_lmf.models import build, pretrained
 from keras_lmf.recipe import Recipe, run_spec
 from keras_lmf.recipe.front_ends import NETWORKS
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training import train
-from keras_lmf.zoo import pretrained
 
 SAMPLES, FRAMES = 1600, 3
 VOICES = {

@@ -52,7 +52,7 @@ def train(
         read = read.replace(seed=seed)
     # Only now what takes seconds to import: a typo in the recipe is told at once.
     from keras_lmf import training
-    from keras_lmf.cli.opened import dataset, run_folder
+    from keras_lmf.cli.sources import dataset, run_folder
 
     corpus = dataset(read, data)
     if not as_json:
@@ -91,7 +91,7 @@ def evaluate(
 
     The report goes into the run's folder, for a zoo entry into runs/NAME.
     """
-    from keras_lmf.cli.opened import opened
+    from keras_lmf.cli.sources import opened
 
     judged, _ = opened(run, data)
     report = judged.evaluate(split, resamples=resamples, artifact=artifact)
@@ -123,7 +123,7 @@ def evaluate(
 def export(run: str, data: Path | None, split: str, formats: str, folder: Path | None, as_json: bool) -> None:
     """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
     print its metrics. Int8 formats are calibrated on the training split."""
-    from keras_lmf.cli.opened import opened
+    from keras_lmf.cli.sources import opened
     from keras_lmf.export import export_model, report, summary
 
     source, spec = opened(run, data)
@@ -162,7 +162,7 @@ def _recipe(source: str) -> tuple[Entry | None, Recipe]:
 
 
 def _new_seed(source: str, entry: Entry | None) -> int:
-    from keras_lmf.zoo.checking import new_seed
+    from keras_lmf.zoo.description import new_seed
 
     if entry is None:
         raise LMFError(f"--check compares with a zoo entry, received the recipe {source}. Name an entry.")
@@ -170,7 +170,7 @@ def _new_seed(source: str, entry: Entry | None) -> int:
 
 
 def _compared(run: Run, entry: Entry) -> pd.DataFrame:
-    from keras_lmf.zoo.checking import compare
+    from keras_lmf.zoo.description import compare
 
     return compare(run.evaluate("test", resamples=0).metrics, entry)
 

@@ -31,7 +31,7 @@ class FusionWord(Word):
 class NoFusion(FusionWord):
     """One modality: there is nothing to fuse."""
 
-    title = "one backbone"
+    title = ""  # no text names it
     name: Literal["none"]
 
     def build(self, seeds: Iterator[int | None], name: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.media.sound import is_silent, padded
-from keras_lmf.recognition.opening import Opened
+from keras_lmf.recognition.opened import Opened
 from keras_lmf.recognition.windows import Window
 
 LEAST_WINDOWS = 4

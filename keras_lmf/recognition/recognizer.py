@@ -17,14 +17,14 @@ from keras_lmf.media.faces import DETECTORS, Detector
 from keras_lmf.media.sound import is_silent
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.enrolment import enrol
-from keras_lmf.recognition.judging import answer, judge
-from keras_lmf.recognition.live import Moment, windows_of_camera
-from keras_lmf.recognition.opening import Opened, open_model
+from keras_lmf.recognition.judgement import answer, judge
+from keras_lmf.recognition.moments import Moment, windows_of_camera
+from keras_lmf.recognition.opened import Opened, open_model
 from keras_lmf.recognition.prediction import Prediction
-from keras_lmf.recognition.sound import checked_waveform
-from keras_lmf.recognition.summing import Summary
+from keras_lmf.recognition.summary import Summary
 from keras_lmf.recognition.windows import (
     Window,
+    checked_waveform,
     face_input,
     followed_rate,
     frames_each,

@@ -107,7 +107,7 @@ class Entry(Spec):
         protocol: notes on how this was trained, chosen and measured.
         licences: of code, weights and data.
         citations: what to cite: papers of the fusion and of the corpus.
-        environment: versions and machine, as `keras_lmf.training.environment` tells them.
+        environment: versions and machine, as `keras_lmf.training.run.environment` tells them.
         keras_lmf_version: that wrote the entry.
 
     Raises:

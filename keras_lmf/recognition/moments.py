@@ -11,7 +11,7 @@ import numpy as np
 from keras_lmf.errors import LMFError
 from keras_lmf.media.camera import camera_pictures
 from keras_lmf.media.faces import Detector, Faces
-from keras_lmf.recognition.opening import Face
+from keras_lmf.recognition.opened import Face
 from keras_lmf.recognition.windows import Window, face_tracker, followed_rate, frames_each, joined
 
 

@@ -9,28 +9,34 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 
 from keras_lmf import __version__
 from keras_lmf.data import Dataset, corpora
 from keras_lmf.data.corpora import CorpusDescription
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation import summarise
+from keras_lmf.evaluation import evaluate, summarise
+from keras_lmf.evaluation.calibration import (
+    expected_calibration_error,
+    negative_log_likelihood,
+    softmax,
+)
 from keras_lmf.export import FORMATS, Artifact, export_model
 from keras_lmf.export.artifact import write_plot
 from keras_lmf.files import write_atomically
 from keras_lmf.locate import RECIPE, known_backbones
 from keras_lmf.models import pretrained
-from keras_lmf.publishing.alone import alone
-from keras_lmf.publishing.calibrating import calibration_of
-from keras_lmf.publishing.running import trained
 from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
 from keras_lmf.records import Backbone
+from keras_lmf.runtime import open_artifact
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import ENTRY_NAME, InputSpec, ModelSpec
-from keras_lmf.training import Run
+from keras_lmf.training import Run, train
+from keras_lmf.training.checkpoint import read_progress
+from keras_lmf.training.run import ENVIRONMENT, STATE, fitting
 from keras_lmf.zoo import (
     Calibration,
     Cost,
@@ -42,6 +48,7 @@ from keras_lmf.zoo import (
     read_testvectors,
     weight_shapes,
 )
+from keras_lmf.zoo.description import sentence
 
 WEIGHTS, VECTORS, PLOT = "model.weights.h5", "testvectors.npz", "files.png"
 FOLDS = "cross_validation.csv"
@@ -79,7 +86,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     data = best.dataset()
     own = facts.voice_notes if any(part.front_end for part in recipe.inputs.values()) else facts.feature_notes
     notes = [*facts.notes, *own, choice]
-    calibration = calibration_of(best, corpus, work)
+    calibration = _calibration(best, corpus, work)
     exports = [_exports(run, data, facts, calibration, resamples=1000 if run is best else 0) for run in runs]
     refused = {name: why for _, problems in exports for name, why in problems.items()}
     notes += [f"No {name} file: {why}"[:1000] for name, why in refused.items()]
@@ -107,7 +114,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     published = [Backbone.read(known_backbones()[name]) for name in pretrained.names(recipe).values()]
     entry = Entry(
         name=folder.name,
-        summary=_summary(recipe, data),
+        summary=sentence(recipe.target, recipe.inputs, recipe.fusion.name, data.name, recipe.corpus.options),
         warning=facts.warning,
         fusion=recipe.fusion.name,
         corpus=recipe.corpus.name,
@@ -167,13 +174,15 @@ def _cross_validation(path: Path) -> dict[str, Spread]:
     return _spreads(pd.read_csv(path).drop(columns="fold").to_dict("records"))
 
 
-def _inputs(recipe: Recipe, facts: About) -> dict[str, InputSpec]:
+def _inputs(recipe: Recipe, facts: CorpusDescription) -> dict[str, InputSpec]:
     """What the recipe and the corpus know of each input."""
     said = {name: dict(zip(("unit", "description"), facts.inputs[name])) for name in recipe.inputs}
     return {name: spec.model_copy(update=said[name]) for name, spec in recipe.spec.inputs.items()}
 
 
-def _spec(recipe: Recipe, data: Dataset, facts: About, calibration: Calibration | None) -> ModelSpec:
+def _spec(
+    recipe: Recipe, data: Dataset, facts: CorpusDescription, calibration: Calibration | None
+) -> ModelSpec:
     """What the sidecars say: `_inputs`, with rates and ranges of features too."""
     train = data["train"].inputs
     inputs = {
@@ -236,11 +245,49 @@ def _spreads(rows: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
     }
 
 
-def _summary(recipe: Recipe, data: Dataset) -> str:
-    target = recipe.target
-    options = ", ".join(f"{key} {value}" for key, value in recipe.corpus.options.items())
-    what = f"{target.size} classes" if target.classes else f"{target.size} in {list(target.range)}"
-    return (
-        f"{target.name} ({what}) from {', '.join(recipe.inputs)} by {recipe.fusion.title}, "
-        f"trained on {data.name}{options and f' ({options})'}"
+def trained(recipe: Recipe, data: Dataset, folder: Path) -> Run:
+    """The finished run of this recipe on these data in `folder`, whatever backend it ran on; else it is trained."""
+    if (folder / STATE).is_file() and (folder / ENVIRONMENT).is_file():
+        run = Run(folder, recipe, data)
+        facts = run.environment
+        same = (facts["recipe"], facts["data"]) == (recipe.fingerprint, fitting(recipe, data).fingerprint)
+        if same and read_progress(folder / STATE).finished:
+            return run
+    return train(recipe, data, folder)
+
+
+def alone(runs: Sequence[Run]) -> dict[str, list[dict[str, float]]]:
+    """Modality → of each run the metrics on "test" with the others absent; empty where a model needs them all."""
+    recipe = runs[0].recipe
+    if recipe.presence is None or len(recipe.inputs) == 1:
+        return {}
+    return {modality: [_metrics_alone(run, modality) for run in runs] for modality in recipe.inputs}
+
+
+def _metrics_alone(run: Run, modality: str) -> dict[str, float]:
+    test = run.dataset()["test"]
+    inputs = {name: rows if name == modality else np.zeros_like(rows) for name, rows in test.inputs.items()}
+    return evaluate(open_artifact(run.model).predict(inputs), test, resamples=0).metrics
+
+
+def _calibration(run: Run, data: Dataset, work: Path) -> Calibration | None:
+    """Of a model that media files can ask; its temperature is that of a twin, where it left nothing to validate on."""
+    recipe = run.recipe
+    asked = recipe.target.classes and any(part.media for part in recipe.inputs.values())
+    if not asked or "valid" not in data.split_names:
+        return None
+    twin = run
+    if recipe.training.fit_on != "train":
+        twin = train(recipe.replace(training={"fit_on": "train"}), data, work / "twin")
+    test = data["test"]
+    logits = open_artifact(run.model).predict(test.inputs)[recipe.target.name]
+    before, after = (softmax(logits, temperature) for temperature in (1, twin.temperature))
+    return Calibration(
+        temperature=twin.temperature,
+        ece_before=expected_calibration_error(before, test.labels),
+        ece_after=expected_calibration_error(after, test.labels),
+        nll_before=negative_log_likelihood(logits, test.labels),
+        nll_after=negative_log_likelihood(logits, test.labels, twin.temperature),
+        split="valid" if twin is run else "valid, by a twin that was trained on train alone",
+        rows=int((data.splits == "valid").sum()),
     )

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 from keras_lmf.errors import LMFError
-from keras_lmf.media.sound import SILENCE
+from keras_lmf.media.sound import SILENCE, STEP_SECONDS, steps_rms
 from keras_lmf.media.thumbnails import Strip
-from keras_lmf.recognition.judging import Judgement
-from keras_lmf.recognition.opening import Opened
+from keras_lmf.recognition.judgement import Judgement
+from keras_lmf.recognition.opened import Opened
 from keras_lmf.recognition.prediction import Prediction
-from keras_lmf.recognition.sound import Envelope
 from keras_lmf.recognition.windows import Window
 
 FACE = ("time", "x", "y", "width", "height", "confidence")
@@ -100,6 +99,39 @@ class Summary:
         if face and modality == face.name:
             return " (none is found in the picture)" if self._seen else " (there is no picture)"
         return ""
+
+
+class Envelope:
+    """Peak and energy of a sound that arrives in windows which may overlap, in steps of 20 ms."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._step = max(1, round(STEP_SECONDS * rate))
+        self._seen = 0
+        self._rest = np.zeros(0, np.float32)
+        self._rows: list[np.ndarray] = []
+
+    def add(self, start: float, waveform: np.ndarray) -> None:
+        """Take what is new in a window from `start` seconds on, which is no later than the end of the last one."""
+        fresh = waveform[max(0, self._seen - round(start * self._rate)) :]
+        self._seen += len(fresh)
+        pending = np.concatenate([self._rest, fresh])
+        whole = len(pending) // self._step * self._step
+        self._take(pending[:whole].reshape(-1, self._step))
+        self._rest = pending[whole:]
+
+    def table(self) -> pd.DataFrame:
+        """Columns `start` (seconds), `peak` (largest |sample|), `rms`; the last step may be shorter."""
+        if len(self._rest):
+            self._take(self._rest[None])
+            self._rest = self._rest[:0]
+        numbers = np.concatenate(self._rows) if self._rows else np.zeros((0, 2))
+        starts = np.arange(len(numbers)) * self._step / self._rate
+        return pd.DataFrame({"start": starts, "peak": numbers[:, 0], "rms": numbers[:, 1]})
+
+    def _take(self, steps: np.ndarray) -> None:
+        peaks = np.abs(steps).max(axis=1)
+        self._rows.append(np.stack([peaks, steps_rms(steps)], axis=1))
 
 
 def _joined(parts: Sequence[Mapping]) -> dict:

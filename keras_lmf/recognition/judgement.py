@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import softmax
-from keras_lmf.recognition.opening import Opened
+from keras_lmf.recognition.opened import Opened
 
 Subset = tuple[str, ...]
 Arrays = dict[str, np.ndarray]
