@@ -13,7 +13,7 @@ import pytest
 from keras_lmf import zoo
 from keras_lmf.backbones import frames
 from keras_lmf.errors import LMFError
-from keras_lmf.zoo.vectors import read_testvectors
+from keras_lmf.zoo import read_testvectors
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "zoo" / "mini-xception"

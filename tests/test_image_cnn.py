@@ -16,7 +16,6 @@ from keras_lmf.models import build
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
 from keras_lmf.recognition import Recognizer
-from keras_lmf.zoo.sizes import kernel_numbers
 
 SHAPE = (14, 10, 2)
 
@@ -164,9 +163,3 @@ def test_vectors_of_pictures_are_pictures(tmp_path):
     assert 0 < drawn[:-1].min() < drawn.max() <= 1
     assert not drawn[-1].any()
     assert drawn[:-1].std(axis=(1, 2, 3)).min() > 0.1
-
-
-def test_its_size_is_known_before_it_is_built():
-    recipe = recipe_of(SHAPE)
-    kernels = [weight for weight in build(recipe).weights if weight.path.endswith("kernel")]
-    assert kernel_numbers(recipe) == sum(int(np.prod(kernel.shape)) for kernel in kernels)
