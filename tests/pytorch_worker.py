@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from types import ModuleType
 import h5py
 import numpy as np
 import torch
+from bombs import Bomb
 
 import keras_lmf as klmf
 from keras_lmf.errors import LMFError
@@ -35,16 +35,6 @@ def refusal(call: Callable[[], object]) -> str:
     except LMFError as error:
         return str(error)
     return "not refused"
-
-
-class Touch:
-    """Unpickled freely, it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return os.system, (f"touch '{self.path}'",)
 
 
 def ge2e(folder: Path) -> dict[str, np.ndarray]:
@@ -79,7 +69,7 @@ def ge2e(folder: Path) -> dict[str, np.ndarray]:
 def ge2e_refusals(folder: Path) -> dict[str, np.ndarray]:
     """What the example says of hostile.pt, of files of other tensors, and of none."""
     convert = example("convert_ge2e").convert
-    torch.save({"model_state": Touch(folder / "canary")}, folder / "hostile.pt")
+    torch.save({"model_state": Bomb(folder / "canary")}, folder / "hostile.pt")
     torch.load(folder / "hostile.pt", weights_only=False)
     touched = (folder / "canary").exists()
     (folder / "canary").unlink()

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from click.testing import CliRunner, Result
-from test_zoo_load import rewrite
-from zoo_entry import NAME, Mirror, recipe
+from zoo_entry import NAME, Mirror, recipe, rewrite
 
 import keras_lmf as klmf
 from keras_lmf.cli import main

@@ -5,13 +5,10 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from package_modules import MODULES
 
-import keras_lmf
-
-ROOT = Path(keras_lmf.__file__).parent
 COMMON = {"keras_lmf.errors", "keras_lmf.files", "keras_lmf.target"}
 ANY = {"*"}
 
@@ -114,11 +111,6 @@ def part_of(module: str) -> str:
     return next((part for part in parts if part in ALLOWED), "")
 
 
-def name_of(path: Path) -> str:
-    names = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(names[:-1] if names[-1] == "__init__" and len(names) > 1 else names)
-
-
 def imports(tree: ast.AST, inside: bool = False) -> Iterator[tuple[str, bool]]:
     """Imported modules, and whether inside a function. `if TYPE_CHECKING:` blocks are left out."""
     for node in ast.iter_child_nodes(tree):
@@ -162,9 +154,6 @@ def violations(module: str, source: str) -> list[str]:
     return found
 
 
-MODULES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
-
-
 @pytest.mark.parametrize("module", MODULES)
 def test_who_imports_whom(module):
     assert part_of(module), f"say in ALLOWED what {module} may import"
@@ -205,12 +194,3 @@ def test_tensorflow_is_named_where_it_is_the_subject_only():
         names = {name.split(".")[0] for name, _ in imports(ast.parse(path.read_text(encoding="utf-8")))}
         if "tensorflow" in names:
             assert part_of(module) in ("export", "runtime", "benchmarking", "models.checkpoints"), module
-
-
-def test_no_file_is_above_300_lines():
-    long = {
-        name: count
-        for name, path in MODULES.items()
-        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 300
-    }
-    assert long == {}
