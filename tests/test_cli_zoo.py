@@ -128,6 +128,7 @@ def test_the_interval_is_the_prediction_interval(entry_folder: Path, runs: int) 
     assert (outside.Index, outside.agrees) == ("uar", False)
 
 
+@pytest.mark.slow
 def test_check_trains_a_new_seed_and_can_fail(home: Path, entry_folder: Path, work: Path) -> None:
     words = ("train", entry_folder, "--check", "--json")
     short = recipe(training={"epochs": 2})

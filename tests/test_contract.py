@@ -25,6 +25,7 @@ def test_contract(name, check, tmp_path):
     check(CASES[name], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", OTHER_BACKENDS)
 def test_contract_on(backend):
     ran = subprocess.run(
@@ -57,6 +58,7 @@ def lite(tmp_path_factory):
     return open_artifact(artifact.path).predict(arrays), model.predict(arrays, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_tflite_parity(name, lite):
     """With padding and absent modalities among the inputs; export itself compares on standard-normal ones."""

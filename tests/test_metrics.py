@@ -110,6 +110,7 @@ def test_exact_in_fit_and_evaluate_of_a_compiled_model() -> None:
         assert results[f"{output}_{metric}"] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", OTHER_BACKENDS)
 def test_the_same_table_on_another_backend(backend: str) -> None:
     passes_exactly(__file__, backend, len(TABLE) + 1)

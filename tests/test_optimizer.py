@@ -67,6 +67,7 @@ def test_exact_round_trip() -> None:
     assert float(again.learning_rate) == pytest.approx(RATE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", OTHER_BACKENDS)
 def test_the_same_on_another_backend(backend: str) -> None:
     passes_exactly(__file__, backend, 3)

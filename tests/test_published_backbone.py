@@ -131,6 +131,7 @@ def test_a_folder_that_is_not_what_it_says_is_refused(folder, spoil, says):
     assert str(folder.name) in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.backends("torch")
 def test_weights_saved_by_pytorch_become_a_backbone(tmp_path):
     theirs = pytorch("ge2e", tmp_path)
@@ -142,6 +143,7 @@ def test_weights_saved_by_pytorch_become_a_backbone(tmp_path):
     np.testing.assert_allclose(answer[:, -256:], theirs["speaker"], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.backends("torch")
 def test_hostile_and_other_files_are_refused_and_run_and_write_nothing(tmp_path):
     theirs = pytorch("ge2e_refusals", tmp_path)
@@ -153,6 +155,7 @@ def test_hostile_and_other_files_are_refused_and_run_and_write_nothing(tmp_path)
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.slow
 def test_an_entrys_weights_and_a_runs_are_both_ones_own(tmp_path):
     """The entry's file holds what was trained alone, a run's the published front end, too."""
     entry = ZOO / "ge2e-ravdess-voice"

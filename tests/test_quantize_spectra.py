@@ -17,6 +17,8 @@ from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo import pretrained
 
+pytestmark = pytest.mark.slow
+
 SAMPLES, RATE, CLASSES = 4000, 16000, ("low", "middle", "high")
 SPECTRUM = quantize.Spectral(layers=("spectrum",))
 

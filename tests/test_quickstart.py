@@ -17,6 +17,8 @@ from keras_lmf.errors import LMFError
 from keras_lmf.quickstart import quickstart
 from keras_lmf.quickstart.voice import Answer, voice
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = {"angry", "happy", "neutral", "sad", "surprised"}
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from other_backend import OTHER_BACKENDS, environment
 
+pytestmark = pytest.mark.slow
+
 WORKER = Path(__file__).with_name("resume_worker.py")
 BACKENDS = ["tensorflow", *OTHER_BACKENDS]
 

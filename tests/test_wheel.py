@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
 REPOSITORY = Path(__file__).parents[1]
 
 
