@@ -25,6 +25,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.skip(f"{name} is not installed (the extra 'backends')")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A slow test gets 15 minutes, unless it says otherwise."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture(autouse=True)
 def one_framework() -> Iterator[None]:
     """PyTorch's optimizers crash in a process that holds TensorFlow."""
