@@ -20,6 +20,7 @@ LIGHT = (
     "recognition",
     "runtime",
     "data",
+    "media",
 )
 HEAVY = (
     "zoo.fetching",
@@ -28,7 +29,6 @@ HEAVY = (
     "zoo.backbones",
     "zoo.pretrained",
     "zoo.vectors",
-    "data.faces",
     "data.batches",
 )
 

@@ -12,18 +12,18 @@ from pydantic import Field, ValidationError, model_validator
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import write_text
+from keras_lmf.locate import BACKBONE, known_backbones
+from keras_lmf.spec import MAX_TEXT_BYTES, EntryName, Spec
 from keras_lmf.target import Text
-from keras_lmf.zoo.entry import MAX_PARAMETERS, MAX_TEXT_BYTES
+from keras_lmf.zoo.entry import MAX_PARAMETERS, File, Licences, Width
 from keras_lmf.zoo.filling import weight_shapes
-from keras_lmf.zoo.folders import BACKBONE, known_backbones
 from keras_lmf.zoo.loading import require_answers, with_weights
-from keras_lmf.zoo.records import EntryName, File, Licences, Record, Width
 
 if TYPE_CHECKING:
     import keras
 
 
-class Backbone(Record):
+class Backbone(Spec):
     """Published weights of a backbone.
 
     Attributes:
@@ -82,31 +82,6 @@ class Backbone(Record):
         """Writes backbone.json, atomically."""
         fields = self.model_dump(mode="json")
         return write_text(Path(folder) / BACKBONE, json.dumps(fields, indent=1, ensure_ascii=False) + "\n")
-
-
-def card(backbone: Backbone) -> str:
-    """The CARD.md of a backbone."""
-    licences = backbone.licences
-    return "\n".join(
-        [
-            "<!-- Written by `keras-lmf render` from backbone.json. -->",
-            f"# {backbone.name}",
-            "",
-            f"{backbone.summary}. {backbone.parameters:,} parameters. No model by itself: the front end "
-            f'`{{ name = "{backbone.front_end}" }}` of a recipe starts from it, and '
-            f'`klmf.zoo.load_backbone("{backbone.name}")` gives it to you.',
-            "",
-            f"Converted from: {backbone.source}. Its test vectors hold what the original architecture, in PyTorch with "
-            "these weights, answers; every load compares ours with them.",
-            "",
-            f"- Licence of the code: {licences.code}",
-            f"- Licence of the weights: {licences.weights}",
-            f"- Training data: {licences.data}",
-            "",
-            *(f"- Cite: {citation}" for citation in backbone.citations),
-            "",
-        ]
-    )
 
 
 def published_model(front_end: str, shape: Sequence[int]) -> keras.Model:
