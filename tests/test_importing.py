@@ -10,10 +10,13 @@ from package_modules import MODULES, ROOT
 
 # Importing keras loads its backend, so of data only what needs no keras is asked.
 FRAMEWORKS = {"keras", "tensorflow", "jax", "torch"}
-LIGHT = (
+LIGHT = {
     "errors",
     "files",
     "target",
+    "spec",
+    "sidecar",
+    "locate",
     "recipe",
     "zoo",
     "evaluation",
@@ -21,23 +24,8 @@ LIGHT = (
     "runtime",
     "data",
     "media",
-)
-HEAVY = (
-    "zoo.fetching",
-    "zoo.downloading",
-    "zoo.loading",
-    "zoo.backbones",
-    "zoo.pretrained",
-    "zoo.vectors",
-    "data.batches",
-)
-
-
-def among(module: str, parts: tuple[str, ...]) -> bool:
-    return any(module == part or module.startswith(f"{part}.") for part in parts)
-
-
-LIGHT_MODULES = [name for name in MODULES if among(name, LIGHT) and not among(name, HEAVY)]
+}
+LIGHT_MODULES = [name for name in MODULES if name.split(".")[0] in LIGHT and name != "data.batches"]
 
 # Loads modules while Python itself reports environment look-ups of ours, opened files and made folders.
 SPY = f"""
