@@ -31,7 +31,7 @@ def start(backend: str, *arguments: object) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen, expected: int = 0) -> str:
-    output, errors = process.communicate(timeout=240)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == expected, errors
     return output
 
@@ -105,7 +105,7 @@ def test_ctrl_c_leaves_a_run_that_resumes(tmp_path: Path) -> None:
     process = start("tensorflow", folder)
     wait_for(process, "epoch 2")
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode in (1, 130, -signal.SIGINT)
     assert "KeyboardInterrupt" in errors
     assert sorted(path.name for path in folder.iterdir()) == [
