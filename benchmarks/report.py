@@ -10,9 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-import backbone_tables
 import click
-import media_tables
+import measured_tables
 import pandas as pd
 import paper_tables
 from comparison import CRITERION, INITIALIZATIONS_COMPARED, METRICS, NESTED
@@ -112,12 +111,12 @@ def layer_table() -> str:
 
 # -- speed: each table with a caption that says on what it was measured, and of what a ratio is the ratio ----------
 def speed_csv(name: str) -> pd.DataFrame:
-    """One of the tables that `keras-lmf benchmark` has written."""
+    """One of the tables that `fusion_speed.py` has written."""
     return pd.read_csv(RESULTS / "speed" / f"{name}.csv", keep_default_na=False)
 
 
 def speed_machine() -> str:
-    """What `keras-lmf benchmark` ran on."""
+    """What `fusion_speed.py` ran on."""
     settings = json.loads((RESULTS / "speed" / "speed.json").read_text(encoding="utf-8"))["settings"]
     environment = settings["environment"]
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items())
@@ -176,7 +175,7 @@ def fold_table() -> str:
 def rendered(text: str) -> str:
     """The page with every marked table made anew."""
     tables = {"initialization": initialization_table(), "layers": layer_table()}
-    tables |= paper_tables.markdown() | media_tables.markdown() | backbone_tables.markdown()
+    tables |= paper_tables.markdown() | measured_tables.markdown()
     for corpus, name in MARKERS.items():
         tables[name] = fusion_table(corpus)
         tables[f"{name}-differences"] = difference_table(corpus)
@@ -191,7 +190,7 @@ def main(check: bool) -> None:
     before = {path: path.read_text(encoding="utf-8") for path in (README, FRONT_PAGE)}
     pages = {
         README: rendered(before[README]),
-        FRONT_PAGE: fill_marked(before[FRONT_PAGE], backbone_tables.front_page() | media_tables.front_page()),
+        FRONT_PAGE: fill_marked(before[FRONT_PAGE], measured_tables.front_page()),
     }
     stale = [path for path in pages if pages[path] != before[path]]
     if check and stale:
