@@ -10,8 +10,11 @@ every load compares ours with it.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+os.environ["KERAS_BACKEND"] = "torch"  # PyTorch and TensorFlow can't share a process
 
 import h5py
 import keras

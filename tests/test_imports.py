@@ -5,13 +5,10 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from package_modules import MODULES
 
-import keras_lmf
-
-ROOT = Path(keras_lmf.__file__).parent
 COMMON = {
     "keras_lmf.errors",
     "keras_lmf.files",
@@ -153,11 +150,6 @@ def part_of(module: str) -> str:
     return next((part for part in parts if part in ALLOWED), "")
 
 
-def name_of(path: Path) -> str:
-    names = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(names[:-1] if names[-1] == "__init__" and len(names) > 1 else names)
-
-
 def imports(tree: ast.AST, inside: bool = False) -> Iterator[tuple[str, bool]]:
     """Imported modules, and whether inside a function. `if TYPE_CHECKING:` blocks are left out."""
     for node in ast.iter_child_nodes(tree):
@@ -199,9 +191,6 @@ def violations(module: str, source: str) -> list[str]:
         if not (own or fits or allowed == ANY):
             found.append(f"{module} imports {name}")
     return found
-
-
-MODULES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
 @pytest.mark.parametrize("module", MODULES)
