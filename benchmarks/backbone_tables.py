@@ -41,8 +41,8 @@ def markdown() -> dict[str, str]:
     }
 
 
-def front_page() -> dict[str, str]:
-    """That of README.md: the backbones in a few words."""
+def in_few_words() -> dict[str, str]:
+    """That of docs/compose.md: the backbones in a few words."""
     table = pd.read_csv(RESULTS / "backbones.csv")
     file = table[table["runtime"] == "TFLite float32"]
     few = pd.DataFrame(

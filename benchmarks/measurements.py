@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 RESULTS = Path(__file__).parent / "results"
+READERS_WORDS = {"war": "accuracy", "uar": "balanced accuracy"}
 
 
 def measured_on(table: pd.DataFrame) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pandas as pd
-from measurements import RESULTS, measured_on, spread
+from measurements import READERS_WORDS, RESULTS, measured_on, spread
 
-FRONT_PAGE_MODEL, FRONT_PAGE_CLIP = "lmf-media-av", "ravdess"
+SHOWN_MODEL, SHOWN_CLIP = "lmf-media-av", "ravdess"
 
 
 def markdown() -> dict[str, str]:
-    """The tables of benchmarks/README.md by their marker's name."""
+    """The tables of docs/results.md by their marker's name."""
     return {
         "clips": clip_table(),
         "faces": face_table(),
@@ -19,12 +19,10 @@ def markdown() -> dict[str, str]:
     }
 
 
-def front_page() -> dict[str, str]:
-    """That of README.md: the clip of a person whose voice and face are both there."""
-    table = answers(FRONT_PAGE_MODEL)
-    return {
-        "real-clip": filled(table[table["clip"].str.startswith(FRONT_PAGE_CLIP)]).to_markdown(index=False)
-    }
+def real_clip() -> dict[str, str]:
+    """That of docs/clips.md: the clip of a person whose voice and face are both there."""
+    table = answers(SHOWN_MODEL)
+    return {"real-clip": filled(table[table["clip"].str.startswith(SHOWN_CLIP)]).to_markdown(index=False)}
 
 
 def face_table() -> str:
@@ -142,6 +140,6 @@ def alone_tables() -> str:
         seeds = table["seed"].nunique()
         parts.append(
             f"`{path.stem}`, mean ± standard deviation over {seeds} seeds:\n\n"
-            + pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+            + pd.DataFrame(rows).rename(columns=READERS_WORDS).to_markdown(index=False, disable_numparse=True)
         )
     return "\n\n".join(parts)

@@ -1,0 +1,241 @@
+"""What MkDocs makes while it builds: the recipe's words, the API pages, and the repository's files that pages link to.
+
+- `<!-- recipe words -->` becomes the sections and keys of a recipe, as their own classes describe them.
+- `api/*.md` has every public name, one page for each public module.
+- A link that leaves docs/ (`../zoo/NAME/CARD.md`, `../examples/compose.py`) works on the site as it does in the
+  repository: the file comes along. A script is shown as a page.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+REPOSITORY = Path(__file__).parents[1]
+RECIPE_WORDS = "<!-- recipe words -->"
+LINK = re.compile(r"(?<=\]\()\.\./([^)#\s]+)")
+PICTURE = re.compile(r"!\[[^\]]*\]\(([^):\s]+)\)")
+# The package itself, then its public modules: the order of the pages.
+MODULES = (
+    "keras_lmf",
+    "keras_lmf.layers",
+    "keras_lmf.backbones",
+    "keras_lmf.models",
+    "keras_lmf.recipe",
+    "keras_lmf.zoo",
+    "keras_lmf.data",
+    # "keras_lmf.media",
+    "keras_lmf.training",
+    "keras_lmf.evaluation",
+    "keras_lmf.metrics",
+    "keras_lmf.export",
+    "keras_lmf.runtime",
+    "keras_lmf.recognition",
+)
+
+
+# -- MkDocs's events -----------------------------------------------------------------------------------------
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    pages = [{_short(module): _address(module)} for module in MODULES]
+    for item in config.nav:
+        if item.get("API reference") == "api/":
+            item["API reference"] = pages
+    return config
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    for module in MODULES:
+        files.append(File.generated(config, _address(module), content=api_page(module)))
+    for page in list(files.documentation_pages()):
+        for target in LINK.findall(page.content_string):
+            _bring(target, files, config)
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    if RECIPE_WORDS in markdown:
+        markdown = markdown.replace(RECIPE_WORDS, recipe_words())
+    return LINK.sub(lambda link: _on_site(link[1]), markdown)
+
+
+# -- files of the repository ---------------------------------------------------------------------------------
+def _on_site(target: str) -> str:
+    return f"{target}.md" if target.endswith(".py") else target
+
+
+def _bring(target: str, files: Files, config: MkDocsConfig) -> None:
+    """Add the repository's file `target`, and the pictures of a page, under their own paths."""
+    source = REPOSITORY / target
+    if not source.is_file() or files.get_file_from_path(_on_site(target)):
+        return
+    if source.suffix == ".py":
+        text = f"# {source.name}\n\n```python\n{source.read_text(encoding='utf-8')}```\n"
+        files.append(File.generated(config, _on_site(target), content=text))
+        return
+    files.append(File.generated(config, target, abs_src_path=str(source)))
+    if source.suffix == ".md":
+        for picture in PICTURE.findall(source.read_text(encoding="utf-8")):
+            _bring(str(Path(target).parent / picture), files, config)
+
+
+# -- the API -------------------------------------------------------------------------------------------------
+def _short(module: str) -> str:
+    return module.replace("keras_lmf", "klmf", 1)
+
+
+def _address(module: str) -> str:
+    return f"api/{module.removeprefix('keras_lmf').strip('.') or 'index'}.md"
+
+
+def public_names(module: ModuleType) -> list[str]:
+    """`__all__`; of a module without it, what it defines itself."""
+    if hasattr(module, "__all__"):
+        return sorted(module.__all__, key=str.lower)
+    own = (
+        name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
+    )
+    return sorted(name for name in own if not name.startswith("_"))
+
+
+def api_page(name: str) -> str:
+    return "\n\n".join([f"# {_short(name)}", *_api(importlib.import_module(name), name)]) + "\n"
+
+
+def _api(module: ModuleType, shown: str) -> Iterator[str]:
+    """The module's text, then each name where it is defined, under the name by which users reach it."""
+    yield (module.__doc__ or "").strip()
+    for name in public_names(module):
+        value, heading = getattr(module, name), f"{_short(shown)}.{name}"
+        if isinstance(value, ModuleType):
+            if value.__name__ in MODULES:
+                yield f"## {heading}\n\n[{_short(value.__name__)}]({_address(value.__name__)[4:]})"
+            else:
+                yield f"## {heading}"
+                yield from _api(value, f"{shown}.{name}")
+        elif shown == "keras_lmf" and (home := _home(value, name)):
+            yield f"## {heading}\n\n[{_short(home)}.{name}]({_address(home)[4:]})"
+        elif hasattr(value, "__qualname__") and not hasattr(value, "__origin__"):
+            options = f"    options:\n      heading: {heading}\n      toc_label: {name}"
+            yield f"::: {value.__module__}.{value.__qualname__}\n{options}"
+        else:
+            yield f"::: {module.__name__}.{name}\n    options:\n      heading: {heading}\n      toc_label: {name}"
+
+
+def _home(value: object, name: str) -> str | None:
+    """The public module that documents a name of the package itself."""
+    for module in MODULES[1:]:
+        if name in public_names(found := importlib.import_module(module)) and getattr(found, name) is value:
+            return module
+    return None
+
+
+# -- the recipe's words --------------------------------------------------------------------------------------
+def recipe_words() -> str:
+    """All sections and keys of a recipe as Markdown, from the classes that read it."""
+    from keras_lmf import Recipe
+
+    schema = Recipe.model_json_schema()
+    return "\n\n".join(_section(schema, schema["$defs"], "", 2))
+
+
+def _section(section: dict[str, Any], classes: dict[str, Any], path: str, level: int) -> Iterator[str]:
+    """A section's text, its table of keys, and the sections inside it."""
+    if text := _first(section.get("description", "")):
+        yield text
+    keys = {
+        key: value
+        for key, value in section.get("properties", {}).items()
+        if key != "name" or not _words(section)
+    }
+    if keys:
+        required = section.get("required", ())
+        rows = [
+            f"| `{key}` | {_kind(value, classes)} | {_default(value, key in required)} | {_text(value)} |"
+            for key, value in keys.items()
+        ]
+        yield "\n".join(["| key | takes | if left out | meaning |", "|---|---|---|---|", *rows])
+    for key, value in keys.items():
+        inside = [classes[name] for name in _references(value)]
+        if "additionalProperties" in value and isinstance(value["additionalProperties"], dict):
+            key = f"{key}.NAME"
+        if not inside:
+            continue
+        place = f"{path}.{key}" if path else key
+        yield f"{'#' * level} `[{place}]`"
+        if any(_words(one) for one in inside):
+            yield _text(value)
+        for one in inside:
+            if words := _words(one):
+                yield f"{'#' * (level + 1)} " + ", ".join(f"`{word}`" for word in words)
+            yield from _section(one, classes, place, level + 1)
+
+
+def _first(text: str) -> str:
+    """A docstring without its list of attributes, in one paragraph each."""
+    return re.split(r"\n\s*(?:Attributes|Args|Raises):", text)[0].strip()
+
+
+def _text(value: dict[str, Any]) -> str:
+    return " ".join(value.get("description", "").split()).replace("|", "\\|")
+
+
+def _words(section: dict[str, Any]) -> list[str]:
+    """What `name` may be in a section that is chosen by it."""
+    name = section.get("properties", {}).get("name", {})
+    return name.get("enum", []) or ([name["const"]] if "const" in name else [])
+
+
+def _references(value: dict[str, Any]) -> list[str]:
+    """The classes that a key's value may be."""
+    found = re.findall(
+        r'"\$ref": "#/\$defs/(\w+)"', json.dumps({k: v for k, v in value.items() if k != "discriminator"})
+    )
+    return list(dict.fromkeys(found))
+
+
+def _kind(value: dict[str, Any], classes: dict[str, Any]) -> str:
+    """What a key takes, in words."""
+    if _references(value):
+        several = "additionalProperties" in value
+        return "a section for each, under its name" if several else "a section, below"
+    if "const" in value:
+        return f"`{_toml(value['const'])}`"
+    if "enum" in value:
+        return ", ".join(f"`{_toml(word)}`" for word in value["enum"])
+    if "anyOf" in value:
+        return " or ".join(_kind(one, classes) for one in value["anyOf"] if one.get("type") != "null")
+    kind = value.get("type")
+    if kind == "array" and "prefixItems" in value:
+        items = [_kind(one, classes) for one in value["prefixItems"]]
+        return f"{len(items)} × {items[0]}" if len(set(items)) == 1 else "[" + ", ".join(items) + "]"
+    if kind == "array":
+        return f"a list: {_kind(value.get('items', {}), classes)}"
+    if kind in ("integer", "number"):
+        return ("whole number" if kind == "integer" else "number") + _bounds(value)
+    return {"boolean": "`true` or `false`", "string": "text", "object": "a table"}.get(kind, "any value")
+
+
+def _bounds(value: dict[str, Any]) -> str:
+    words = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    return "".join(f", {sign} {value[word]:,}" for word, sign in words.items() if word in value)
+
+
+def _default(value: dict[str, Any], required: bool) -> str:
+    if required:
+        return "**needed**"
+    if _references(value) or value.get("default") is None:
+        return "–"
+    return f"`{_toml(value['default'])}`"
+
+
+def _toml(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
