@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -24,6 +26,9 @@ REPOSITORY = Path(__file__).parents[1]
 RECIPE_WORDS = "<!-- recipe words -->"
 LINK = re.compile(r"(?<=\]\()\.\./([^)#\s]+)")
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^):\s]+)\)")
+ROW = re.compile(r"^\|.*$", flags=re.MULTILINE)
+FIGURE = re.compile(r"(?<=[\d±,]) (?=[±\d])")  # inside "0.72 ± 0.05" and "[0.67, 0.77]", not between the two
+DOCTEST = re.compile(r"^(>>> .*(?:\n(?!\s*$|\w+:$).+)*)", flags=re.MULTILINE)
 # The package itself, then its public modules: the order of the pages.
 MODULES = (
     "keras_lmf",
@@ -64,7 +69,16 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     if RECIPE_WORDS in markdown:
         markdown = markdown.replace(RECIPE_WORDS, recipe_words())
+    markdown = ROW.sub(lambda row: FIGURE.sub("\N{NO-BREAK SPACE}", row[0]), markdown)
     return LINK.sub(lambda link: _on_site(link[1]), markdown)
+
+
+class Doctests(griffe.Extension):
+    """An example in a docstring is a block of code: Markdown takes `>>>` for a quotation."""
+
+    def on_instance(self, *, obj: griffe.Object, **_: object) -> None:
+        if obj.docstring:
+            obj.docstring.value = DOCTEST.sub(r"```pycon\n\1\n```", obj.docstring.value)
 
 
 # -- files of the repository ---------------------------------------------------------------------------------
@@ -111,27 +125,37 @@ def api_page(name: str) -> str:
 
 
 def _api(module: ModuleType, shown: str) -> Iterator[str]:
-    """The module's text, then each name where it is defined, under the name by which users reach it."""
-    yield (module.__doc__ or "").strip()
-    for name in public_names(module):
-        value, heading = getattr(module, name), f"{_short(shown)}.{name}"
+    """The module's text, then each name: a line with a link where another page has it, else all that is said of it."""
+    yield inspect.cleandoc(module.__doc__ or "")
+    names = {name: getattr(module, name) for name in public_names(module)}
+    homes = {name: _home(value, name) for name, value in names.items()} if shown == MODULES[0] else {}
+    if homes := {name: home for name, home in homes.items() if home}:
+        rows = [
+            f"| [`{_short(shown)}.{name}`]({_address(home)[4:]}) | {_first_line(names[name])} |"
+            for name, home in homes.items()
+        ]
+        yield "\n".join(["| name | what it is |", "|---|---|", *rows])
+    for name, value in names.items():
+        if name in homes:
+            continue
         if isinstance(value, ModuleType):
-            if value.__name__ in MODULES:
-                yield f"## {heading}\n\n[{_short(value.__name__)}]({_address(value.__name__)[4:]})"
-            else:
-                yield f"## {heading}"
-                yield from _api(value, f"{shown}.{name}")
-        elif shown == "keras_lmf" and (home := _home(value, name)):
-            yield f"## {heading}\n\n[{_short(home)}.{name}]({_address(home)[4:]})"
-        elif hasattr(value, "__qualname__") and not hasattr(value, "__origin__"):
-            options = f"    options:\n      heading: {heading}\n      toc_label: {name}"
-            yield f"::: {value.__module__}.{value.__qualname__}\n{options}"
-        else:
-            yield f"::: {module.__name__}.{name}\n    options:\n      heading: {heading}\n      toc_label: {name}"
+            yield f"## {_short(shown)}.{name}"
+            yield from _api(value, f"{shown}.{name}")
+            continue
+        # Found where it is defined, shown under the name by which users reach it.
+        defined = hasattr(value, "__qualname__") and not hasattr(value, "__origin__")
+        place = f"{value.__module__}.{value.__qualname__}" if defined else f"{module.__name__}.{name}"
+        yield f"::: {place}\n    options:\n      heading: {_short(shown)}.{name}\n      toc_label: {name}"
+
+
+def _first_line(value: object) -> str:
+    return inspect.getdoc(value).partition("\n\n")[0].replace("\n", " ").replace("|", "\\|")
 
 
 def _home(value: object, name: str) -> str | None:
-    """The public module that documents a name of the package itself."""
+    """The public module whose page has a name of the package itself."""
+    if isinstance(value, ModuleType):
+        return value.__name__
     for module in MODULES[1:]:
         if name in public_names(found := importlib.import_module(module)) and getattr(found, name) is value:
             return module
@@ -165,7 +189,7 @@ def _section(section: dict[str, Any], classes: dict[str, Any], path: str, level:
         yield "\n".join(["| key | takes | if left out | meaning |", "|---|---|---|---|", *rows])
     for key, value in keys.items():
         inside = [classes[name] for name in _references(value)]
-        if "additionalProperties" in value and isinstance(value["additionalProperties"], dict):
+        if _is_named(value):
             key = f"{key}.NAME"
         if not inside:
             continue
@@ -202,11 +226,15 @@ def _references(value: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _is_named(value: dict[str, Any]) -> bool:
+    """Whether a key holds sections under names of the reader's own."""
+    return value.get("type") == "object"
+
+
 def _kind(value: dict[str, Any], classes: dict[str, Any]) -> str:
     """What a key takes, in words."""
     if _references(value):
-        several = "additionalProperties" in value
-        return "a section for each, under its name" if several else "a section, below"
+        return "a section for each, under its name" if _is_named(value) else "a section, below"
     if "const" in value:
         return f"`{_toml(value['const'])}`"
     if "enum" in value:
