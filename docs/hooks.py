@@ -196,7 +196,7 @@ def _section(section: dict[str, Any], classes: dict[str, Any], path: str, level:
         place = f"{path}.{key}" if path else key
         yield f"{'#' * level} `[{place}]`"
         if any(_words(one) for one in inside):
-            yield _text(value)
+            yield "One of these, by its `name`:"
         for one in inside:
             if words := _words(one):
                 yield f"{'#' * (level + 1)} " + ", ".join(f"`{word}`" for word in words)
@@ -204,8 +204,8 @@ def _section(section: dict[str, Any], classes: dict[str, Any], path: str, level:
 
 
 def _first(text: str) -> str:
-    """A docstring without its list of attributes, in one paragraph each."""
-    return re.split(r"\n\s*(?:Attributes|Args|Raises):", text)[0].strip()
+    """A docstring up to its list of attributes or its example."""
+    return re.split(r"\n\s*(?:Attributes:|Args:|Raises:|>>> )", text)[0].strip()
 
 
 def _text(value: dict[str, Any]) -> str:
@@ -243,8 +243,7 @@ def _kind(value: dict[str, Any], classes: dict[str, Any]) -> str:
         return " or ".join(_kind(one, classes) for one in value["anyOf"] if one.get("type") != "null")
     kind = value.get("type")
     if kind == "array" and "prefixItems" in value:
-        items = [_kind(one, classes) for one in value["prefixItems"]]
-        return f"{len(items)} × {items[0]}" if len(set(items)) == 1 else "[" + ", ".join(items) + "]"
+        return "[" + "; ".join(_kind(one, classes) for one in value["prefixItems"]) + "]"
     if kind == "array":
         return f"a list: {_kind(value.get('items', {}), classes)}"
     if kind in ("integer", "number"):
@@ -254,7 +253,7 @@ def _kind(value: dict[str, Any], classes: dict[str, Any]) -> str:
 
 def _bounds(value: dict[str, Any]) -> str:
     words = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    return "".join(f", {sign} {value[word]:,}" for word, sign in words.items() if word in value)
+    return "".join(f", {sign} {value[word]:,.10g}" for word, sign in words.items() if word in value)
 
 
 def _default(value: dict[str, Any], required: bool) -> str:

@@ -70,9 +70,12 @@ def test_snippets_and_commands_run(page: str, tmp_path: Path) -> None:
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
     }
     if "clip.mp4" in script:  # the reader's own
-        written = "from keras_lmf.data.corpora.synthetic_clips import write; write('own', clips=3, speakers=3, seconds=3)"
+        writing = (
+            "from keras_lmf.data.corpora import synthetic_clips\n"
+            "synthetic_clips.write('own', clips=1, speakers=1, seconds=3, size=(192, 192))\n"
+        )
         subprocess.run(
-            [sys.executable, "-c", written], cwd=tmp_path, env=environment, check=True, timeout=300
+            [sys.executable, "-c", writing], cwd=tmp_path, env=environment, check=True, timeout=300
         )
         shutil.move(tmp_path / "own/00000.mp4", tmp_path / "clip.mp4")
     (tmp_path / "page.py").write_text(COMMAND + script, encoding="utf-8")
