@@ -21,6 +21,7 @@ import click
 import keras
 import numpy as np
 import pandas as pd
+from keras_lmf.zoo.folders import known_backbones
 
 from keras_lmf import backbones
 from keras_lmf.benchmarking.machine import processor, versions
@@ -34,7 +35,6 @@ from keras_lmf.export import FORMATS, export_model
 from keras_lmf.files import write_atomically
 from keras_lmf.target import Target
 from keras_lmf.zoo.backbones import Backbone
-from keras_lmf.zoo.folders import known_backbones
 
 SOUND, VIDEO = 16000, 25  # samples, frames a second
 FACE = (64, 64, 1)

@@ -32,9 +32,9 @@ from keras_lmf.data import Split
 from keras_lmf.data import windows as cut_windows
 from keras_lmf.data.corpora import synthetic_clips
 from keras_lmf.errors import LMFError
-from keras_lmf.export import FORMATS, InputDescription, export_model
+from keras_lmf.export import FORMATS, export_model
 from keras_lmf.files import write_atomically
-from keras_lmf.recognition.opening import open_model
+from keras_lmf.recognition.opened import open_model
 from keras_lmf.recognition.windows import followed_rate
 from keras_lmf.zoo import load
 
@@ -48,27 +48,20 @@ LONG_FILE = Path(__file__).with_name("long_file.py")
 def export(name: str, folder: Path) -> dict[str, Path]:
     """The files by runtime, with the sidecars that a Recognizer reads."""
     opened = open_model(name)
-    facts = opened.facts
+    spec = opened.spec
     random = np.random.default_rng(0)
     inputs = {
         modality: random.uniform(-1, 1, (ROWS, *info.shape)).astype("float32")
         for modality, info in opened.runtime.inputs.items()
     }
     names = np.arange(ROWS).astype(str)
-    labels = np.arange(ROWS) % facts.target.size
+    labels = np.arange(ROWS) % spec.target.size
     export_model(
         load(name),
         folder,
         list(FILES.values()),
-        evaluation=Split("test", inputs, {}, labels, names, names, facts.target),
+        evaluation=Split("test", inputs, {}, labels, names, names, spec.target),
         resamples=0,
-        tolerance=1e-4,
-        descriptions={
-            modality: InputDescription(rate=source.rate, media=source.media)
-            for modality, source in facts.inputs.items()
-        },
-        temperature=facts.temperature,
-        presence=facts.presence,
     )
     return {runtime: folder / FORMATS[format].file for runtime, format in FILES.items()}
 

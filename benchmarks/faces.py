@@ -23,9 +23,9 @@ import pandas as pd
 
 from keras_lmf.benchmarking.machine import processor, versions
 from keras_lmf.data import decode
-from keras_lmf.data.faces import DETECTORS, open_detector, track
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_atomically
+from keras_lmf.media.faces import DETECTORS, open_detector, track
 
 
 def measure(name: str, frames: np.ndarray, timestamps: np.ndarray) -> dict[str, Any]:

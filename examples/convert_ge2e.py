@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from keras_lmf.errors import LMFError
+from keras_lmf.files import sha256
 from keras_lmf.publishing import publish_backbone
 from keras_lmf.zoo import Backbone, Licences
 from keras_lmf.zoo.backbones import published_model
-from keras_lmf.zoo.records import sha256_of
 
 SAMPLES = 25600  # 1.6 s, the windows of its own training
 UNITS = 256
@@ -87,7 +87,7 @@ def convert(path: Path, folder: Path) -> Backbone:
         inputs=waveform,
         expected=expected,
         summary="GE2E speaker encoder: mel spectrogram, three LSTMs of 256 units, dense layer; LSTMs can be tapped",
-        source=f"Resemblyzer (https://github.com/resemble-ai/Resemblyzer), pretrained.pt, sha256 {sha256_of(path)}",
+        source=f"Resemblyzer (https://github.com/resemble-ai/Resemblyzer), pretrained.pt, sha256 {sha256(path)}",
         licences=Licences(
             code="Apache-2.0",
             weights="Apache-2.0 (Resemblyzer)",

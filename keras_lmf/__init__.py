@@ -9,7 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_lmf import backbones, data, evaluation, export, layers, metrics, models, runtime, training, zoo
+    from keras_lmf import (
+        backbones,
+        data,
+        evaluation,
+        export,
+        layers,
+        media,
+        metrics,
+        models,
+        runtime,
+        training,
+        zoo,
+    )
     from keras_lmf.data.dataset import Dataset
     from keras_lmf.errors import LMFError
     from keras_lmf.evaluation import evaluate
@@ -30,6 +42,7 @@ _MODULES = (
     "evaluation",
     "export",
     "layers",
+    "media",
     "metrics",
     "models",
     "runtime",
@@ -66,6 +79,7 @@ __all__ = [
     "export_model",
     "layers",
     "load",
+    "media",
     "metrics",
     "models",
     "runtime",

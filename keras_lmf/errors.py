@@ -1,11 +1,15 @@
-"""The one exception type of this package, and how an unknown name and a missing extra are reported."""
+"""The one exception type of this package, and how it tells an unknown name, a wrong field and a missing extra."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import ModuleType
+from typing import TYPE_CHECKING, Any, get_args
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
 
 class LMFError(ValueError):
@@ -27,6 +31,70 @@ def unknown_name(what: str, received: object, allowed: Iterable[str], hint: str 
     if hint:
         parts.append(hint)
     return LMFError(" ".join(parts))
+
+
+def invalid(error: ValidationError, model: type[BaseModel], where: str) -> LMFError:
+    """The first problem that pydantic found, as a sentence: where, which field, what was received, what is allowed.
+
+    Args:
+        error: pydantic's.
+        model: what was validated: its fields, and those of its parts, are the allowed ones.
+        where: what the fields stand in, for example a file's path.
+    """
+    problem = error.errors(include_url=False)[0]
+    steps = [_short(str(step)) for step in problem["loc"]]
+    field, context = ".".join(steps), problem.get("ctx", {})
+    match problem["type"]:
+        case "extra_forbidden":
+            allowed = {name: None for part in _parts_at(model, steps[:-1]) for name in part.model_fields}
+            message = str(unknown_name("field", steps[-1], allowed))
+            field = ".".join(steps[:-1])
+        case "missing":
+            return LMFError(f"{where}: the field {field!r} is missing.")
+        case "union_tag_invalid":
+            allowed = context["expected_tags"].replace("'", "").split(", ")
+            message = str(unknown_name(steps[-1], _short(context["tag"]), allowed))
+        case "union_tag_not_found":
+            message = f"it needs a {context['discriminator']}"
+        case _:
+            message = problem["msg"].removeprefix("Value error, ")
+            if (
+                field
+                and not isinstance(problem["input"], dict)
+                and not hasattr(problem["input"], "model_fields")
+            ):
+                message = f"{message.removesuffix('.')}, received {_short(repr(problem['input']))}."
+    return LMFError(": ".join(part for part in (where, field, message) if part))
+
+
+def _parts_at(model: type[BaseModel], steps: list[str]) -> list[type[BaseModel]]:
+    """The classes that may stand at these steps: names of fields, keys of dicts, words that choose one of several."""
+    parts = [model]
+    for step in steps:
+        inner = [
+            found
+            for part in parts
+            if step in part.model_fields
+            for found in _models_in(part.model_fields[step].annotation)
+        ]
+        chosen = [part for part in parts if step in _words(part)]
+        parts = inner or chosen or parts
+    return parts
+
+
+def _words(part: type[BaseModel]) -> tuple[Any, ...]:
+    return get_args(part.model_fields["name"].annotation) if "name" in part.model_fields else ()
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if hasattr(annotation, "model_fields"):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:100]}…"
 
 
 def import_extra(module: str, extra: str) -> ModuleType:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from keras_lmf.errors import LMFError, import_extra, unknown_name
+from keras_lmf.locate import locate
 
 if TYPE_CHECKING:
     import keras
@@ -150,17 +151,9 @@ def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
     """
     if not isinstance(artifact, (str, Path)):
         return _open_keras(artifact)
-    path = Path(artifact)
-    if not path.exists():
-        raise LMFError(f"No file or folder {str(path)!r} (in {str(Path.cwd())!r}).")
-    if path.is_dir():
-        return _open_saved_model(path)
-    if path.suffix == ".tflite":
-        return _open_tflite(path)
-    raise LMFError(
-        f"Can't run {str(path)!r}. Give a .tflite file, the folder of a SavedModel, or a Keras model "
-        f"(a .keras file: keras.saving.load_model first)."
-    )
+    hint = "Or a Keras model (a .keras file: keras.saving.load_model first)."
+    place = locate(Path(artifact), "saved_model", "tflite", hint=hint)
+    return {"saved_model": _open_saved_model, "tflite": _open_tflite}[place.kind](place.path)
 
 
 def _open_keras(model: Any) -> Runtime:
@@ -191,8 +184,6 @@ def _open_keras(model: Any) -> Runtime:
 
 
 def _open_saved_model(path: Path) -> Runtime:
-    if not (path / "saved_model.pb").is_file():
-        raise LMFError(f"The folder {str(path)!r} is no SavedModel: it holds no saved_model.pb.")
     tensorflow = import_extra("tensorflow", "tf")
     try:
         program = tensorflow.saved_model.load(str(path))

@@ -10,7 +10,8 @@ import pytest
 from clips import make_clips
 from zoo_entry import NAME, Mirror, make_entry, serving
 
-from keras_lmf.zoo import fetching, folders
+from keras_lmf import locate
+from keras_lmf.zoo import fetching
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +31,11 @@ def entry_folder(made_entry: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache of entries; no setting of the tester's, nothing bundled, no waiting between attempts."""
-    for name in (folders.MIRROR, folders.OFFLINE):
+    for name in (locate.MIRROR, locate.OFFLINE):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(folders.HOME, str(tmp_path / "home"))
+    monkeypatch.setenv(locate.HOME, str(tmp_path / "home"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(folders, "PACKAGE", tmp_path / "package" / "keras_lmf")
+    monkeypatch.setattr(locate, "PACKAGE", tmp_path / "package" / "keras_lmf")
     monkeypatch.setattr(fetching, "RETRIES", 0)
     return tmp_path / "home" / "zoo"
 
@@ -43,7 +44,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def mirror(entry_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     """A web server on the folder that holds the tiny entry."""
     with serving(entry_folder.parent) as server:
-        monkeypatch.setenv(folders.MIRROR, server.url)
+        monkeypatch.setenv(locate.MIRROR, server.url)
         yield server
 
 

@@ -10,21 +10,16 @@ import numpy as np
 import pytest
 from media_files import write
 
-from keras_lmf.export import InputDescription
 from keras_lmf.layers import LowRankFusion, ModalityPresence
-from keras_lmf.recognition import Recognizer, opening, recognizer
-from keras_lmf.recognition.facts import Facts, Source
+from keras_lmf.recognition import Recognizer, opened, recognizer
 from keras_lmf.runtime import Runtime, TensorInfo
+from keras_lmf.spec import InputSpec, ModelSpec
 from keras_lmf.target import Target
 
 RATE, SECONDS, FRAMES, SIZE = 8000, 3, 6, 8  # two pictures a second
 TARGET = Target(name="emotion", classes=("low", "middle", "high"))
 SHAPES = {"voice": (SECONDS * RATE,), "face": (FRAMES, SIZE, SIZE, 1)}
-SOURCES = {"voice": Source("waveform", RATE), "face": Source("frames", 2)}
-DESCRIPTIONS = {
-    "voice": InputDescription(rate=RATE, media="waveform"),
-    "face": InputDescription(rate=2, media="frames"),
-}
+SOURCES = {"voice": InputSpec(media="waveform", rate=RATE), "face": InputSpec(media="frames", rate=2)}
 BOX = (16, 8, 32, 32)  # x, y, width, height in frames of 64 × 48 pixels
 FPS = 25
 STEP = 2.5  # frames of a film to one that is followed: 5 a picture, 10 a second
@@ -66,7 +61,7 @@ class Model:
     def __init__(
         self,
         shapes: Mapping[str, tuple[int, ...]] = SHAPES,
-        sources: Mapping[str, Source] = SOURCES,
+        sources: Mapping[str, InputSpec] = SOURCES,
         answer: Callable[[Mapping[str, np.ndarray]], np.ndarray] = logits,
         presence: str = "derived",
         temperature: float = 1.0,
@@ -80,21 +75,21 @@ class Model:
         number = np.dtype("float32")
         inputs = {name: TensorInfo(shape, number) for name, shape in shapes.items()}
         self.runtime = Runtime("model", inputs, {"emotion": TensorInfo((3,), number)}, run)
-        self.facts = Facts(dict(sources), TARGET, temperature, presence)
+        self.spec = ModelSpec(inputs=dict(sources), target=TARGET, temperature=temperature, presence=presence)
 
     def recognizer(self, **settings) -> Recognizer:
-        return recognizer_of(self.runtime, self.facts, **settings)
+        return recognizer_of(self.runtime, self.spec, **settings)
 
 
-def recognizer_of(runtime: Runtime, facts: Facts, **settings) -> Recognizer:
+def recognizer_of(runtime: Runtime, spec: ModelSpec, **settings) -> Recognizer:
     """Without a file; faces are found by `detector`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recognizer, "open_model", lambda *_: opening._checked("model", runtime, facts))
+        patch.setattr(recognizer, "open_model", lambda *_: opened._checked("model", runtime, spec))
         return Recognizer("model", **{"face_detector": detector, **settings})
 
 
 FACE_ONLY = {"shapes": {"face": SHAPES["face"]}, "sources": {"face": SOURCES["face"]}}
-PICTURE = {"shapes": {"face": (SIZE, SIZE, 1)}, "sources": {"face": Source("frames", 5)}}
+PICTURE = {"shapes": {"face": (SIZE, SIZE, 1)}, "sources": {"face": InputSpec(media="frames", rate=5)}}
 
 
 def brightness(number: int) -> int:

@@ -11,8 +11,8 @@ import pytest
 from media_files import tone, with_matrix, write
 
 from keras_lmf.data import decode
-from keras_lmf.data.media import Mark, annotate
 from keras_lmf.errors import LMFError
+from keras_lmf.media import Mark, annotate
 
 pytest.importorskip("cv2", reason="needs the extra face")
 

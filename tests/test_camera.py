@@ -16,7 +16,7 @@ from media_files import tone, write
 from keras_lmf import recognition
 from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
-from keras_lmf.recognition import live
+from keras_lmf.media import camera as camera_module
 
 
 class Camera:
@@ -54,7 +54,7 @@ def camera(monkeypatch: pytest.MonkeyPatch):
     def plugged(step: float, count: int) -> Camera:
         camera = Camera(step, count)
         monkeypatch.setattr(cv2, "VideoCapture", camera)
-        monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: camera.now))
+        monkeypatch.setattr(camera_module, "time", SimpleNamespace(monotonic=lambda: camera.now))
         return camera
 
     return plugged
@@ -155,7 +155,7 @@ def test_what_can_not_be_watched(tmp_path: Path, capfd: pytest.CaptureFixture) -
         with pytest.raises(LMFError, match=words):
             list(recognizer.watch(camera))
     assert capfd.readouterr() == ("", ""), "no driver and no decoder writes of its own"
-    voice = {"shapes": {"voice": (24000,)}, "sources": {"voice": Model().facts.inputs["voice"]}}
+    voice = {"shapes": {"voice": (24000,)}, "sources": {"voice": Model().spec.inputs["voice"]}}
     with pytest.raises(LMFError, match="takes no face, so it can't watch"):
         Model(**voice).recognizer().watch(0)
     with pytest.raises(LMFError, match="needs voice too, which a camera doesn't give"):

@@ -17,10 +17,10 @@ from click.testing import CliRunner, Result
 from loud_model import expected, export, loud_model, write_wave
 
 from keras_lmf.cli import main
-from keras_lmf.cli.recognise import DEFAULT_MODEL
+from keras_lmf.cli.predict import DEFAULT_MODEL
+from keras_lmf.locate import known_entries
 from keras_lmf.recognition import Recognizer
 from keras_lmf.zoo import Entry
-from keras_lmf.zoo.folders import known_entries
 
 QUIET, LOUD = expected(0.01), expected(0.81)
 

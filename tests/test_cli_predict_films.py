@@ -18,7 +18,7 @@ from PIL import Image
 from keras_lmf import recognition
 from keras_lmf.cli import main
 from keras_lmf.data import decode
-from keras_lmf.data.media import Mark, annotate
+from keras_lmf.media import Mark, annotate
 from keras_lmf.recognition import Prediction, Recognizer
 
 FACE = (100.0, 80.0, 60.0, 60.0)

@@ -14,7 +14,7 @@ from media_files import numbered, write
 from media_files import tone as columns
 
 from keras_lmf.data import load
-from keras_lmf.data.media import cached
+from keras_lmf.data.corpora import clips as cached
 from keras_lmf.errors import LMFError
 
 pytestmark = pytest.mark.usefixtures("cache")

@@ -12,9 +12,9 @@ from media_files import numbered, write
 from media_files import tone as columns
 
 from keras_lmf.data import decode, load
-from keras_lmf.data.corpora import clips_folder
-from keras_lmf.data.media.waveforms import decode_sound
+from keras_lmf.data.corpora import clips
 from keras_lmf.errors import LMFError
+from keras_lmf.media.sound import decode_sound
 
 SPLITS = ("train", "valid", "test")
 
@@ -176,7 +176,7 @@ def test_a_table_that_is_not_utf8(tmp_path: Path):
 def test_paths_stay_in_the_folder(folder: Path, file: str, monkeypatch: pytest.MonkeyPatch):
     soundfile.write(folder.parent / "secret.wav", tone("calm"), 16000)
     write_table(folder, [*lines_of(folder), [file, "calm", "anna"]])
-    monkeypatch.setattr(clips_folder, "cached_sound", lambda path: pytest.fail("something was decoded"))
+    monkeypatch.setattr(clips, "cached_sound", lambda path: pytest.fail("something was decoded"))
     with pytest.raises(LMFError, match=r"labels\.csv, line 32: .* may lie outside the folder"):
         load(folder)
 
@@ -226,7 +226,7 @@ def test_a_label_that_no_training_clip_has(folder: Path, monkeypatch: pytest.Mon
     lines = lines_of(folder)
     next(line for line in lines if line[2] == tested)[1] = "bored"
     write_table(folder, lines)
-    monkeypatch.setattr(clips_folder, "cached_sound", lambda path: pytest.fail("something was decoded"))
+    monkeypatch.setattr(clips, "cached_sound", lambda path: pytest.fail("something was decoded"))
     with pytest.raises(LMFError, match=rf"no training clip has the label 'bored'.* {tested} \(test\)\. Try"):
         load(folder)
 

@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from keras_lmf.data import load
-from keras_lmf.data.corpora import emodb, fer2013, ravdess
-from keras_lmf.data.corpora.about import ABOUT
+from keras_lmf.data.corpora import emodb, fer2013, ravdess, voices_and_faces
 from keras_lmf.data.corpora.fer2013 import enlarged
 from keras_lmf.errors import LMFError
 
@@ -22,7 +21,7 @@ needs_data = pytest.mark.skipif(ROOT is None, reason="needs KERAS_LMF_DATA, the 
 @needs_data
 def test_fer2013_is_its_files():
     data = load("fer2013")
-    assert list(data.inputs) == list(ABOUT["fer2013"].inputs)
+    assert list(data.inputs) == list(fer2013.DESCRIPTION.inputs)
     names = np.array(fer2013.CLASSES)[data.labels]
     at = 0
     for file in ("train", "validation"):
@@ -70,14 +69,14 @@ def test_fer2013_enlarged(tmp_path):
     small, large = (load("fer2013", tmp_path, side=side).inputs["face"][..., 0] for side in (48, 64))
     np.testing.assert_array_equal(enlarged(small, 64), large)
     for side in (47, 257, 64.0, True):
-        with pytest.raises(LMFError, match="side must be a whole number, 48 to 256"):
+        with pytest.raises(LMFError, match="side must be a whole number 48 … 256"):
             load("fer2013", tmp_path, side=side)
 
 
 @needs_data
 def test_pairs_agree_in_their_label_alone():
     data = load("voices_and_faces", seconds=0.05, frames=2, faces=2)
-    assert list(data.inputs) == list(ABOUT["voices_and_faces"].inputs)
+    assert list(data.inputs) == list(voices_and_faces.DESCRIPTION.inputs)
     faces, voices = (
         load("fer2013"),
         {"ravdess": ravdess.load(seconds=0.05), "emodb": emodb.load(seconds=0.05)},

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from keras_lmf.data import decode, windows
-from keras_lmf.data.faces import FaceTracker, HaarCascade, YuNet, track
-from keras_lmf.data.faces.boxes import overlap, square_crop
 from keras_lmf.errors import LMFError
+from keras_lmf.media.faces import FaceTracker, HaarCascade, YuNet, overlap, square_crop, track
 
 pytest.importorskip("cv2", reason="needs the extra face")
 

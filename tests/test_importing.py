@@ -25,8 +25,7 @@ LIGHT = [
         "evaluation.timeline",
         "recognition",
         "runtime",
-        "data.media",
-        "data.corpora.synthetic_clips",
+        "media",
     )
     or (part_of(name) == "data" and name != "data.batches")
 ]

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import pytest
 from face_model import (
-    DESCRIPTIONS,
     RATE,
     SHAPES,
     SOURCES,
@@ -26,9 +25,9 @@ from scipy.special import softmax
 
 from keras_lmf import Recognizer
 from keras_lmf.errors import LMFError
-from keras_lmf.recognition.facts import Facts, Source
-from keras_lmf.recognition.judging import judge
+from keras_lmf.recognition.judgement import judge
 from keras_lmf.runtime import open_artifact
+from keras_lmf.spec import InputSpec, ModelSpec
 
 TEMPERATURE = 2.0
 SUBSETS = {"voice": ("voice",), "face": ("face",), "voice × face": ("voice", "face")}
@@ -46,7 +45,7 @@ def folder(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path
         tmp_path_factory.mktemp("exported"),
         ("saved_model", "tflite"),
         evaluation=rows(model, TARGET),
-        descriptions=DESCRIPTIONS,
+        descriptions=SOURCES,
         presence="derived",
         temperature=TEMPERATURE,
     )
@@ -55,9 +54,9 @@ def folder(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture
 def recognizers(model: keras.Model, folder: Path) -> Iterator[Recognizer]:
     """Of the Keras model, the SavedModel and the .tflite file."""
-    facts = Facts(SOURCES, TARGET, TEMPERATURE, "derived")
+    spec = ModelSpec(inputs=SOURCES, target=TARGET, temperature=TEMPERATURE, presence="derived")
     files = (Recognizer(folder / name, face_detector=detector) for name in ("saved_model", "model.tflite"))
-    return itertools.chain([recognizer_of(open_artifact(model), facts)], files)
+    return itertools.chain([recognizer_of(open_artifact(model), spec)], files)
 
 
 def clip() -> dict[str, np.ndarray]:
@@ -131,7 +130,11 @@ def three(inputs: dict[str, np.ndarray]) -> np.ndarray:
 
 def test_three_modalities_any_of_them_absent() -> None:
     shapes = {"voice": (4000,), "face": (1, 8, 8, 1), "words": (2,)}
-    sources = {"voice": Source("waveform", 8000), "face": Source("frames", 2), "words": Source(None, None)}
+    sources = {
+        "voice": InputSpec(media="waveform", rate=8000),
+        "face": InputSpec(media="frames", rate=2),
+        "words": InputSpec(),
+    }
     model = Model(shapes, sources, three)
     # All there; no face; words alone; nothing.
     a, b, c = np.array([0.5, 0.25, 0, 0]), np.array([0.75, 0, 0, 0]), np.array([-1.5, 2, 3, 0])

@@ -11,7 +11,6 @@ import pytest
 
 from keras_lmf.data import load
 from keras_lmf.data.corpora import enterface05_landmarks
-from keras_lmf.data.corpora.about import ABOUT
 from keras_lmf.data.openface import ACTION_UNITS, read_openface
 from keras_lmf.errors import LMFError
 
@@ -46,7 +45,7 @@ def test_enterface_is_its_table_and_its_files():
         found = data.inputs["landmarks"][data.ids.tolist().index(name)]
         np.testing.assert_array_equal(found[: len(clip)], clip)
         assert not found[len(clip) :].any()
-    assert list(data.inputs) == list(ABOUT[NAME].inputs)
+    assert list(data.inputs) == list(enterface05_landmarks.DESCRIPTION.inputs)
 
 
 @needs_data
@@ -85,10 +84,10 @@ def test_enterface_with_a_wrong_file(tmp_path, monkeypatch):
     with pytest.raises(LMFError, match=r"s1_ha_1\.npy: no \.npy file of numbers, or a damaged one"):
         load(NAME, tmp_path)
     (folder / "s1_ha_1.npy").unlink()
-    with pytest.raises(LMFError, match=r"2 clips \(\.npy\), the corpus has 3"):
+    with pytest.raises(LMFError, match=r"2 files \(\.npy\), enterface05_landmarks has 3"):
         load(NAME, tmp_path)
     (folder / "s9_ha_1.npy").write_bytes(b"")
-    with pytest.raises(LMFError, match=r"s9_ha_1\.npy: no clip of the corpus has this name"):
+    with pytest.raises(LMFError, match=r"s9_ha_1\.npy: no file of enterface05_landmarks has this name"):
         load(NAME, tmp_path)
 
 

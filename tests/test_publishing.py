@@ -18,9 +18,8 @@ from exporting import converted_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
-from keras_lmf.publishing import making, shipping
-from keras_lmf.publishing.alone import alone
-from keras_lmf.publishing.running import trained
+from keras_lmf.publishing import entries, shipping
+from keras_lmf.publishing.entries import alone, trained
 from keras_lmf.quickstart import recipe as quick_recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo import Entry, Spread
@@ -38,9 +37,9 @@ def published(tmp_path_factory) -> tuple[Path, Path]:
     )
     tiny.write(zoo / NAME / "recipe.toml")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(making, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
+        patch.setattr(entries, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
         with converted_here():
-            making.publish(zoo / NAME, work, seeds=SEEDS)
+            entries.publish(zoo / NAME, work, seeds=SEEDS)
     (zoo / NAME / "limits.md").write_text("Random numbers.\n")
     return zoo / NAME, work
 
@@ -118,7 +117,7 @@ def test_pages_have_the_folds_and_every_trial(published, tmp_path):
     folds = pd.DataFrame({"fold": [0, 1, 2], "war": [0.5, 0.75, 1.0]})
     folds.to_csv(zoo / NAME / "cross_validation.csv", index=False)
     entry = Entry.read(zoo / NAME)
-    crossed = making._cross_validation(zoo / NAME / "cross_validation.csv")
+    crossed = entries._cross_validation(zoo / NAME / "cross_validation.csv")
     by_modality = {"audio": {"war": Spread(mean=0.625, sd=0.125, runs=4)}}
     update = {"cross_validation": crossed, "alone": by_modality, "warning": "Drawn at random."}
     entry.model_copy(update=update).write(zoo / NAME)
@@ -194,17 +193,17 @@ def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
         name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 1}
     )
     tiny.replace(training={"fit_on": "train + valid"}).write(folder / "recipe.toml")
-    monkeypatch.setattr(making, "FORMATS", ("tflite", "tflite-dynamic"))
-    export = making.export_model
+    monkeypatch.setattr(entries, "FORMATS", ("tflite", "tflite-dynamic"))
+    export = entries.export_model
 
     def without_dynamic(model, path, formats, **options):
         if "tflite-dynamic" in formats:
             raise klmf.LMFError("no dynamic today")
         return export(model, path, formats, **options)
 
-    monkeypatch.setattr(making, "export_model", without_dynamic)
+    monkeypatch.setattr(entries, "export_model", without_dynamic)
     with converted_here():
-        entry = making.publish(folder, tmp_path / "work", seeds=1)
+        entry = entries.publish(folder, tmp_path / "work", seeds=1)
     assert "tflite" in entry.files
     assert "tflite-dynamic" not in {*entry.files, *entry.metrics, *entry.seeds}
     assert any(note == "No tflite-dynamic file: no dynamic today" for note in entry.protocol)
@@ -235,5 +234,5 @@ def test_other_backend_is_refused_before_training(monkeypatch, tmp_path):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     quick_recipe("early").write(tmp_path / "recipe.toml")
     with pytest.raises(klmf.LMFError, match="KERAS_BACKEND=tensorflow"):
-        making.publish(tmp_path, tmp_path / "work")
+        entries.publish(tmp_path, tmp_path / "work")
     assert not (tmp_path / "work").exists()

@@ -14,8 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 from matplotlib.image import imread
 
 from keras_lmf.errors import LMFError
-from keras_lmf.quickstart import quickstart
-from keras_lmf.quickstart.voice import Answer, voice
+from keras_lmf.quickstart import Answer, quickstart, voice
 
 EMOTIONS = {"angry", "happy", "neutral", "sad", "surprised"}
 

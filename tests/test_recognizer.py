@@ -248,7 +248,7 @@ VOICE = {"media": "waveform", "rate": 16000}
     [
         ({"sha256": "0" * 64}, "describes another model.tflite"),
         ({"sha256": None}, "sha256: Field required"),
-        ({"temperature": 0}, r"temperature: .*greater than or equal to 0\.025"),
+        ({"temperature": 0}, r"temperature: .*greater than or equal to 0\.01"),
         ({"presence": "guessed"}, "presence: "),
         ({"target": None}, "does not say what its output means"),
         ({"target": {"name": "emotion", "range": [0, 1]}}, "gives a number for 'emotion'"),

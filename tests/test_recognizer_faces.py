@@ -30,8 +30,8 @@ from scipy.special import softmax
 
 from keras_lmf.data import decode
 from keras_lmf.errors import LMFError
-from keras_lmf.recognition import opening
-from keras_lmf.recognition.facts import Source
+from keras_lmf.recognition import opened
+from keras_lmf.spec import InputSpec
 
 CLOSE = 0.008  # two levels of 255, by which colours are rounded on the way through a file
 LABELS = ["low", "middle", "high"]
@@ -179,7 +179,7 @@ def test_a_model_of_one_picture_judges_films_and_pictures(tmp_path: Path) -> Non
     np.testing.assert_allclose(model.seen[-1]["face"].mean(), brightness(50) / 255, atol=CLOSE)
     assert (len(still.timeline), len(still.thumbnails), still.faces["x"].tolist()) == (1, 1, [BOX[0]])
     # As fast as the pictures: a window is one step.
-    fast = Model(PICTURE["shapes"], {"face": Source("frames", 25)})
+    fast = Model(PICTURE["shapes"], {"face": InputSpec(media="frames", rate=25)})
     known = fast.recognizer()(film(tmp_path / "fast.mkv", 0.4)).timeline["low"].notna()
     assert known.tolist() == [False] + [True] * 9, "films need two detections, however short a window is"
 
@@ -200,18 +200,26 @@ def test_arrays_of_faces(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shapes", "sources", "message"),
     [
-        ({}, {"face": Source("frames", 3)}, "must last equally long; they take 3 and 2 seconds"),
-        ({"face": (24000,)}, {"face": Source("waveform", 8000)}, "more of one kind: voice, face"),
+        (
+            {},
+            {"face": InputSpec(media="frames", rate=3)},
+            "must last equally long; they take 3 and 2 seconds",
+        ),
+        (
+            {"face": (24000,)},
+            {"face": InputSpec(media="waveform", rate=8000)},
+            "more of one kind: voice, face",
+        ),
         ({"face": (6, 8, 9, 1)}, {}, r"size, size, 1 or 3.*received \(6, 8, 9, 1\) at 2"),
         ({"face": (6, 8, 8, 2)}, {}, r"received \(6, 8, 8, 2\)"),
-        ({}, {"face": Source("frames", None)}, "at None frames a second"),
-        ({}, {"face": Source("frames", 101)}, "0.01 to 100 frames a second"),
+        ({}, {"face": InputSpec(media="frames", rate=None)}, "at None frames a second"),
+        ({}, {"face": InputSpec(media="frames", rate=101)}, "0.01 to 100 frames a second"),
     ],
 )
 def test_models_that_no_media_file_fits(shapes: dict, sources: dict, message: str) -> None:
     model = Model(SHAPES | shapes, SOURCES | sources)
     with pytest.raises(LMFError, match=message):
-        opening._checked("model", model.runtime, model.facts)
+        opened._checked("model", model.runtime, model.spec)
 
 
 def test_a_truncated_film_is_told(tmp_path: Path) -> None:

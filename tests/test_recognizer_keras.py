@@ -14,7 +14,7 @@ from scipy.special import softmax
 from zoo_entry import recipe, sections
 
 import keras_lmf as klmf
-from keras_lmf.cli.opened import opened
+from keras_lmf.cli.sources import opened
 from keras_lmf.errors import LMFError
 from keras_lmf.models import build, set_standardization
 from keras_lmf.recipe import Recipe

@@ -177,7 +177,7 @@ def test_not_a_model():
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(LMFError, match=r"No file or folder '.*absent\.tflite'"):
+    with pytest.raises(LMFError, match=r"no file or folder .*absent\.tflite"):
         open_artifact(tmp_path / "absent.tflite")
 
 

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle, StepPatch
 
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.timeline import emotion_timeline
-from keras_lmf.recognition.pictures import MOST, Strip
+from keras_lmf.media.thumbnails import MOST, Strip
 
 LABELS = ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised", "$x_1$"]
 

@@ -15,9 +15,8 @@ from keras_lmf import backbones
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError
 from keras_lmf.models import build
-from keras_lmf.recipe import Recipe
+from keras_lmf.recipe import Recipe, run_spec
 from keras_lmf.recipe.applications import NETWORKS
-from keras_lmf.recognition.facts import Source, of_run
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training import train
 from keras_lmf.zoo import loading, pretrained
@@ -152,10 +151,10 @@ def test_a_run_says_what_of_a_media_file_fills_its_inputs(tmp_path):
         "text": {"shape": [4], "backbone": {"name": "mlp"}},
     }
     recipe(inputs, {"name": "early"}).write(tmp_path / "recipe.toml")
-    assert of_run(tmp_path).inputs == {
-        "voice": Source("waveform", 16000),
-        "face": Source("frames", 25.0),
-        "text": Source(None, None),
+    assert {name: (spec.media, spec.rate) for name, spec in run_spec(tmp_path).inputs.items()} == {
+        "voice": ("waveform", 16000),
+        "face": ("frames", 25.0),
+        "text": (None, None),
     }
 
 

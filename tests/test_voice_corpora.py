@@ -11,8 +11,7 @@ import pytest
 import soundfile
 
 from keras_lmf.data import Dataset, load
-from keras_lmf.data.corpora import emodb
-from keras_lmf.data.corpora.about import ABOUT
+from keras_lmf.data.corpora import emodb, ravdess
 from keras_lmf.errors import LMFError
 
 ROOT = os.environ.get("KERAS_LMF_DATA")
@@ -46,7 +45,7 @@ def test_ravdess_voice_is_the_take():
     without = load("ravdess")
     assert list(without.inputs) == ["audio", "audio_statistics", "video"]
     assert data.select(list(without.inputs)).fingerprint == without.fingerprint
-    assert set(data.inputs) == set(ABOUT["ravdess"].inputs)
+    assert set(data.inputs) == set(ravdess.DESCRIPTION.inputs)
 
 
 @needs_data
@@ -56,7 +55,7 @@ def test_emodb_is_its_files():
     names = sorted(path.stem for path in folder.iterdir())
     assert data.ids.tolist() == names
     assert data.inputs["voice"].shape == (535, 32000)
-    assert list(data.inputs) == list(ABOUT["emodb"].inputs)
+    assert list(data.inputs) == list(emodb.DESCRIPTION.inputs)
     for row in (0, 100, 534):
         agrees_with_file(data, folder, row)
     words = [data.target.classes[label] for label in data.labels]
@@ -130,11 +129,11 @@ def test_emodb_with_a_wrong_file(two_recordings: Path):
     with pytest.raises(LMFError, match=r"03a01Fa\.flac: no sound file, or a damaged one"):
         load("emodb", root)
     (two_recordings / "03a01Xa.flac").write_bytes(b"")
-    with pytest.raises(LMFError, match=r"03a01Xa\.flac: no recording of EmoDB has this name"):
+    with pytest.raises(LMFError, match=r"03a01Xa\.flac: no file of emodb has this name"):
         load("emodb", root)
     (two_recordings / "03a01Xa.flac").unlink()
     (two_recordings / "03a01Fa.flac").unlink()
-    with pytest.raises(LMFError, match=r"1 recordings \(\.flac\), EmoDB has 2"):
+    with pytest.raises(LMFError, match=r"1 files \(\.flac\), emodb has 2"):
         load("emodb", root)
 
 

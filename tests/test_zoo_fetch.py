@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from zoo_entry import EXTRA, NAME, Mirror
 
+from keras_lmf import locate
 from keras_lmf.errors import LMFError
-from keras_lmf.zoo import Entry, downloading, fetch, fetching, folders, load
+from keras_lmf.zoo import Entry, downloading, fetch, fetching, load
 
 FILES = {"weights": "model.weights.h5", "testvectors": "testvectors.npz", "extra": "extra.bin"}
 FETCH = f"from keras_lmf.zoo import fetch\nprint(fetch({NAME!r})['extra'])"
@@ -171,11 +172,11 @@ def test_without_network_what_was_fetched_still_works(
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-    monkeypatch.setenv(folders.MIRROR, address)
+    monkeypatch.setenv(locate.MIRROR, address)
     assert fetch(NAME, files=["weights"])["weights"].is_file()
     with pytest.raises(LMFError, match=r"Could not download .*extra.bin.*refused.*KERAS_LMF_ZOO_URL"):
         fetch(NAME)
-    monkeypatch.delenv(folders.MIRROR)
+    monkeypatch.delenv(locate.MIRROR)
     with pytest.raises(LMFError, match=r"extra.bin is missing. To download it, set KERAS_LMF_ZOO_URL"):
         fetch(NAME)
 
@@ -183,14 +184,14 @@ def test_without_network_what_was_fetched_still_works(
 def test_offline_asks_nobody(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     fetch(NAME, files=["weights"])
     asked = len(mirror.asked)
-    monkeypatch.setenv(folders.OFFLINE, "1")
+    monkeypatch.setenv(locate.OFFLINE, "1")
     assert fetch(NAME, files=["weights"])
     with pytest.raises(LMFError, match=r"testvectors.npz is missing, and KERAS_LMF_OFFLINE forbids"):
         fetch(NAME)
     with pytest.raises(LMFError, match=r"Unknown zoo entry 'tiny-sinthetic-av'. Did you mean '" + NAME):
         fetch("tiny-sinthetic-av")
     assert len(mirror.asked) == asked
-    monkeypatch.setenv(folders.OFFLINE, "0")
+    monkeypatch.setenv(locate.OFFLINE, "0")
     assert fetch(NAME)["extra"].is_file()
 
 
@@ -263,7 +264,7 @@ def test_a_name_is_no_path_and_no_address(mirror: Mirror, name: str, reason: str
 def test_the_mirrors_address_is_checked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LMFError, match="No mirror was asked, for its address, KERAS_LMF_ZOO_URL, is not set"):
         fetch(NAME)
-    monkeypatch.setenv(folders.MIRROR, "ftp://127.0.0.1/")
+    monkeypatch.setenv(locate.MIRROR, "ftp://127.0.0.1/")
     with pytest.raises(LMFError, match="begins with http"):
         fetch(NAME)
 

@@ -15,8 +15,9 @@ from test_runtime import save_function, to_tflite
 from zoo_entry import NAME, Mirror
 
 import keras_lmf as klmf
+from keras_lmf import locate
 from keras_lmf.errors import LMFError
-from keras_lmf.zoo import Entry, fetch, folders
+from keras_lmf.zoo import Entry, fetch
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_a_bundled_name_means_the_bundled_entry(bundle: Path, tmp_path: Path, mo
     (tmp_path / "work" / NAME).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "work")
     assert f"in {bundle / NAME}" in klmf.zoo.show(NAME)
-    with pytest.raises(LMFError, match="is no zoo entry"):
+    with pytest.raises(LMFError, match="holds no entry"):
         klmf.zoo.show(f"./{NAME}")
 
 
@@ -167,29 +168,29 @@ def test_table_and_show_load_no_framework(entry_folder: Path) -> None:
 
 def test_where_entries_are_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "site-packages" / "keras_lmf"
-    monkeypatch.setattr(folders, "PACKAGE", package)
+    monkeypatch.setattr(locate, "PACKAGE", package)
     # An installed wheel without entries, beside someone else's package `zoo`.
     package.mkdir(parents=True)
     (package.parent / "zoo").mkdir()
-    assert folders.bundled_folder() is None
+    assert locate.bundled_folder() is None
     (package.parent / "pyproject.toml").touch()  # a clone
-    assert folders.bundled_folder() == package.parent / "zoo"
+    assert locate.bundled_folder() == package.parent / "zoo"
     (package / "_zoo").mkdir()  # a wheel
-    assert folders.bundled_folder() == package / "_zoo"
+    assert locate.bundled_folder() == package / "_zoo"
 
 
 def test_the_clone_of_the_tests_is_found() -> None:
     root = Path(klmf.__file__).parents[1]
     if not (root / "pyproject.toml").is_file():
         pytest.skip("keras-lmf is not imported from a clone here")
-    assert folders.bundled_folder() == root / "zoo"
+    assert locate.bundled_folder() == root / "zoo"
 
 
 def test_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(folders.HOME, "~/lmf")
-    assert folders.cache_folder() == Path("~/lmf/zoo").expanduser()
-    assert folders.cache_folder(tmp_path) == tmp_path
-    monkeypatch.delenv(folders.HOME)
+    monkeypatch.setenv(locate.HOME, "~/lmf")
+    assert locate.cache_folder() == Path("~/lmf/zoo").expanduser()
+    assert locate.cache_folder(tmp_path) == tmp_path
+    monkeypatch.delenv(locate.HOME)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if os.name == "posix" and sys.platform != "darwin":
-        assert folders.cache_folder() == tmp_path / "keras-lmf" / "zoo"
+        assert locate.cache_folder() == tmp_path / "keras-lmf" / "zoo"

@@ -8,7 +8,7 @@ import os
 import click
 
 from keras_lmf import __version__
-from keras_lmf.cli import measure, recognise, runs, zoo
+from keras_lmf.cli import measure, predict, runs, zoo
 from keras_lmf.errors import unknown_name
 
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 for command in (
     measure.quickstart,
-    recognise.predict,
+    predict.predict,
     runs.train,
     runs.evaluate,
     runs.export,

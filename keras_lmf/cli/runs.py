@@ -52,7 +52,7 @@ def train(
         read = read.replace(seed=seed)
     # Only now what takes seconds to import: a typo in the recipe is told at once.
     from keras_lmf import training
-    from keras_lmf.cli.opened import dataset, run_folder
+    from keras_lmf.cli.sources import dataset, run_folder
 
     corpus = dataset(read, data)
     if not as_json:
@@ -91,7 +91,7 @@ def evaluate(
 
     The report goes into the run's folder, for a zoo entry into runs/NAME.
     """
-    from keras_lmf.cli.opened import opened
+    from keras_lmf.cli.sources import opened
 
     judged, _ = opened(run, data)
     report = judged.evaluate(split, resamples=resamples, artifact=artifact)
@@ -123,10 +123,10 @@ def evaluate(
 def export(run: str, data: Path | None, split: str, formats: str, folder: Path | None, as_json: bool) -> None:
     """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
     print its metrics. Int8 formats are calibrated on the training split."""
-    from keras_lmf.cli.opened import opened
+    from keras_lmf.cli.sources import opened
     from keras_lmf.export import export_model, report, summary
 
-    source, facts = opened(run, data)
+    source, spec = opened(run, data)
     folder = folder or source.folder / "exported"
     dataset = source.dataset()
     artifacts = export_model(
@@ -136,8 +136,7 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
         evaluation=dataset[split],
         calibration=dataset["train"],
         train_labels=dataset["train"].labels,
-        recipe=source.recipe,
-        **facts,
+        spec=spec,
     )
     if as_json:
         click.echo(report(artifacts).to_json(orient="records", double_precision=15))
@@ -151,14 +150,15 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
 
 def _recipe(source: str) -> tuple[Entry | None, Recipe]:
     """The recipe of a TOML file, or a zoo entry and its recipe."""
-    if source.endswith(".toml"):
-        from keras_lmf.recipe import Recipe
-
-        return None, Recipe.read(source)
+    from keras_lmf.locate import locate
+    from keras_lmf.recipe import Recipe
     from keras_lmf.zoo import fetching
 
-    place = fetching.find(source)
-    return place.entry, fetching.recipe(place)
+    place = locate(source, "recipe", "entry")
+    if place.kind == "recipe":
+        return None, Recipe.read(place.path)
+    files = fetching.files_of(place)
+    return files.entry, fetching.recipe(files)
 
 
 def _new_seed(source: str, entry: Entry | None) -> int:

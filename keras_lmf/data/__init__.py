@@ -1,21 +1,22 @@
 """Corpora and media files in, batches and clips out.
 
 Corpora: `load`, `Dataset`, `Split`, `Batches`, `balanced_class_weights`. Training clips: `Augmentation`, `augmented`.
-Media files: `decode`, `windows`, `Clip`; with boxes drawn over them: `media.annotate`. Faces in frames: `faces.track`.
+Tables of OpenFace: `openface.read_openface`. Of `keras_lmf.media`, here too: `decode`, `windows`, `Clip`, `faces`.
 """
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from keras_lmf import media
+from keras_lmf.data import openface
 from keras_lmf.data.augmentation import Augmentation, augmented
 from keras_lmf.data.corpora import load
 from keras_lmf.data.dataset import Dataset, Split
+from keras_lmf.media import Clip, decode, faces, windows
 
 if TYPE_CHECKING:
     from keras_lmf.data.batches import Batches, balanced_class_weights
-    from keras_lmf.data.media import Clip, decode, windows
 
 __all__ = [
     "Augmentation",
@@ -26,7 +27,10 @@ __all__ = [
     "augmented",
     "balanced_class_weights",
     "decode",
+    "faces",
     "load",
+    "media",
+    "openface",
     "windows",
 ]
 
@@ -40,10 +44,4 @@ def __getattr__(name: str) -> object:
         from keras_lmf.data import batches
 
         return getattr(batches, name)
-    if name in ("Clip", "decode", "windows"):
-        from keras_lmf.data import media
-
-        return getattr(media, name)
-    if name in ("faces", "media", "openface"):
-        return importlib.import_module(f"keras_lmf.data.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_lmf.data.dataset import Split
+from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import LMFError, unknown_name
 
 # Zeros before a clip is resampled: what rings at its edges must not come round to the other end.
@@ -41,10 +42,8 @@ class Augmentation:
     sample_rate: int = 16000
 
     def __post_init__(self) -> None:
-        for name, least in (("copies", 1), ("sample_rate", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise LMFError(f"Augmentation: {name} must be a whole number ≥ {least}, received {value!r}.")
+        whole_number("Augmentation: copies", self.copies, 1)
+        whole_number("Augmentation: sample_rate", self.sample_rate, 1)
         bounds = {"gain_db": (-60, 60), "noise_db": (-60, 120), "shift_seconds": (-60, 60), "speed": (0.5, 2)}
         for name, (low, high) in bounds.items():
             if name == "noise_db" and self.noise_db is None:
@@ -100,8 +99,7 @@ def augmented(split: Split, augmentation: Augmentation, *, seed: int = 0, modali
         raise LMFError(
             f"input/{modality}: shape {waveforms.shape}; only waveforms (N, samples) can be augmented."
         )
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise LMFError(f"augmented: seed must be a whole number ≥ 0, received {seed!r}.")
+    whole_number("augmented: seed", seed, 0)
     rows = len(split)
     changed = np.empty((copies * rows, waveforms.shape[1]), np.float32)
     changed[:rows] = waveforms

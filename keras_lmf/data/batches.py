@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_lmf.data.dataset import Split
+from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import LMFError, unknown_name
 
 
@@ -42,13 +43,10 @@ class Batches(keras.utils.PyDataset):
         class_weights: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("first_epoch", first_epoch, 0),
-            ("seed", seed, 0),
-        ):
-            if value is not None and (not isinstance(value, int | np.integer) or value < least):
-                raise LMFError(f"Batches: {name} must be a whole number ≥ {least}, received {value!r}.")
+        whole_number("Batches: batch_size", batch_size, 1)
+        whole_number("Batches: first_epoch", first_epoch, 0)
+        if seed is not None:
+            whole_number("Batches: seed", seed, 0)
         self.split = split
         self.batch_size = batch_size
         self.seed = seed

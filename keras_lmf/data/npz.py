@@ -14,22 +14,11 @@ import numpy as np
 
 from keras_lmf.errors import LMFError, unknown_name
 
-# What numpy and zipfile raise on damaged, encrypted, oversized or pickled content.
-_DAMAGE = (
-    ValueError,
-    ArithmeticError,
-    EOFError,
-    OSError,
-    KeyError,
-    MemoryError,
-    RuntimeError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
+# What damaged, encrypted, oversized or hostile content raises, in numpy, zipfile and the reader of pickles.
+DAMAGE = (
+    *(ValueError, TypeError, LookupError, ArithmeticError, EOFError, MemoryError, OSError),
+    *(RuntimeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
-
-
 # Real corpora unpack to 1–3 times their size, padded sequences to some 30 times; deflate can do 1000.
 MAX_EXPANSION, FREE_BYTES = 100, 2**26
 
@@ -60,7 +49,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
             return {key: _read_array(path, archive, key) for key in archive.files}
     except LMFError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise LMFError(f"{path}: unreadable .npz archive ({error}). Copy or write it again.") from error
 
 
@@ -76,7 +65,7 @@ def read_npy(path: str | Path) -> np.ndarray:
             array = np.lib.format.read_array(stream, allow_pickle=False)
     except FileNotFoundError:
         raise LMFError(f"{path}: no such file.") from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise LMFError(
             f"{path}: no .npy file of numbers, or a damaged one ({error}). Copy it again."
         ) from None
@@ -87,7 +76,7 @@ def _read_array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarr
     try:
         _check_size(archive.zip, f"{key}.npy")
         array = archive[key]
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if "allow_pickle" in str(error):
             raise LMFError(
                 f"{path}: {key!r} is an object array, that is a pickle, and pickles can run code. "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from keras_lmf.data.tables import check_length, read_csv
 from keras_lmf.errors import LMFError, unknown_name
 
 LANDMARKS = 68
@@ -18,7 +18,6 @@ ACTION_UNITS = (*(f"AU{unit:02d}_r" for unit in INTENSITIES), *(f"AU{unit:02d}_c
 _POINTS = tuple(f"{axis}_{point}" for axis in "xy" for point in range(LANDMARKS))
 _FRAME = ("frame", "timestamp", "confidence", "success")
 COLUMNS = (*_FRAME, *_POINTS, *ACTION_UNITS)
-_MOST = float(np.finfo(np.float32).max)
 
 
 class FacialFeatures(NamedTuple):
@@ -76,17 +75,7 @@ def read_openface(path: str | Path, *, least_confidence: float = 0.8) -> FacialF
 
 def _columns(path: Path) -> dict[str, np.ndarray]:
     """Column → (T,) float64, of `COLUMNS`; features are zeros where OpenFace followed no face."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, skipinitialspace=True, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            lines = [(reader.line_num, values) for values in reader if values]
-    except FileNotFoundError:
-        raise LMFError(f"{path}: no such file.") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LMFError(
-            f"{path}: not a table of comma-separated values ({error}). OpenFace's is OUT/NAME.csv."
-        ) from None
+    header, lines = read_csv(path, "OpenFace's is OUT/NAME.csv.")
     for name in COLUMNS:
         if name not in header:
             hint = "FeatureExtraction writes all that is needed with -2Dfp -aus."
@@ -95,24 +84,22 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
             )
     if not lines:
         raise LMFError(f"{path}: no frames, only a header.")
+    for line, values in lines:
+        check_length(path, line, values, header)
     places = [header.index(name) for name in COLUMNS]
-    table = np.empty((len(lines), len(COLUMNS)))
-    for row, (line, values) in enumerate(lines):
-        if len(values) != len(header):
-            raise LMFError(f"{path}, line {line}: {len(values)} values, must be {len(header)}.")
-        table[row] = 0
-        for index, place in enumerate(places):
-            # Of a frame without a face OpenFace may write anything.
-            if index < len(_FRAME) or table[row, _FRAME.index("success")] == 1:
-                table[row, index] = _number(path, line, header[place], values[place])
+    table = np.array([[_number(values[place]) for place in places] for _, values in lines])
+    # Of a frame without a face OpenFace may write anything.
+    table[table[:, COLUMNS.index("success")] != 1, len(_FRAME) :] = 0
+    for row, column in np.argwhere(~(np.abs(table) <= np.finfo(np.float32).max)):
+        line, values = lines[row]
+        raise LMFError(
+            f"{path}, line {line}: {COLUMNS[column]} must be a finite number, received {values[places[column]]!r}."
+        )
     return dict(zip(COLUMNS, table.T))
 
 
-def _number(path: Path, line: int, column: str, text: str) -> float:
+def _number(text: str) -> float:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        value = np.nan
-    if not abs(value) <= _MOST:
-        raise LMFError(f"{path}, line {line}: {column} must be a finite number, received {text!r}.")
-    return value
+        return np.nan

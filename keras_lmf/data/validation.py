@@ -17,6 +17,14 @@ from keras_lmf.target import Target
 SPLITS = ("train", "valid", "test")
 
 
+def whole_number(what: str, value: object, least: int, most: int | None = None) -> None:
+    """Raise an LMFError, in which `what` names the setting, unless `value` is a whole number from `least` on."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        allowed = f"≥ {least}" if most is None else f"{least} … {most}"
+        raise LMFError(f"{what} must be a whole number {allowed}, received {value!r}.")
+
+
 def check_ids(values: object) -> np.ndarray:
     """(N,) different, non-empty strings, N ≥ 1."""
     ids = _strings("id", values)

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.loudness import SILENCE, decibels
+from keras_lmf.media.sound import SILENCE, decibels
 
 # Okabe & Ito's colours, which colour-blind people tell apart, without the yellow, which is pale on white; then again
 # with another line style.

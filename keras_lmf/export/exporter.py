@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,23 +18,21 @@ from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
-from keras_lmf.export import quantized
-from keras_lmf.export.agreement import agreement, differences_to, require_finite
+from keras_lmf.export import tflite
 from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
 from keras_lmf.export.flatbuffer import operators, table
 from keras_lmf.export.process import run_script
-from keras_lmf.export.saved_model import write_saved_model
-from keras_lmf.export.sidecar import About, InputDescription, sidecar_of, write_sidecar
-from keras_lmf.export.source import Source, source_of
-from keras_lmf.export.tflite import write_tflite
-from keras_lmf.files import PARTIAL
-from keras_lmf.runtime import ROWS_PER_BATCH, open_artifact
+from keras_lmf.export.source import Source, agreement, differences_to, require_finite, source_of
+from keras_lmf.files import PARTIAL, sha256
+from keras_lmf.runtime import ROWS_PER_BATCH, TensorInfo, open_artifact
+from keras_lmf.sidecar import Sidecar
+from keras_lmf.spec import InputSpec, ModelSpec, Presence, attached
 
 if TYPE_CHECKING:
     from keras_lmf.data.dataset import Split
     from keras_lmf.recipe import Recipe
 
-UNITS = {"waveform": "full scale = 1", "frames": "black = 0, white = 1"}
+PACKAGES = ("keras-lmf", "keras", "tensorflow", "tensorflow-cpu", "ai-edge-litert", "litert-quantizer")
 
 
 class Format(NamedTuple):
@@ -57,15 +54,15 @@ class Format(NamedTuple):
 
 
 FORMATS: dict[str, Format] = {
-    "saved_model": Format("saved_model", write_saved_model, batch=ROWS_PER_BATCH, float32=True),
-    "tflite": Format("model.tflite", write_tflite, batch=1, float32=True),
-    "tflite-float16": Format("model-float16.tflite", quantized.write_float16, batch=1, float32=False),
-    "tflite-dynamic": Format("model-dynamic.tflite", quantized.write_dynamic, batch=1, float32=False),
+    "saved_model": Format("saved_model", Source.save, batch=ROWS_PER_BATCH, float32=True),
+    "tflite": Format("model.tflite", tflite.write_tflite, batch=1, float32=True),
+    "tflite-float16": Format("model-float16.tflite", tflite.write_float16, batch=1, float32=False),
+    "tflite-dynamic": Format("model-dynamic.tflite", tflite.write_dynamic, batch=1, float32=False),
     "tflite-int8": Format(
-        "model-int8.tflite", quantized.write_int8, batch=1, float32=False, calibrated=True
+        "model-int8.tflite", tflite.write_int8, batch=1, float32=False, calibrated=True
     ),
     "tflite-int8-integer": Format(
-        "model-int8-integer.tflite", quantized.write_int8_integer, batch=1, float32=False, calibrated=True
+        "model-int8-integer.tflite", tflite.write_int8_integer, batch=1, float32=False, calibrated=True
     ),
 }  # fmt: skip
 
@@ -78,14 +75,15 @@ def export_model(
     evaluation: Split | None = None,
     calibration: Split | None = None,
     train_labels: np.ndarray | None = None,
-    tolerance: float = 1e-5,
     timeout_seconds: float = 600,
     resamples: int = 1000,
+    spec: ModelSpec | None = None,
     recipe: Recipe | None = None,
     licence: Mapping[str, str] | None = None,
-    descriptions: Mapping[str, InputDescription] | None = None,
+    descriptions: Mapping[str, InputSpec] | None = None,
     temperature: float | None = None,
-    presence: Literal["assumed", "derived"] | None = None,
+    presence: Presence | None = None,
+    tolerance: float | None = None,
 ) -> list[Artifact]:
     """Write `model` to `folder` in each format, run every written file, and report what each one costs.
 
@@ -112,45 +110,44 @@ def export_model(
         model: functional, a dict of modalities in and a dict of targets out, on the TensorFlow backend.
         folder: made when it isn't there; files of the same name are replaced.
         formats: names of formats.
-        evaluation: the split on which every file is run and measured. None: no metrics, and the comparison
-            with the Keras model uses 32 standard-normal rows.
+        evaluation: the split on which every file is run and measured. None: no metrics, and the comparison with the
+            Keras model uses the rows that the model carries (`klmf.load` gives it the entry's test vectors), else 32
+            standard-normal ones.
         calibration: the split (the training one) whose smallest and largest values give the int8 formats
             their scales; of more than 1000 rows, 1000 evenly spaced ones.
         train_labels: labels of the training split, for the floor in `Artifact.table`; None: no floor.
-        tolerance: a float32 file must keep |Δ| ≤ tolerance · max(1, |y|) for every output y of the Keras
-            model, run on as many rows at a time as the file. 1e-5 is for feature models; take 1e-4 for
-            models that start from a waveform.
         timeout_seconds: how long one conversion may take.
         resamples: bootstrap resamples behind the intervals in `Artifact.table`.
-        recipe: its name and hash go into the sidecars, and what it says of `descriptions` and `presence`.
-        licence: goes into the sidecars, for example {"code": …, "weights": …, "data": …}.
-        descriptions: what the inputs are, with rate, unit, range and media, by modality, for the sidecars. None: of the
-            recipe, which knows what of a media file fills an input, and its rate.
-        temperature: for the sidecars: what the logits are to be divided by before the softmax, a number above 0.
-            The files give the model's own logits.
-        presence: for the sidecars: "derived" when the model takes an input of zeros for an absent modality, else
-            "assumed". None: as the recipe has it.
+        spec: what the model takes and gives, for the sidecars. None: the recipe's, or what the model carries: the
+            models of `klmf.build`, `klmf.load` and `Run.model` do.
+        recipe: whose spec it is, where `spec` is not given.
+        licence, temperature, presence: as of `ModelSpec`, instead of what the spec says. (The files give the model's
+            own logits, whatever the temperature.)
+        descriptions: of inputs by modality, likewise.
+        tolerance: a float32 file must keep |Δ| ≤ tolerance · max(1, |y|) for every output y of the Keras model, run
+            on as many rows at a time as the file. None: 1e-5, or 1e-4 where a recording fills an input.
 
     Returns:
         One Artifact per format, in the order of `formats`.
 
     Raises:
-        LMFError: unknown format or presence; a temperature out of its range; another backend; a model without
+        LMFError: unknown format or presence; a temperature out of 0.01 to 100; another backend; a model without
             dicts; a split that doesn't fit; a model that needs ops outside TensorFlow Lite's builtins; an int8
             format without `calibration`, or of a model with no op that can be int8; a failed, crashed or overlong
             conversion; a file whose outputs aren't finite or differ too much. That file is then not kept; one
             that an earlier export left under its name stays as it was.
     """
     _check_formats(formats, calibration)
-    _check_facts(temperature, presence)
+    if spec is None:
+        spec = recipe.spec if recipe else attached(model)[0] or ModelSpec()
+    target = next((given.target for given in (evaluation, spec, calibration) if given and given.target), None)
+    changes = {"target": target, "licence": licence, "temperature": temperature, "presence": presence}
     folder = Path(folder)
     with tempfile.TemporaryDirectory() as scratch:
         source = source_of(model, evaluation, timeout_seconds, Path(scratch), calibration)
-        if recipe is not None:
-            descriptions = _of_recipe(recipe) if descriptions is None else descriptions
-            presence = presence or ("derived" if recipe.presence else None)
-        about = _about(source, (evaluation, recipe, calibration), recipe, licence, descriptions or {})
-        about = replace(about, temperature=temperature, presence=presence or "assumed")
+        changes["inputs"] = _described(source, spec, descriptions or {})
+        spec = spec.replace(**{name: value for name, value in changes.items() if value is not None})
+        tolerance = spec.tolerance if tolerance is None else tolerance
         folder.mkdir(parents=True, exist_ok=True)
         # A report must never describe files that have been replaced since.
         for name in REPORT_FILES:
@@ -163,7 +160,7 @@ def export_model(
             artifact = _export(
                 name, source, folder, expected, judge if evaluation is not None else None, tolerance
             )
-            write_sidecar(artifact, about)
+            _sidecar(artifact, spec, source.calibration).write(artifact.path)
             artifacts.append(artifact)
     write_report(artifacts, folder)
     return artifacts
@@ -187,34 +184,55 @@ def _check_formats(formats: Sequence[str], calibration: Split | None) -> None:
         )
 
 
-def _of_recipe(recipe: Recipe) -> dict[str, InputDescription]:
+def _described(
+    source: Source, spec: ModelSpec, descriptions: Mapping[str, InputSpec]
+) -> dict[str, InputSpec]:
+    """Of every input what is known of it."""
+    for what, names in (("'descriptions'", descriptions), ("the spec", spec.inputs)):
+        for name in names:
+            if name not in source.inputs:
+                raise unknown_name(f"modality in {what}:", name, source.inputs)
+    return {name: InputSpec() for name in source.inputs} | spec.inputs | dict(descriptions)
+
+
+def _sidecar(artifact: Artifact, spec: ModelSpec, calibration: Mapping[str, np.ndarray] | None) -> Sidecar:
+    runtime = open_artifact(artifact.path)
+    rows = None if artifact.path.is_dir() else 1
+    inputs = {
+        name: spec.inputs[name].model_dump() | _tensor(info, rows) for name, info in runtime.inputs.items()
+    }
+    for name in inputs if calibration else ():
+        inputs[name]["calibration_range"] = float(calibration[name].min()), float(calibration[name].max())
+    return Sidecar(
+        file=artifact.path.name,
+        format=artifact.format,
+        bytes=artifact.bytes,
+        sha256=sha256(artifact.path),
+        **spec.model_dump(exclude={"inputs"}),
+        inputs=inputs,
+        outputs={name: _tensor(info, rows) for name, info in runtime.outputs.items()},
+        labels=spec.target and spec.target.classes,
+        versions={name: version for name in PACKAGES if (version := _installed(name))},
+        operators=artifact.operators.to_dict("records"),
+        notes=artifact.notes,
+    )
+
+
+def _tensor(info: TensorInfo, rows: int | None) -> dict[str, Any]:
+    stored = info.quantization
     return {
-        name: InputDescription(rate=part.rate, unit=UNITS[part.media], media=part.media)
-        for name, part in recipe.inputs.items()
-        if part.media
+        "shape": (rows, *info.shape),
+        "dtype": str(stored.dtype if stored else info.dtype),
+        "scale": stored and stored.scale,
+        "zero_point": stored and stored.zero_point,
     }
 
 
-def _check_facts(temperature: float | None, presence: str | None) -> None:
-    if temperature is not None and not 0 < temperature < math.inf:
-        raise LMFError(f"'temperature' takes a number above 0, received {temperature!r}.")
-    if presence not in (None, "assumed", "derived"):
-        raise unknown_name("presence", presence, ("assumed", "derived"))
-
-
-def _about(
-    source: Source,
-    holders: Sequence[Split | Recipe | None],
-    recipe: Recipe | None,
-    licence: Mapping[str, str] | None,
-    descriptions: Mapping[str, InputDescription],
-) -> About:
-    """What the sidecars say; the target is that of the first of `holders` that is there."""
-    for name in descriptions:
-        if name not in source.inputs:
-            raise unknown_name("modality in 'descriptions'", name, source.inputs)
-    target = next((holder.target for holder in holders if holder is not None), None)
-    return About(target, descriptions, recipe, licence, source.calibration)
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None  # one of TensorFlow's two wheels, for instance
 
 
 def _export(
@@ -237,7 +255,7 @@ def _export(
         differences = differences_to(expected, outputs, label, tolerance if float32 else np.inf)
         judged = judge(outputs) if judge else None
         found = operators(written.read_bytes()) if written.is_file() else []
-        notes = quantized.notes(source, written, found) if calibrated else []
+        notes = tflite.notes(source, written, found) if calibrated else []
         artifact = Artifact(
             path=folder / file,
             format=name,
@@ -251,7 +269,7 @@ def _export(
             operators=table(found),
             notes=tuple(notes),
         )
-        sidecar_of(artifact.path).unlink(missing_ok=True)  # it describes what is about to be replaced
+        Sidecar.path_of(artifact.path).unlink(missing_ok=True)  # it describes what is about to be replaced
         _move(written, artifact.path, Path(scratch))
     for note in notes:
         warnings.warn(f"{artifact.path.name}: {note}", stacklevel=3)

@@ -1,4 +1,4 @@
-"""What every writer starts from: the Keras model, and example inputs with its answers to them."""
+"""What every writer starts from: the Keras model with example rows; and how a file's answers compare with its own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.export.agreement import require_finite
 from keras_lmf.runtime import Runtime, open_artifact
+from keras_lmf.spec import attached
+from keras_lmf.target import Target
 
 if TYPE_CHECKING:
     import keras
@@ -48,7 +49,7 @@ class Source:
         """
         return self.model.predict(self.inputs, batch_size=batch, verbose=0)
 
-    def save(self, path: Path, batch: int | None) -> None:
+    def save(self, path: Path, batch: int | None = None) -> None:
         """Write a SavedModel folder; `batch` is the fixed or (None) free number of rows.
 
         The signature `serving_default` has the modalities as inputs and the targets as outputs. A fixed batch
@@ -89,14 +90,18 @@ def source_of(
     scratch: Path,
     calibration: Split | None = None,
 ) -> Source:
-    """The model with the rows of `evaluation`, or with 32 standard-normal rows (seed 0) when it is None.
+    """The model with the rows of `evaluation`; when it is None with those that the model carries (`spec.attach`), or
+    else with 32 standard-normal rows (seed 0).
 
     Raises:
         LMFError: a split lacks a modality or its target is no output; without a split, a length that the
             model leaves free or an input that is no real number; NaN or infinity from the model itself.
     """
     runtime = open_artifact(model)
-    if evaluation is None:
+    examples = attached(model)[1]
+    if evaluation is None and examples and examples.keys() == runtime.inputs.keys():
+        inputs = {name: np.asarray(examples[name], info.dtype) for name, info in runtime.inputs.items()}
+    elif evaluation is None:
         generator = np.random.default_rng(0)
         inputs = {}
         for name, (shape, dtype, _) in runtime.inputs.items():
@@ -134,3 +139,47 @@ def _inputs_of(split: Split, runtime: Runtime) -> dict[str, np.ndarray]:
         if name not in split.inputs:
             raise unknown_name(f"modality of split {split.name!r}", name, split.inputs)
     return {name: split.inputs[name] for name in runtime.inputs}
+
+
+def require_finite(outputs: dict[str, np.ndarray], name: str) -> None:
+    """Refuse outputs with NaN or infinity, naming the first row."""
+    for target, values in outputs.items():
+        bad = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+        if len(bad):
+            raise LMFError(
+                f"{name} returns NaN or infinity for output {target!r} in {len(bad)} of {len(values)} rows, "
+                f"first in row {bad[0]}. It was not exported."
+            )
+
+
+def agreement(
+    outputs: dict[str, np.ndarray], expected: dict[str, np.ndarray], target: Target
+) -> float | None:
+    """Share of the rows with the same class; None for a regression."""
+    if target.classes is None:
+        return None
+    return float(np.mean(outputs[target.name].argmax(axis=1) == expected[target.name].argmax(axis=1)))
+
+
+def differences_to(
+    expected: dict[str, np.ndarray], outputs: dict[str, np.ndarray], label: str, tolerance: float
+) -> np.ndarray:
+    """|outputs − expected| of all outputs in one vector; an error where one exceeds tolerance · max(1, |y|)."""
+    if outputs.keys() != expected.keys():
+        raise LMFError(
+            f"{label} names its outputs {', '.join(sorted(outputs))}; the model's are "
+            f"{', '.join(sorted(expected))}."
+        )
+    differences = []
+    for target, values in expected.items():
+        difference = np.abs(outputs[target] - values)
+        relative = difference / np.maximum(1, np.abs(values))
+        if relative.max() > tolerance:
+            row = int(np.unravel_index(relative.argmax(), relative.shape)[0])
+            raise LMFError(
+                f"{label} differs from the Keras model: output {target!r}, row {row}, by "
+                f"{relative.max():.2g} · max(1, |y|), allowed {tolerance:g}. It was not kept. Call "
+                f"export_model(…, tolerance=…) if that is good enough."
+            )
+        differences.append(difference.ravel())
+    return np.concatenate(differences)

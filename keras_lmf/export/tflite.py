@@ -1,24 +1,76 @@
-"""The format "tflite": one float32 file for one row at a time, in TensorFlow Lite's builtin ops."""
+"""The formats that are .tflite files: float32, float16, dynamic, int8.
+
+Each takes one row at a time, uses TensorFlow Lite's builtin ops only, and has inputs and outputs named as the model's.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import re
 import tempfile
 from pathlib import Path
 
+import keras
+import numpy as np
+
 from keras_lmf.errors import LMFError, import_extra
-from keras_lmf.export.flatbuffer import with_fills
-from keras_lmf.export.process import run_script
+from keras_lmf.export.flatbuffer import Operator, operators, with_fills
+from keras_lmf.export.process import places, run_script
+from keras_lmf.export.quantize import Spectral
 from keras_lmf.export.source import Source
+from keras_lmf.layers import MelSpectrogram
 from keras_lmf.runtime import open_artifact
+
+CALIBRATION_ROWS = 1000
+# What carries a model's weights. An int8 file must have one of the first two in int8.
+INTEGER = ("FULLY_CONNECTED", "CONV_2D")
+PRODUCTS = (*INTEGER, "CONV_3D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "BATCH_MATMUL")
+_WAYS_OUT = (
+    "A loop (an LSTM or GRU) keeps float32 activations beside its int8 weights: build the layer with "
+    "unroll=True to have it in int8. CONV_3D has no int8 kernel: fold time into the batch and use 2-D layers."
+)
 
 
 def write_tflite(source: Source, path: Path) -> None:
-    """Write the float32 TFLite file `path`; inputs are named as the modalities, outputs as the targets.
+    """The float32 file."""
+    path.write_bytes(float32_file(source).read_bytes())
+
+
+def write_float16(source: Source, path: Path) -> None:
+    """Weights as float16, computed in float32; constants of 63 or fewer numbers stay float32."""
+    _quantize("float16", source, path)
+
+
+def write_dynamic(source: Source, path: Path) -> None:
+    """Weights as int8 with a scale per channel; activations are quantised row by row as the file runs."""
+    _quantize("dynamic", source, path)
+
+
+def write_int8(source: Source, path: Path) -> None:
+    """Matrix products and convolutions in int8, scaled by `source.calibration`; inputs and outputs float32.
 
     Raises:
-        LMFError: as `float32_file`.
+        LMFError: nothing in the file computes in int8, so that it can't be called so.
     """
-    path.write_bytes(float32_file(source).read_bytes())
+    _quantize("int8", source, path)
+    _require_int8(source.model, operators(path.read_bytes()))
+
+
+def write_int8_integer(source: Source, path: Path) -> None:
+    """As `write_int8`, with int8 inputs and outputs.
+
+    Raises:
+        LMFError: as `write_int8`, or an input is not int8.
+    """
+    _quantize("int8-integer", source, path)
+    _require_int8(source.model, operators(path.read_bytes()))
+    for name, info in open_artifact(path).inputs.items():
+        if info.quantization is None and info.dtype.kind == "f":
+            raise LMFError(
+                f"Input {name!r} of model {source.model.name!r} stays {info.dtype}, so the file isn't called an "
+                f"integer one. Export to 'tflite-int8' instead."
+            )
 
 
 def float32_file(source: Source) -> Path:
@@ -57,4 +109,89 @@ def _convert(source: Source, saved_model: Path, path: Path) -> None:
         what="The TFLite conversion",
         model=source.model,
         timeout_seconds=source.timeout_seconds,
+    )
+
+
+def notes(source: Source, path: Path, found: list[Operator]) -> list[str]:
+    """What a reader of an int8 file's name must know: what isn't int8, and inputs that suffer from it."""
+    said = []
+    spectral = re.compile(
+        "|".join(rf"/{re.escape(name)}(_\d+)?/" for name in _spectral(source.model).layers) or "$^"
+    )
+    left = [
+        operator
+        for operator in found
+        if operator.name in PRODUCTS and not _is_int8(operator) and not spectral.search(operator.scope)
+    ]
+    if left:
+        where = places(source.model, [(operator.name, operator.scope) for operator in left])
+        said.append(f"Computed with float32 activations: {where}. {_WAYS_OUT}")
+    for name, info in open_artifact(path).inputs.items():
+        if info.quantization is None:
+            continue
+        values = source.calibration[name]
+        spread = values.reshape(-1, values.shape[-1]).std(axis=0)
+        coarse = int(((spread > 0) & (spread < info.quantization.scale)).sum())
+        if coarse:
+            said.append(
+                f"Input {name!r} in int8 has steps of {info.quantization.scale:.3g}, which is more than the "
+                f"standard deviation of {coarse} of its {len(spread)} features on the calibration rows: they "
+                f"are all but lost. Standardise them before the model, or take 'tflite-int8'."
+            )
+    return said
+
+
+def _quantize(kind: str, source: Source, path: Path) -> None:
+    """Run `quantize.py` on the float32 file."""
+    import_extra("litert_quantizer", "export")
+    float32 = float32_file(source)
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = Path(scratch, "rows.npz")
+        if source.calibration is not None:
+            count = len(next(iter(source.calibration.values())))
+            chosen = np.unique(np.linspace(0, count - 1, min(count, CALIBRATION_ROWS)).astype(int))
+            np.savez(rows, **{name: values[chosen] for name, values in source.calibration.items()})
+        run_script(
+            "quantize.py",
+            [kind, float32, rows, json.dumps(dataclasses.asdict(_spectral(source.model)))],
+            path,
+            what=f"The {kind} quantisation",
+            model=source.model,
+            timeout_seconds=source.timeout_seconds,
+        )
+
+
+def _spectral(model: keras.Model) -> Spectral:
+    """The layers of `model` that need spectra in float32 in every format."""
+    layers = list(model._flatten_layers())
+    readers = [layer for layer in layers if isinstance(layer, keras.layers.RNN)]
+    return Spectral(
+        layers=tuple(sorted({layer.name for layer in layers if isinstance(layer, MelSpectrogram)})),
+        # Of its subclasses, the spectra in decibels, eight bits hold enough.
+        power_readers=tuple(
+            sorted({layer.name for layer in readers if type(_before(layer)) is MelSpectrogram})
+        ),
+    )
+
+
+def _before(layer: keras.layers.Layer) -> keras.Operation | None:
+    """What made the layer's input; None of a layer that is called within another."""
+    try:
+        return layer.input._keras_history.operation
+    except (AttributeError, ValueError):
+        return None
+
+
+def _is_int8(operator: Operator) -> bool:
+    return operator.activations == operator.outputs == "int8"
+
+
+def _require_int8(model: keras.Model, found: list[Operator]) -> None:
+    if any(operator.name in INTEGER and _is_int8(operator) for operator in found):
+        return
+    left = [(operator.name, operator.scope) for operator in found if operator.name in PRODUCTS]
+    where = f"These stay float32: {places(model, left)}. {_WAYS_OUT}" if left else "It has no weights."
+    raise LMFError(
+        f"The int8 file of model {model.name!r} has no {' or '.join(INTEGER)} that computes in int8, so it "
+        f"isn't called so. {where} Or export to 'tflite-dynamic'."
     )

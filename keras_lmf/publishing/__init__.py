@@ -1,6 +1,6 @@
 """From a recipe to a zoo entry, and from published weights to a backbone of the zoo."""
 
 from keras_lmf.publishing.backbones import publish_backbone
-from keras_lmf.publishing.making import publish
+from keras_lmf.publishing.entries import publish
 
 __all__ = ["publish", "publish_backbone"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from keras_lmf.spec import Media, Spec
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Noise = Annotated[float, Field(ge=0, le=1)]
@@ -17,13 +19,8 @@ Side = Annotated[int, Field(ge=1, le=1024)]  # of a picture that is made larger,
 Bands = Annotated[int, Field(ge=1, le=256)]
 
 
-class Part(BaseModel):
+class Part(Spec):
     """A frozen section of a recipe; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-Media = Literal["waveform", "frames"]
 
 
 class Network(Part):

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from keras_lmf.recipe.basics import Count, Counts, Media, Network, Noise, Part, Positive, Rate, Width
 from keras_lmf.recipe.front_ends import FrontEnd, Waveform
+from keras_lmf.spec import MEDIA, InputSpec
 
 
 class Regularised(Network):
@@ -155,6 +156,12 @@ class Modality(Part):
     def rate(self) -> float | None:
         """Samples or frames a second."""
         return self.front_end.sample_rate if isinstance(self.front_end, Waveform) else self.frame_rate
+
+    @property
+    def spec(self) -> InputSpec:
+        """What fills it."""
+        unit = MEDIA[self.media].unit if self.media else None
+        return InputSpec(shape=self.shape, media=self.media, rate=self.rate, unit=unit)
 
 
 class Presence(Part):

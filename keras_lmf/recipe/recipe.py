@@ -11,12 +11,16 @@ from typing import Annotated, Any, get_args
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.files import write_text
+from keras_lmf.locate import RECIPE
 from keras_lmf.recipe import front_ends, parts
 from keras_lmf.recipe.basics import Part
 from keras_lmf.recipe.parts import Corpus, Fusion, Head, Modality, Presence, Training
+from keras_lmf.spec import ModelSpec, RecipeName, Spec, Temperature
 from keras_lmf.target import Name, Target
+
+CALIBRATION = "calibration.json"
 
 
 class Recipe(Part):
@@ -137,6 +141,16 @@ class Recipe(Part):
         return Recipe(**{**sections, "inputs": {name: sections["inputs"][name] for name in modalities}})
 
     @property
+    def spec(self) -> ModelSpec:
+        """What its model takes and gives."""
+        return ModelSpec(
+            inputs={name: section.spec for name, section in self.inputs.items()},
+            target=self.target,
+            presence="derived" if self.presence else "assumed",
+            recipe=RecipeName(name=self.name, sha256=self.fingerprint),
+        )
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of the settings that differ from the defaults, as TOML.
 
@@ -145,6 +159,31 @@ class Recipe(Part):
         """
         settings = self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         return hashlib.sha256(tomli_w.dumps(settings).encode()).hexdigest()
+
+
+class FittedTemperature(Spec):
+    """What `calibration.json` of a run says: the temperature that fits `rows` rows of `split`."""
+
+    temperature: Temperature
+    split: str
+    rows: int
+
+    @classmethod
+    def read(cls, folder: Path) -> FittedTemperature | None:
+        """Of the run in `folder`; None where there is none."""
+        path = folder / CALIBRATION
+        if not path.is_file():
+            return None
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise invalid(error, FittedTemperature, f"{path} is damaged, train the run again") from None
+
+
+def run_spec(folder: Path) -> ModelSpec:
+    """What the model of the run in `folder` takes and gives: its recipe's spec, with the run's temperature."""
+    spec, fitted = Recipe.read(folder / RECIPE).spec, FittedTemperature.read(folder)
+    return spec.model_copy(update={"temperature": fitted and fitted.temperature})
 
 
 def _merged(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from keras_lmf.data.media.waveforms import padded
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.loudness import is_silent
-from keras_lmf.recognition.opening import Opened
+from keras_lmf.media.sound import is_silent, padded
+from keras_lmf.recognition.opened import Opened
 from keras_lmf.recognition.windows import Window
 
 LEAST_WINDOWS = 4

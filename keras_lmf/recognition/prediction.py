@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from keras_lmf.errors import LMFError
-from keras_lmf.recognition.pictures import Thumbnail
+from keras_lmf.media.thumbnails import Thumbnail
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from keras_lmf.data.media import Mark
+    from keras_lmf.media import Mark
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +92,9 @@ class Prediction:
         At each time the emotion is that of the window whose middle is nearest.
 
         Raises:
-            LMFError: a prediction of arrays; or as of `keras_lmf.data.media.annotate`.
+            LMFError: a prediction of arrays; or as of `keras_lmf.media.annotate`.
         """
-        from keras_lmf.data.media import annotate
+        from keras_lmf.media import annotate
 
         if self.file is None:
             raise LMFError("Only a file's prediction can be drawn on its video; this one is of arrays.")
@@ -103,7 +103,7 @@ class Prediction:
 
     def _marks(self) -> Iterator[Mark]:
         """What is drawn: at each frame that was followed; without such frames, at each change of window."""
-        from keras_lmf.data.media import Mark
+        from keras_lmf.media import Mark
 
         labels = list(self.probabilities)
         middles = self.timeline[["start", "end"]].mean(axis=1).to_numpy()

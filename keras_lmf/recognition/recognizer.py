@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from keras_lmf.data.faces import DETECTORS, Detector
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation.calibration import softmax
-from keras_lmf.evaluation.loudness import is_silent
+from keras_lmf.media.faces import DETECTORS, Detector
+from keras_lmf.media.sound import is_silent
+from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.enrolment import enrol
-from keras_lmf.recognition.judging import answer, judge
-from keras_lmf.recognition.live import Moment, windows_of_camera
-from keras_lmf.recognition.opening import Opened, open_model
-from keras_lmf.recognition.pictures import Strip
+from keras_lmf.recognition.judgement import answer, judge
+from keras_lmf.recognition.moments import Moment, windows_of_camera
+from keras_lmf.recognition.opened import Opened, open_model
 from keras_lmf.recognition.prediction import Prediction
-from keras_lmf.recognition.sound import checked_waveform
-from keras_lmf.recognition.summing import Summary
+from keras_lmf.recognition.summary import Summary
 from keras_lmf.recognition.windows import (
     Window,
+    checked_waveform,
     face_input,
     followed_rate,
     frames_each,
@@ -52,7 +52,7 @@ class Recognizer:
     Of the file no more than a window is held, but for the answers and a few numbers a second.
 
     One face is followed in 10 frames a second or more: the largest, as long as it is found, checked each
-    0.3 s (`data.faces.FaceTracker`). Where none is found the face is absent; it is never another part of the picture.
+    0.3 s (`media.faces.FaceTracker`). Where none is found the face is absent; it is never another part of the picture.
 
     Args:
         artifact: the name or folder of a zoo entry, the folder of a run, the folder of a SavedModel, or a `.tflite`
@@ -63,7 +63,7 @@ class Recognizer:
             emotions, without labels. The voice's features are then standardised by this speaker's own mean and
             variance instead of the training speakers'. That is transductive: where such figures are given for an
             entry, they stand in a row of their own ("enrolled"). Zoo entries and runs with a front end only.
-        face_detector: "haar" or "yunet", or a function as of `data.faces.FaceTracker`.
+        face_detector: "haar" or "yunet", or a function as of `media.faces.FaceTracker`.
         cache_dir: see `zoo.fetch`.
 
     Attributes:
@@ -91,7 +91,7 @@ class Recognizer:
         cache_dir: str | Path | None = None,
     ) -> None:
         self._model = model = open_model(artifact, cache_dir)
-        self.labels: tuple[str, ...] = model.facts.target.classes
+        self.labels: tuple[str, ...] = model.spec.target.classes
         self.modalities = model.modalities
         self.rate = model.sound and model.sound.rate
         self.seconds = model.seconds
@@ -99,8 +99,8 @@ class Recognizer:
         step = float(1 / followed_rate(model.face)) if model.face else 0.0
         least = min(self.seconds, max(SHORTEST_HOP, step))
         self.hop = max(self.seconds / 2, least) if hop is None else hop
-        self.temperature = model.facts.temperature
-        self.presence = model.facts.presence
+        self.temperature = model.temperature
+        self.presence = model.spec.presence
         self.single_picture = model.sound is None and model.face.frames == 1
         most = LONGEST_HOP if self.single_picture else self.seconds
         if not isinstance(self.hop, int | float) or not least <= self.hop <= most:

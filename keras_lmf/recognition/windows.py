@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_lmf.data import Clip, media
-from keras_lmf.data.faces import Detector, Faces, FaceTracker
-from keras_lmf.recognition.opening import Face, Opened
-from keras_lmf.recognition.pictures import Strip
+from keras_lmf import media
+from keras_lmf.errors import LMFError
+from keras_lmf.media import Clip
+from keras_lmf.media.faces import Detector, Faces, FaceTracker
+from keras_lmf.media.thumbnails import Strip
+from keras_lmf.recognition.opened import Face, Opened
 
 FOLLOWED = 10  # frames a second, at least, in which a face is followed
 DETECTED = 0.3  # seconds between detections of a face that is followed: they take longest
@@ -108,6 +110,30 @@ def windows_of_array(waveform: np.ndarray, samples: int, hop: float, rate: int) 
         stop = start + samples
         yield Window(start / rate, min(stop, len(waveform)) / rate, waveform[start:stop])
         index += 1
+
+
+def checked_waveform(name: str, waveform: np.ndarray, rate: int) -> np.ndarray:
+    """(samples,) float32 in [-1, 1], at least one sample.
+
+    Raises:
+        LMFError: another shape, integers, or numbers that are not finite or out of range.
+    """
+    if not isinstance(waveform, np.ndarray) or waveform.ndim != 1 or not len(waveform):
+        received = waveform.shape if isinstance(waveform, np.ndarray) else type(waveform).__name__
+        raise LMFError(
+            f"{name}: received {received}; a waveform is a numpy array (samples,), mono at {rate} Hz. "
+            f"Of channels, take the mean."
+        )
+    if waveform.dtype.kind != "f":
+        raise LMFError(
+            f"{name}: received dtype {waveform.dtype}; a waveform is float32 in [-1, 1]. "
+            f"Divide integers by their full scale, 32768 for int16."
+        )
+    if not np.abs(waveform).max() <= 1:  # NaN neither
+        raise LMFError(
+            f"{name}: the waveform holds numbers outside [-1, 1], or NaN. Divide it by its full scale."
+        )
+    return waveform.astype(np.float32)
 
 
 def frames_each(face: Face) -> int:

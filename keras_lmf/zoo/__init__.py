@@ -4,14 +4,24 @@ An entry is a folder: `entry.json` (see `Entry`), `recipe.toml`, weights, test v
 `show` load no backend.
 """
 
+from keras_lmf.locate import bundled_folder, local_path
+from keras_lmf.spec import InputSpec
 from keras_lmf.zoo.backbones import Backbone, load_backbone
-from keras_lmf.zoo.entry import Entry
+from keras_lmf.zoo.entry import (
+    Calibration,
+    Cost,
+    Entry,
+    File,
+    Licences,
+    Metric,
+    Spread,
+    file_records,
+    metric_block,
+)
 from keras_lmf.zoo.fetching import fetch
-from keras_lmf.zoo.filling import file_records, metric_block, weight_shapes
-from keras_lmf.zoo.folders import bundled_folder, local_path
+from keras_lmf.zoo.filling import weight_shapes
 from keras_lmf.zoo.listing import find, recipe, show, table
 from keras_lmf.zoo.loading import load
-from keras_lmf.zoo.records import Calibration, Cost, File, InputSpec, Licences, Metric, Spread
 from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
 
 __all__ = [

@@ -12,18 +12,18 @@ from pydantic import Field, ValidationError, model_validator
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import write_text
+from keras_lmf.locate import BACKBONE, known_backbones
+from keras_lmf.spec import MAX_TEXT_BYTES, EntryName, Spec
 from keras_lmf.target import Text
-from keras_lmf.zoo.entry import MAX_PARAMETERS, MAX_TEXT_BYTES
+from keras_lmf.zoo.entry import MAX_PARAMETERS, File, Licences, Width
 from keras_lmf.zoo.filling import weight_shapes
-from keras_lmf.zoo.folders import BACKBONE, known_backbones
 from keras_lmf.zoo.loading import require_answers, with_weights
-from keras_lmf.zoo.records import EntryName, File, Licences, Record, Width
 
 if TYPE_CHECKING:
     import keras
 
 
-class Backbone(Record):
+class Backbone(Spec):
     """Published weights of a backbone.
 
     Attributes:

@@ -10,11 +10,10 @@ import pandas as pd
 
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
+from keras_lmf.locate import BACKBONE, ENTRY, RECIPE, folders_with
 from keras_lmf.zoo import backbones
-from keras_lmf.zoo.entry import RECIPE, Entry
+from keras_lmf.zoo.entry import Entry, Metric, Spread
 from keras_lmf.zoo.facts import facts
-from keras_lmf.zoo.folders import BACKBONE, entry_folders
-from keras_lmf.zoo.records import Metric, Spread
 
 LIMITS = "limits.md"  # the one part of a card that is written by hand
 TRIALS = "trials.csv"  # every trial of the search that chose the entry's recipe, on "valid"
@@ -35,7 +34,7 @@ def pages(zoo: Path) -> dict[Path, str]:
     Raises:
         LMFError: no entry, or one that lacks what a page tells.
     """
-    entries = {folder: Entry.read(folder) for folder in entry_folders(zoo).values()}
+    entries = {folder: Entry.read(folder) for folder in folders_with(ENTRY, zoo).values()}
     if not entries:
         raise LMFError(f"There is no zoo entry in the folder {zoo}.")
     for folder, entry in entries.items():

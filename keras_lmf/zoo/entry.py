@@ -5,35 +5,113 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
 
-from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.files import write_text
-from keras_lmf.target import Name, Target, Text
-from keras_lmf.zoo.records import (
-    Calibration,
-    Cost,
+from keras_lmf.errors import LMFError, invalid
+from keras_lmf.files import sha256, write_text
+from keras_lmf.locate import ENTRY, RECIPE, WEIGHTS_SUFFIX
+from keras_lmf.spec import (
+    MAX_TEXT_BYTES,
     EntryName,
-    File,
     InputSpec,
-    Key,
-    Licences,
-    Metric,
-    Record,
-    Sha256,
-    Spread,
-    Width,
+    ModelSpec,
+    Presence,
+    RecipeName,
+    Spec,
+    Temperature,
 )
+from keras_lmf.target import Name, Target, Text
 
-ENTRY, RECIPE, WEIGHTS_SUFFIX = "entry.json", "recipe.toml", ".weights.h5"
-MAX_TEXT_BYTES = 2**20  # of entry.json and of recipe.toml
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_FILE_BYTES = 2**31
 MAX_PARAMETERS = 2**26
 
+FileName = Annotated[
+    str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")
+]
+Key = Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=1, le=MAX_FILE_BYTES)]
+Width = Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
 
-class Entry(Record):
+
+class File(Spec):
+    """A file of the entry: its name in the entry's folder, the SHA-256 of its content, its size in bytes."""
+
+    name: FileName
+    sha256: Sha256
+    bytes: Count
+
+    def problem(self, path: Path) -> str | None:
+        """What is wrong with the file at `path`, or None when it is this file."""
+        if not path.is_file():
+            return "is missing"
+        if (size := path.stat().st_size) != self.bytes:
+            return f"has {size} bytes instead of {self.bytes}"
+        if (found := sha256(path)) != self.sha256:
+            return f"has the sha256 {found} instead of {self.sha256}"
+        return None
+
+
+class Metric(Spec):
+    """A metric of a file on the test split, its 95 % bootstrap interval, and the floor (a constant prediction)."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    floor: float | None = None
+
+
+class Cost(Spec):
+    """What a written file costs: size, distance to the Keras model on the test split, time for one row on one thread.
+
+    `agreement` is the share of rows in which the file names the Keras model's class.
+    """
+
+    bytes: Count
+    difference_max: Annotated[float, Field(ge=0)]
+    difference_mean: Annotated[float, Field(ge=0)]
+    agreement: Annotated[float, Field(ge=0, le=1)] | None = None
+    latency_p50_ms: Annotated[float, Field(ge=0)]
+    latency_p95_ms: Annotated[float, Field(ge=0)]
+
+
+class Spread(Spec):
+    """A metric over several trainings: mean, standard deviation, number of runs."""
+
+    mean: float
+    sd: Annotated[float, Field(ge=0)]
+    runs: Count
+
+
+class Calibration(Spec):
+    """Temperature scaling (Guo et al. 2017) fitted on `rows` rows of `split`; and, on the test split, the expected
+    calibration error and the mean negative log-likelihood in nats before and after dividing the logits by it."""
+
+    temperature: Temperature
+    ece_before: Annotated[float, Field(ge=0, le=1)]
+    ece_after: Annotated[float, Field(ge=0, le=1)]
+    nll_before: Annotated[float, Field(ge=0)]
+    nll_after: Annotated[float, Field(ge=0)]
+    split: Text
+    rows: Count
+
+
+class Licences(Spec):
+    """SPDX identifiers or a sentence each: of the code, of the weights, of the training data."""
+
+    code: Text
+    weights: Text
+    data: Text
+
+
+class Entry(Spec):
     """A trained model of the zoo.
 
     Attributes:
@@ -88,7 +166,7 @@ class Entry(Record):
     cross_validation: dict[Text, Spread] = Field(default_factory=dict)
     alone: dict[Name, dict[Text, Spread]] = Field(default_factory=dict)
     calibration: Calibration | None = None
-    presence: Literal["assumed", "derived"] = "assumed"
+    presence: Presence = "assumed"
     protocol: tuple[Text, ...] = ()
     licences: Licences
     citations: tuple[Text, ...] = ()
@@ -99,6 +177,10 @@ class Entry(Record):
     def _fields_agree(self) -> Entry:
         if list(self.inputs) != list(self.modalities):
             raise ValueError(f"'inputs' {list(self.inputs)} and 'modalities' {list(self.modalities)} differ")
+        for name, spec in self.inputs.items():
+            for field in ("shape", "unit", "description"):
+                if getattr(spec, field) is None:
+                    raise ValueError(f"'inputs.{name}.{field}' is missing")
         for key in ("weights", "testvectors"):
             if key not in self.files:
                 raise ValueError(f"'files' lacks {key!r}; it has: {', '.join(self.files) or 'none'}")
@@ -110,6 +192,18 @@ class Entry(Record):
         if (total := sum(math.prod(shape) for _, shape in self.weights)) != self.parameters:
             raise ValueError(f"'parameters' is {self.parameters}, the shapes in 'weights' hold {total}")
         return self
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model takes and gives."""
+        return ModelSpec(
+            inputs=self.inputs,
+            target=self.target,
+            temperature=self.calibration and self.calibration.temperature,
+            presence=self.presence,
+            licence=self.licences.model_dump(),
+            recipe=RecipeName(name=self.name, sha256=self.recipe_sha256),
+        )
 
     @classmethod
     def read(cls, folder: str | Path) -> Entry:
@@ -144,7 +238,7 @@ class Entry(Record):
         try:
             return cls.model_validate_json(content, strict=True)
         except ValidationError as error:
-            raise _explain(error, where) from None
+            raise invalid(error, Entry, where) from None
 
     def to_json(self) -> str:
         """The canonical text: the same entry always gives the same."""
@@ -181,22 +275,31 @@ def _finite(digits: str) -> float:
     return value
 
 
-def _explain(error: ValidationError, where: str) -> LMFError:
-    """The first problem as a sentence: the file, the field, what was received."""
-    problem = error.errors()[0]
-    field = ".".join(str(step) for step in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        if len(problem["loc"]) == 1:
-            return LMFError(f"{where}: {unknown_name('field', field, Entry.model_fields)}")
-        return LMFError(f"{where}: unknown field {_short(field)}.")
-    if problem["type"] == "missing":
-        return LMFError(f"{where}: the field {_short(field)} is missing.")
-    message = problem["msg"].removeprefix("Value error, ")
-    if not field:
-        return LMFError(f"{where}: {message}.")
-    return LMFError(f"{where}: {field[:200]}: {message}, received {_short(problem['input'])}.")
-
-
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def file_records(folder: str | Path, names: Mapping[str, str]) -> dict[str, File]:
+    """The `files` of an entry from what lies in its folder.
+
+    Args:
+        folder: the entry's.
+        names: key → file name, for example {"weights": "model.weights.h5", "tflite": "model.tflite"}.
+    """
+    records = {}
+    for key, name in names.items():
+        path = Path(folder) / name
+        if not path.is_file():
+            raise LMFError(f"There is no file {path} for {key!r}.")
+        records[key] = File(name=name, sha256=sha256(path), bytes=path.stat().st_size)
+    return records
+
+
+def metric_block(table: pd.DataFrame) -> dict[str, Metric]:
+    """The metrics of one file from `Report.table`; an interval or a floor that is NaN there is left out."""
+    rows = table[["value", "low", "high", "floor"]].astype(float).to_dict(orient="index")
+    return {
+        str(name): Metric(**{field: number for field, number in row.items() if not math.isnan(number)})
+        for name, row in rows.items()
+    }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from keras_lmf.spec import InputSpec
 from keras_lmf.zoo.entry import Entry
-from keras_lmf.zoo.records import InputSpec
 
 
 def facts(entry: Entry) -> list[str]:

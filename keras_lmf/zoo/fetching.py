@@ -9,19 +9,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_lmf import locate
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import PARTIAL, write_atomically
+from keras_lmf.locate import ENTRY, RECIPE
 from keras_lmf.recipe import Recipe
-from keras_lmf.zoo import folders
+from keras_lmf.spec import MAX_TEXT_BYTES
 from keras_lmf.zoo.downloading import Downloader, Missing, Quiet, Stop
-from keras_lmf.zoo.entry import ENTRY, MAX_TEXT_BYTES, RECIPE, Entry
+from keras_lmf.zoo.entry import Entry
 
 RETRIES = 2
 _STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
-class Place:
+class EntryFiles:
     """An entry and where its files are.
 
     Attributes:
@@ -70,22 +72,26 @@ def fetch(
     return {key: file(place, key) for key in keys}
 
 
-def find(source: str | Path, cache_dir: str | Path | None = None) -> Place:
+def find(source: str | Path, cache_dir: str | Path | None = None) -> EntryFiles:
     """The entry of that name or in that folder; one that is only on the mirror has its description downloaded."""
-    path = folders.local_path(source)
-    if path is not None:
-        return Place(Entry.read(path), path, None)
-    name, cache = str(source), folders.cache_folder(cache_dir) / str(source)
-    folder = folders.entry_folders(folders.bundled_folder()).get(name, cache)
+    return files_of(locate.locate(source, "entry"), cache_dir)
+
+
+def files_of(place: locate.Place, cache_dir: str | Path | None = None) -> EntryFiles:
+    """The entry at a place that `locate` found."""
+    if place.path is not None:
+        return EntryFiles(Entry.read(place.path), place.path, None)
+    name, cache = place.name, locate.cache_folder(cache_dir) / place.name
+    folder = locate.folders_with(ENTRY, locate.bundled_folder()).get(name, cache)
     if not (folder / ENTRY).is_file():
         _fetch_description(name, cache, cache_dir)
     entry = Entry.read(folder)
     if entry.name != name:
         raise LMFError(f"{folder / ENTRY} is of the entry {entry.name!r}, not of {name!r}.")
-    return Place(entry, folder, cache)
+    return EntryFiles(entry, folder, cache)
 
 
-def recipe(place: Place) -> Recipe:
+def recipe(place: EntryFiles) -> Recipe:
     """The entry's recipe, which must be the one it was trained with."""
     path = place.folder / RECIPE
     # entry.json comes first and recipe.toml second, so a killed fetch may have left the former alone.
@@ -119,7 +125,7 @@ def read_recipe(path: Path, entry: Entry) -> Recipe:
     return found
 
 
-def file(place: Place, key: str) -> Path:
+def file(place: EntryFiles, key: str) -> Path:
     """The path of one of the entry's files, downloaded where needed, with the right sha256."""
     record = place.entry.files[key]
     path = place.folder / record.name
@@ -143,11 +149,11 @@ def file(place: Place, key: str) -> Path:
 
 def _fetch_description(name: str, cache: Path, cache_dir: str | Path | None) -> None:
     """Download entry.json and recipe.toml of an entry that is not bundled."""
-    if folders.offline():
-        raise folders.unknown(name, f"It may be on a mirror, but {folders.OFFLINE} is set.", cache_dir)
-    if folders.mirror() is None:
-        raise folders.unknown(
-            name, f"No mirror was asked, for its address, {folders.MIRROR}, is not set.", cache_dir
+    if locate.offline():
+        raise locate.unknown_entry(name, f"It may be on a mirror, but {locate.OFFLINE} is set.", cache_dir)
+    if locate.mirror() is None:
+        raise locate.unknown_entry(
+            name, f"No mirror was asked, for its address, {locate.MIRROR}, is not set.", cache_dir
         )
 
     def check(path: Path) -> None:
@@ -158,7 +164,7 @@ def _fetch_description(name: str, cache: Path, cache_dir: str | Path | None) -> 
     try:
         _download(name, ENTRY, cache, MAX_TEXT_BYTES, f"{name!r} is no bundled entry", check)
     except _NotThere as error:
-        raise folders.unknown(name, str(error), cache_dir) from None
+        raise locate.unknown_entry(name, str(error), cache_dir) from None
     _fetch_recipe(Entry.read(cache), cache)
 
 
@@ -188,11 +194,11 @@ def _download(
         check: raises where the downloaded file is not what it should be.
         sha256: checked by pooch, which tries again when another content arrives.
     """
-    address = folders.mirror()
-    if folders.offline():
-        raise LMFError(f"{why}, and {folders.OFFLINE} forbids to download it.")
+    address = locate.mirror()
+    if locate.offline():
+        raise LMFError(f"{why}, and {locate.OFFLINE} forbids to download it.")
     if address is None:
-        raise LMFError(f"{why}. To download it, set {folders.MIRROR} to the address of a mirror of the zoo.")
+        raise LMFError(f"{why}. To download it, set {locate.MIRROR} to the address of a mirror of the zoo.")
     import pooch  # takes a quarter of a second, which `table` needn't wait
 
     url = f"{address}{entry}/{file}"
@@ -206,7 +212,7 @@ def _download(
         except Missing as error:
             raise _NotThere(f"The mirror has no {url} ({error}).") from None
         except OSError as error:  # as all of requests' are
-            hint = f"Is {folders.MIRROR} right, and the network there?"
+            hint = f"Is {locate.MIRROR} right, and the network there?"
             raise LMFError(f"Could not download {url}: {error}. {hint}") from error
         except (ValueError, Stop) as error:
             hint = (

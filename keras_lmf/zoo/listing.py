@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from keras_lmf import locate
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.recipe import Recipe
-from keras_lmf.zoo import backbones, fetching, folders
-from keras_lmf.zoo.entry import MAX_TEXT_BYTES, Entry
+from keras_lmf.spec import MAX_TEXT_BYTES
+from keras_lmf.zoo import backbones, fetching
+from keras_lmf.zoo.entry import Entry, Metric
 from keras_lmf.zoo.facts import facts
-from keras_lmf.zoo.records import Metric
 
 COLUMNS = (
     "name", "fusion", "corpus", "modalities", "target", "parameters", "mb", "files",
@@ -52,7 +53,7 @@ def table(
         LMFError: a value that no entry has.
     """
     entries = []
-    for name, folder in folders.known_entries(cache_dir).items():
+    for name, folder in locate.known_entries(cache_dir).items():
         try:
             entries.append(_named(name, folder))
         except (LMFError, OSError) as error:
@@ -85,9 +86,9 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
     Raises:
         LMFError: no such entry or file, or another kind of file.
     """
-    if str(name) in (published := folders.known_backbones()):
+    if str(name) in (published := locate.known_backbones()):
         return backbones.card(backbones.Backbone.read(published[str(name)]))
-    path = folders.local_path(name)
+    path = locate.local_path(name)
     if path is not None and not path.is_dir():
         text = _about_file(path)
     else:

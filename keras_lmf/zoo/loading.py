@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_lmf.errors import LMFError
-from keras_lmf.recipe import Recipe
-from keras_lmf.zoo import fetching, folders
-from keras_lmf.zoo.entry import ENTRY, RECIPE, WEIGHTS_SUFFIX, Entry
+from keras_lmf.locate import ENTRY, RECIPE, WEIGHTS_SUFFIX, Place, locate
+from keras_lmf.recipe import Recipe, run_spec
+from keras_lmf.spec import attach
+from keras_lmf.zoo import fetching
+from keras_lmf.zoo.entry import Entry
 from keras_lmf.zoo.filling import weight_shapes
 from keras_lmf.zoo.sizes import kernel_numbers
 from keras_lmf.zoo.vectors import read_testvectors
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     import keras
 
 RUN_WEIGHTS = f"model{WEIGHTS_SUFFIX}"
+OTHERS = (
+    "(.tflite and SavedModel: klmf.runtime.open_artifact. A .keras file is a program: keras.saving.load_model, if you "
+    "trust it.)"
+)
 # Of max(1, |y|): float32 sums differ between backends and machines; wrong weights differ by far more.
 TOLERANCE = 1e-4
 
@@ -48,27 +54,62 @@ def load(
     Raises:
         LMFError: one of these checks fails, and which; or as `fetch`.
     """
+    own = None if weights is None else Path(weights)
+    place = locate(name, "entry", "run", "recipe", "weights", hint=OTHERS)
+    if place.kind == "entry":
+        return load_entry(fetching.files_of(place, cache_dir), own)
+    return load_own(place, own)
+
+
+def load_entry(files: fetching.EntryFiles, weights: Path | None = None) -> keras.Model:
+    """The model of an entry, with its own weights or those in `weights`."""
     from keras_lmf.models import build
 
-    path = folders.local_path(name)
-    if path is not None and not (path / ENTRY).is_file():
-        recipe, file = _own(path, None if weights is None else Path(weights))
-        return _with_own(build(recipe), recipe, file)
-    place = fetching.find(name, cache_dir)
-    recipe = fetching.recipe(place)
-    _require_agreement(place.entry, recipe)
-    _require_size(place.entry, recipe)
+    entry, recipe = files.entry, fetching.recipe(files)
+    _require_agreement(entry, recipe)
+    _require_size(entry, recipe)
     try:
         model = build(recipe)
     except Exception as error:  # whatever Keras and the backend raise where the parts don't fit
         reason = " ".join(str(error).split())[:500]
-        raise LMFError(f"The recipe of {place.entry.name!r} builds no model: {reason}") from error
-    _require_shapes(model, place.entry)
+        raise LMFError(f"The recipe of {entry.name!r} builds no model: {reason}") from error
+    _require_shapes(model, entry)
     if weights is not None:
-        return _with_own(model, recipe, Path(weights))
-    _fill(model, recipe, fetching.file(place, "weights"))
-    require_answers(model, fetching.file(place, "testvectors"), place.entry.name)
-    return model
+        return attach(_with_own(model, recipe, weights), recipe.spec)
+    _fill(model, recipe, fetching.file(files, "weights"))
+    vectors = fetching.file(files, "testvectors")
+    require_answers(model, vectors, entry.name)
+    return attach(model, entry.spec, read_testvectors(vectors)[0])
+
+
+def load_own(place: Place, weights: Path | None = None) -> keras.Model:
+    """The model of what a user trained: a run's folder, a recipe, or weights beside their recipe."""
+    from keras_lmf.models import build
+
+    path = place.path
+    if place.kind == "weights":
+        if weights is not None:
+            raise LMFError(f"Received the weights {path} and the weights {weights}. Give one of them.")
+        if not (path.parent / RECIPE).is_file():
+            raise LMFError(
+                f"{path} holds weights alone, and no {RECIPE} lies beside it. "
+                f"Give what they belong to: klmf.load(NAME or RECIPE.toml, weights={str(path)!r})."
+            )
+        recipe, weights = Recipe.read(path.parent / RECIPE), path
+    elif place.kind == "recipe":
+        recipe = Recipe.read(path)
+        if weights is None:
+            raise LMFError(f"{path} is a recipe, which holds no weights. Give weights='….weights.h5' too.")
+    else:
+        recipe = Recipe.read(path / RECIPE)
+        if weights is None and (path / RUN_WEIGHTS).is_file():
+            return attach(_with_own(build(recipe), recipe, path / RUN_WEIGHTS), run_spec(path))
+    if weights is None:
+        raise LMFError(
+            f"{path} has no {RUN_WEIGHTS}: train it to the end first, or give weights=…; "
+            f"klmf.build(recipe) makes the model with random weights."
+        )
+    return attach(_with_own(build(recipe), recipe, weights), recipe.spec)
 
 
 def _with_own(model: keras.Model, recipe: Recipe, path: Path) -> keras.Model:
@@ -93,39 +134,6 @@ def _fill(model: keras.Model, recipe: Recipe, path: Path) -> None:
     pretrained.fill(model, models, with_weights(build(pretrained.on_features(recipe, models)), path))
 
 
-def _own(path: Path, weights: Path | None) -> tuple[Recipe, Path]:
-    """Recipe and weights of what a user trained: a run's folder, a recipe, or weights beside their recipe."""
-    if not path.exists():
-        raise LMFError(f"There is no file or folder {path}.")
-    if path.is_dir():
-        if not (path / RECIPE).is_file():
-            raise LMFError(f"{path} is neither a zoo entry (no {ENTRY}) nor a run's folder (no {RECIPE}).")
-        if weights is None and not (path / RUN_WEIGHTS).is_file():
-            raise LMFError(
-                f"{path} has no {RUN_WEIGHTS}: train it to the end first, or give weights=…; "
-                f"klmf.build(recipe) makes the model with random weights."
-            )
-        return Recipe.read(path / RECIPE), weights or path / RUN_WEIGHTS
-    if path.suffix == ".toml":
-        if weights is None:
-            raise LMFError(f"{path} is a recipe, which holds no weights. Give weights='….weights.h5' too.")
-        return Recipe.read(path), weights
-    if path.name.endswith(WEIGHTS_SUFFIX):
-        if weights is not None:
-            raise LMFError(f"Received the weights {path} and the weights {weights}. Give one of them.")
-        if not (path.parent / RECIPE).is_file():
-            raise LMFError(
-                f"{path} holds weights alone, and no {RECIPE} lies beside it. "
-                f"Give what they belong to: klmf.load(NAME or RECIPE.toml, weights={str(path)!r})."
-            )
-        return Recipe.read(path.parent / RECIPE), path
-    raise LMFError(
-        f"Can't load {path}. Give the name of a zoo entry, the folder of an entry or of a run, a .toml recipe, "
-        f"or a {WEIGHTS_SUFFIX}. (.tflite and SavedModel: klmf.runtime.open_artifact. A .keras file is a program: "
-        f"keras.saving.load_model, if you trust it.)"
-    )
-
-
 def with_weights(model: keras.Model, path: Path) -> keras.Model:
     """`model`, with the weights in the file."""
     _plain_numbers(path, model)
@@ -143,14 +151,12 @@ def _require_agreement(entry: Entry, recipe: Recipe) -> None:
         "fusion": (entry.fusion, recipe.fusion.name),
         "corpus": (entry.corpus, recipe.corpus.name),
         "target": (entry.target, recipe.target),
-        "inputs": (
-            [(name, spec.shape) for name, spec in entry.inputs.items()],
-            [(name, modality.shape) for name, modality in recipe.inputs.items()],
+        "presence": (entry.presence, recipe.spec.presence),
+        "inputs": tuple(
+            [(name, spec.shape, spec.media, spec.rate) for name, spec in described.spec.inputs.items()]
+            for described in (entry, recipe)
         ),
     }
-    media = {name: (section.media, section.rate) for name, section in recipe.inputs.items()}
-    facts["media and rate"] = {name: (spec.media, spec.rate) for name, spec in entry.inputs.items()}, media
-    facts["presence"] = entry.presence, "derived" if recipe.presence else "assumed"
     for field, (said, built) in facts.items():
         if said != built:
             raise LMFError(f"{ENTRY} of {entry.name!r} says {field} {said}, its recipe says {built}.")

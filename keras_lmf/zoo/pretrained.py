@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.locate import OFFLINE, known_backbones, offline
 from keras_lmf.recipe import Recipe
 from keras_lmf.recipe.parts import Modality
 from keras_lmf.zoo.backbones import load_backbone
-from keras_lmf.zoo.folders import OFFLINE, known_backbones, offline
 
 if TYPE_CHECKING:
     import keras

@@ -22,7 +22,7 @@ import pytest
 from programs import BOMBS, FORBIDDEN, code_that_runs
 
 from keras_lmf.data import load
-from keras_lmf.data.unpickling import read_pickle
+from keras_lmf.data.pickles import read_pickle
 from keras_lmf.errors import LMFError
 from keras_lmf.target import Target
 
@@ -71,7 +71,7 @@ def test_code_runs_in_pythons_unpickler_and_not_in_ours(name: str, canary: Path,
 AUDIT = """
 import sys
 from pathlib import Path
-from keras_lmf.data.unpickling import read_pickle
+from keras_lmf.data.pickles import read_pickle
 from keras_lmf.errors import LMFError
 
 def read(path):

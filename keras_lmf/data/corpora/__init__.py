@@ -1,65 +1,77 @@
-"""The corpora by name. One module a corpus, each with `load(root=None, **options) -> Dataset`."""
+"""The corpora by name. One module a corpus, each with `load(root=None, **options) -> Dataset` and its `DESCRIPTION`."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 
-from keras_lmf.data.corpora._root import LABELS, is_clips
+from keras_lmf.data.corpora.description import CorpusDescription, read_description
+from keras_lmf.data.corpora.files import LABELS, is_clips
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, unknown_name
 
-CORPORA = {
-    "clips": "keras_lmf.data.corpora.clips_folder",
-    "cmu_mosi": "keras_lmf.data.corpora.cmu_mosi",
-    "emodb": "keras_lmf.data.corpora.emodb",
-    "enterface05_landmarks": "keras_lmf.data.corpora.enterface05_landmarks",
-    "fer2013": "keras_lmf.data.corpora.fer2013",
-    "iemocap": "keras_lmf.data.corpora.iemocap",
-    "pom": "keras_lmf.data.corpora.pom",
-    "ravdess": "keras_lmf.data.corpora.ravdess",
-    "synthetic": "keras_lmf.data.corpora.synthetic",
-    "voices_and_faces": "keras_lmf.data.corpora.voices_and_faces",
-}
-
-
-PICKLE = "keras_lmf.data.corpora.pickled_splits"
+# A corpus is the module of its name.
+CORPORA = (
+    "clips",
+    "cmu_mosi",
+    "emodb",
+    "enterface05_landmarks",
+    "fer2013",
+    "iemocap",
+    "pom",
+    "ravdess",
+    "synthetic",
+    "voices_and_faces",
+)
 
 
 def load(name: str | Path, root: str | Path | None = None, **options: object) -> Dataset:
     """The corpus `name`, or the dataset of your own file.
 
     Args:
-        name: a key of `CORPORA`; the path of an .npz (layout: `Dataset.save`); or the path of a .pkl as MMSA and MulT
+        name: one of `CORPORA`; the path of an .npz (layout: `Dataset.save`); or the path of a .pkl as MMSA and MulT
             read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code); or the
-            path of a folder of your own clips (layout and options: `corpora.clips_folder.load`).
+            path of a folder of your own clips (layout and options: `corpora.clips.load`).
         root: the folder that holds the corpora; None takes the environment variable KERAS_LMF_DATA. A relative path
             of a file or folder is then one in this folder. For "clips" it is the folder of the clips itself.
         options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl.
     """
-    suffix = Path(name).suffix.lower()
-    if suffix in (".npz", ".pkl", ".pickle"):
-        path = name if root is None else Path(root) / name
-        if suffix != ".npz":
-            return _call(PICKLE, ".pkl", path, options)
+    if name in CORPORA:
+        return _load(str(name), str(name), root, options)
+    path = Path(name) if root is None else Path(root) / name
+    suffix = path.suffix.lower()
+    if suffix in (".pkl", ".pickle"):
+        return _load("pickled_splits", ".pkl", path, options)
+    if suffix == ".npz":
         if options:
             raise LMFError(f"{name}: a file takes no options, received {', '.join(sorted(options))}.")
         return Dataset.load(path)
-    if name not in CORPORA:
-        folder = Path(name) if root is None else Path(root) / name
-        if is_clips(folder):
-            return _call(CORPORA["clips"], "clips", folder, options)
-        hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."
-        raise unknown_name("corpus", name, CORPORA, hint=hint)
-    return _call(CORPORA[name], str(name), root, options)
+    if is_clips(path):
+        return _load("clips", "clips", path, options)
+    hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."
+    raise unknown_name("corpus", name, CORPORA, hint=hint)
 
 
-def _call(module: str, name: str, place: str | Path | None, options: dict[str, object]) -> Dataset:
+def _load(module: str, name: str, place: str | Path | None, options: dict[str, object]) -> Dataset:
     """The module's `load(place, **options)`, with its options' names checked."""
-    corpus_load = importlib.import_module(module).load
+    corpus_load = importlib.import_module(f"{__name__}.{module}").load
     allowed = list(inspect.signature(corpus_load).parameters)[1:]
     for option in options:
         if option not in allowed:
             raise unknown_name(f"{name} option", option, allowed)
     return corpus_load(place, **options)
+
+
+def describe(corpus: str, folder: Path, inputs: Iterable[str]) -> CorpusDescription:
+    """What is known of a corpus by its name; of one's own, what the about.toml of `folder` says, for these inputs."""
+    described = [name for name in CORPORA if name != "clips"]  # those are anybody's
+    if corpus in described:
+        return importlib.import_module(f"{__name__}.{corpus}").DESCRIPTION
+    if Path(corpus).name != corpus:
+        raise LMFError(f"The corpus {corpus!r} must be a file's name alone: give its folder with --data.")
+    path = folder / "about.toml"
+    if not path.is_file():
+        raise unknown_name("corpus with a description", corpus, described, f"Or describe your own in {path}.")
+    return read_description(path, inputs)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.corpora._root import find
+from keras_lmf.data.corpora.description import VOICE, CorpusDescription
+from keras_lmf.data.corpora.files import find_named, fold_splits
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.media.waveforms import number_of_samples, read_waveforms
-from keras_lmf.errors import LMFError
+from keras_lmf.data.validation import whole_number
+from keras_lmf.media.sound import number_of_samples, read_waveforms
 from keras_lmf.target import Target
 
 SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
@@ -27,6 +28,25 @@ EMOTIONS = {
 }
 RECORDINGS = 535
 _NAME = re.compile(rf"({'|'.join(SPEAKERS)})[ab]\d\d[{''.join(EMOTIONS)}][a-z]")
+
+DESCRIPTION = CorpusDescription(
+    licence="EmoDB: free, with attribution",
+    weights_licence="free, with attribution",
+    inputs={"voice": VOICE},
+    notes=(
+        "10 actors, ten sentences, German: acted, not felt. Only recordings are in it whose emotion 80 % of 20 "
+        "listeners had recognised.",
+        "Every recording is 2 s long: longer ones are cut, shorter ones padded.",
+        "Test and validation are one speaker each, about 50 recordings; nothing is measured on the test speaker "
+        "(inductive). The field's protocol is the mean over all ten speakers.",
+    ),
+    voice_notes=(
+        "The cross-validation, where there is one, leaves out each speaker in turn, with this one recipe. Its "
+        "settings were chosen on validation speakers, who are test speakers of other rounds: it is not nested.",
+    ),
+    rates={"voice": 16000},
+    citation="Burkhardt et al., A database of German emotional speech, Interspeech 2005",
+)
 
 
 def load(root: str | Path | None = None, *, fold: int = 0, seconds: float = 2.0) -> Dataset:
@@ -47,24 +67,11 @@ def load(root: str | Path | None = None, *, fold: int = 0, seconds: float = 2.0)
     Raises:
         LMFError: an option out of its range; a file that is missing, damaged or not named as EmoDB's are.
     """
-    speakers = len(SPEAKERS)
-    if isinstance(fold, bool) or not isinstance(fold, int) or not 0 <= fold < speakers:
-        raise LMFError(f"Corpus 'emodb': fold must be a whole number 0 … {speakers - 1}, received {fold!r}.")
+    whole_number("Corpus 'emodb': fold", fold, 0, len(SPEAKERS) - 1)
     samples = number_of_samples(seconds, "Corpus 'emodb': seconds")
-    folder = find("emodb", "flac16k", root)
-    paths = sorted(folder.glob("*.flac"))
-    for path in paths:
-        if not _NAME.fullmatch(path.stem):
-            raise LMFError(
-                f"{path}: no recording of EmoDB has this name (03a01Fa.flac, …). Move it elsewhere."
-            )
-    if len(paths) != RECORDINGS:
-        raise LMFError(f"{folder}: {len(paths)} recordings (.flac), EmoDB has {RECORDINGS}. Copy it again.")
+    paths, _ = find_named("emodb", "flac16k", root, "03a01Fa.flac", _NAME, RECORDINGS)
     names = [path.stem for path in paths]
     numbers = np.array([SPEAKERS.index(name[:2]) for name in names])
-    splits = np.full(len(names), "train")
-    splits[numbers == fold] = "test"
-    splits[numbers == (fold + 1) % speakers] = "valid"
     return Dataset(
         name="emodb",
         target=Target(name="emotion", classes=CLASSES),
@@ -72,5 +79,5 @@ def load(root: str | Path | None = None, *, fold: int = 0, seconds: float = 2.0)
         labels=[CLASSES.index(EMOTIONS[name[5]]) for name in names],
         groups=np.array([f"speaker_{name[:2]}" for name in names]),
         ids=np.array(names),
-        splits=splits,
+        splits=fold_splits(numbers, fold, len(SPEAKERS)),
     )

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.corpora._root import find
+from keras_lmf.data.corpora.description import CorpusDescription
+from keras_lmf.data.corpora.files import find_named, fold_splits
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.npz import read_npy
+from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import LMFError
 from keras_lmf.target import Target
 
@@ -27,6 +29,26 @@ FRAMES = 156  # of the longest clip
 POINTS = (68, 2)
 CLIPS = 146
 _NAME = re.compile(rf"s([1-{SUBJECTS}])_({'|'.join(EMOTIONS)})_[1-5]")
+
+DESCRIPTION = CorpusDescription(
+    licence="eNTERFACE '05: research only",
+    weights_licence="research only, as the training data",
+    inputs={
+        "landmarks": (
+            "pixels",
+            "x and y of 68 face landmarks in the order of 300-W, a frame each 40 ms; zeros after the end",
+        ),
+    },
+    notes=(
+        "5 of the corpus's subjects, 146 clips: one clip is worth .03 of a subject's accuracy. Test and validation "
+        "are one subject each; nothing is measured on the test subject (inductive).",
+        "Each emotion has five sentences of its own, which every subject says in English: what is said, and for "
+        "how long, tells the emotion, too.",
+        "Non-actors who were asked to react to a story: elicited on demand.",
+    ),
+    rates={"landmarks": 25},
+    citation="Martin et al., The eNTERFACE '05 Audio-Visual Emotion Database, ICDE Workshops 2006",
+)
 
 
 def load(root: str | Path | None = None, *, fold: int = 0) -> Dataset:
@@ -46,24 +68,9 @@ def load(root: str | Path | None = None, *, fold: int = 0) -> Dataset:
     Raises:
         LMFError: an option out of its range; a file that is missing, damaged or not named as the corpus's are.
     """
-    if isinstance(fold, bool) or not isinstance(fold, int) or not 0 <= fold < SUBJECTS:
-        raise LMFError(
-            f"Corpus 'enterface05_landmarks': fold must be a whole number 0 … {SUBJECTS - 1}, received {fold!r}."
-        )
-    folder = find("enterface05_landmarks", "landmarks", root)
-    paths = sorted(folder.glob("*.npy"))
-    names = [path.stem for path in paths]
-    found = [_NAME.fullmatch(name) for name in names]
-    if not all(found):
-        raise LMFError(
-            f"{paths[found.index(None)]}: no clip of the corpus has this name (s1_an_1.npy, …). Move it elsewhere."
-        )
-    if len(paths) != CLIPS:
-        raise LMFError(f"{folder}: {len(paths)} clips (.npy), the corpus has {CLIPS}. Copy it again.")
+    whole_number("Corpus 'enterface05_landmarks': fold", fold, 0, SUBJECTS - 1)
+    paths, found = find_named("enterface05_landmarks", "landmarks", root, "s1_an_1.npy", _NAME, CLIPS)
     subjects = np.array([int(match[1]) for match in found])
-    splits = np.full(len(names), "train")
-    splits[subjects == fold + 1] = "test"
-    splits[subjects == (fold + 1) % SUBJECTS + 1] = "valid"
     landmarks = np.zeros((len(paths), FRAMES, *POINTS), np.float32)
     lengths = np.zeros(len(paths), int)
     for row, path in enumerate(paths):
@@ -76,8 +83,8 @@ def load(root: str | Path | None = None, *, fold: int = 0) -> Dataset:
         inputs={"landmarks": landmarks},
         labels=[list(EMOTIONS).index(match[2]) for match in found],
         groups=np.array([f"subject_{number}" for number in subjects]),
-        ids=np.array(names),
-        splits=splits,
+        ids=np.array([path.stem for path in paths]),
+        splits=fold_splits(subjects - 1, fold, SUBJECTS),
         masks={"landmarks": np.arange(FRAMES) < lengths[:, None]},
     )
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.corpora._root import find
+from keras_lmf.data.corpora.description import CorpusDescription
+from keras_lmf.data.corpora.files import find
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.npz import read_npz, require_keys
+from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import LMFError
 from keras_lmf.target import Target
 
@@ -19,6 +21,24 @@ NAMES = {"fear": "fearful", "surprise": "surprised"}
 FILES = ("train.npz", "validation.npz")
 SIDE = 48
 HELD_OUT = 10  # of the training file's images, each tenth validates
+
+DESCRIPTION = CorpusDescription(
+    licence="FER2013: unclear, research",
+    weights_licence="research only, as the training data",
+    inputs={
+        "face": (
+            "white = 1",
+            "grey pixels of one face, tightly cut; FER2013 has 48 × 48",
+        )
+    },
+    notes=(
+        "Faces found by image search for words of emotion, labelled by people who agree with one another in about "
+        "65 % of the images. No persons are named: one may be in two splits.",
+        "Trained on 15,310 of the corpus's 28,709 training images, at most 2,500 of a class; the test split is "
+        "3,508 of its public test images, with the corpus's own frequencies. Papers use all images.",
+    ),
+    citation="Goodfellow et al., Challenges in Representation Learning, ICONIP 2013",
+)
 
 
 def load(root: str | Path | None = None, *, side: int = SIDE) -> Dataset:
@@ -36,8 +56,7 @@ def load(root: str | Path | None = None, *, side: int = SIDE) -> Dataset:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
         side: pixels to which the images, 48 × 48, are resized, interpolated linearly; 48 to 256.
     """
-    if isinstance(side, bool) or not isinstance(side, int) or not SIDE <= side <= 256:
-        raise LMFError(f"Corpus 'fer2013': side must be a whole number, {SIDE} to 256, received {side!r}.")
+    whole_number("Corpus 'fer2013': side", side, SIDE, 256)
     images, labels, ids = [], [], []
     for file in FILES:
         path = find("fer2013", file, root)
@@ -47,20 +66,16 @@ def load(root: str | Path | None = None, *, side: int = SIDE) -> Dataset:
         if sorted(names) != sorted(CLASSES):
             raise LMFError(f"{path}: the classes are {', '.join(names)}; FER2013 has {', '.join(CLASSES)}.")
         images.append(arrays["images"])
-        images_fit = arrays["images"].ndim == 3 and arrays["images"].shape[1:] == (SIDE, SIDE)
-        if (
-            not images_fit
-            or arrays["labels"].shape != arrays["images"].shape[:1]
-            or arrays["labels"].max() >= 7
-        ):
+        rows = arrays["labels"].size
+        shapes = arrays["labels"].shape, arrays["images"].shape
+        if shapes != ((rows,), (rows, SIDE, SIDE)) or arrays["labels"].max() >= 7:
             raise LMFError(
                 f"{path}: 'images' {arrays['images'].shape} with 'labels' {arrays['labels'].shape}; they must be "
                 f"(N, {SIDE}, {SIDE}) with (N,) class integers 0 to 6."
             )
         labels.append(np.array([CLASSES.index(name) for name in names])[arrays["labels"]])
-        ids += [f"{path.stem}_{row:05d}" for row in range(len(arrays["labels"]))]
-    drawn = [_drawn(image) for image in images[0]]
-    splits = np.array(["valid" if held else "train" for held in drawn] + ["test"] * len(labels[1]))
+        ids += [f"{path.stem}_{row:05d}" for row in range(rows)]
+    drawn = ["valid" if _held_out(image) else "train" for image in images[0]]
     return Dataset(
         name="fer2013",
         target=Target(name="emotion", classes=CLASSES),
@@ -68,7 +83,7 @@ def load(root: str | Path | None = None, *, side: int = SIDE) -> Dataset:
         labels=np.concatenate(labels),
         groups=np.array(ids),
         ids=np.array(ids),
-        splits=splits,
+        splits=np.array(drawn + ["test"] * len(labels[1])),
     )
 
 
@@ -80,5 +95,5 @@ def enlarged(images: np.ndarray, side: int) -> np.ndarray:
     return weights @ images @ weights.T
 
 
-def _drawn(image: np.ndarray) -> bool:
+def _held_out(image: np.ndarray) -> bool:
     return hashlib.sha256(image.tobytes()).digest()[0] % HELD_OUT == 0

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.unpickling import read_pickle
+from keras_lmf.data.pickles import read_pickle
 from keras_lmf.data.validation import SPLITS
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.target import Target

@@ -6,14 +6,46 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.corpora._root import find
+from keras_lmf.data.corpora.description import VOICE, CorpusDescription
+from keras_lmf.data.corpora.files import find, fold_splits, read_arrays
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.media.waveforms import number_of_samples, read_waveforms
-from keras_lmf.data.npz import read_npz, require_keys
-from keras_lmf.errors import LMFError
+from keras_lmf.data.validation import whole_number
+from keras_lmf.media.sound import number_of_samples, read_waveforms
 from keras_lmf.target import Target
 
 FOLDS = 5
+
+DESCRIPTION = CorpusDescription(
+    licence="RAVDESS: CC BY-NC-SA 4.0",
+    weights_licence="CC BY-NC-SA 4.0",
+    inputs={
+        "audio": (
+            "log power, kHz, octaves",
+            "64 steps of 50 ms: 40 log-mel bands, log energy, zero-crossing rate, spectral centroid in kHz, "
+            "log2(F0 / 100 Hz), voicing; zeros after the end",
+        ),
+        "audio_statistics": ("mixed", "75 statistics of MFCC, energy and F0 over the take"),
+        "video": ("intensity 0 to 5, presence 0 to 1", "35 facial action units, mean over the take"),
+        "voice": VOICE,
+    },
+    notes=(
+        "24 professional actors, two sentences, North American English: acted, not felt.",
+        "Test, validation and training actors differ; nothing is measured on the test actors (inductive).",
+        "Files are judged on the first of five folds of actors.",
+    ),
+    feature_notes=(
+        "The cross-validation tests each fold once, with the trial that this fold's own validation had chosen: it "
+        "judges the search, not this one recipe.",
+    ),
+    voice_notes=(
+        "The silence before and after the words is cut off in training and test. A recording with long pauses or "
+        "noise around the words is answered less well.",
+        "The cross-validation, where there is one, fits this one recipe to the other four folds, for each fold. "
+        "Its settings were chosen on validation folds, which are test folds of other rounds: it is not nested.",
+    ),
+    rates={"audio": 20, "voice": 16000},
+    citation="Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 2018",
+)
 
 
 def load(root: str | Path | None = None, *, fold: int = 0, seconds: float | None = None) -> Dataset:
@@ -40,17 +72,11 @@ def load(root: str | Path | None = None, *, fold: int = 0, seconds: float | None
     Raises:
         LMFError: an option out of its range; a file that is missing, damaged or not in this layout.
     """
-    if isinstance(fold, bool) or not isinstance(fold, int) or not 0 <= fold < FOLDS:
-        raise LMFError(f"Corpus 'ravdess': fold must be a whole number 0 … {FOLDS - 1}, received {fold!r}.")
+    whole_number("Corpus 'ravdess': fold", fold, 0, FOLDS - 1)
     samples = None if seconds is None else number_of_samples(seconds, "Corpus 'ravdess': seconds")
-    path = find("ravdess", "ravdess_audio_video.npz", root)
-    arrays = read_npz(path)
     needed = ("audio", "audio_length", "audio_stat", "video", "label", "label_names", "actor", "fold", "ids")
-    require_keys(path, arrays, needed)
+    arrays = read_arrays("ravdess", "ravdess_audio_video.npz", root, needed)
     steps = np.arange(arrays["audio"].shape[1])
-    splits = np.full(len(arrays["ids"]), "train")
-    splits[arrays["fold"] == fold] = "test"
-    splits[arrays["fold"] == (fold + 1) % FOLDS] = "valid"
     inputs = {"audio": arrays["audio"], "audio_statistics": arrays["audio_stat"], "video": arrays["video"]}
     if samples is not None:
         sounds = find("ravdess", "flac16k", root)
@@ -62,6 +88,6 @@ def load(root: str | Path | None = None, *, fold: int = 0, seconds: float | None
         labels=arrays["label"],
         groups=np.array([f"actor_{actor:02d}" for actor in arrays["actor"]]),
         ids=arrays["ids"],
-        splits=splits,
+        splits=fold_splits(arrays["fold"], fold, FOLDS),
         masks={"audio": steps < arrays["audio_length"][:, None]},
     )

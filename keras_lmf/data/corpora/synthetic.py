@@ -7,12 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_lmf.data.corpora.description import CorpusDescription
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import LMFError
 from keras_lmf.target import Target
 
 # Groups 0–11 are train, 12–15 valid, 16–19 test.
 GROUPS = ["train"] * 12 + ["valid"] * 4 + ["test"] * 4
+
+DESCRIPTION = CorpusDescription(
+    licence="none needed: the data are generated",
+    weights_licence="Apache-2.0",
+    inputs=dict.fromkeys(("audio", "video"), ("standard deviations", "8 standard-normal numbers")),
+    notes=("The label lies in the product of the modalities: neither alone says anything about it.",),
+    citation="keras-lmf",
+)
 
 
 def load(
@@ -57,10 +67,7 @@ def load(
             f"Corpus 'synthetic': modalities must be two or more different names, received {modalities!r}."
         )
     for option, value, least in (("samples", samples, len(GROUPS)), ("width", width, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise LMFError(
-                f"Corpus 'synthetic': {option} must be a whole number ≥ {least}, received {value!r}."
-            )
+        whole_number(f"Corpus 'synthetic': {option}", value, least)
     if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise < 0.5:
         raise LMFError(f"Corpus 'synthetic': noise must be in [0, 0.5), received {noise!r}.")
     random = np.random.default_rng(seed)

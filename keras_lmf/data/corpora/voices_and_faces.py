@@ -7,12 +7,32 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.data.corpora import emodb, fer2013, ravdess
+from keras_lmf.data.corpora.description import VOICE, CorpusDescription
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.errors import LMFError
+from keras_lmf.data.validation import whole_number
 from keras_lmf.target import Target
 
 CLASSES = fer2013.CLASSES
 SIDE = 64
+
+DESCRIPTION = CorpusDescription(
+    licence="RAVDESS: CC BY-NC-SA 4.0; EmoDB: free, with attribution; FER2013: unclear, research",
+    weights_licence="CC BY-NC-SA 4.0, and research only",
+    inputs={
+        "voice": VOICE,
+        "face": ("white = 1", "64 × 64 grey pixels of one face in each frame; zeros: no face"),
+    },
+    notes=(
+        "Voices and faces are paired by their label alone. What goes together in one person (timing, a smile "
+        "against a sad voice) can't be learnt from such pairs, and figures on them say nothing about it: the "
+        "errors of voice and face are independent by construction.",
+        "Test voices (RAVDESS fold 0, EmoDB fold 0) and test images (FER2013) are in no other split. Each voice "
+        "stands in several rows, so rows are not independent.",
+    ),
+    rates={"voice": 16000, "face": 2},
+    warning="Synthetic pairs: voices and faces of different people.",
+    citation="Livingstone & Russo 2018; Burkhardt et al. 2005; Goodfellow et al. 2013",
+)
 
 
 def load(
@@ -40,10 +60,7 @@ def load(
         seed: of the draw.
     """
     for name, value in (("frames", frames), ("faces", faces)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise LMFError(
-                f"Corpus 'voices_and_faces': {name} must be a whole number ≥ 1, received {value!r}."
-            )
+        whole_number(f"Corpus 'voices_and_faces': {name}", value, 1)
     images = fer2013.load(root, side=SIDE)
     sources = [ravdess.load(root, seconds=seconds).select(["voice"]), emodb.load(root, seconds=seconds)]
     rows = [

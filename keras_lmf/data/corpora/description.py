@@ -1,0 +1,65 @@
+"""What a card has to say of a corpus: its licence, its inputs with units, and what to know of its figures."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from keras_lmf.errors import LMFError
+from keras_lmf.target import Text
+
+
+class CorpusInput(NamedTuple):
+    """The unit of an input's numbers, and what they are."""
+
+    unit: Text
+    description: Text
+
+
+class CorpusDescription(BaseModel):
+    """What is known of a corpus. Each of ours holds its own beside its `load`; of yours it stands in an about.toml.
+
+    Attributes:
+        licence: of the data.
+        weights_licence: under which weights trained on it can be passed on.
+        inputs: modality → (unit, what the numbers are).
+        notes: what to know of every figure on it.
+        voice_notes, feature_notes: of figures of models that take raw sound, and of those that take features alone.
+        rates: steps (of sound: samples) per second of the sequences whose rate is known, in Hz.
+        citation: of the corpus.
+        warning: what must be known of its models before anything else; None: nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    licence: Text
+    weights_licence: Text
+    inputs: dict[str, CorpusInput]
+    notes: tuple[Text, ...] = ()
+    citation: Text
+    rates: dict[str, float] = {}
+    voice_notes: tuple[Text, ...] = ()
+    feature_notes: tuple[Text, ...] = ()
+    warning: Text | None = None
+
+
+VOICE = CorpusInput("full scale = 1", "mono sound at 16 kHz, zeros after the end")
+
+
+def read_description(path: Path, inputs: Iterable[str]) -> CorpusDescription:
+    """What the about.toml `path` says of a corpus with these inputs."""
+    try:
+        description = CorpusDescription.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise LMFError(f"{path}: {where}: {problem['msg']}, received {problem['input']!r}") from None
+    except (OSError, ValueError) as error:
+        raise LMFError(f"{path} is not a readable TOML file: {error}") from None
+    if lacking := [name for name in inputs if name not in description.inputs]:
+        raise LMFError(f"{path} needs {', '.join(f'[inputs.{name}]' for name in lacking)}.")
+    return description

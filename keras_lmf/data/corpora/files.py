@@ -1,0 +1,92 @@
+"""Where the corpora lie: an argument or the environment variable KERAS_LMF_DATA, never a built-in path."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from keras_lmf.data.npz import read_npz, require_keys
+from keras_lmf.errors import LMFError
+
+LABELS = "labels.csv"  # what makes a folder one of clips: corpora.clips
+
+
+def find(corpus: str, file: str, root: str | Path | None) -> Path:
+    """The existing file or folder `<root>/<corpus>/<file>`. Without `root`, KERAS_LMF_DATA is read at the call."""
+    folder = _folder(corpus, "where is the data?", f"the folder that holds {corpus}/{file}", root)
+    path = folder / corpus / file
+    if not path.exists():
+        origin = "root" if root is not None else "KERAS_LMF_DATA"
+        raise LMFError(
+            f"Corpus {corpus!r}: {path} does not exist. "
+            f"{origin} must be the folder that holds {corpus}/{file}."
+            + (f" It is a folder of clips ({LABELS}), the corpus 'clips'." if is_clips(folder) else "")
+        )
+    return path
+
+
+def find_clips(root: str | Path | None) -> Path:
+    """The existing folder `root` of clips. Without `root`, KERAS_LMF_DATA is read at the call."""
+    folder = _folder("clips", "where are your clips?", f"the folder that holds them and {LABELS}", root)
+    if not is_clips(folder):
+        raise LMFError(
+            f"Corpus 'clips': {folder / LABELS} does not exist. It is a table with the columns file, label, "
+            "speaker, and perhaps split."
+        )
+    return folder
+
+
+def _folder(corpus: str, question: str, wanted: str, root: str | Path | None) -> Path:
+    folder = root if root is not None else os.environ.get("KERAS_LMF_DATA")
+    if not folder:
+        raise LMFError(
+            f"Corpus {corpus!r}: {question} Pass root=… (or --data), or run `export KERAS_LMF_DATA=…`, "
+            f"either with {wanted}."
+        )
+    return Path(folder)
+
+
+def is_clips(folder: str | Path) -> bool:
+    """Whether it is a folder of clips."""
+    return (Path(folder) / LABELS).is_file()
+
+
+def read_arrays(
+    corpus: str, file: str, root: str | Path | None, keys: Iterable[str]
+) -> dict[str, np.ndarray]:
+    """The arrays of the .npz `<root>/<corpus>/<file>`, which must hold `keys`."""
+    path = find(corpus, file, root)
+    arrays = read_npz(path)
+    require_keys(path, arrays, keys)
+    return arrays
+
+
+def find_named(
+    corpus: str, folder: str, root: str | Path | None, like: str, name: re.Pattern, count: int
+) -> tuple[list[Path], list[re.Match]]:
+    """The files in `<root>/<corpus>/<folder>` of one suffix, and the matches of their stems, each of which must match.
+
+    Args:
+        corpus, folder, root: as of `find`.
+        like: an example of a file's name.
+        name: what each stem must match.
+        count: how many files there must be.
+    """
+    place, suffix = find(corpus, folder, root), Path(like).suffix
+    paths = sorted(place.glob(f"*{suffix}"))
+    matches = [name.fullmatch(path.stem) for path in paths]
+    for path, match in zip(paths, matches):
+        if not match:
+            raise LMFError(f"{path}: no file of {corpus} has this name ({like}, …). Move it elsewhere.")
+    if len(paths) != count:
+        raise LMFError(f"{place}: {len(paths)} files ({suffix}), {corpus} has {count}. Copy it again.")
+    return paths, matches
+
+
+def fold_splits(folds: np.ndarray, fold: int, count: int) -> np.ndarray:
+    """Of each row: "test" in the `fold` of `count`, "valid" in the next one (0 follows the last), else "train"."""
+    return np.select([folds == fold, folds == (fold + 1) % count], ["test", "valid"], "train")

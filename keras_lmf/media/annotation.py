@@ -1,0 +1,273 @@
+"""A copy of a video with boxes and words drawn over it, its sound kept."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_lmf.errors import LMFError, import_extra
+from keras_lmf.files import write_atomically
+from keras_lmf.media.clips import MAX_PIXELS, TRACKS, Limits, check_pixels
+from keras_lmf.media.encoding import AAC_RATES
+from keras_lmf.media.streams import choose, decoded, opened
+from keras_lmf.media.tracks import Upright
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+# Sound that .mp4 holds and players know; the rest becomes AAC.
+COPIED = ("aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac")
+_AAC_LAYOUTS = ("stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
+_MPEG4_TICK = Fraction(1, 60000)  # MPEG-4 Part 2 counts time in 16 bits
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What is drawn from `time` on, until the next mark.
+
+    Attributes:
+        time: seconds on the clock of `keras_lmf.data.Clip`, 0 where the file's sound or picture begins.
+        box: x, y, width, height in pixels of the upright frame; None: no box, and the words in the upper left corner.
+        label: words; what is not ASCII is drawn as "?".
+        confidence: in [0, 1], drawn as a percentage after the label; None: not drawn.
+    """
+
+    time: float
+    box: tuple[float, float, float, float] | None = None
+    label: str = ""
+    confidence: float | None = None
+
+    @property
+    def words(self) -> str:
+        known = self.confidence is not None and not math.isnan(self.confidence)
+        # A percentage is for people: 100 would say that it is sure.
+        words = f"{self.label} {min(100 * self.confidence, 99):.0f} %" if known else self.label
+        return words.strip().encode("ascii", "replace").decode()
+
+
+def annotate(
+    source: str | Path,
+    target: str | Path,
+    marks: Iterable[Mark],
+    *,
+    colour: tuple[int, int, int] = (0, 230, 0),
+    tracks: tuple[str, ...] = TRACKS,
+    max_pixels: int = MAX_PIXELS,
+) -> Path:
+    """Write `source` to the .mp4 file `target`, with the last of the marks drawn on each frame that isn't before it.
+
+    - Picture: every frame of the source, upright, at its own time; H.264, or MPEG-4 Part 2 where FFmpeg has no
+      libx264. An odd width or height gets one more pixel, a copy of the edge.
+    - Sound: its packets as they are where .mp4 holds the codec (`COPIED`), else AAC of the same rate and channels.
+    - Clock: it starts at 0 with the sound or the picture, whichever is first.
+    - Memory: bounded, whatever the length; the marks are taken one by one as the picture proceeds. The file appears
+      under its name when it is whole; on any failure or Ctrl-C nothing is left and a former file stays.
+
+    Args:
+        source: a local file in any container that FFmpeg reads.
+        target: ends in .mp4; not the source.
+        marks: in order of time.
+        colour: red, green and blue of box and words, 0 to 255.
+        tracks: as of `keras_lmf.data.decode`, of the clips whose clock the marks' times are of.
+        max_pixels: as of `keras_lmf.data.decode`.
+
+    Raises:
+        LMFError: as of `keras_lmf.data.decode`; a source without picture, marks out of order, another suffix, or
+            PyAV or OpenCV isn't installed.
+    """
+    source, target = Path(source), Path(target)
+    import_extra("av", "media")
+    import_extra("cv2", "face")
+    if target.suffix.lower() != ".mp4":
+        raise LMFError(f"{target}: an annotated video is written as .mp4; give a name that ends so.")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise LMFError(f"{target}: this is the video itself. Give the annotated one another name.")
+    return write_atomically(
+        target, lambda path: _write(source, path, iter(marks), colour, tracks, max_pixels)
+    )
+
+
+def _write(
+    source: Path,
+    path: Path,
+    marks: Iterator[Mark],
+    colour: tuple[int, int, int],
+    tracks: tuple[str, ...],
+    max_pixels: int,
+) -> None:
+    av = import_extra("av", "media")
+    limits = Limits(math.inf, math.inf, max_pixels, math.inf)
+    # Each stream is read by a container of its own, as in `keras_lmf.media.clips`.
+    with opened(source) as for_picture, opened(source) as for_sound, av.open(str(path), "w", "mp4") as output:
+        stream, voice = choose(source, for_picture, "video"), choose(source, for_sound, "audio")
+        frames = decoded(source, for_picture, stream) if stream else iter(())
+        frames = (timed for timed in frames if check_pixels(source, timed.frame, limits))
+        first = next(frames, None)
+        if first is None:
+            raise LMFError(
+                f"{source}: it has no picture that can be decoded, so there is nothing to draw on."
+            )
+        heard = _first_heard(source) if voice else None
+        starts = {"picture": first.start} | ({} if heard is None else {"sound": heard})
+        zero = min(starts.values())
+        clock = min((starts[track] for track in tracks if track in starts), default=zero)
+        upright = Upright(first.frame, None)
+        picture = _picture_stream(output, stream, upright(first.frame).shape[:2])
+        sound: Iterator[Packet] = iter(())
+        if heard is not None:
+            copied = voice.codec_context.codec.canonical_name in COPIED
+            sound = (_copied if copied else _encoded)(source, for_sound, voice, output, zero)
+        waiting, shown, last = next(sound, None), _Shown(marks), -1
+        for timed in itertools.chain([first], frames):
+            time = timed.start - zero
+            # Packets leave in order of time: the muxer holds back what is ahead.
+            while waiting is not None and _seconds(waiting) <= time:
+                output.mux(waiting)
+                waiting = next(sound, None)
+            array = upright(timed.frame)
+            draw(array, shown.at(timed.start - clock + timed.rounding), colour)
+            frame = av.VideoFrame.from_ndarray(_even(array), format="rgb24").reformat(
+                format="yuv420p", dst_colorspace=picture.colorspace, dst_color_range=picture.color_range
+            )
+            frame.time_base = picture.codec_context.time_base
+            # Encoders refuse two frames at one time.
+            last = frame.pts = max(round(time / frame.time_base), last + 1)
+            output.mux(picture.encode(frame))
+        while waiting is not None:
+            output.mux(waiting)
+            waiting = next(sound, None)
+        output.mux(picture.encode(None))
+
+
+class _Shown:
+    """The mark that stands at a time, taken from an iterator as far as needed."""
+
+    def __init__(self, marks: Iterator[Mark]) -> None:
+        self._marks, self._mark = marks, None
+        self._coming = next(marks, None)
+
+    def at(self, time: Fraction) -> Mark | None:
+        """The last mark whose time isn't after `time`; None before the first."""
+        while self._coming is not None and self._coming.time <= time:
+            self._mark, self._coming = self._coming, next(self._marks, None)
+            if self._coming is not None and self._coming.time < self._mark.time:
+                raise LMFError(
+                    f"marks: one at {self._coming.time:g} s after one at {self._mark.time:g} s. "
+                    "Give them in order of time."
+                )
+        return self._mark
+
+
+def draw(frame: np.ndarray, mark: Mark | None, colour: tuple[int, int, int]) -> None:
+    """Draw a mark on an upright frame (height, width, 3) uint8, RGB, in place."""
+    cv2 = import_extra("cv2", "face")
+    if mark is None:
+        return
+    height, width = frame.shape[:2]
+    thick = max(1, round(min(height, width) / 200))
+    scale = max(0.4, min(height, width) / 500)
+    (wide, high), below = cv2.getTextSize(mark.words, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
+    left, bottom = 2 * thick, high + 2 * thick
+    if mark.box is not None and not any(math.isnan(side) for side in mark.box):
+        x, y, w, h = mark.box
+        left, top, right, end = round(x), round(y), round(x + w), round(y + h)
+        cv2.rectangle(frame, (left, top), (right, end), colour, thick)
+        # Above the box, or inside it at the frame's upper edge; never over the frame's sides.
+        bottom = top - 2 * thick if top >= high + 4 * thick else max(top, 0) + high + 2 * thick
+        left = max(0, min(left, width - wide))
+    if mark.words:
+        corner, opposite = (left, bottom + below), (left + wide, bottom - high - thick)
+        cv2.rectangle(frame, corner, opposite, (0, 0, 0), cv2.FILLED)
+        cv2.putText(
+            frame, mark.words, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thick, cv2.LINE_AA
+        )
+
+
+def _even(frame: np.ndarray) -> np.ndarray:
+    height, width = frame.shape[:2]
+    return (
+        np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        if height % 2 or width % 2
+        else frame
+    )
+
+
+def _picture_stream(output: OutputContainer, like: Stream, size: tuple[int, int]) -> VideoStream:
+    av = import_extra("av", "media")
+    h264 = "libx264" in av.codecs_available
+    rate = like.guessed_rate or like.average_rate or Fraction(25)
+    stream = output.add_stream("libx264" if h264 else "mpeg4", rate=rate)
+    stream.height, stream.width = (side + side % 2 for side in size)
+    stream.pix_fmt = "yuv420p"
+    # Stated, since players guess it by the size: BT.709 of HD, else BT.601, studio range.
+    stream.colorspace, stream.color_range = (1 if size[0] >= 720 else 6), 1
+    stream.options = {"crf": "20", "preset": "veryfast"} if h264 else {"qscale": "3", "flags": "+qscale"}
+    stream.codec_context.time_base = like.time_base if h264 else max(like.time_base, _MPEG4_TICK)
+    return stream
+
+
+def _first_heard(source: Path) -> Fraction | None:
+    """Seconds of the first sound that can be decoded, by the file's timestamps."""
+    with opened(source) as container:
+        first = next(decoded(source, container, choose(source, container, "audio")), None)
+        return None if first is None else first.start
+
+
+def _copied(
+    source: Path, container: InputContainer, stream: AudioStream, output: OutputContainer, zero: Fraction
+) -> Iterator[Packet]:
+    """The stream's packets as they are, from `zero` on."""
+    copy = output.add_stream_from_template(stream)
+    shift = round(zero / stream.time_base)
+
+    def packets() -> Iterator[Packet]:
+        last = -math.inf
+        for packet in container.demux(stream):
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is None:  # the end
+                continue
+            # Packets of sound are in order of time: they are played as they are decoded. Two at one time are refused.
+            packet.pts = packet.dts = last = max(time - shift, last + 1)
+            packet.stream = copy
+            yield packet
+
+    return packets()
+
+
+def _encoded(
+    source: Path, container: InputContainer, stream: AudioStream, output: OutputContainer, zero: Fraction
+) -> Iterator[Packet]:
+    """The stream's sound as AAC of its own rate, or the next one that AAC has, and of its channels; of
+    a layout that AAC lacks, in stereo."""
+    av = import_extra("av", "media")
+    rate = next((known for known in AAC_RATES if known >= stream.rate), AAC_RATES[-1])
+    layout = stream.layout.name if stream.layout.name in _AAC_LAYOUTS else "stereo"
+    layout = "mono" if stream.channels == 1 else layout
+    coder = output.add_stream("aac", rate=rate, layout=layout)
+    resampler = av.AudioResampler("fltp", layout, rate)
+
+    def packets() -> Iterator[Packet]:
+        for timed in itertools.chain(decoded(source, container, stream), [None]):
+            if timed is not None:
+                tick = Fraction(1, timed.frame.sample_rate)
+                timed.frame.time_base, timed.frame.pts = tick, round((timed.start - zero) / tick)
+            for frame in resampler.resample(timed and timed.frame):
+                yield from coder.encode(frame)
+        yield from coder.encode(None)
+
+    return packets()
+
+
+def _seconds(packet: Packet) -> Fraction:
+    return packet.dts * packet.time_base

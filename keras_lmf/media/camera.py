@@ -1,0 +1,56 @@
+"""A camera's pictures, or a video file's that stands in for one."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from keras_lmf.errors import LMFError, import_extra
+from keras_lmf.media.clips import windows
+
+
+def camera_pictures(camera: int | str | Path, rate: float) -> Iterator[tuple[float, np.ndarray]]:
+    """Seconds since the first picture, and the picture, (height, width, 3) uint8, RGB; of a file `rate` a second."""
+    if not isinstance(camera, int):
+        # A hop that is rounded to less than a frame is refused.
+        hop = (1 + 1e-12) / rate
+        for clip in windows(camera, 1 / rate, hop, frame_rate=rate, tracks=("picture",)):
+            yield clip.start, clip.frames[0]
+        return
+    cv2 = import_extra("cv2", "face")
+    with _quiet(cv2):
+        capture = cv2.VideoCapture(camera)
+        there = capture.isOpened()
+    try:
+        if not there:
+            raise LMFError(
+                f"There is no camera {camera}, or it is in use. A camera is a device's number, 0 for the first, or a "
+                f"video file that stands in for one."
+            )
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # pictures of now, where the driver knows this
+        first = None
+        while True:
+            there, frame = capture.read()
+            if not there:
+                raise LMFError(f"Camera {camera} gives no more pictures. Is it still connected?")
+            now = time.monotonic()
+            first = now if first is None else first
+            yield now - first, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+    finally:
+        capture.release()
+
+
+@contextlib.contextmanager
+def _quiet(cv2: ModuleType) -> Iterator[None]:
+    """OpenCV writes a line for each driver that has no such camera."""
+    logging = cv2.utils.logging
+    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)

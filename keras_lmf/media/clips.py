@@ -1,0 +1,330 @@
+"""`decode` and `windows`: a media file as clips of sound and pictures on one clock."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+
+from keras_lmf.errors import LMFError
+from keras_lmf.media.streams import Timed, check_end, choose, decoded, opened
+from keras_lmf.media.tracks import Picture, Sound
+
+if TYPE_CHECKING:
+    from av import CodecContext, VideoFrame
+    from av.container import InputContainer
+
+TRACKS = ("sound", "picture")
+MAX_PIXELS = 2**26  # photos of phones have a quarter
+MAX_BYTES = 2**30
+DAY = 24 * 60 * 60.0
+
+Track = TypeVar("Track", Sound, Picture)
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Sound and pictures of one stretch of a file, on one clock.
+
+    The clock is 0 where the file's sound or picture begins, whichever is first.
+
+    Attributes:
+        waveform: (samples,) float32 in [-1, 1], mono; empty for a file without sound.
+        frames: (T, height, width, 3) uint8, RGB, upright; T is 0 for a file without picture.
+        timestamps: (T,) float64, the clock's seconds of each frame, 1 / frame_rate apart.
+        start: the clock's seconds of the first sample and of the first frame.
+        sample_rate: samples a second.
+        frame_rate: frames a second.
+    """
+
+    waveform: np.ndarray
+    frames: np.ndarray
+    timestamps: np.ndarray
+    start: float
+    sample_rate: int
+    frame_rate: float
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether the file has a sound track, a silent one included."""
+        return len(self.waveform) > 0
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether the file has a picture track."""
+        return len(self.frames) > 0
+
+    @property
+    def duration(self) -> float:
+        """Seconds that the clip lasts."""
+        if self.has_picture:
+            return len(self.frames) / self.frame_rate
+        return len(self.waveform) / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of the file: seconds, and pixels of one stored frame. Of a clip: frames, and the bytes that they take."""
+
+    seconds: float
+    frames: float
+    pixels: float
+    bytes: float
+
+
+def check_pixels(path: Path, frame: CodecContext | VideoFrame, limits: Limits) -> bool:
+    if frame.width * frame.height > limits.pixels:
+        raise LMFError(
+            f"{path}: its picture has {frame.width} × {frame.height} pixels, the limit is "
+            f"max_pixels={limits.pixels}. Raise max_pixels."
+        )
+    return True
+
+
+def check_frames(path: Path, shown: deque[np.ndarray], limits: Limits) -> None:
+    if len(shown) > limits.frames:
+        raise LMFError(
+            f"{path}: the clip has more frames than max_frames={limits.frames}. Raise max_frames, lower "
+            "frame_rate, or read the file in parts with keras_lmf.data.windows."
+        )
+    if len(shown) * shown[0].nbytes > limits.bytes:
+        height, width = shown[0].shape[:2]
+        raise LMFError(
+            f"{path}: {len(shown)} frames of {width} × {height} pixels take more than max_bytes={limits.bytes}. "
+            "Give a smaller size=(height, width), read shorter windows, or raise max_bytes."
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """The clips that are asked for: windows of `seconds`, one every `hop`, of these tracks, rates, size and limits.
+
+    Raises:
+        LMFError: one of them is out of its range.
+    """
+
+    seconds: float
+    hop: float
+    sample_rate: int
+    frame_rate: float
+    size: tuple[int, int] | None
+    limits: Limits
+    tracks: tuple[str, ...] = TRACKS
+
+    def __post_init__(self) -> None:
+        # The limits first: `decode` asks for a window of max_seconds.
+        numbers = {f"max_{name}": limit for name, limit in vars(self.limits).items()}
+        numbers |= {name: getattr(self, name) for name in ("sample_rate", "frame_rate", "seconds", "hop")}
+        for name, number in numbers.items():
+            if not number > 0 or (number == math.inf and name != "max_frames"):
+                raise LMFError(f"{name}={number!r}: it must be a finite number above 0.")
+        if self.sample_rate != int(self.sample_rate):
+            raise LMFError(
+                f"sample_rate={self.sample_rate!r}: it must be a whole number of samples a second."
+            )
+        if self.hop * self.frame_rate < 1:
+            raise LMFError(f"hop={self.hop!r}: it must be at least one frame, {1 / self.frame_rate:g} s.")
+        if not self.tracks or not set(self.tracks) <= set(TRACKS):
+            raise LMFError(f"tracks={self.tracks!r}: it must hold one or both of {', '.join(TRACKS)}.")
+        size = self.size
+        if size is not None and (len(size) != 2 or not all(side == int(side) and side > 0 for side in size)):
+            raise LMFError(f"size={size!r}: it must be (height, width) in whole pixels.")
+
+
+def decode(
+    path: str | Path,
+    *,
+    sample_rate: int = 16000,
+    frame_rate: float = 25.0,
+    size: tuple[int, int] | None = None,
+    tracks: tuple[str, ...] = TRACKS,
+    max_seconds: float = 60.0,
+    max_frames: int = 1500,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> Clip:
+    """A whole short file; for a long one, `windows`.
+
+    - Clock: it starts with the sound or the picture, whichever is first, and ends with the later end of both,
+      in a file with a picture rounded to whole frames. Sound and frames are cut to these ends. Where the
+      file has no sound for a time, its samples are 0.
+    - Frames: at a fixed rate, each the last one whose timestamp is not after its time. The first one stands up to half
+      a second before the picture begins, the last one as long after it ends; farther off frames are black, as samples
+      are 0. A track of a single picture stands all the time.
+    - Sound: resampled; several channels are mixed with the weights of ITU-R BS.775, scaled so that the mix can't
+      clip.
+    - Streams: those marked as default, else the first. Cover pictures and subtitles are ignored.
+    - Rotation metadata is applied, to the nearest quarter turn; a pixel aspect ratio is not.
+    - Damage: a packet that can't be decoded, and an end before the one that the file states, are errors. What
+      FFmpeg conceals inside a frame is not seen, nor is a file cut off between two packets in a format that
+      states no length (MPEG, MP3, AVI); a stretch lost without a trace reads as a gap.
+
+    Args:
+        path: a local file in any container that FFmpeg reads.
+        sample_rate: of the waveform, in Hz.
+        frame_rate: of the frames, per second.
+        size: (height, width) to which upright frames are scaled, without keeping their proportions. None: the
+            size of the file's first frame.
+        tracks: what is read: ("sound", "picture"), or one of them alone, as if the file had no other; then neither
+            its clock nor damage in it counts.
+        max_seconds: the longest file that is allowed.
+        max_frames: the most frames of the clip.
+        max_pixels: the most pixels of one frame as stored in the file.
+        max_bytes: the most memory that the clip's frames take: 3 · T · height · width.
+
+    Raises:
+        LMFError: a missing, truncated or damaged file, no sound and no picture in it, a limit that it exceeds, an
+            argument out of its range, or PyAV isn't installed.
+    """
+    limits = Limits(max_seconds, max_frames, max_pixels, max_bytes)
+    whole = Request(max_seconds, max_seconds, sample_rate, frame_rate, size, limits, tracks)
+    with contextlib.closing(_clips(Path(path), whole)) as clips:
+        return next(clips)
+
+
+def windows(
+    path: str | Path,
+    seconds: float = 3.0,
+    hop: float | None = None,
+    *,
+    sample_rate: int = 16000,
+    frame_rate: float = 25.0,
+    size: tuple[int, int] | None = None,
+    tracks: tuple[str, ...] = TRACKS,
+    max_seconds: float = DAY,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> Iterator[Clip]:
+    """Clips of `seconds`, one every `hop`, of a file of any length; what `decode` gives, window by window.
+
+    Memory is bounded by the window: a clip's frames take 3 · T · height · width bytes, and up to three times that
+    is held, the caller's last clip included. The last clip ends with the file and may be shorter; with a hop of
+    `seconds`, the clips one after the other are what `decode` gives. The file stays open until the iterator
+    ends, fails or is closed.
+
+    Args:
+        path: as of `decode`.
+        seconds: length of a window; in a file with a picture rounded to whole frames.
+        hop: seconds from one window's start to the next; None: `seconds`. With a picture, a window starts at the
+            frame time nearest to the multiple of `hop`.
+        sample_rate: as of `decode`.
+        frame_rate: as of `decode`.
+        size: as of `decode`.
+        tracks: as of `decode`.
+        max_seconds: the longest file that is allowed, against false timestamps; it fails where it gets there.
+        max_pixels: as of `decode`.
+        max_bytes: the most memory that one window's frames take.
+
+    Raises:
+        LMFError: as of `decode`; damage is an error at the window that it lies in.
+    """
+    limits = Limits(max_seconds, math.inf, max_pixels, max_bytes)
+    hop = seconds if hop is None else hop
+    return _clips(Path(path), Request(seconds, hop, sample_rate, frame_rate, size, limits, tracks))
+
+
+def _clips(path: Path, request: Request) -> Iterator[Clip]:
+    limits, size = request.limits, request.size
+    sample_rate, frame_rate, hop = request.sample_rate, request.frame_rate, request.hop
+    # Each stream is read by a container of its own, only as far as needed, however the file interleaves them.
+    with opened(path) as for_sound, opened(path) as for_picture:
+        sound = picture = None
+        if "sound" in request.tracks:
+            sound = _track(path, for_sound, "audio", limits, lambda frames: Sound(frames, sample_rate))
+        if "picture" in request.tracks:
+            picture = _track(path, for_picture, "video", limits, lambda frames: Picture(frames, size))
+        tracks = [track for track in (sound, picture) if track]
+        if not tracks:
+            kinds = ", ".join(sorted({stream.type for stream in for_sound.streams})) or "none"
+            raise LMFError(
+                f"{path}: it has no {' and no '.join(request.tracks)} that can be decoded. Its streams: {kinds}."
+            )
+        zero = min(track.first for track in tracks)
+        # Windows are counted in steps: frames, or samples in a file without a picture.
+        rate = Fraction(frame_rate).limit_denominator(10_000) if picture else Fraction(sample_rate)
+        length = max(1, round(request.seconds * rate))
+
+        def end() -> float:
+            """The file's end in steps, infinite as long as it isn't reached."""
+            last = max(track.end for track in tracks)
+            steps = max(1, round((last - zero) * rate))
+            if steps > max(1, round(limits.seconds * rate)):
+                raise LMFError(
+                    f"{path}: longer than max_seconds={limits.seconds:g}. Raise max_seconds, or read the file in "
+                    "parts with keras_lmf.data.windows."
+                )
+            if not all(track.exhausted for track in tracks):
+                return math.inf
+            check_end(path, for_sound, len(tracks), last)
+            return steps
+
+        shown: deque[np.ndarray] = deque()  # frames of the steps from `start` to `step`
+        step = stop = 0
+        for index in itertools.count():
+            start, previous = round(index * hop * rate), stop
+            stop, step = start + length, max(start, step)
+            if sound:
+                sound.read(zero + (stop + 1) / rate)
+            while picture and step < stop:
+                picture.advance(zero + step / rate)
+                if step >= end():
+                    break
+                shown.append(picture.array(zero + step / rate))
+                check_frames(path, shown, limits)
+                step += 1
+            total = int(min(stop, end()))
+            if index and total <= max(start, previous):
+                return
+            while len(shown) > total - start:  # steps taken before the end was known
+                shown.pop()
+            bounds = [round(at / rate * sample_rate) for at in (start, total)]
+            released = round((index + 1) * hop * rate) - start
+            yield Clip(
+                sound.take(zero, *bounds) if sound else np.zeros(0, np.float32),
+                _stacked(shown, released, size),
+                np.array([float(at / rate) for at in range(start, total)] if picture else []),
+                float(start / rate),
+                sample_rate,
+                frame_rate,
+            )
+
+
+def _track(
+    path: Path,
+    container: InputContainer,
+    kind: Literal["audio", "video"],
+    limits: Limits,
+    make: Callable[[Iterator[Timed]], Track],
+) -> Track | None:
+    """The container's track of that kind, None if it has none or if nothing of it can be decoded."""
+    stream = choose(path, container, kind)
+    if stream is None:
+        return None
+    frames = decoded(path, container, stream)
+    if kind == "video":
+        check_pixels(path, stream.codec_context, limits)
+        frames = (check_pixels(path, timed.frame, limits) and timed for timed in frames)
+    first = next(frames, None)
+    return None if first is None else make(itertools.chain([first], frames))
+
+
+def _stacked(shown: deque[np.ndarray], released: int, size: tuple[int, int] | None) -> np.ndarray:
+    """The frames as one array; the first `released` of them leave the deque one by one, so memory isn't doubled."""
+    if not shown:
+        return np.zeros((0, *(size or (0, 0)), 3), np.uint8)
+    stacked = np.empty((len(shown), *shown[0].shape), np.uint8)
+    for index in range(len(stacked)):
+        stacked[index] = shown[0]
+        if index < released:
+            shown.popleft()
+        else:
+            shown.rotate(-1)
+    return stacked

@@ -1,0 +1,317 @@
+"""publish: the recipe in a folder becomes a zoo entry: trained with several seeds, exported, measured, described."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from keras_lmf import __version__
+from keras_lmf.data import Dataset, corpora
+from keras_lmf.data.corpora import CorpusDescription
+from keras_lmf.errors import LMFError
+from keras_lmf.evaluation import evaluate, summarise
+from keras_lmf.evaluation.calibration import (
+    expected_calibration_error,
+    negative_log_likelihood,
+    softmax,
+)
+from keras_lmf.export import FORMATS, Artifact, export_model
+from keras_lmf.export.artifact import write_plot
+from keras_lmf.files import write_atomically
+from keras_lmf.locate import RECIPE, known_backbones
+from keras_lmf.publishing.shipping import shipped_formats
+from keras_lmf.publishing.vectors import write_vectors
+from keras_lmf.recipe import Recipe
+from keras_lmf.runtime import open_artifact
+from keras_lmf.sidecar import Sidecar
+from keras_lmf.spec import ENTRY_NAME, InputSpec, ModelSpec
+from keras_lmf.training import Run, train
+from keras_lmf.training.checkpoint import read_progress
+from keras_lmf.training.fitting import fitting
+from keras_lmf.training.run import ENVIRONMENT, STATE
+from keras_lmf.zoo import (
+    Calibration,
+    Cost,
+    Entry,
+    Licences,
+    Spread,
+    file_records,
+    metric_block,
+    pretrained,
+    read_testvectors,
+    weight_shapes,
+)
+from keras_lmf.zoo.backbones import Backbone
+
+WEIGHTS, VECTORS, PLOT = "model.weights.h5", "testvectors.npz", "files.png"
+FOLDS = "cross_validation.csv"
+PAPERS = {
+    "none": (),
+    "early": (),
+    "tensor": ("Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017",),
+    "low_rank": (
+        "Liu et al., Efficient Low-rank Multimodal Fusion with Modality-Specific Factors, ACL 2018",
+    ),
+}
+FUSIONS = {
+    "none": "one backbone",
+    "early": "early fusion",
+    "tensor": "tensor fusion",
+    "low_rank": "low-rank fusion",
+}
+
+
+def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = None, seeds: int = 5) -> Entry:
+    """Makes the folder of a recipe a zoo entry: `entry.json`, weights, test vectors and `.tflite` files.
+
+    The recipe is trained with the seeds 0 … `seeds` − 1; each run is exported to every format, and every file is
+    judged on the test split. The run that is best on "valid" is shipped, or seed 0 where the recipe leaves nothing
+    to validate on, and its seed is written into recipe.toml. A file that loses more than its budget (mean over the
+    seeds), or is larger than 1 MiB, is measured but not shipped, and the entry's notes say why. The figures in
+    `cross_validation.csv` (one row per fold, written by the comparison that chose the recipe), where there is one,
+    become a block of the entry. Runs on the TensorFlow backend.
+
+    Args:
+        folder: holds recipe.toml; its name becomes the entry's.
+        work: for the runs and exported files; finished runs of this recipe there are not trained again, whatever
+            backend they ran on.
+        root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
+        seeds: how many trainings.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise LMFError("Publishing exports: start again with\n  KERAS_BACKEND=tensorflow keras-lmf publish …")
+    folder, work = Path(folder).resolve(), Path(work)
+    if not re.fullmatch(ENTRY_NAME, folder.name):
+        raise LMFError(
+            f"The folder's name becomes the entry's: letters, digits, - and _, received {folder.name!r}."
+        )
+    recipe = Recipe.read(folder / RECIPE)
+    corpus = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
+    facts = corpora.describe(recipe.corpus.name, folder, recipe.inputs)
+    runs = [trained(recipe.replace(seed=seed), corpus, work / f"seed-{seed}") for seed in range(seeds)]
+    best, choice = _best(runs)
+    data = best.dataset()
+    own = facts.voice_notes if any(part.front_end for part in recipe.inputs.values()) else facts.feature_notes
+    notes = [*facts.notes, *own, choice]
+    calibration = _calibration(best, corpus, work)
+    exports = [_exports(run, data, facts, calibration, resamples=1000 if run is best else 0) for run in runs]
+    refused = {name: why for _, problems in exports for name, why in problems.items()}
+    notes += [f"No {name} file: {why}"[:1000] for name, why in refused.items()]
+    artifacts = {
+        name: artifact for name, artifact in exports[runs.index(best)][0].items() if name not in refused
+    }
+    scores = {name: [exported[name].metrics for exported, _ in exports] for name in artifacts}
+    scores["weights"] = [run.evaluate("test", resamples=0).metrics for run in runs]
+    # All of it is made beside the runs first: an entry's folder is never half new.
+    made = work / "entry"
+    shutil.rmtree(made, ignore_errors=True)
+    best.recipe.write(made / RECIPE)
+    shipped = (
+        pretrained.trained_part(best.recipe, best.model) if pretrained.names(best.recipe) else best.model
+    )
+    shipped.save_weights(made / WEIGHTS)
+    write_vectors(made / VECTORS, best, data)
+    names = {"weights": WEIGHTS, "testvectors": VECTORS}
+    for name in shipped_formats(artifacts, scores, read_testvectors(made / VECTORS), notes):
+        file = artifacts[name].path
+        for key, source in ((name, file), (f"{name}-sidecar", Sidecar.path_of(file))):
+            shutil.copyfile(source, made / source.name)
+            names[key] = source.name
+    write_plot(list(artifacts.values()), made / PLOT)
+    published = [Backbone.read(known_backbones()[name]) for name in pretrained.names(recipe).values()]
+    entry = Entry(
+        name=folder.name,
+        summary=_summary(recipe, data),
+        warning=facts.warning,
+        fusion=recipe.fusion.name,
+        corpus=recipe.corpus.name,
+        modalities=tuple(recipe.inputs),
+        parameters=best.model.count_params(),
+        inputs=_inputs(recipe, facts),
+        target=recipe.target,
+        recipe_sha256=best.recipe.fingerprint,
+        files=file_records(made, names),
+        weights=weight_shapes(best.model),
+        metrics={"weights": metric_block(best.evaluate("test").table)}
+        | {name: metric_block(artifact.table) for name, artifact in artifacts.items()},
+        costs={name: _cost(artifact) for name, artifact in artifacts.items()},
+        seeds={name: _spreads(rows) for name, rows in scores.items()},
+        cross_validation=_cross_validation(folder / FOLDS),
+        alone={modality: _spreads(rows) for modality, rows in alone(runs).items()},
+        calibration=calibration,
+        presence=recipe.spec.presence,
+        protocol=tuple(notes),
+        licences=Licences(
+            code="Apache-2.0",
+            weights="; ".join([facts.weights_licence, *(part.licences.weights for part in published)]),
+            data=facts.licence,
+        ),
+        citations=(
+            "keras-lmf (CITATION.cff)",
+            *PAPERS[recipe.fusion.name],
+            *(citation for part in published for citation in part.citations),
+            facts.citation,
+        ),
+        environment=best.environment,
+        keras_lmf_version=__version__,
+    )
+    for path in folder.glob("*.tflite*"):
+        path.unlink()
+    for path in made.iterdir():
+        write_atomically(folder / path.name, functools.partial(shutil.copyfile, path))
+    entry.write(folder)
+    return entry
+
+
+def _best(runs: Sequence[Run]) -> tuple[Run, str]:
+    """The run to ship, and why."""
+    if runs[0].watched is None:
+        return runs[0], (
+            f"Fitted on train + valid for {runs[0].recipe.training.epochs} epochs, all settings chosen before on "
+            "validation; the first seed is shipped."
+        )
+    best = min(runs, key=lambda run: run.watched.min())
+    monitor = runs[0].recipe.training.monitor
+    return best, f"Seed {best.recipe.seed} of {len(runs)}: the one with the best {monitor} on validation."
+
+
+def _cross_validation(path: Path) -> dict[str, Spread]:
+    if not path.is_file():
+        return {}
+    return _spreads(pd.read_csv(path).drop(columns="fold").to_dict("records"))
+
+
+def _inputs(recipe: Recipe, facts: CorpusDescription) -> dict[str, InputSpec]:
+    """What the recipe and the corpus know of each input."""
+    said = {name: dict(zip(("unit", "description"), facts.inputs[name])) for name in recipe.inputs}
+    return {name: spec.model_copy(update=said[name]) for name, spec in recipe.spec.inputs.items()}
+
+
+def _spec(
+    recipe: Recipe, data: Dataset, facts: CorpusDescription, calibration: Calibration | None
+) -> ModelSpec:
+    """What the sidecars say: `_inputs`, with rates and ranges of features too."""
+    train = data["train"].inputs
+    inputs = {
+        name: spec.model_copy(
+            update={
+                "rate": spec.rate or facts.rates.get(name),
+                "range": (float(train[name].min()), float(train[name].max())),
+            }
+        )
+        for name, spec in _inputs(recipe, facts).items()
+    }
+    licence = {"code": "Apache-2.0", "weights": facts.weights_licence, "data": facts.licence}
+    temperature = calibration and calibration.temperature
+    return recipe.spec.replace(inputs=inputs, licence=licence, temperature=temperature)
+
+
+def _exports(
+    run: Run, data: Dataset, facts: CorpusDescription, calibration: Calibration | None, resamples: int
+) -> tuple[dict[str, Artifact], dict[str, str]]:
+    """The artifacts by format, and why there is none of the others."""
+    export = functools.partial(
+        export_model,
+        run.model,
+        evaluation=data["test"],
+        calibration=data["train"],
+        train_labels=data["train"].labels,
+        resamples=resamples,
+        spec=_spec(run.recipe, data, facts, calibration),
+    )
+    folder = run.folder / "exported"
+    try:
+        return {artifact.format: artifact for artifact in export(folder, list(FORMATS))}, {}
+    except LMFError:
+        pass  # one format at a time then, each in a folder of its own
+    artifacts, problems = {}, {}
+    for name in FORMATS:
+        try:
+            artifacts[name] = export(folder / name, [name])[0]
+        except LMFError as error:
+            problems[name] = " ".join(str(error).replace(str(run.folder), "the run").split())
+    return artifacts, problems
+
+
+def _cost(artifact: Artifact) -> Cost:
+    return Cost(
+        bytes=artifact.bytes,
+        difference_max=artifact.difference_max,
+        difference_mean=artifact.difference_mean,
+        agreement=artifact.agreement,
+        latency_p50_ms=artifact.latency.p50,
+        latency_p95_ms=artifact.latency.p95,
+    )
+
+
+def _spreads(rows: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    table = summarise(rows)
+    return {
+        str(name): Spread(mean=row["mean"], sd=row["sd"] if len(rows) > 1 else 0, runs=len(rows))
+        for name, row in table.iterrows()
+    }
+
+
+def _summary(recipe: Recipe, data: Dataset) -> str:
+    target = recipe.target
+    options = ", ".join(f"{key} {value}" for key, value in recipe.corpus.options.items())
+    what = f"{target.size} classes" if target.classes else f"{target.size} in {list(target.range)}"
+    return (
+        f"{target.name} ({what}) from {', '.join(recipe.inputs)} by {FUSIONS[recipe.fusion.name]}, "
+        f"trained on {data.name}{options and f' ({options})'}"
+    )
+
+
+def trained(recipe: Recipe, data: Dataset, folder: Path) -> Run:
+    """The finished run of this recipe on these data in `folder`, whatever backend it ran on; else it is trained."""
+    if (folder / STATE).is_file() and (folder / ENVIRONMENT).is_file():
+        run = Run(folder, recipe, data)
+        facts = run.environment
+        same = (facts["recipe"], facts["data"]) == (recipe.fingerprint, fitting(recipe, data).fingerprint)
+        if same and read_progress(folder / STATE).finished:
+            return run
+    return train(recipe, data, folder)
+
+
+def alone(runs: Sequence[Run]) -> dict[str, list[dict[str, float]]]:
+    """Modality → of each run the metrics on "test" with the others absent; empty where a model needs them all."""
+    recipe = runs[0].recipe
+    if recipe.presence is None or len(recipe.inputs) == 1:
+        return {}
+    return {modality: [_metrics_alone(run, modality) for run in runs] for modality in recipe.inputs}
+
+
+def _metrics_alone(run: Run, modality: str) -> dict[str, float]:
+    test = run.dataset()["test"]
+    inputs = {name: rows if name == modality else np.zeros_like(rows) for name, rows in test.inputs.items()}
+    return evaluate(open_artifact(run.model).predict(inputs), test, resamples=0).metrics
+
+
+def _calibration(run: Run, data: Dataset, work: Path) -> Calibration | None:
+    """Of a model that media files can ask; its temperature is that of a twin, where it left nothing to validate on."""
+    recipe = run.recipe
+    asked = recipe.target.classes and any(part.media for part in recipe.inputs.values())
+    if not asked or "valid" not in data.split_names:
+        return None
+    twin = run
+    if recipe.training.fit_on != "train":
+        twin = train(recipe.replace(training={"fit_on": "train"}), data, work / "twin")
+    test = data["test"]
+    logits = open_artifact(run.model).predict(test.inputs)[recipe.target.name]
+    before, after = (softmax(logits, temperature) for temperature in (1, twin.temperature))
+    return Calibration(
+        temperature=twin.temperature,
+        ece_before=expected_calibration_error(before, test.labels),
+        ece_after=expected_calibration_error(after, test.labels),
+        nll_before=negative_log_likelihood(logits, test.labels),
+        nll_after=negative_log_likelihood(logits, test.labels, twin.temperature),
+        split="valid" if twin is run else "valid, by a twin that was trained on train alone",
+        rows=int((data.splits == "valid").sum()),
+    )

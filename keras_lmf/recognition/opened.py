@@ -1,0 +1,228 @@
+"""What can be recognised with: a zoo entry, a run, a SavedModel or a `.tflite` file, each with what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_lmf.errors import LMFError
+from keras_lmf.locate import Place, known_entries, locate
+from keras_lmf.recipe import run_spec
+from keras_lmf.runtime import Runtime, open_artifact
+from keras_lmf.sidecar import Sidecar
+from keras_lmf.spec import MEDIA, ModelSpec
+from keras_lmf.zoo import fetching, loading
+from keras_lmf.zoo.entry import Entry
+
+if TYPE_CHECKING:
+    import keras
+
+PICTURES = 5.0  # that a model of single pictures is asked about, a second
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The input that takes the waveform.
+
+    Attributes:
+        name: of the input.
+        samples: its length.
+        rate: samples a second.
+    """
+
+    name: str
+    samples: int
+    rate: int
+
+    @property
+    def seconds(self) -> Fraction:
+        """The length of a window."""
+        return Fraction(self.samples, self.rate)
+
+
+@dataclass(frozen=True)
+class Face:
+    """The input that takes pictures of the face.
+
+    Attributes:
+        name: of the input.
+        frames: how many; 1 of an input that is one picture.
+        size: height and width of a picture.
+        channels: 1 (grey) or 3 (red, green, blue).
+        rate: frames a second.
+    """
+
+    name: str
+    frames: int
+    size: int
+    channels: int
+    rate: Fraction
+
+    @property
+    def seconds(self) -> Fraction:
+        """The length of a window."""
+        return self.frames / self.rate
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model that names the emotion of a clip: of its sound, of the face in it, or of both.
+
+    Attributes:
+        name: as messages call it.
+        runtime: runs it.
+        spec: what is known of it; `target` has classes.
+        sound: the input that takes the waveform; None without one.
+        face: the input that takes the face; None without one.
+        model: the Keras model, where it is one.
+    """
+
+    name: str
+    runtime: Runtime
+    spec: ModelSpec
+    sound: Sound | None
+    face: Face | None
+    model: keras.Model | None = None
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """The inputs that a media file fills."""
+        return tuple(part.name for part in (self.sound, self.face) if part)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """All inputs, sound and face first: files keep no order."""
+        return (*self.media, *(name for name in self.spec.inputs if name not in self.media))
+
+    @property
+    def temperature(self) -> float:
+        """By which its logits are divided before the softmax."""
+        return self.spec.temperature or 1.0
+
+    @property
+    def seconds(self) -> float:
+        """The length of a window."""
+        return float((self.sound or self.face).seconds)
+
+    @cached_property
+    def of_nothing(self) -> np.ndarray:
+        """(labels,): the logits without any modality."""
+        absent = {key: np.zeros((1, *info.shape), info.dtype) for key, info in self.runtime.inputs.items()}
+        return self.runtime.predict(absent)[self.spec.target.name][0]
+
+
+def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Opened:
+    """The model, refused before it is loaded where a media file can't fill any of its inputs.
+
+    Raises:
+        LMFError: no such model; a missing, wrong or foreign sidecar; inputs or an output that don't fit.
+    """
+    if not isinstance(artifact, str | Path):
+        raise LMFError(
+            f"Received a {type(artifact).__name__}. Give the name of a zoo entry, the folder of a run, the folder of "
+            f"a SavedModel or a .tflite file: they say what their inputs and classes are."
+        )
+    place = locate(artifact, "entry", "run", "saved_model", "tflite")
+    if place.kind == "entry":
+        files = fetching.files_of(place, cache_dir)
+        return _keras_model(place, files.entry.spec, partial(loading.load_entry, files))
+    if place.kind == "run":
+        return _keras_model(place, run_spec(place.path), partial(loading.load_own, place))
+    spec = Sidecar.read(place.path).spec
+    _require_media(place.name, spec)
+    return _checked(place.name, open_artifact(place.path), spec)
+
+
+def _keras_model(place: Place, spec: ModelSpec, load: Callable[[], keras.Model]) -> Opened:
+    _require_media(place.name, spec)
+    model = load()  # imports Keras, which takes seconds
+    return replace(_checked(place.name, open_artifact(model), spec), model=model)
+
+
+def _require_media(name: str, spec: ModelSpec) -> None:
+    if spec.media:
+        return
+    fitting = ", ".join(_entries_for_media()) or "none yet"
+    raise LMFError(
+        f"{name} takes features ({', '.join(spec.inputs)}), which can't be made from a media file here; or its "
+        "sidecar doesn't say what fills them: export with recipe=…. "
+        f"Zoo entries that take media files: {fitting}. With features at hand, use "
+        "klmf.runtime.open_artifact(…).predict."
+    )
+
+
+def _entries_for_media() -> list[str]:
+    fitting = []
+    for name, folder in known_entries().items():
+        try:
+            if Entry.read(folder).spec.media:
+                fitting.append(name)
+        except (LMFError, OSError):  # `zoo.table` tells of entries that can't be read
+            continue
+    return fitting
+
+
+def _checked(name: str, runtime: Runtime, spec: ModelSpec) -> Opened:
+    """The model, with its spec held against its own inputs and outputs."""
+    target = spec.target
+    if target is None or target.classes is None:
+        what = (
+            "does not say what its output means" if target is None else f"gives a number for {target.name!r}"
+        )
+        raise LMFError(f"{name} {what}; a Recognizer needs a model for classes. Export it with recipe=….")
+    if spec.inputs.keys() != runtime.inputs.keys():
+        raise LMFError(
+            f"{name}: its inputs are {', '.join(sorted(runtime.inputs))}, its description says "
+            f"{', '.join(sorted(spec.inputs))}."
+        )
+    if target.name not in runtime.outputs or runtime.outputs[target.name].shape != (target.size,):
+        outputs = ", ".join(f"{output} {info.shape}" for output, info in runtime.outputs.items())
+        raise LMFError(f"{name}: it has no output {target.name!r} of {target.size} classes, only: {outputs}.")
+    if free := [key for key, info in runtime.inputs.items() if None in info.shape]:
+        raise LMFError(f"{name}: the length of {', '.join(free)} is free; a Recognizer needs fixed lengths.")
+    by_media = {word: [key for key, part in spec.media.items() if part.media == word] for word in MEDIA}
+    if several := [", ".join(keys) for keys in by_media.values() if len(keys) > 1]:
+        raise LMFError(f"{name}: a clip has one sound and one face; it takes more of one kind: {several[0]}.")
+    sound, face = (next(iter(by_media[word]), None) for word in ("waveform", "frames"))
+    opened = Opened(
+        name,
+        runtime,
+        spec,
+        sound and _sound(name, sound, runtime.inputs[sound].shape, spec.inputs[sound].rate),
+        face and _face(name, face, runtime.inputs[face].shape, spec.inputs[face].rate),
+    )
+    if sound and face and opened.sound.seconds != opened.face.seconds:
+        raise LMFError(
+            f"{name}: its inputs {sound!r} and {face!r} must last equally long; they take "
+            f"{float(opened.sound.seconds):g} and {float(opened.face.seconds):g} seconds."
+        )
+    return opened
+
+
+def _sound(name: str, key: str, shape: tuple[int, ...], rate: float | None) -> Sound:
+    if len(shape) not in MEDIA["waveform"].axes or rate is None or rate != int(rate):
+        raise LMFError(
+            f"{name}, input {key!r}: a waveform has the shape (samples,) and a whole number of samples a second; "
+            f"received {shape} at {rate} Hz."
+        )
+    return Sound(key, shape[0], int(rate))
+
+
+def _face(name: str, key: str, shape: tuple[int, ...], rate: float | None) -> Face:
+    lowest, highest = MEDIA["frames"].rates
+    fits = len(shape) in MEDIA["frames"].axes and shape[-2] == shape[-3] and shape[-1] in (1, 3)
+    if rate is None and len(shape) == 3:
+        rate = PICTURES  # pictures have none of their own
+    if not fits or rate is None or not lowest <= rate <= highest:
+        raise LMFError(
+            f"{name}, input {key!r}: faces have the shape ([frames,] size, size, 1 or 3) and {lowest:g} to "
+            f"{highest:g} frames a second; received {shape} at {rate} frames a second."
+        )
+    frames = shape[0] if len(shape) == 4 else 1
+    return Face(key, frames, shape[-2], shape[-1], Fraction(rate).limit_denominator(1000))

@@ -1,0 +1,154 @@
+"""A clip's windows, judged one after the other, as one prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from keras_lmf.errors import LMFError
+from keras_lmf.media.sound import SILENCE, STEP_SECONDS, steps_rms
+from keras_lmf.media.thumbnails import Strip
+from keras_lmf.recognition.judgement import Judgement
+from keras_lmf.recognition.opened import Opened
+from keras_lmf.recognition.prediction import Prediction
+from keras_lmf.recognition.windows import Window
+
+FACE = ("time", "x", "y", "width", "height", "confidence")
+TOGETHER = " × "
+
+
+class Summary:
+    """What is kept of windows and judgements: numbers. `strip` has the thumbnails by the end."""
+
+    def __init__(self, model: Opened, name: str, file: Path | None, strip: Strip) -> None:
+        self._model, self._name, self._file, self._strip = model, name, file, strip
+        self._envelope = Envelope(model.sound.rate if model.sound else 1)
+        self._heard = self._seen = False  # a track, even an empty one
+        self._bounds: list[tuple[float, float]] = []
+        self._faces: list[np.ndarray] = []
+        self._followed = -np.inf  # the last time of `_faces`
+        self._judgements: list[Judgement] = []
+
+    def add(self, windows: Sequence[Window], judgement: Judgement) -> None:
+        """The next windows."""
+        self._judgements.append(judgement)
+        for window in windows:
+            self._bounds.append((window.start, window.end))
+            self._envelope.add(window.start, window.waveform)
+            self._heard |= len(window.waveform) > 0
+            if window.faces is not None:
+                self._seen = True
+                faces = window.faces
+                rows = np.column_stack([faces.timestamps, faces.boxes, faces.confidence])
+                self._faces.append(rows[rows[:, 0] > self._followed])  # windows overlap
+                self._followed = faces.timestamps[-1]
+
+    def prediction(self) -> Prediction:
+        """Of all windows, weighted by the seconds that each one holds.
+
+        Raises:
+            LMFError: no window has what the model needs.
+        """
+        labels = self._model.spec.target.classes
+        bounds = np.array(self._bounds)
+        seconds = np.diff(bounds, axis=1)[:, 0]
+        probabilities = np.concatenate([judgement.probabilities for judgement in self._judgements])
+        there = _joined([judgement.there for judgement in self._judgements])
+        mean = _mean(probabilities, seconds)
+        presence = {key: bool(rows.any()) for key, rows in there.items()}
+        if mean is None:
+            absent = [f"no {key}{self._reason(key)}" for key, present in presence.items() if not present]
+            raise LMFError(
+                f"{self._name}: nothing to judge by: "
+                f"{', '.join(absent) or 'what the model needs is never there at the same time'}."
+            )
+        timeline = pd.DataFrame(bounds, columns=["start", "end"])
+        timeline[list(labels)] = probabilities
+        alone = _joined([judgement.alone for judgement in self._judgements])
+        by_modality = {key: _mean(rows, seconds) for key, rows in alone.items()}
+        contributions = _joined([judgement.contributions for judgement in self._judgements])
+        return Prediction(
+            emotion=labels[int(mean.argmax())],
+            probabilities=dict(zip(labels, mean.tolist())),
+            timeline=timeline,
+            presence=presence,
+            by_modality={
+                key: dict(zip(labels, shares.tolist()))
+                for key, shares in by_modality.items()
+                if shares is not None
+            },
+            shares=_shares(contributions, seconds),
+            file=self._file,
+            sound=self._envelope.table(),
+            faces=pd.DataFrame(np.concatenate([np.zeros((0, len(FACE))), *self._faces]), columns=list(FACE)),
+            thumbnails=tuple(self._strip.thumbnails),
+        )
+
+    def _reason(self, modality: str) -> str:
+        """Why an input is absent that media fill."""
+        sound, face = self._model.sound, self._model.face
+        if sound and modality == sound.name:
+            return (
+                f" (silent from beginning to end: below −{-SILENCE:.0f} dB)"
+                if self._heard
+                else " (there is no sound)"
+            )
+        if face and modality == face.name:
+            return " (none is found in the picture)" if self._seen else " (there is no picture)"
+        return ""
+
+
+class Envelope:
+    """Peak and energy of a sound that arrives in windows which may overlap, in steps of 20 ms."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._step = max(1, round(STEP_SECONDS * rate))
+        self._seen = 0
+        self._rest = np.zeros(0, np.float32)
+        self._rows: list[np.ndarray] = []
+
+    def add(self, start: float, waveform: np.ndarray) -> None:
+        """Take what is new in a window from `start` seconds on, which is no later than the end of the last one."""
+        fresh = waveform[max(0, self._seen - round(start * self._rate)) :]
+        self._seen += len(fresh)
+        pending = np.concatenate([self._rest, fresh])
+        whole = len(pending) // self._step * self._step
+        self._take(pending[:whole].reshape(-1, self._step))
+        self._rest = pending[whole:]
+
+    def table(self) -> pd.DataFrame:
+        """Columns `start` (seconds), `peak` (largest |sample|), `rms`; the last step may be shorter."""
+        if len(self._rest):
+            self._take(self._rest[None])
+            self._rest = self._rest[:0]
+        numbers = np.concatenate(self._rows) if self._rows else np.zeros((0, 2))
+        starts = np.arange(len(numbers)) * self._step / self._rate
+        return pd.DataFrame({"start": starts, "peak": numbers[:, 0], "rms": numbers[:, 1]})
+
+    def _take(self, steps: np.ndarray) -> None:
+        peaks = np.abs(steps).max(axis=1)
+        self._rows.append(np.stack([peaks, steps_rms(steps)], axis=1))
+
+
+def _joined(parts: Sequence[Mapping]) -> dict:
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def _mean(rows: np.ndarray, seconds: np.ndarray) -> np.ndarray | None:
+    """Over the rows that are no NaN, weighted; None if there is none."""
+    known = ~np.isnan(rows[:, 0])
+    return np.average(rows[known], axis=0, weights=seconds[known]) if known.any() else None
+
+
+def _shares(contributions: Mapping[tuple[str, ...], np.ndarray], seconds: np.ndarray) -> dict[str, float]:
+    """Each subset's share of all contributions; they add up to 1. Empty where nothing contributes."""
+    totals = {
+        TOGETHER.join(subset): float(np.nansum(lengths * seconds))
+        for subset, lengths in contributions.items()
+    }
+    whole = sum(totals.values())
+    return {name: total / whole for name, total in totals.items()} if whole else {}
