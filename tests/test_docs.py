@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -121,22 +123,21 @@ def test_tables_are_filled() -> None:
             assert "|" in body, f"{page}: the table {name} is empty"
 
 
-# -- what the hook makes ---------------------------------------------------------------------------------------
+# -- pages that are written from the code --------------------------------------------------------------------
 @pytest.fixture(scope="module")
-def hooks() -> object:
-    pytest.importorskip("mkdocs", reason="the extra docs isn't installed")
+def generated() -> Iterator[ModuleType]:
     sys.path.insert(0, str(DOCS))
     try:
-        yield importlib.import_module("hooks")
+        yield importlib.import_module("generated")
     finally:
         sys.path.remove(str(DOCS))
 
 
-def test_every_word_of_a_recipe_is_on_its_page(hooks: object) -> None:
+def test_every_word_of_a_recipe_is_on_its_page(generated: ModuleType) -> None:
     """Each key of each section of the schema, and each word that chooses a section."""
     from keras_lmf import Recipe
 
-    page = hooks.recipe_words()
+    page = generated.recipe_words()
     schema = Recipe.model_json_schema()
     for section in [schema, *schema["$defs"].values()]:
         name = section.get("properties", {}).get("name", {})
@@ -147,19 +148,20 @@ def test_every_word_of_a_recipe_is_on_its_page(hooks: object) -> None:
             assert f"| `{key}` |" in page or (key == "name" and words), key
 
 
-def test_every_public_name_is_in_the_api(hooks: object) -> None:
+def test_every_public_name_is_in_the_api(generated: ModuleType) -> None:
     import keras_lmf
 
-    together = "\n".join(hooks.api_page(module) for module in hooks.MODULES)
+    together = "\n".join(generated.api_page(module) for module in generated.MODULES)
     for name in keras_lmf.__all__:
         assert f"klmf.{name}" in together
-    for module in hooks.MODULES[1:]:
-        for name in hooks.public_names(importlib.import_module(module)):
+    for module in generated.MODULES[1:]:
+        for name in generated.public_names(importlib.import_module(module)):
             assert re.search(rf"klmf\.[\w.]*\b{name}\b", together), f"{module}.{name}"
 
 
 @pytest.mark.slow
-def test_the_site_builds(hooks: object, tmp_path: Path) -> None:
+def test_the_site_builds(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="the extra docs isn't installed")
     ran = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path / "site"],
         cwd=REPOSITORY,
