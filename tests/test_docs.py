@@ -57,6 +57,7 @@ def script_of(page: str) -> str:
     return "".join(parts)
 
 
+@pytest.mark.timeout(1000)
 @pytest.mark.parametrize("page", pages())
 def test_snippets_and_commands_run(page: str, tmp_path: Path) -> None:
     """All of a page in one fresh process, in an empty folder that holds the reader's own clips."""
@@ -87,7 +88,7 @@ def test_snippets_and_commands_run(page: str, tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
 
@@ -160,6 +161,7 @@ def test_every_public_name_is_in_the_api(generated: ModuleType) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1000)
 def test_the_site_builds(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs", reason="the extra docs isn't installed")
     ran = subprocess.run(
@@ -167,7 +169,7 @@ def test_the_site_builds(tmp_path: Path) -> None:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     card = (tmp_path / "site/zoo/lmf-media-av/CARD/index.html").read_text(encoding="utf-8")
