@@ -18,7 +18,7 @@ from zoo_entry import NAME, Mirror, recipe
 import keras_lmf as klmf
 from keras_lmf.cli import main
 from keras_lmf.models import build
-from keras_lmf.zoo import Entry, checking, file_records
+from keras_lmf.zoo import Entry, description, file_records
 
 BUNDLED = "lmf-synthetic-av"
 ZOO = Path(__file__).parents[1] / "zoo"
@@ -123,7 +123,9 @@ def test_the_interval_is_the_prediction_interval(entry_folder: Path, runs: int) 
     entry = with_seeds(entry_folder, 0.5, 0.1, runs)
     # From the definition: scipy's quantile, in units of the deviation of a further value from the mean.
     low, high = scipy.stats.t.interval(0.95, runs - 1, 0.5, 0.1 * np.sqrt(1 + 1 / runs))
-    inside, outside = checking.compare({"war": high - 1e-6, "uar": low - 1e-6, "f1": 0}, entry).itertuples()
+    inside, outside = description.compare(
+        {"war": high - 1e-6, "uar": low - 1e-6, "f1": 0}, entry
+    ).itertuples()
     assert (inside.low, inside.high) == pytest.approx((low, high), abs=1e-6)
     assert (inside.Index, inside.agrees) == ("war", True)
     assert (outside.Index, outside.agrees) == ("uar", False)

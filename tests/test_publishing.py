@@ -129,7 +129,8 @@ def test_pages_have_the_folds_and_every_trial(published, tmp_path):
     assert "over 3 folds" in (card := (zoo / NAME / "CARD.md").read_text())
     assert "0.750 ± 0.250" in card  # the mean, and the deviation with n − 1, of .5, .75 and 1
     assert card.startswith(f"# {NAME}\n\n**Drawn at random.**\n")
-    assert re.search(r"\| audio +\| 0\.625 ± 0\.125 \|", card)
+    assert re.search(r"\| metric +\| all inputs +\| audio +\|", card)
+    assert re.search(r"\| accuracy +\| \d\.\d{3} ± \d\.\d{3} +\| 0\.625 ± 0\.125 +\|", card)
     results = pd.read_csv(zoo / "results.csv")
     assert results[results["split"] == "valid"]["value"].tolist() == [0.625, 0.875]
     assert f"[{NAME}](zoo/{NAME}/CARD.md)" in (page := (tmp_path / "README.md").read_text())

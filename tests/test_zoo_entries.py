@@ -13,6 +13,7 @@ import pytest
 
 import keras_lmf as klmf
 from keras_lmf.runtime import open_artifact
+from keras_lmf.spec import attached
 from keras_lmf.zoo import Entry, cards, read_testvectors
 
 ZOO = Path(__file__).parents[1] / "zoo"
@@ -91,7 +92,9 @@ def test_the_test_vectors_are_nobodys(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_cards_snippet_runs(name, monkeypatch):
     # Exporting takes long; test_publishing does it.
-    monkeypatch.setattr(klmf, "export_model", lambda model, folder, **facts: facts, raising=False)
+    monkeypatch.setattr(
+        klmf, "export_model", lambda model, folder, **facts: attached(model)[0], raising=False
+    )
     card = (ZOO / name / "CARD.md").read_text(encoding="utf-8")
     (snippet,) = re.findall(r"^```python\n(.*?)^```$", card, flags=re.DOTALL | re.MULTILINE)
     names: dict = {}
@@ -99,9 +102,8 @@ def test_the_cards_snippet_runs(name, monkeypatch):
     answer, entry = np.asarray(names["answer"]), Entry.read(ZOO / name)
     assert answer.shape == (1, entry.target.size)
     assert np.isfinite(answer).all()
-    assert names["files"]["recipe"].fingerprint == entry.recipe_sha256
-    temperature = entry.calibration and pytest.approx(entry.calibration.temperature, abs=1e-3)
-    assert names["files"].get("temperature") == temperature
+    assert names["files"].recipe.sha256 == entry.recipe_sha256
+    assert names["files"].temperature == (entry.calibration and entry.calibration.temperature)
 
 
 def test_files_are_small():

@@ -74,6 +74,8 @@ def test_a_wheel_brings_the_entries_along(clone: Path, tmp_path: Path, made_entr
     assert Path(bundled) == target / "keras_lmf" / "_zoo"
     assert names == f"['{NAME}']"
     assert Path(weights) == target / "keras_lmf" / "_zoo" / NAME / "model.weights.h5"
+    templates = {path.name for path in (REPOSITORY / "keras_lmf" / "zoo" / "templates").iterdir()}
+    assert {path.name for path in (target / "keras_lmf" / "zoo" / "templates").iterdir()} == templates
     assert {path.name for path in Path(weights).parent.iterdir()} == {
         path.name for path in made_entry.iterdir()
     }

@@ -162,7 +162,7 @@ def _recipe(source: str) -> tuple[Entry | None, Recipe]:
 
 
 def _new_seed(source: str, entry: Entry | None) -> int:
-    from keras_lmf.zoo.checking import new_seed
+    from keras_lmf.zoo.description import new_seed
 
     if entry is None:
         raise LMFError(f"--check compares with a zoo entry, received the recipe {source}. Name an entry.")
@@ -170,7 +170,7 @@ def _new_seed(source: str, entry: Entry | None) -> int:
 
 
 def _compared(run: Run, entry: Entry) -> pd.DataFrame:
-    from keras_lmf.zoo.checking import compare
+    from keras_lmf.zoo.description import compare
 
     return compare(run.evaluate("test", resamples=0).metrics, entry)
 

@@ -13,7 +13,7 @@ from keras_lmf.errors import LMFError
 
 
 @click.command("list", epilog="Example: keras-lmf list --fusion low_rank --max-mb 5")
-@click.option("--fusion", help="early, tensor or low_rank.")
+@click.option("--fusion", help="none, early, tensor or low_rank.")
 @click.option("--corpus", help="What an entry was trained on.")
 @click.option("--modality", help="An input that the model must have.")
 @click.option("--licence", help="Of the weights.")
@@ -22,6 +22,8 @@ from keras_lmf.errors import LMFError
 @plain_errors
 def list_entries(as_json: bool, **filters: Any) -> None:
     """The zoo's entries, one line each."""
+    from keras_lmf.zoo.description import figure, metric_name
+    from keras_lmf.zoo.description import table as aligned
     from keras_lmf.zoo.listing import table
 
     entries = table(**filters)
@@ -31,8 +33,25 @@ def list_entries(as_json: bool, **filters: Any) -> None:
     if entries.empty:
         click.echo("No entry fits.", err=True)
         return
-    columns = ["name", "fusion", "modalities", "parameters", "metric", "value", "floor", "weights_licence"]
-    click.echo(entries[columns].to_string(index=False, float_format="{:.3f}".format))
+    header = [
+        "name",
+        "inputs",
+        "fusion",
+        "metric",
+        "on test",
+        "floor",
+        "parameters",
+        "licence of the weights",
+    ]
+    rows = [
+        [
+            *(row.name, row.modalities, "" if row.fusion == "none" else row.fusion),
+            *(row.metric and metric_name(row.metric), figure(row.value), figure(row.floor)),
+            *(f"{row.parameters:,}", row.weights_licence),
+        ]
+        for row in entries.itertuples()
+    ]
+    click.echo(aligned(rows, header, "plain"))
     click.echo("\nMore: keras-lmf show NAME", err=True)
 
 

@@ -49,6 +49,7 @@ from keras_lmf.zoo import (
     weight_shapes,
 )
 from keras_lmf.zoo.backbones import Backbone
+from keras_lmf.zoo.description import sentence
 
 WEIGHTS, VECTORS, PLOT = "model.weights.h5", "testvectors.npz", "files.png"
 FOLDS = "cross_validation.csv"
@@ -59,12 +60,6 @@ PAPERS = {
     "low_rank": (
         "Liu et al., Efficient Low-rank Multimodal Fusion with Modality-Specific Factors, ACL 2018",
     ),
-}
-FUSIONS = {
-    "none": "one backbone",
-    "early": "early fusion",
-    "tensor": "tensor fusion",
-    "low_rank": "low-rank fusion",
 }
 
 
@@ -128,7 +123,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     published = [Backbone.read(known_backbones()[name]) for name in pretrained.names(recipe).values()]
     entry = Entry(
         name=folder.name,
-        summary=_summary(recipe, data),
+        summary=sentence(recipe.target, recipe.inputs, recipe.fusion.name, data.name, recipe.corpus.options),
         warning=facts.warning,
         fusion=recipe.fusion.name,
         corpus=recipe.corpus.name,
@@ -257,16 +252,6 @@ def _spreads(rows: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
         str(name): Spread(mean=row["mean"], sd=row["sd"] if len(rows) > 1 else 0, runs=len(rows))
         for name, row in table.iterrows()
     }
-
-
-def _summary(recipe: Recipe, data: Dataset) -> str:
-    target = recipe.target
-    options = ", ".join(f"{key} {value}" for key, value in recipe.corpus.options.items())
-    what = f"{target.size} classes" if target.classes else f"{target.size} in {list(target.range)}"
-    return (
-        f"{target.name} ({what}) from {', '.join(recipe.inputs)} by {FUSIONS[recipe.fusion.name]}, "
-        f"trained on {data.name}{options and f' ({options})'}"
-    )
 
 
 def trained(recipe: Recipe, data: Dataset, folder: Path) -> Run:

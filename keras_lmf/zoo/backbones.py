@@ -84,31 +84,6 @@ class Backbone(Spec):
         return write_text(Path(folder) / BACKBONE, json.dumps(fields, indent=1, ensure_ascii=False) + "\n")
 
 
-def card(backbone: Backbone) -> str:
-    """The CARD.md of a backbone."""
-    licences = backbone.licences
-    return "\n".join(
-        [
-            "<!-- Written by `keras-lmf render` from backbone.json. -->",
-            f"# {backbone.name}",
-            "",
-            f"{backbone.summary}. {backbone.parameters:,} parameters. No model by itself: the front end "
-            f'`{{ name = "{backbone.front_end}" }}` of a recipe starts from it, and '
-            f'`klmf.zoo.load_backbone("{backbone.name}")` gives it to you.',
-            "",
-            f"Converted from: {backbone.source}. Its test vectors hold what the original architecture, in PyTorch with "
-            "these weights, answers; every load compares ours with them.",
-            "",
-            f"- Licence of the code: {licences.code}",
-            f"- Licence of the weights: {licences.weights}",
-            f"- Training data: {licences.data}",
-            "",
-            *(f"- Cite: {citation}" for citation in backbone.citations),
-            "",
-        ]
-    )
-
-
 def published_model(front_end: str, shape: Sequence[int]) -> keras.Model:
     """The front end of that word with all of its taps, {waveform or frames} → {embedding}, random weights."""
     import keras

@@ -1,0 +1,190 @@
+"""How an entry is told to a reader: the names of things, one sentence, figures, and the templates of all pages.
+
+`keras-lmf list`, `keras-lmf show`, the cards and the tables of the zoo take their words from here.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from keras_lmf.errors import LMFError
+from keras_lmf.spec import MEDIA
+from keras_lmf.target import Target
+from keras_lmf.zoo.entry import Entry, Metric, Spread
+
+if TYPE_CHECKING:
+    import jinja2
+
+# The names under which readers know the protocols of `evaluation`.
+METRICS = {
+    "war": "accuracy",
+    "uar": "balanced accuracy",
+    "f1_macro": "F1, mean over classes",
+    "f1_weighted": "F1, weighted by class",
+    "f1_binary": "F1 of class 1",
+    "cohen_kappa": "Cohen's kappa",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "pearson": "correlation",
+    "concordance": "concordance correlation",
+    "acc2_nonneg": "accuracy, negative or not",
+    "acc2_nonzero": "accuracy, negative or positive",
+    "acc5": "accuracy, 5 steps",
+    "acc7": "accuracy, 7 steps",
+}
+# Stands until a recipe's section of a fusion knows its title.
+FUSIONS = {"none": "", "early": "early fusion", "tensor": "tensor fusion", "low_rank": "low-rank fusion"}
+# Stands until the description of a corpus knows its title; a corpus of one's own is told by its name.
+CORPORA = {
+    "cmu_mosi": "CMU-MOSI",
+    "emodb": "EmoDB",
+    "enterface05_landmarks": "eNTERFACE '05",
+    "fer2013": "FER2013",
+    "iemocap": "IEMOCAP",
+    "pom": "POM",
+    "ravdess": "RAVDESS",
+    "synthetic": "made-up data",
+    "voices_and_faces": "voices of RAVDESS and EmoDB and faces of FER2013",
+}
+TOLD_OPTIONS = (
+    "labels",
+)  # of a corpus: those that change what is learnt, not the split or an input's length
+SMALLEST = 1e-3  # half a prediction interval, where the seeds hardly differ
+
+
+def metric_name(word: str) -> str:
+    """The reader's name of a protocol: "war" → "accuracy", "f1_happy" → "F1 of happy"."""
+    kind, _, rest = word.partition("_")
+    of = {"f1": "F1 of", "pearson": "correlation of"}.get(kind)
+    return METRICS.get(word) or (f"{of} {spaced(rest)}" if of and rest else spaced(word))
+
+
+def spaced(name: str) -> str:
+    """A name of a recipe as words: "audio_statistics" → "audio statistics"."""
+    return name.replace("_", " ")
+
+
+def listed(words: Iterable[str]) -> str:
+    """The words with commas, and "and" before the last."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def sentence(
+    target: Target, inputs: Iterable[str], fusion: str, corpus: str, options: Mapping[str, object]
+) -> str:
+    """What a model does, from the words of its recipe.
+
+    >>> from keras_lmf.target import Target
+    >>> print(sentence(Target(name="sentiment", range=(-3, 3)), ["audio", "text"], "low_rank", "cmu_mosi", {}))
+    Sentiment (a number from -3 to 3) from audio and text by low-rank fusion, trained on CMU-MOSI.
+    """
+    name, sources = spaced(target.name), [spaced(word) for word in inputs]
+    what = f"{target.size} classes" if target.classes else numbers(target)
+    source = listed(sources) if len(sources) > 1 else f"the {sources[0]}"
+    way = f" by {title}" if (title := FUSIONS.get(fusion, spaced(fusion))) else ""
+    told = ", ".join(f"{spaced(key)}: {options[key]}" for key in TOLD_OPTIONS if key in options)
+    end = CORPORA.get(corpus, corpus) + (f" ({told})" if told else "")
+    return f"{name[:1].upper()}{name[1:]} ({what}) from {source}{way}, trained on {end}."
+
+
+def numbers(target: Target) -> str:
+    """What a regression gives: "a number from -3 to 3", "17 numbers from 1 to 7"."""
+    low, high = target.range
+    return f"{f'{target.size} numbers' if target.dimensions else 'a number'} from {low:g} to {high:g}"
+
+
+def figure(value: Metric | Spread | float | None) -> str:
+    """A metric with its interval, a mean ± standard deviation (one training has none), or a number."""
+    if isinstance(value, Spread):
+        return f"{value.mean:.3f}" + (f" ± {value.sd:.3f}" if value.runs > 1 else "")
+    if isinstance(value, Metric):
+        known = value.low is not None and value.high is not None
+        return f"{value.value:.3f}" + (f" [{value.low:.3f}, {value.high:.3f}]" if known else "")
+    return "" if value is None else f"{value:.3f}"
+
+
+def shape(sizes: Sequence[int | None]) -> str:
+    """The shape of a row: "(20, 43)"; an axis of any length is "any"."""
+    return f"({', '.join('any' if width is None else str(width) for width in sizes)})"
+
+
+def table(rows: Sequence[Sequence[object]], header: Sequence[str], style: str) -> str:
+    """Rows of cells as a table, in a style of tabulate's; an empty column is left out."""
+    from tabulate import tabulate
+
+    columns = [(name, cells) for name, *cells in zip(header, *rows) if any(cells)]
+    cells = {name: [str(cell) for cell in cells] for name, cells in columns}
+    if style == "pipe":  # Markdown
+        cells = {name: [cell.replace("|", "\\|") for cell in column] for name, column in cells.items()}
+    return tabulate(cells, headers="keys", tablefmt=style, disable_numparse=True)
+
+
+def rendered(template: str, **facts: object) -> str:
+    """A template of this package with the facts in it. What entries say is data: none of it is read as a template."""
+    return _templates().get_template(f"{template}.md.j2").render(facts)
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    import jinja2  # takes a while, which `list` needn't wait
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # Markdown and text for a terminal, no HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        extensions=["jinja2.ext.do"],
+    )
+    named = (metric_name, spaced, listed, numbers, figure, shape, table, repr)
+    environment.filters |= {function.__name__: function for function in named}
+    environment.globals["MEDIA"] = MEDIA
+    environment.filters["json"] = functools.partial(json.dumps, ensure_ascii=False)
+    return environment
+
+
+def new_seed(entry: Entry) -> int:
+    """A seed that the entry's n trainings, with the seeds 0 … n − 1, didn't have.
+
+    Raises:
+        LMFError: the entry has no figures over at least two seeds, so there is nothing to compare with.
+    """
+    runs = [spread.runs for spread in entry.seeds.get("weights", {}).values()]
+    if not runs or min(runs) < 2:
+        raise LMFError(f"The zoo entry {entry.name!r} has no figures over several seeds to compare with.")
+    return max(runs)
+
+
+def compare(metrics: Mapping[str, float], entry: Entry) -> pd.DataFrame:
+    """The test metrics of a new training beside those of the entry's seeds.
+
+    Returns:
+        a table indexed by metric, the task's main one first: `value` (of the new training), `mean` and `sd` (over
+        the n seeds), `low` and `high` (mean ± t · sd · √(1 + 1/n), in which a further seed lies with 95 %
+        probability), `agrees` (it does).
+    """
+    from scipy.stats import t  # takes a second, which no page needs
+
+    spreads = entry.seeds["weights"]
+    rows = {
+        name: {"value": value, **spreads[name].model_dump()}
+        for name, value in metrics.items()
+        if name in spreads
+    }
+    if not rows:
+        raise LMFError(
+            f"The zoo entry {entry.name!r} has figures of {', '.join(spreads)}, not of {', '.join(metrics)}."
+        )
+    found = pd.DataFrame.from_dict(rows, orient="index")
+    runs, mean = found.pop("runs"), found["mean"]
+    half = (t.ppf(0.975, runs - 1) * found["sd"] * (1 + 1 / runs) ** 0.5).clip(lower=SMALLEST)
+    found = found.assign(low=mean - half, high=mean + half)
+    return found.assign(agrees=found["value"].between(found["low"], found["high"]))
