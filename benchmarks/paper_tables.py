@@ -70,7 +70,7 @@ def table_3() -> pd.DataFrame:
 
 
 def table_4() -> pd.DataFrame:
-    """Speed, from `keras-lmf benchmark --against torch --folder benchmarks/results/speed`."""
+    """Speed, from `fusion_speed.py --against torch --folder benchmarks/results/speed`."""
     return pd.read_csv(RESULTS / "speed" / "table_4.csv")
 
 

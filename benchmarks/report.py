@@ -10,13 +10,13 @@ import json
 import sys
 from pathlib import Path
 
-import backbone_tables
 import click
-import media_tables
+import measured_tables
 import pandas as pd
 import paper_tables
 from comparison import CRITERION, INITIALIZATIONS_COMPARED, METRICS, NESTED
-from measurements import READERS_WORDS, RESULTS
+from measured_tables import READERS_WORDS
+from measurements import RESULTS
 
 from keras_lmf.evaluation import paired_difference, summarise
 from keras_lmf.files import write_text
@@ -112,12 +112,12 @@ def layer_table() -> str:
 
 # -- speed: each table with a caption that says on what it was measured, and of what a ratio is the ratio ----------
 def speed_csv(name: str) -> pd.DataFrame:
-    """One of the tables that `keras-lmf benchmark` has written."""
+    """One of the tables that `fusion_speed.py` has written."""
     return pd.read_csv(RESULTS / "speed" / f"{name}.csv", keep_default_na=False)
 
 
 def speed_machine() -> str:
-    """What `keras-lmf benchmark` ran on."""
+    """What `fusion_speed.py` ran on."""
     settings = json.loads((RESULTS / "speed" / "speed.json").read_text(encoding="utf-8"))["settings"]
     environment = settings["environment"]
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items())
@@ -164,8 +164,7 @@ def fold_table() -> str:
                 "protocol": "inductive" if protocol == "inductive" else "speaker-enrolled, transductive",
                 "folds × seeds": f"{len(folds)} × {len(pooled)}",
             }
-            for metric in ("war", "uar"):
-                word = READERS_WORDS[metric]
+            for metric, word in READERS_WORDS.items():
                 line[f"{word}, mean ± sd over folds"] = (
                     f"{folds[metric].mean():.3f} ± {folds[metric].std():.3f}"
                 )
@@ -177,7 +176,7 @@ def fold_table() -> str:
 def tables() -> dict[str, dict[str, str]]:
     """The marked tables of each page."""
     page = {"initialization": initialization_table(), "layers": layer_table()}
-    page |= paper_tables.markdown() | media_tables.markdown() | backbone_tables.markdown()
+    page |= paper_tables.markdown() | measured_tables.markdown()
     for corpus, name in MARKERS.items():
         page[name] = fusion_table(corpus)
         page[f"{name}-differences"] = difference_table(corpus)
@@ -185,8 +184,8 @@ def tables() -> dict[str, dict[str, str]]:
     page |= {**speed_tables(), "folds": fold_table()}
     return {
         "docs/results.md": page,
-        "docs/compose.md": backbone_tables.in_few_words(),
-        "docs/clips.md": media_tables.real_clip(),
+        "docs/compose.md": measured_tables.backbones_in_few_words(),
+        "docs/clips.md": measured_tables.real_clip(),
     }
 
 

@@ -1,16 +1,18 @@
-"""Tables about media files: real-time factors, face detectors, what models answer, and each modality alone."""
+"""Tables of backbones and of media files, from what the measuring scripts have written into benchmarks/results."""
 
 from __future__ import annotations
 
 import pandas as pd
-from measurements import READERS_WORDS, RESULTS, measured_on, spread
+from measurements import RESULTS
 
 SHOWN_MODEL, SHOWN_CLIP = "lmf-media-av", "ravdess"
+READERS_WORDS = {"war": "accuracy", "uar": "balanced accuracy"}
 
 
 def markdown() -> dict[str, str]:
     """The tables of docs/results.md by their marker's name."""
     return {
+        **backbone_tables(),
         "clips": clip_table(),
         "faces": face_table(),
         "films": film_table(),
@@ -19,10 +21,85 @@ def markdown() -> dict[str, str]:
     }
 
 
+def backbones_in_few_words() -> dict[str, str]:
+    """That of docs/compose.md."""
+    table = pd.read_csv(RESULTS / "backbones.csv")
+    file = table[table["runtime"] == "TFLite float32"]
+    few = pd.DataFrame(
+        {
+            "backbone": [f"`{name}`" for name in file["backbone"]],
+            "paper": file["paper"],
+            "parameters": [f"{number:,}" for number in file["parameters"]],
+            "MFLOPs": [f"{number:.0f}" for number in file["mflops"]],
+            "TFLite, kB": [f"{number / 1e3:,.0f}" for number in file["bytes"]],
+            "TFLite, ms": [f"{number:.1f}" for number in file["wall_ms"]],
+            "weights": file["weights"],
+        }
+    )
+    return {"backbones": few.to_markdown(index=False, disable_numparse=True)}
+
+
 def real_clip() -> dict[str, str]:
     """That of docs/clips.md: the clip of a person whose voice and face are both there."""
-    table = answers(SHOWN_MODEL)
-    return {"real-clip": filled(table[table["clip"].str.startswith(SHOWN_CLIP)]).to_markdown(index=False)}
+    film = answers(SHOWN_MODEL)
+    return {"real-clip": filled(film[film["clip"].str.startswith(SHOWN_CLIP)]).to_markdown(index=False)}
+
+
+def measured_on(table: pd.DataFrame) -> str:
+    """The machine and the versions that the rows of a script's CSV name."""
+    return "Measured on " + " and ".join(
+        f"{machine}; {versions}"
+        for machine, versions in table[["machine", "versions"]].drop_duplicates().to_numpy()
+    )
+
+
+def short(number: float) -> str:
+    """Three digits: "1,230", "12.3", "0.0123"."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
+
+
+def spread(table: pd.DataFrame, middle: str, low: str, high: str) -> list[str]:
+    """Median and range of each row; the one number where there was one call, a dash where there was none."""
+    texts = []
+    for numbers in table[[middle, low, high]].to_numpy(float):
+        median, least, most = map(short, numbers)
+        texts.append(median if numbers[1] == numbers[2] else f"{median} [{least}, {most}]")
+    return ["–" if pd.isna(number) else text for number, text in zip(table[middle], texts)]
+
+
+def backbone_tables() -> dict[str, str]:
+    """What each backbone is, and how large and fast on every runtime."""
+    table = pd.read_csv(RESULTS / "backbones.csv")
+    facts = table.drop_duplicates("backbone").set_index("backbone")
+    what = pd.DataFrame(
+        {
+            "parameters": [f"{number:,}" for number in facts["parameters"]],
+            "MFLOPs": [f"{number:.0f}" for number in facts["mflops"]],
+            "embedding": facts["embedding"],
+            "receptive field": facts["receptive_field"],
+            "code": facts["code"],
+            "weights": facts["weights"],
+            "paper": facts["paper"],
+        },
+        index=facts.index,
+    )
+    table["ms"] = spread(table, "wall_ms", "wall_ms_first_quartile", "wall_ms_third_quartile")
+    times = table.pivot(index="backbone", columns="runtime", values="ms")
+    runtimes = list(table["runtime"].unique())
+    sizes = table.pivot(index="backbone", columns="runtime", values="bytes")[runtimes] / 1e3
+    sizes = sizes.dropna(axis=1, how="all").add_suffix(", kB")
+    sizes = sizes.map(lambda size: "–" if pd.isna(size) else f"{size:,.0f}")
+    times = times[runtimes].join(sizes).reindex(facts.index)
+    caption = (
+        f"Milliseconds for one clip of {facts['clip_seconds'].iloc[0]:g} s (of image_cnn, one picture): wall clock, "
+        f"median and quartiles over the turns. {measured_on(table)}. A dash: the export refuses to call a file int8 in "
+        "which nothing computes in int8."
+    )
+    return {
+        "backbones": what.reset_index().to_markdown(index=False, disable_numparse=True),
+        "backbones-speed": f"{caption}\n\n"
+        + times.reset_index().to_markdown(index=False, disable_numparse=True),
+    }
 
 
 def face_table() -> str:

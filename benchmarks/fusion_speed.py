@@ -1,22 +1,33 @@
-"""benchmark: every table of speed in one run, on the terminal, as JSON, and as files."""
+"""Speed and memory of tensor fusion and low-rank fusion, as ratios in one run on one thread of this machine.
+
+    python benchmarks/fusion_speed.py --against torch --folder benchmarks/results/speed
+
+All contenders of a table take turns, so what else the machine does hits them alike; PyTorch's are taken in a process
+of its own, which waits while TensorFlow's are taken.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import keras
 import pandas as pd
+from speed import comparisons, memory
+from speed.processes import answer
+from speed.published import LOW_RANK, OURS, REFERENCE_RANK, TENSOR, TORCH
+from speed.turns import one_thread
 from tqdm import tqdm
 
-from keras_lmf.benchmarking import fusions, memory, tflite, whole_models
-from keras_lmf.benchmarking.machine import processor
-from keras_lmf.benchmarking.turns import one_thread
+from keras_lmf.cli.options import JSON, numbers, plain_errors
 from keras_lmf.errors import LMFError, import_extra, unknown_name
 from keras_lmf.files import write_atomically, write_text
+from keras_lmf.measurement import processor
 from keras_lmf.training.environment import environment
 
 PAPER_BATCH = 32
@@ -59,7 +70,8 @@ class SpeedReport:
 
     def save(self, folder: str | Path) -> Path:
         """Writes a CSV per table, `speed.json`, `growth_with_rank.png` and `growth_with_modalities.png`."""
-        from keras_lmf.benchmarking import plots
+        from speed import plots
+
         from keras_lmf.evaluation.plots import save
 
         folder = Path(folder)
@@ -97,7 +109,7 @@ class SpeedReport:
             for title, table in parts
             if len(table)
         ]
-        return "\n\n".join([*texts, fusions.where_tensor_is_faster(self.fusions)])
+        return "\n\n".join([*texts, comparisons.where_tensor_is_faster(self.fusions)])
 
 
 def _short(value: float) -> str:
@@ -120,8 +132,6 @@ def benchmark(
 ) -> SpeedReport:
     """Measure tensor fusion against low-rank fusion, on one thread of this machine.
 
-    All contenders of a table take turns in this process, which must not have used TensorFlow before.
-
     Args:
         batches: batch sizes.
         ranks: of the low-rank networks; rank 4, to which ratios refer, is always among them.
@@ -143,63 +153,93 @@ def benchmark(
     if keras.backend.backend() != "tensorflow":
         raise LMFError(
             f"The benchmark needs Keras on the TensorFlow backend, received {keras.backend.backend()!r}. "
-            "Start again with\n  KERAS_BACKEND=tensorflow keras-lmf benchmark"
+            "Start again with\n  KERAS_BACKEND=tensorflow python benchmarks/fusion_speed.py"
         )
     # Asked first: these are needed last, after minutes.
     import_extra("ai_edge_litert.interpreter", "export")
+    if against and importlib.util.find_spec(against) is None:
+        raise LMFError(f'{against} is not installed. Install it: pip install "keras-lmf[backends]"')
     one_thread("tensorflow")
-    if against:
-        import_extra("torch", "backends")
-        one_thread("torch")
     batches = sorted(set(batches))
-    ranks = sorted({*ranks, whole_models.REFERENCE_RANK})
+    ranks = sorted({*ranks, REFERENCE_RANK})
     turns = {"repeats": repeats, "seconds": seconds}
 
-    cells = [(phase, batch) for batch in batches for phase in whole_models.PHASES]
+    cells = [(phase, batch) for batch in batches for phase in comparisons.PHASES]
     speeds, ratios = [], []
     for phase, batch in _progress(cells, "whole networks"):
-        rows, compared = whole_models.measure(phase, batch, ranks, against, **turns)
+        rows, compared = comparisons.measure_networks(phase, batch, ranks, against, **turns)
         speeds += rows
         ratios += compared
+    shapes = [(m, width) for m in comparisons.MODALITIES for width in comparisons.WIDTHS]
     fused = [
         row
-        for (phase, batch), modalities, width in _progress(
-            [(cell, m, width) for cell in cells for m in fusions.MODALITIES for width in fusions.WIDTHS],
-            "fusions",
+        for (phase, batch), shape in _progress(
+            [(cell, shape) for cell in cells for shape in shapes], "fusions"
         )
-        for row in fusions.measure(phase, modalities, width, batch, **turns)
+        for row in comparisons.measure_modalities(phase, *shape, batch, **turns)
     ]
     paper_batch = _paper_batch(batches)
     by_rank = [
         row
-        for phase in whole_models.PHASES
-        for row in fusions.measure_ranks(phase, paper_batch, ranks, **turns)
+        for phase in comparisons.PHASES
+        for row in comparisons.measure_ranks(phase, paper_batch, ranks, **turns)
     ]
     table = pd.DataFrame(speeds)
     return SpeedReport(
         ratios=pd.DataFrame(ratios),
-        table_4=whole_models.table_4(table, paper_batch),
+        table_4=comparisons.table_4(table, paper_batch),
         whole_models=table,
         fusions=pd.DataFrame(fused),
         ranks=pd.DataFrame(by_rank),
-        memory=pd.DataFrame(_memory(paper_batch, against)),
-        tflite=pd.DataFrame(tflite.measure(**turns)),
+        memory=pd.DataFrame(peaks(paper_batch, against)),
+        tflite=pd.DataFrame(comparisons.measure_heads(**turns)),
         settings={**turns, "processor": processor(), "environment": environment()},
     )
 
 
-def _memory(batch: int, against: str | None) -> list[dict[str, Any]]:
-    if not memory.measured_here():
+def peaks(batch: int, against: str | None) -> list[dict[str, Any]]:
+    """Rows of the peak memory of whole networks; none where the system doesn't tell it."""
+    if not memory.counts_anew():
         return []
-    codes = [whole_models.OURS, *([whole_models.TORCH] if against and batch > 1 else [])]
+    codes = [OURS, *([TORCH] if against and batch > 1 else [])]
     cases = [
-        (phase, batch, code, fusion)
-        for phase in whole_models.PHASES
+        {"phase": phase, "batch": batch, "code": code, "fusion": fusion}
+        for phase in comparisons.PHASES
         for code in codes
-        for fusion in (whole_models.LOW_RANK, whole_models.TENSOR)
+        for fusion in (LOW_RANK, TENSOR)
     ]
-    return [memory.measure(*case) for case in _progress(cases, "memory")]
+    return [case | peak(**case) for case in _progress(cases, "memory")]
+
+
+def peak(phase: str, batch: int, code: str, fusion: str) -> dict[str, float]:
+    """`memory.network` in a process of its own."""
+    what = f"The peak memory of {phase} {batch} {code} {fusion}"
+    return answer(what, "speed.memory", "network", phase, batch, code, fusion)
 
 
 def _progress(cases: Sequence[Any], what: str) -> Any:
     return tqdm(cases, desc=what, leave=False, disable=None)
+
+
+@click.command(help=__doc__)
+@click.option("--batches", default="1,32,256", show_default=True, help="Batch sizes, separated by commas.")
+@click.option(
+    "--ranks", default="1,4,8,16", show_default=True, help="Of low-rank fusion, separated by commas."
+)
+@click.option("--repeats", default=15, show_default=True, type=click.IntRange(1), help="Turns each.")
+@click.option(
+    "--seconds", default=0.05, show_default=True, type=click.FloatRange(0), help="Length of a turn."
+)
+@click.option("--against", help="torch: the published networks in PyTorch, in the same run.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Write tables and pictures here as well.")
+@JSON
+@plain_errors
+def main(batches: str, ranks: str, folder: Path | None, as_json: bool, **options: Any) -> None:
+    report = benchmark(batches=numbers("--batches", batches), ranks=numbers("--ranks", ranks), **options)
+    click.echo(report.to_json() if as_json else report)
+    if folder is not None:
+        click.echo(f"\nTables and pictures: {report.save(folder)}", err=True)
+
+
+if __name__ == "__main__":
+    main()

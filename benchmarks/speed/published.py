@@ -1,4 +1,4 @@
-"""The published networks at the shapes of the speed tables, and their heads.
+"""The published networks at the shapes of the speed tables: their words, inputs and weights, without a framework.
 
 Audio 5, video 20, text 20 × 300; sub-networks 32 / 32 / LSTM 128 → 64; tensor fusion with 128 units after it (Zadeh
 et al. 2017), low-rank fusion straight to one output (Liu et al. 2018). Dropout, which the published code has in
@@ -7,18 +7,16 @@ training, is left out of every contender.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import keras
 import numpy as np
-from keras import ops
-
-from keras_lmf.layers import LowRankFusion, TensorFusion
 
 SHAPES = {"audio": (5,), "video": (20,), "text": (20, 300)}
 EMBEDDINGS = {"audio": 32, "video": 32, "text": 64}
 RECURRENT_UNITS, POST_FUSION = 128, 128
 LOW_RANK, TENSOR = "low-rank", "tensor"
+TRAINING, INFERENCE = "training", "inference"
+OURS, TORCH = "keras-lmf", "PyTorch"
+PRODUCTS = "none: the LSTM's matrix products alone"
+REFERENCE_RANK = 4
 TARGET = "sentiment"
 
 
@@ -34,8 +32,8 @@ def example(batch: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
 def published_arrays(fusion: str, rank: int) -> dict[str, np.ndarray]:
     """Random weights of a whole network in the published layout (PyTorch's names and shapes).
 
-    `models.load_published` makes the Keras network of them and `load_state_dict` the PyTorch one, so all contenders
-    of one fusion and rank hold the same weights.
+    `models.load_published` makes the Keras network of them and `torch_networks.network` the PyTorch one, so all
+    contenders of one fusion and rank hold the same weights, whatever process they are in.
     """
     random = np.random.default_rng(1)
 
@@ -73,42 +71,3 @@ def published_arrays(fusion: str, rank: int) -> dict[str, np.ndarray]:
             linear(f"post_fusion_layer_{i}", outputs, inputs)
         arrays["output_range"], arrays["output_shift"] = np.float32([6]), np.float32([-3])
     return arrays
-
-
-def head(fusion: str, rank: int) -> keras.Model:
-    """A published network without its sub-networks: embeddings {modality: (batch, units)} → {target: (batch, 1)}."""
-    inputs = {name: keras.Input((units,), name=name) for name, units in EMBEDDINGS.items()}
-    if fusion == LOW_RANK:
-        return keras.Model(inputs, {TARGET: LowRankFusion(1, rank, seed=0, name=TARGET)(inputs)})
-    hidden = TensorFusion(name="fusion")(inputs)
-    for i in (1, 2):
-        hidden = keras.layers.Dense(POST_FUSION, activation="relu", name=f"post_fusion_layer_{i}")(hidden)
-    hidden = keras.layers.Dense(1, activation="sigmoid", name="post_fusion_layer_3")(hidden)
-    return keras.Model(inputs, {TARGET: keras.layers.Rescaling(6.0, -3.0, name=TARGET)(hidden)})
-
-
-def low_rank_layer(widths: Sequence[int], units: int, rank: int) -> LowRankFusion:
-    """A built LowRankFusion over a list of embeddings of these widths, no bias of which is zero."""
-    layer = LowRankFusion(units, rank, seed=0)
-    layer.build([(None, width) for width in widths])
-    layer.bias.assign(np.random.default_rng(1).standard_normal(units))
-    return layer
-
-
-def as_tensor_fusion(layer: LowRankFusion) -> keras.Model:
-    """TensorFusion → Dense that computes the function of `layer`, a LowRankFusion over a list.
-
-    Liu et al. 2018, equation 5: the dense kernel is W[i, j, …, o] = Σ_r w_r F_1[r, i, o] F_2[r, j, o] ….
-
-    Raises:
-        LMFError: the product of the widths is above TensorFusion's limit.
-    """
-    inputs = [keras.Input((width,)) for width in layer.widths]
-    model = keras.Model(inputs, keras.layers.Dense(layer.units)(TensorFusion()(inputs)))
-    # (rank, products so far, units), one modality after the other.
-    product = ops.convert_to_numpy(layer.rank_weights)[:, None, None]
-    for m in range(len(layer.widths)):
-        factor = ops.convert_to_numpy(layer.factor(m))
-        product = (product[:, :, None] * factor[:, None]).reshape(layer.rank, -1, layer.units)
-    model.set_weights([product.sum(axis=0), ops.convert_to_numpy(layer.bias)])
-    return model

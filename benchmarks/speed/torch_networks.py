@@ -2,17 +2,30 @@
 
 TFN: Zadeh et al. 2017, sections 4.1–4.2; LMF: Liu et al. 2018, equations 6–8. The names and shapes of the weights are
 those that `models.load_published` reads.
+
+`python -m speed.torch_networks PHASE BATCH` takes the turns of the PyTorch contenders, on one thread: `conversation`.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
-from keras_lmf.benchmarking.networks import EMBEDDINGS, LOW_RANK, POST_FUSION, RECURRENT_UNITS, SHAPES
-from keras_lmf.benchmarking.turns import Step
+from speed.published import (
+    INFERENCE,
+    LOW_RANK,
+    PRODUCTS,
+    REFERENCE_RANK,
+    TENSOR,
+    TRAINING,
+    example,
+    published_arrays,
+)
+from speed.turns import Step, timed
 
 MODALITIES = ("audio", "video", "text")
 
@@ -111,18 +124,26 @@ class TensorNetwork(FusionNetwork):
         return torch.sigmoid(self.post_fusion_layer_3(hidden)) * self.output_range + self.output_shift
 
 
-def torch_network(fusion: str, rank: int, arrays: Mapping[str, np.ndarray]) -> FusionNetwork:
-    """A network at the shapes of the speed tables, holding `arrays` (`networks.published_arrays`)."""
-    widths = [shape[-1] for shape in SHAPES.values()]
-    hidden = (EMBEDDINGS["audio"], EMBEDDINGS["video"], RECURRENT_UNITS)
-    if fusion == LOW_RANK:
-        network: FusionNetwork = LowRankNetwork(widths, hidden, EMBEDDINGS["text"], rank, 1)
+def network(arrays: Mapping[str, np.ndarray]) -> FusionNetwork:
+    """A network of the sizes of `arrays`, published weights, that holds them."""
+    width = {name: len(arrays[f"{name}_subnet.norm.weight"]) for name in MODALITIES[:2]}
+    hidden = [len(arrays[f"{name}_subnet.linear_1.weight"]) for name in MODALITIES[:2]]
+    text_units, text_hidden = arrays["text_subnet.linear_1.weight"].shape
+    sizes = (
+        [*width.values(), arrays["text_subnet.rnn.weight_ih_l0"].shape[1]],
+        [*hidden, text_hidden],
+        text_units,
+    )
+    if "fusion_weights" in arrays:
+        rank, _, outputs = arrays["audio_factor"].shape
+        found: FusionNetwork = LowRankNetwork(*sizes, rank, outputs)
     else:
-        network = TensorNetwork(widths, hidden, EMBEDDINGS["text"], POST_FUSION, 1)
+        outputs, post_fusion = arrays["post_fusion_layer_3.weight"].shape
+        found = TensorNetwork(*sizes, post_fusion, outputs)
     weights = {name: torch.tensor(value) for name, value in arrays.items()}
     # Its own values for what the arrays don't hold: the number of batches seen, which no equation reads.
-    network.load_state_dict({**network.state_dict(), **weights})
-    return network
+    found.load_state_dict({**found.state_dict(), **weights})
+    return found
 
 
 def training_step(network: FusionNetwork, inputs: Mapping[str, np.ndarray], labels: np.ndarray) -> Step:
@@ -171,3 +192,27 @@ def matrix_products_step(network: FusionNetwork, inputs: Mapping[str, np.ndarray
         return gates
 
     return step
+
+
+def step(fusion: str, phase: str, batch: int) -> Step:
+    """One step of `batch` samples of the network of this fusion, or of its matrix products alone."""
+    inputs, labels = example(batch)
+    found = network(published_arrays(TENSOR if fusion == TENSOR else LOW_RANK, REFERENCE_RANK))
+    if fusion == PRODUCTS:
+        return matrix_products_step(found, inputs)
+    return training_step(found, inputs, labels) if phase == TRAINING else inference_step(found, inputs)
+
+
+def main(phase: str, batch: str) -> None:
+    """Answer [fusion, number of steps] with their milliseconds by each clock, line by line."""
+    torch.set_num_threads(1)
+    fusions = [LOW_RANK, TENSOR, *([PRODUCTS] if phase == INFERENCE else [])]
+    turns = {fusion: timed(step(fusion, phase, int(batch))) for fusion in fusions}
+    print(json.dumps(fusions), flush=True)
+    for line in sys.stdin:
+        fusion, count = json.loads(line)
+        print(json.dumps(turns[fusion](count)), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
