@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -56,12 +57,23 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     return LINK.sub(lambda link: _on_site(link[1]), markdown)
 
 
-class Doctests(griffe.Extension):
-    """An example in a docstring is a block of code: Markdown takes `>>>` for a quotation."""
+class Docstrings(griffe.Extension):
+    """Docstrings as pages need them.
+
+    An example is a block of code: Markdown takes `>>>` for a quotation. What pydantic's `Field(description=…)` says is
+    an attribute's docstring.
+    """
 
     def on_instance(self, *, obj: griffe.Object, **_: object) -> None:
         if obj.docstring:
             obj.docstring.value = DOCTEST.sub(r"```pycon\n\1\n```", obj.docstring.value)
+
+    def on_attribute_instance(self, *, attr: griffe.Attribute, **_: object) -> None:
+        if not isinstance(attr.value, griffe.ExprCall) or str(attr.value.function) != "Field":
+            return
+        for argument in attr.value.arguments:
+            if isinstance(argument, griffe.ExprKeyword) and argument.name == "description":
+                attr.docstring = griffe.Docstring(ast.literal_eval(str(argument.value)), parent=attr)
 
 
 # -- files of the repository ---------------------------------------------------------------------------------
