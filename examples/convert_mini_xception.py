@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from keras_lmf.backbones.frames import BLOCKS, TAPS
+from keras_lmf.backbones.front_ends.frames import BLOCKS, TAPS
 from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256
 from keras_lmf.publishing import publish_backbone

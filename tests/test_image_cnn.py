@@ -121,7 +121,8 @@ def test_the_receptive_field_is_that_of_the_docstring():
 
 def test_a_picture_has_channels():
     with pytest.raises(
-        LMFError, match=r"takes \(height, width, channels\) without the batch axis, received \(48, 48\)"
+        LMFError,
+        match=r"image of shape \(height, width, channels\) without the batch axis, received \(48, 48\)",
     ):
         image_cnn((48, 48))
     with pytest.raises(LMFError, match=r"erasing must be 0, or 0\.02 to 1, received 0\.01"):
