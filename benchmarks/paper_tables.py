@@ -2,7 +2,7 @@
 
 python benchmarks/paper_tables.py
 
-prints them from benchmarks/results. Published figures stand in rows of their own; benchmarks/README.md, into which
+prints them from benchmarks/results. Published figures stand in rows of their own; docs/results.md, into which
 report.py writes the tables, says what can be compared and what can't.
 """
 

@@ -20,9 +20,9 @@ import torch
 
 from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256
+from keras_lmf.models.pretrained import published_model
 from keras_lmf.publishing import publish_backbone
 from keras_lmf.zoo import Backbone, Licences
-from keras_lmf.zoo.backbones import published_model
 
 SAMPLES = 25600  # 1.6 s, the windows of its own training
 UNITS = 256

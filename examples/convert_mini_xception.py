@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from keras_lmf.backbones.frames import BLOCKS, TAPS
+from keras_lmf.backbones.front_ends.frames import BLOCKS, TAPS
 from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256
+from keras_lmf.models.pretrained import published_model
 from keras_lmf.publishing import publish_backbone
 from keras_lmf.zoo import Backbone, Licences
-from keras_lmf.zoo.backbones import published_model
 
 SHAPE = (3, 64, 64, 1)
 NORM = ("gamma", "beta", "moving_mean", "moving_variance")

@@ -67,7 +67,7 @@ FILE_MISTAKES = {
     ),
     "extra key": ({"speaker": np.zeros(6)}, "Unknown key 'speaker'"),
     "bad row": ({"label": np.array([0, 1, 9, 0, 1, 2])}, r"label, row 2 \(id 'clip2'\): received 9"),
-    "target no json": ({"target": np.array("emotion")}, "target: JSON: Invalid JSON"),
+    "target no json": ({"target": np.array("emotion")}, "target: Invalid JSON"),
     "target field": ({"target": np.array('{"name": "e", "clases": ["a", "b"]}')}, "target: .*clases"),
     "target two": ({"target": np.array(["a", "b"])}, r"target: dtype <U1, shape \(2,\); must be one string"),
     "pickled strings": ({"group": np.array(["a"] * 6, object)}, "'group' is an object array"),

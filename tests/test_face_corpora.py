@@ -53,6 +53,15 @@ def test_fer2013_of_other_classes_is_refused(tmp_path):
         load("fer2013", tmp_path)
 
 
+@pytest.mark.parametrize("images", [np.zeros((40, 48, 47)), np.zeros((39, 48, 48)), np.zeros(40)])
+def test_fer2013_of_another_layout_is_refused(tmp_path, images):
+    write_fer(tmp_path, ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"])
+    arrays = dict(np.load(tmp_path / "fer2013" / "train.npz"))
+    np.savez(tmp_path / "fer2013" / "train.npz", **arrays | {"images": images})
+    with pytest.raises(LMFError, match=r"train\.npz: 'images' .* with 'labels' \(40,\); they must be"):
+        load("fer2013", tmp_path)
+
+
 def test_an_images_split_is_its_own(tmp_path):
     """Images that come or go move no other between training and validation."""
     write_fer(tmp_path, ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"])
@@ -68,9 +77,6 @@ def test_fer2013_enlarged(tmp_path):
     write_fer(tmp_path, ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"])
     small, large = (load("fer2013", tmp_path, side=side).inputs["face"][..., 0] for side in (48, 64))
     np.testing.assert_array_equal(enlarged(small, 64), large)
-    for side in (47, 257, 64.0, True):
-        with pytest.raises(LMFError, match="side must be a whole number 48 … 256"):
-            load("fer2013", tmp_path, side=side)
 
 
 @needs_data

@@ -12,7 +12,7 @@ from other_backend import pytorch
 from keras_lmf import zoo
 from keras_lmf.backbones import frames
 from keras_lmf.errors import LMFError
-from keras_lmf.zoo.vectors import read_testvectors
+from keras_lmf.zoo import read_testvectors
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "zoo" / "mini-xception"
@@ -127,8 +127,11 @@ def test_an_application_sees_each_frame_as_keras_says(channels):
         (lambda: frames.mini_xception((3, 64, 64, 3)), r"\(frames, height, width, 1\)"),
         (lambda: frames.mini_xception((4, 4, 1)), "pictures of at least 5 × 5 pixels, received 4 × 4"),
         (lambda: frames.mini_xception(taps=("block4",)), "Did you mean 'block_4'"),
-        (lambda: frames.mini_xception(taps=()), "one or more different ones"),
-        (lambda: frames.mini_xception(taps=("logits", "logits")), "one or more different ones"),
+        (lambda: frames.mini_xception(taps=()), "taps of mini_xception must be one or more different ones"),
+        (
+            lambda: frames.mini_xception(taps=("logits", "logits")),
+            "taps of mini_xception must be one or more different ones",
+        ),
         (lambda: frames.application(network="MobileNetV3Smal"), "Did you mean 'MobileNetV3Small'"),
         (lambda: frames.application(network="mobilenet"), "Unknown network"),
         (lambda: frames.application(weights="imagenette"), "Did you mean 'imagenet'"),

@@ -16,7 +16,7 @@ from other_backend import pytorch
 import keras_lmf as klmf
 from keras_lmf import zoo
 from keras_lmf.errors import LMFError
-from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
+from keras_lmf.zoo import read_testvectors, write_testvectors
 
 ROOT = Path(__file__).parents[1]
 ZOO = ROOT / "zoo"

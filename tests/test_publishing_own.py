@@ -68,7 +68,7 @@ def test_an_own_corpus_becomes_an_entry(folder: Path) -> None:
     [
         (None, "Or describe your own in"),
         ("licence = ", "not a readable TOML file"),
-        (ABOUT.replace('licence = "ours"', 'license = "ours"'), "about.toml: licence: Field required"),
+        (ABOUT.replace('licence = "ours"', 'license = "ours"'), "about.toml: the field 'licence' is missing"),
         (
             ABOUT.replace('unit = "kHz"', "unit = 3"),
             "about.toml: inputs.audio.unit: Input should be a valid string",

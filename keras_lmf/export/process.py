@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError
 
 FOLDER = Path(__file__).parent
@@ -114,10 +115,10 @@ def places(model: keras.Model, operators: Iterable[tuple[str, str]]) -> str:
         model: whose layers are looked for.
         operators: pairs of an op and its name scope, "model_1/backbone_1/layer_1/Op".
     """
-    every = list(model._flatten_layers(include_self=False))
+    every = nested_layers(model)[1:]
     # The cell of a recurrent layer is a layer, too, but not one that a user has named.
     recurrent = [layer for layer in every if isinstance(layer, keras.layers.RNN)]
-    cells = {id(cell) for layer in recurrent for cell in layer._flatten_layers(include_self=False)}
+    cells = {id(cell) for layer in recurrent for cell in nested_layers(layer)[1:]}
     layers = {layer.name: type(layer).__name__ for layer in every if id(layer) not in cells}
     found: dict[str, list[str]] = {}
     for operator, scope in operators:

@@ -1,8 +1,6 @@
-"""Front ends for sound: waveform → features, inside the model and never trained. (For video: `backbones.frames`.)
+"""Front ends for sound: waveform → features of each frame, or of the whole clip.
 
-Each is a functional `keras.Model` named "front_end". Padding (frames whose samples are all zero) comes out as rows of
-zeros, and so does an absent input, as the backbones for features expect them. Its spectral layer is named "spectrum":
-int8 formats leave that one in float.
+The spectral layer is named "spectrum": int8 formats leave that one in float.
 """
 
 from __future__ import annotations
@@ -13,10 +11,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.errors import LMFError
+from keras_lmf.backbones.parts import (
+    FRONT_END,
+    frozen,
+    input_layer,
+    mean_change,
+    require_different,
+    side_by_side,
+)
 from keras_lmf.layers import MFCC, LevelNormalization, LogMelSpectrogram, MelSpectrogram, StatisticsPooling
 
-FRONT_END = "front_end"
 SPECTRUM = "spectrum"
 GE2E_UNITS = 256
 GE2E_LAYERS = 4
@@ -33,7 +37,7 @@ def log_mel(
         bands: mel bands.
         name: the model's name.
     """
-    waveform = _waveform(shape)
+    waveform = input_layer("waveform", shape, "samples")
     layer = LogMelSpectrogram(**_frames(sample_rate), bands=bands, name=SPECTRUM)
     return frozen(waveform, layer(waveform), name)
 
@@ -53,7 +57,7 @@ def mfcc(
         coefficients: from the 0th on.
         name: the model's name.
     """
-    waveform = _waveform(shape)
+    waveform = input_layer("waveform", shape, "samples")
     layer = MFCC(**_frames(sample_rate), bands=bands, coefficients=coefficients, name=SPECTRUM)
     return frozen(waveform, layer(waveform), name)
 
@@ -83,10 +87,8 @@ def ge2e(
             absolute change from frame to frame, 768 numbers; 4: the speaker embedding, 256 numbers.
         name: the model's name.
     """
-    layers = tuple(layers)
-    if not layers or len(set(layers)) != len(layers) or not set(layers) <= set(range(1, GE2E_LAYERS + 1)):
-        raise LMFError(f"ge2e: layers must be different numbers of 1 … {GE2E_LAYERS}, received {layers}")
-    waveform = _waveform(shape)
+    require_different("layers of ge2e", tuple(layers), range(1, GE2E_LAYERS + 1))
+    waveform = input_layer("waveform", shape, "samples")
     hidden = MelSpectrogram(sample_rate, fft_length=400, hop=160, bands=40, name=SPECTRUM)(
         LevelNormalization(name="level")(waveform)
     )
@@ -97,20 +99,13 @@ def ge2e(
         hidden = keras.layers.LSTM(GE2E_UNITS, return_sequences=True, name=f"lstm_{i}")(hidden)
         taps[i] = hidden
     tapped = [_statistics(taps[i], sounds, i) if i in taps else _speaker(hidden, sounds) for i in layers]
-    return frozen(waveform, ops.concatenate(tapped, axis=-1) if len(tapped) > 1 else tapped[0], name)
+    return frozen(waveform, side_by_side(tapped), name)
 
 
 def _statistics(states: Any, sounds: Any, i: int) -> Any:
     """Mean and standard deviation over the frames that sound, and mean absolute change between neighbours of them."""
-    changes = ops.absolute(states[:, 1:] - states[:, :-1])
-    both = ops.logical_and(sounds[:, 1:], sounds[:, :-1])
-    return ops.concatenate(
-        [
-            StatisticsPooling(name=f"pooling_{i}")(states, mask=sounds),
-            StatisticsPooling(name=f"changes_{i}")(changes, mask=both)[:, :GE2E_UNITS],
-        ],
-        axis=-1,
-    )
+    moments = StatisticsPooling(name=f"pooling_{i}")(states, mask=sounds)
+    return side_by_side([moments, mean_change(states, sounds, f"changes_{i}")])
 
 
 def _speaker(states: Any, sounds: Any) -> Any:
@@ -135,22 +130,3 @@ def _frames(sample_rate: int) -> dict[str, int]:
         "fft_length": 1 << (window - 1).bit_length(),
         "hop": round(0.010 * sample_rate),
     }
-
-
-def _waveform(shape: Sequence[int]) -> Any:
-    if len(shape) != 1:
-        raise LMFError(f"A waveform has the shape (samples,) without the batch axis, received {tuple(shape)}")
-    return keras.Input(tuple(shape), name="waveform")
-
-
-def frozen(inputs: Any, features: Any, name: str) -> keras.Model:
-    """The front end as a model that is never trained."""
-    model = keras.Model(inputs, features, name=name)
-    model.trainable = False
-    return model
-
-
-def joined(front_end: keras.Model, backbone: keras.Model, name: str | None = None) -> keras.Model:
-    """The two as one model."""
-    inputs = keras.Input(tuple(front_end.input_shape[1:]), name=front_end.input.name)
-    return keras.Model(inputs, backbone(front_end(inputs)), name=name)

@@ -1,8 +1,8 @@
-"""Front ends for video: frames → features of each frame by a network for pictures, never trained.
+"""Front ends for video: frames → features of each frame by a network for pictures.
 
-Each takes (batch, frames, height, width, channels) in [0, 1] and is a functional `keras.Model` named "front_end". Time
-is folded into the batch, so that the network sees pictures and files have the ops of pictures alone. A frame whose
-pixels are all zero comes out as a row of zeros, whatever it stands for: padding, or no face.
+Each takes (batch, frames, height, width, channels) in [0, 1]. Time is folded into the batch, so that the network sees
+pictures and files have the ops of pictures alone. A frame whose pixels are all zero comes out as a row of zeros,
+whatever it stands for: padding, or no face.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.backbones.front_ends import FRONT_END, frozen
-from keras_lmf.backbones.sequence import seed_stream
+from keras_lmf.backbones.parts import (
+    FRONT_END,
+    frozen,
+    input_layer,
+    present,
+    require_different,
+    seed_stream,
+    side_by_side,
+)
+from keras_lmf.backend import stateless
 from keras_lmf.errors import LMFError, unknown_name
 
 LEAST = 5  # pixels: the first two convolutions take two from each side
 BLOCKS = (16, 32, 64, 128)
-EMOTIONS = (
-    "angry",
-    "disgust",
-    "fear",
-    "happy",
-    "sad",
-    "surprise",
-    "neutral",
-)  # order of the published logits
+# In the order of the published logits.
+EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 TAPS = {f"block_{i}": width for i, width in enumerate(BLOCKS, 1)} | {"logits": len(EMOTIONS)}
 
 
@@ -61,11 +62,7 @@ def mini_xception(
         name: the model's name.
     """
     taps = tuple(taps)
-    for tap in taps:
-        if tap not in TAPS:
-            raise unknown_name("tap of mini_xception", tap, TAPS)
-    if not taps or len(set(taps)) != len(taps):
-        raise LMFError(f"mini_xception: taps must be one or more different ones, received {taps}")
+    require_different("taps of mini_xception", taps, TAPS)
     frames, pictures = _pictures(shape, (1,))
     if min(shape[-3:-1]) < LEAST:
         raise LMFError(
@@ -87,8 +84,7 @@ def mini_xception(
     if "logits" in taps:
         maps = keras.layers.Conv2D(len(EMOTIONS), 3, padding="same", name="logits")(hidden)
         found["logits"] = ops.mean(maps, axis=(1, 2))
-    tapped = [found[tap] for tap in taps]
-    features = ops.concatenate(tapped, axis=-1) if len(tapped) > 1 else tapped[0]
+    features = side_by_side([found[tap] for tap in taps])
     if mirror:
         one, other = ops.split(features, 2, axis=0)
         features = (one + other) / 2
@@ -141,7 +137,7 @@ def application(
         )
     except ValueError as error:
         raise LMFError(f"{network} can't be made for frames of {tuple(shape[1:])}: {error}") from error
-    if weights == "random":
+    if weights == "random" and not stateless():
         seeds = seed_stream(seed)
         for weight in body.weights:
             if "kernel" in weight.path.rsplit("/", 1)[-1]:
@@ -149,27 +145,12 @@ def application(
     return frozen(frames, _by_frame(body(pictures), frames), name)
 
 
-def video_input(shape: Sequence[int], channels: Sequence[int] = (1, 3)) -> Any:
-    """(batch, *shape), for frames of so many channels."""
-    if len(shape) != 4 or shape[-1] not in channels:
-        raise LMFError(
-            f"Video has the shape (frames, height, width, {' or '.join(map(str, channels))}) without the batch axis, "
-            f"received {tuple(shape)}"
-        )
-    return keras.Input(tuple(shape), name="frames")
-
-
-def present(frames: Any) -> Any:
-    """(batch, [frames]) of whether a pixel of the picture is not zero."""
-    return ops.any(ops.not_equal(frames, 0), axis=(-3, -2, -1))
-
-
 def _pictures(shape: Sequence[int], channels: Sequence[int]) -> tuple[Any, Any]:
     """The input, of frames or of one picture, and its pictures as rows of a batch."""
-    if len(shape) == 3 and shape[-1] in channels:
-        frames = keras.Input(tuple(shape), name="picture")
+    if len(shape) == 3:
+        frames = input_layer("picture", shape, "height", "width", channels)
     else:
-        frames = video_input(shape, channels)
+        frames = input_layer("frames", shape, "frames", "height", "width", channels)
     return frames, ops.reshape(frames, (-1, *shape[-3:]))
 
 
