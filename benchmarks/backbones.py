@@ -32,8 +32,8 @@ from keras_lmf.data import Split
 from keras_lmf.errors import LMFError
 from keras_lmf.export import FORMATS, export_model
 from keras_lmf.locate import known_backbones
+from keras_lmf.records import Backbone
 from keras_lmf.target import Target
-from keras_lmf.zoo.backbones import Backbone
 
 SOUND, VIDEO = 16000, 25  # samples, frames a second
 FACE = (64, 64, 1)

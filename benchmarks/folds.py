@@ -30,12 +30,12 @@ from keras_lmf.data import Dataset, Split, corpora
 from keras_lmf.evaluation.protocols import protocols
 from keras_lmf.files import write_atomically, write_text
 from keras_lmf.models import set_standardization
+from keras_lmf.models.pretrained import front_ends, on_features
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
 from keras_lmf.training import train
-from keras_lmf.training.front_ends import features
-from keras_lmf.zoo.pretrained import front_ends, on_features
+from keras_lmf.training.features import features
 
 RESULTS = Path(__file__).parent / "results" / "folds"
 ZOO = Path(__file__).parents[1] / "zoo"

@@ -28,7 +28,7 @@ from keras_lmf.cli.options import JSON, numbers, plain_errors
 from keras_lmf.errors import LMFError, import_extra, unknown_name
 from keras_lmf.files import write_atomically, write_text
 from keras_lmf.measurement import processor
-from keras_lmf.training.environment import environment
+from keras_lmf.training.run import environment
 
 PAPER_BATCH = 32
 RIVALS = ("torch",)

@@ -9,17 +9,20 @@ vectors hold what PyTorch's own LSTM answers, so every load compares ours with t
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+os.environ["KERAS_BACKEND"] = "torch"  # PyTorch and TensorFlow can't share a process
 
 import numpy as np
 import torch
 
 from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256
+from keras_lmf.models.pretrained import published_model
 from keras_lmf.publishing import publish_backbone
 from keras_lmf.zoo import Backbone, Licences
-from keras_lmf.zoo.backbones import published_model
 
 SAMPLES = 25600  # 1.6 s, the windows of its own training
 UNITS = 256

@@ -27,6 +27,7 @@ MAX_TEXT_BYTES = 2**20  # of a JSON or TOML file that describes a model
 Presence = Literal["assumed", "derived"]
 TEMPERATURES = (0.01, 100.0)
 Temperature = Annotated[float, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
+PerSecond = Annotated[float, Field(gt=0, le=1e6)]
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class InputSpec(Spec):
     unit: Text | None = None
     description: Text | None = None
     media: Media | None = None
-    rate: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    rate: PerSecond | None = None
     range: tuple[float, float] | None = None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -10,17 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 LOSSES = 5
 Arrays = Mapping[str, np.ndarray]
-
-
-def require_torch() -> None:
-    """Skip the test where PyTorch is not installed, without importing it."""
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("PyTorch is not installed (extra backends)")
 
 
 def answers(
@@ -36,7 +28,6 @@ def answers(
         `output` (rows, outputs), `vectors` (rows, all embeddings side by side, a 1 in front of each), both in
         inference mode, and with labels `losses`: of so many training steps, with one of the LSTM's two biases held.
     """
-    require_torch()
     for name, (weights, inputs, labels) in cases.items():
         arrays = {f"weights/{key}": value for key, value in weights.items()}
         arrays |= {f"inputs/{key}": value for key, value in inputs.items()}

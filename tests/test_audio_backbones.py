@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -12,10 +10,7 @@ from loud_model import export
 
 from keras_lmf import backbones
 from keras_lmf.backbones import audio
-from keras_lmf.models import build
-from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
-from keras_lmf.zoo.sizes import kernel_numbers
 
 SAMPLES, CLIP = 4000, 2600
 SMALL = {"filters": (4, 6), "units": 8}
@@ -145,60 +140,3 @@ def test_masks_of_spec_augment_only_in_training():
     rows = np.random.default_rng(0).standard_normal((4, 30, 20)).astype("float32")
     np.testing.assert_array_equal(answer(model, rows), answer(model, rows))
     assert np.abs(keras.ops.convert_to_numpy(model(rows, training=True)) - answer(model, rows)).max() > 1e-3
-
-
-# -- sizes: what a stranger's recipe would build, foretold ------------------------------------------------------
-
-FRONT_ENDS = (
-    {"name": "log_mel", "bands": 21},
-    {"name": "mfcc", "coefficients": 7},
-    *({"name": "ge2e", "layers": layers} for layers in ([1], [2], [4], [3, 1], [1, 2, 3, 4])),
-)
-OF_STEPS = (
-    {"name": "lstm", "units": 5},
-    {"name": "bilstm", "units": 5},
-    {"name": "gru", "units": 5},
-    {"name": "temporal_convolution", "filters": [5, 6], "kernel_size": 3, "units": 4},
-    {"name": "spectrogram_cnn", "filters": [2, 4], "units": 5},
-    {"name": "spectrogram_cnn", "filters": [], "units": 5},
-    {"name": "spectrogram_crnn", "filters": [2, 4, 3], "units": 5},
-    {"name": "published_text", "hidden_units": 5, "units": 4},
-)
-OF_VECTORS = ({"name": "mlp", "units": [5, 4]}, {"name": "published_feature", "units": 5})
-VOICES = [
-    {"shape": [800], "front_end": front_end, "backbone": backbone}
-    for front_end in FRONT_ENDS
-    for backbone in (OF_VECTORS if front_end["name"] == "ge2e" else OF_STEPS)
-]
-
-
-def kernels(model: keras.Model) -> int:
-    """Numbers in all kernels: weights, without biases, norms and statistics."""
-    return sum(
-        int(np.prod(weight.shape)) for weight in model.weights if "kernel" in weight.path.rsplit("/", 1)[-1]
-    )
-
-
-@pytest.mark.parametrize(
-    "voice", VOICES, ids=lambda voice: f"{voice['front_end']}-{voice['backbone']['name']}"
-)
-def test_numbers_of_a_recipe_are_foretold(voice):
-    face = {"shape": [6], "backbone": {"name": "mlp", "units": [3]}}
-    for inputs, fusion in itertools.islice(
-        [
-            ({"voice": voice}, {"name": "none"}),
-            ({"voice": voice, "face": face}, {"name": "low_rank", "units": 4, "rank": 2}),
-        ],
-        1 if voice["front_end"]["name"] == "ge2e" else 2,
-    ):
-        recipe = Recipe(
-            name="sizes",
-            corpus={"name": "synthetic"},
-            target={"name": "emotion", "classes": ["calm", "excited"]},
-            inputs=inputs,
-            fusion=fusion,
-            training={"loss": "cross_entropy"},
-        )
-        model = build(recipe)
-        assert kernel_numbers(recipe) == kernels(model)
-        assert kernel_numbers(recipe) <= model.count_params()

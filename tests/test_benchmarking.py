@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from in_torch import LOSSES, answers, require_torch
+from in_torch import LOSSES, answers
 
 from keras_lmf.errors import LMFError
 from keras_lmf.layers import LowRankFusion
@@ -106,7 +106,7 @@ def test_the_contenders_of_the_ranks():
     np.testing.assert_allclose(found[0](inputs), found[4](inputs), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.backends
+@pytest.mark.backends("torch")
 def test_the_whole_low_rank_network_equals_a_tensor_network_of_the_same_factors(in_torch):
     arrays = published.published_arrays(published.LOW_RANK, 4)
     inputs, _ = published.example(8)
@@ -119,7 +119,7 @@ def test_the_whole_low_rank_network_equals_a_tensor_network_of_the_same_factors(
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.backends
+@pytest.mark.backends("torch")
 @pytest.mark.parametrize(("name", "xla"), [("low-rank-1", False), ("low-rank-4", True), ("tensor", False)])
 def test_the_torch_networks_equal_ours(name, xla, in_torch):
     inputs, _ = published.example(8)
@@ -130,7 +130,7 @@ def test_the_torch_networks_equal_ours(name, xla, in_torch):
     np.testing.assert_allclose(ours, in_torch[name]["output"], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.backends
+@pytest.mark.backends("torch")
 def test_training_steps_follow_the_same_losses(in_torch):
     """Forward, loss, gradients and Adam: five losses in a row agree only when all four do."""
     inputs, labels = published.example(8)
@@ -143,9 +143,9 @@ def test_training_steps_follow_the_same_losses(in_torch):
     np.testing.assert_allclose(ours, theirs, rtol=5e-3)
 
 
-@pytest.mark.backends
+@pytest.mark.slow
+@pytest.mark.backends("torch")
 def test_pytorch_takes_its_turns_in_a_process_of_its_own(monkeypatch):
-    require_torch()
     monkeypatch.setattr(comparisons, "COMPILED", comparisons.COMPILED[:1])
     speeds, ratios = comparisons.measure_networks("inference", 2, [4], "torch", repeats=2, seconds=0)
     assert [(row["code"], row["fusion"]) for row in speeds] == [
@@ -237,10 +237,9 @@ MEMORY_UNKNOWN = pytest.mark.skipif(
 
 
 @MEMORY_UNKNOWN
-@pytest.mark.parametrize("code", ["keras-lmf", pytest.param("PyTorch", marks=pytest.mark.backends)])
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ["keras-lmf", pytest.param("PyTorch", marks=pytest.mark.backends("torch"))])
 def test_peak_memory_of_a_process_of_its_own(code):
-    if code == "PyTorch":
-        require_torch()
     row = fusion_speed.peak("inference", 2, code, published.TENSOR)
     # At least the first dense layer's weights, 4 · 33 · 33 · 65 · 128 bytes = 34.6 MiB.
     assert row["starting_mib"] > 34

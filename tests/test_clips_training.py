@@ -13,7 +13,7 @@ from keras_lmf.cli import main
 from keras_lmf.data import load
 from keras_lmf.errors import LMFError
 from keras_lmf.recipe import Recipe
-from keras_lmf.training.fitting import fitting
+from keras_lmf.training.run import fitting
 
 
 def recipe(classes: tuple[str, ...] = ("calm", "excited"), corpus: str = "clips") -> Recipe:

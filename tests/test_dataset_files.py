@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from bombs import Bomb
 from tiny import EMOTION, columns
 
 from keras_lmf.data import Dataset, load
@@ -81,19 +82,9 @@ def test_file_mistakes_name_file_and_key(tmp_path, mistake):
         Dataset.load(tmp_path / "mine.npz")
 
 
-class Bomb:
-    """Unpickling it writes a file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
 def test_pickles_are_refused_and_never_run(tmp_path):
     fired = tmp_path / "fired"
-    pickle.loads(pickle.dumps(Bomb(fired))).close()
+    pickle.loads(pickle.dumps(Bomb(fired)))
     assert fired.exists(), "the bomb of this test must work"
     fired.unlink()
     bomb = np.empty(6, object)

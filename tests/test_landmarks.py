@@ -17,7 +17,6 @@ from keras_lmf.layers import FaceLandmarkNormalization
 from keras_lmf.models import build
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
-from keras_lmf.zoo.sizes import kernel_numbers
 
 
 def faces(frames: int = 7, clips: int = 3, seed: int = 0) -> np.ndarray:
@@ -225,8 +224,6 @@ def test_a_recipe_says_it_in_words(front_end, backbone):
     model = build(recipe)
     logits = model({"face": faces().astype("float32")})["emotion"]
     assert np.isfinite(keras.ops.convert_to_numpy(logits)).all()
-    kernels = sum(int(np.prod(weight.shape)) for weight in model.weights if "kernel" in weight.name)
-    assert kernel_numbers(recipe) == kernels
 
 
 @pytest.mark.parametrize("make", [backbones.landmark_mlp, backbones.landmark_convolution])

@@ -13,6 +13,8 @@ from keras_lmf.cli import main
 from keras_lmf.quickstart import recipe
 from keras_lmf.zoo import Entry
 
+pytestmark = pytest.mark.slow
+
 ABOUT = """
 licence = "ours"
 weights_licence = "CC-BY-4.0"

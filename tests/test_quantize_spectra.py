@@ -12,10 +12,11 @@ from exporting import converted_here
 from keras_lmf.export import quantize, quantized, tflite
 from keras_lmf.export.flatbuffer import Operator, operators, with_fills
 from keras_lmf.export.source import source_of
-from keras_lmf.models import build
+from keras_lmf.models import build, pretrained
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
-from keras_lmf.zoo import pretrained
+
+pytestmark = pytest.mark.slow
 
 SAMPLES, RATE, CLASSES = 4000, 16000, ("low", "middle", "high")
 SPECTRUM = quantize.Spectral(layers=("spectrum",))

@@ -17,6 +17,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from keras_lmf.data import Dataset
 from keras_lmf.errors import LMFError
+from keras_lmf.sidecar import Sidecar
 from keras_lmf.training import Run, train
 
 SHORT = {
@@ -142,7 +143,7 @@ def test_a_folder_that_is_no_run_is_an_error(run: Run, tmp_path: Path) -> None:
     with pytest.raises(LMFError, match=r"recipe\.toml is not a readable TOML"):
         Run.open(tmp_path)
     run.recipe.write(tmp_path / "recipe.toml")
-    with pytest.raises(LMFError, match="does not hold this recipe's weights"):
+    with pytest.raises(LMFError, match="no readable HDF5 file"):
         _ = Run.open(tmp_path).model
     with pytest.raises(LMFError, match=r"no state\.npz"):
         train(run.recipe, sequences(), tmp_path)
@@ -158,3 +159,16 @@ def test_data_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(LMFError, match="target"):
         train(recipe(), renamed, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="files are written on TensorFlow")
+def test_a_run_exports_with_its_own_facts(run: Run, tmp_path: Path) -> None:
+    reopened = Run.open(run.folder, sequences())
+    assert reopened.model.spec == reopened.spec == run.spec
+    (artifact,) = reopened.export(tmp_path / "out", ["tflite"], resamples=0)
+    sidecar = Sidecar.read(artifact.path)
+    assert sidecar.temperature == run.temperature == run.spec.temperature
+    assert (sidecar.target, sidecar.recipe) == (run.recipe.target, run.recipe.spec.recipe)
+    found = reopened.evaluate("test", resamples=0, artifact=artifact.path)
+    assert artifact.metrics == found.metrics
+    assert artifact.table.loc["war", "floor"] == found.table.loc["war", "floor"]

@@ -16,10 +16,10 @@ from scipy.special import log_softmax
 from keras_lmf import zoo
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError
+from keras_lmf.models import pretrained
 from keras_lmf.recipe import Recipe
 from keras_lmf.target import Target
-from keras_lmf.training import front_ends, train
-from keras_lmf.zoo import pretrained
+from keras_lmf.training import features, train
 
 SAMPLES, RATE = 1600, 16000
 COUNTS = {"train": 14, "valid": 9, "test": 3}
@@ -142,7 +142,7 @@ def test_the_temperature_has_the_smallest_likelihood_on_valid(data, finished):
 def test_a_finished_run_is_returned_without_its_features(data, finished, monkeypatch):
     before, files = weights(finished), sorted(finished.folder.iterdir())
     temperature = (finished.folder / "calibration.json").read_bytes()
-    monkeypatch.setattr(front_ends, "_cached", lambda work: pytest.fail("features were asked for"))
+    monkeypatch.setattr(features, "_cached", lambda work: pytest.fail("features were asked for"))
     again = train(recipe(), data.select(["voice"]), finished.folder)
     for old, new in zip(before, weights(again), strict=True):
         np.testing.assert_array_equal(new, old)
@@ -172,7 +172,7 @@ def test_an_interrupted_run_goes_on_to_identical_weights(data, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(words, voice, tmp_path / "stopped", callbacks=[Stop()])
     assert not (tmp_path / "stopped" / "model.weights.h5").exists()
-    front_ends._cached.cache_clear()  # as in a process of its own
+    features._cached.cache_clear()  # as in a process of its own
     resumed = train(words, voice, tmp_path / "stopped")
     for old, new in zip(weights(alone), weights(resumed), strict=True):
         assert old.tobytes() == new.tobytes()
@@ -181,8 +181,8 @@ def test_an_interrupted_run_goes_on_to_identical_weights(data, tmp_path):
 
 
 def features_of(words: Recipe, data: Dataset) -> Dataset:
-    front_ends._cached.cache_clear()
-    return front_ends.features(words, data, pretrained.front_ends(words))
+    features._cached.cache_clear()
+    return features.features(words, data, pretrained.front_ends(words))
 
 
 def test_augmentation_adds_copies_to_train_and_leaves_valid(data):
@@ -223,23 +223,23 @@ def test_augmentation_moves_by_seconds_of_the_front_ends_rate(data):
 
 def test_features_are_made_once_for_several_seeds_and_anew_for_what_changes_them(data, monkeypatch):
     calls = []
-    monkeypatch.setattr(front_ends, "_features", lambda words, *_: calls.append(words) or object())
+    monkeypatch.setattr(features, "_features", lambda words, *_: calls.append(words) or object())
     voice, words = data.select(["voice"]), recipe()
     models = pretrained.front_ends(words)
-    front_ends._cached.cache_clear()
-    first = front_ends.features(words, voice, models)
-    assert front_ends.features(words.replace(seed=9, training={"epochs": 7}), voice, models) is first
+    features._cached.cache_clear()
+    first = features.features(words, voice, models)
+    assert features.features(words.replace(seed=9, training={"epochs": 7}), voice, models) is first
     for other in (
-        lambda: front_ends.features(recipe({**LOG_MEL, "bands": 9}), voice, models),
-        lambda: front_ends.features(words, voice.with_validation_in_training(), models),
-        lambda: front_ends.features(words.replace(training={"augmentation": {"copies": 2}}), voice, models),
+        lambda: features.features(recipe({**LOG_MEL, "bands": 9}), voice, models),
+        lambda: features.features(words, voice.with_validation_in_training(), models),
+        lambda: features.features(words.replace(training={"augmentation": {"copies": 2}}), voice, models),
     ):
-        assert other() is not front_ends.features(words, voice, models)
+        assert other() is not features.features(words, voice, models)
     count = len(calls)
     monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy("mixed_float16"))
-    front_ends.features(words, voice, models)
+    features.features(words, voice, models)
     assert len(calls) == count + 1
-    front_ends._cached.cache_clear()
+    features._cached.cache_clear()
 
 
 class Rates(keras.callbacks.Callback):

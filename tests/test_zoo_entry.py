@@ -97,7 +97,7 @@ def test_metrics_come_from_an_evaluation_and_nan_is_left_out() -> None:
         ({"summry": "x"}, "Did you mean 'summary'"),
         ({"schema_version": 2}, "schema version 2; this keras-lmf reads 1"),
         ({"weights": []}, "weights"),
-        ({"fusion": "lmf"}, "'early', 'tensor' or 'low_rank'"),
+        ({"fusion": "lmf"}, "Unknown fusion 'lmf'.*Allowed: none, early, tensor, low_rank"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_field(entry_folder: Path, change: dict, reason: str) -> None:

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 
-from keras_lmf import backbones
 from keras_lmf.backbones.sequence import STANDARDIZATION, dense, seed_stream
 from keras_lmf.backend import layer_calls, nested_layers
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.layers import EarlyFusion, LowRankFusion, ModalityPresence, TensorFusion
+from keras_lmf.layers import ModalityPresence
 from keras_lmf.recipe import Recipe
+from keras_lmf.recipe.sections import MAX_PARAMETERS
+from keras_lmf.spec import attach
 
-# A recipe's words and what they stand for.
-BACKBONES: dict[str, Callable[..., keras.Model]] = {
-    "mlp": backbones.mlp,
-    "average_pooling": backbones.average_pooling,
-    "lstm": backbones.lstm,
-    "bilstm": backbones.bilstm,
-    "gru": backbones.gru,
-    "temporal_convolution": backbones.temporal_convolution,
-    "spectrogram_cnn": backbones.spectrogram_cnn,
-    "spectrogram_crnn": backbones.spectrogram_crnn,
-    "image_cnn": backbones.image_cnn,
-    "cnn_2plus1d": backbones.cnn_2plus1d,
-    "i3d": backbones.i3d,
-    "published_feature": backbones.published_feature_network,
-    "published_text": backbones.published_text_network,
-}
-FRONT_ENDS: dict[str, Callable[..., keras.Model]] = {
-    "log_mel": backbones.front_ends.log_mel,
-    "mfcc": backbones.front_ends.mfcc,
-    "ge2e": backbones.front_ends.ge2e,
-    "mini_xception": backbones.frames.mini_xception,
-    "application": backbones.frames.application,
-    "landmarks": backbones.landmarks.landmarks,
-    "landmark_statistics": backbones.landmarks.landmark_statistics,
-}
-FUSIONS: dict[str, type[keras.layers.Layer]] = {
-    "early": EarlyFusion,
-    "tensor": TensorFusion,
-    "low_rank": LowRankFusion,
-}
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+# Of a modality: its name, its front end where it has one, its backbone.
+SubModels = tuple[str, keras.Model | None, keras.Model]
 FUSION = "fusion"
 
 
@@ -113,53 +88,96 @@ def build(recipe: Recipe) -> keras.Model:
     """The model of a recipe with random weights, a pure function of the recipe (`recipe.seed` among it).
 
     The sub-models of a modality are named `<modality>_front_end` and `<modality>_backbone`, the fusion layer `fusion`,
-    the output layer after the target.
+    the output layer after the target. `model.spec` is the recipe's.
     """
     seeds = seed_stream(recipe.seed)
-    front_ends = build_front_ends(recipe)
-    parts = {}
-    for modality, section in recipe.inputs.items():
-        shape = front_ends[modality].output_shape[1:] if modality in front_ends else section.shape
-        options = section.backbone.model_dump(exclude={"name"})
-        parts[modality] = BACKBONES[section.backbone.name](
-            shape, **options, seed=next(seeds), name=f"{modality}_backbone"
-        )
-    fusion_options: dict[str, Any] = recipe.fusion.model_dump(exclude={"name"})
-    if recipe.fusion.name == "low_rank":
-        fusion_options["seed"] = next(seeds)
-    word = recipe.fusion.name
-    fusion = None if word == "none" else FUSIONS[word](**fusion_options, name=FUSION)
-    head: list[keras.layers.Layer] = []
-    if recipe.head.dropout:
-        head.append(keras.layers.Dropout(recipe.head.dropout, seed=next(seeds), name="fusion_dropout"))
-    for i, units in enumerate(recipe.head.units):
-        head.append(dense(units, next(seeds), activation="relu", name=f"head_{i}"))
-        if recipe.head.dropout:
-            head.append(keras.layers.Dropout(recipe.head.dropout, seed=next(seeds), name=f"head_dropout_{i}"))
+    return attach(_joined(recipe, _parts(recipe, seeds), seeds), recipe.spec)
+
+
+def build_front_ends(recipe: Recipe) -> dict[str, keras.Model]:
+    """The front ends of the recipe's modalities, of those that have one; random weights, where it has any."""
+    return {
+        name: section.front_end.build(section.shape, f"{name}_front_end")
+        for name, section in recipe.inputs.items()
+        if section.front_end
+    }
+
+
+def foretold_shapes(recipe: Recipe, most: int = MAX_PARAMETERS) -> Shapes:
+    """`weight_shapes` of the recipe's model, which is not built: a few bytes of a recipe can ask for any memory.
+
+    Args:
+        recipe: may be a stranger's.
+        most: numbers in all its weights.
+
+    Raises:
+        LMFError: the parts don't fit, or have more numbers than `most`.
+    """
+
+    def counted(parts: Iterator[SubModels]) -> Iterator[SubModels]:
+        numbers = 0
+        for part in parts:
+            numbers += sum(_numbers(weight_shapes(model)) for model in part[1:] if model is not None)
+            require(numbers)
+            yield part
+
+    def require(numbers: int) -> None:
+        if numbers > most:
+            raise LMFError(
+                f"The recipe of {recipe.name!r} builds {numbers} weights or more, allowed here are {most}."
+            )
+
+    def shapes() -> Shapes:
+        seeds = seed_stream(recipe.seed)
+        with keras.StatelessScope(initialize_variables=False):
+            return weight_shapes(_joined(recipe, counted(_parts(recipe, seeds)), seeds))
+
+    # Keras keeps, per thread, what it will initialise at the end of the next such scope: here nothing ever is to be.
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            found = thread.submit(shapes).result()
+        except LMFError:
+            raise
+        except Exception as error:  # whatever Keras and the backend raise where the parts don't fit
+            reason = " ".join(str(error).split())[:500]
+            raise LMFError(f"The recipe of {recipe.name!r} builds no model: {reason}") from error
+    require(_numbers(found))
+    return found
+
+
+def weight_shapes(model: keras.Model) -> Shapes:
+    """(path, shape) of every weight of the model, in order: the `weights` of a zoo entry."""
+    return tuple((weight.path, tuple(int(width) for width in weight.shape)) for weight in model.weights)
+
+
+def _numbers(shapes: Shapes) -> int:
+    return sum(math.prod(shape) for _, shape in shapes)
+
+
+def _parts(recipe: Recipe, seeds: Iterator[int | None]) -> Iterator[SubModels]:
+    """The sub-models of the recipe, one modality after the other."""
+    for name, section in recipe.inputs.items():
+        front_end = section.front_end and section.front_end.build(section.shape, f"{name}_front_end")
+        shape = front_end.output_shape[1:] if front_end else section.shape
+        yield name, front_end, section.backbone.build(shape, next(seeds), f"{name}_backbone")
+
+
+def _joined(recipe: Recipe, parts: Iterable[SubModels], seeds: Iterator[int | None]) -> keras.Model:
+    """The model of the recipe, of its sub-models."""
+    sub_models = list(parts)
+    fusion = recipe.fusion.build(seeds, FUSION)
+    head = recipe.head.build(seeds)
     return fusion_model(
-        parts,
+        {name: backbone for name, _, backbone in sub_models},
         fusion,
         {recipe.target.name: recipe.target.size},
-        front_ends=front_ends,
+        front_ends={name: front_end for name, front_end, _ in sub_models if front_end},
         presence_dropout=recipe.presence and recipe.presence.dropout,
         head=head,
         seed=next(seeds),
         # Keras wants a Python-like name here, recipes have dashes.
         name=recipe.name.replace("-", "_").replace(".", "_"),
     )
-
-
-def build_front_ends(recipe: Recipe) -> dict[str, keras.Model]:
-    """The front ends of the recipe's modalities, of those that have one; random weights, where it has any."""
-    return {
-        modality: FRONT_ENDS[section.front_end.name](
-            section.shape,
-            **section.front_end.model_dump(exclude={"name", "pretrained", "weights"}),
-            name=f"{modality}_front_end",
-        )
-        for modality, section in recipe.inputs.items()
-        if section.front_end
-    }
 
 
 def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:

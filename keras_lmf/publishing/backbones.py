@@ -34,7 +34,7 @@ def publish_backbone(
     """Writes weights, test vectors and backbone.json to `folder`, which names the backbone.
 
     Args:
-        model: of `zoo.backbones.published_model`, with the converted weights.
+        model: of `models.pretrained.published_model`, with the converted weights.
         inputs: (rows, …), drawn.
         expected: (rows, width), what the original network answers to them: the test vectors, so that every load
             compares ours with it.

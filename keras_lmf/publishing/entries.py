@@ -26,16 +26,17 @@ from keras_lmf.export import FORMATS, Artifact, export_model
 from keras_lmf.export.artifact import write_plot
 from keras_lmf.files import write_atomically
 from keras_lmf.locate import RECIPE, known_backbones
+from keras_lmf.models import pretrained
 from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
+from keras_lmf.records import Backbone
 from keras_lmf.runtime import open_artifact
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import ENTRY_NAME, InputSpec, ModelSpec
 from keras_lmf.training import Run, train
 from keras_lmf.training.checkpoint import read_progress
-from keras_lmf.training.fitting import fitting
-from keras_lmf.training.run import ENVIRONMENT, STATE
+from keras_lmf.training.run import ENVIRONMENT, STATE, fitting
 from keras_lmf.zoo import (
     Calibration,
     Cost,
@@ -44,23 +45,13 @@ from keras_lmf.zoo import (
     Spread,
     file_records,
     metric_block,
-    pretrained,
     read_testvectors,
     weight_shapes,
 )
-from keras_lmf.zoo.backbones import Backbone
 from keras_lmf.zoo.description import sentence
 
 WEIGHTS, VECTORS, PLOT = "model.weights.h5", "testvectors.npz", "files.png"
 FOLDS = "cross_validation.csv"
-PAPERS = {
-    "none": (),
-    "early": (),
-    "tensor": ("Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017",),
-    "low_rank": (
-        "Liu et al., Efficient Low-rank Multimodal Fusion with Modality-Specific Factors, ACL 2018",
-    ),
-}
 
 
 def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = None, seeds: int = 5) -> Entry:
@@ -150,7 +141,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         ),
         citations=(
             "keras-lmf (CITATION.cff)",
-            *PAPERS[recipe.fusion.name],
+            *recipe.fusion.papers,
             *(citation for part in published for citation in part.citations),
             facts.citation,
         ),

@@ -2,112 +2,166 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from keras_lmf.recipe.applications import known_network
-from keras_lmf.recipe.basics import Bands, Count, Network, Side
+from keras_lmf.errors import unknown_name
+from keras_lmf.recipe.sections import Network, words
+from keras_lmf.spec import MEDIA
+
+if TYPE_CHECKING:
+    import keras
 
 Pretrained = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+SampleRate = Annotated[int, Field(ge=1, le=MEDIA["waveform"].rates[1])]
+Bands = Annotated[int, Field(ge=1, le=256)]
+Side = Annotated[int, Field(ge=1, le=1024)]  # of a picture that is made larger, so that it takes no gigabytes
+NETWORKS = (
+    "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge", "DenseNet121", "DenseNet169",
+    "DenseNet201", "EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3", "EfficientNetB4",
+    "EfficientNetB5", "EfficientNetB6", "EfficientNetB7", "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2",
+    "EfficientNetV2B3", "EfficientNetV2L", "EfficientNetV2M", "EfficientNetV2S", "InceptionResNetV2", "InceptionV3",
+    "MobileNet", "MobileNetV2", "MobileNetV3Large", "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101",
+    "ResNet101V2", "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
+)  # fmt: skip
 
 
-class Waveform(Network):
+def _known_network(name: str) -> str:
+    if name not in NETWORKS:
+        raise unknown_name("network of keras.applications", name, NETWORKS)
+    return name
+
+
+class FrontEndWord(Network):
+    """A front end: raw input → features, inside the model and never trained."""
+
+    def build(self, shape: Sequence[int], name: str) -> keras.Model:
+        """The front end for rows of `shape`, with random weights where it has any."""
+        # What a training starts from is no part of the architecture.
+        options = {key: value for key, value in self.options.items() if key not in ("pretrained", "weights")}
+        return self.function()(shape, **options, name=name)
+
+    @classmethod
+    def complete(cls) -> FrontEndWord | None:
+        """With all that its published weights hold; None: none are published for it."""
+        return None
+
+
+class Waveform(FrontEndWord):
     """A front end for a waveform of so many samples a second."""
 
+    home = "front_ends"
     media = "waveform"
-    sample_rate: Count = 16000
+    sample_rate: SampleRate = Field(16000, description="Samples a second, in Hz.")
 
 
 class LogMel(Waveform):
     """Waveform → log-mel spectrogram: `backbones.front_ends.log_mel`."""
 
+    title = "log-mel spectrogram"
     name: Literal["log_mel"]
-    bands: Bands = 64
+    bands: Bands = Field(64, description="Mel bands.")
 
 
 class MFCC(Waveform):
     """Waveform → mel-frequency cepstral coefficients: `backbones.front_ends.mfcc`."""
 
+    title = "mel-frequency cepstral coefficients"
     name: Literal["mfcc"]
-    bands: Bands = 64
-    coefficients: Bands = 20
+    bands: Bands = Field(64, description="Mel bands.")
+    coefficients: Bands = Field(20, description="Coefficients, from the 0th on; at most `bands`.")
 
 
 class GE2E(Waveform):
-    """Waveform → states of the GE2E speaker encoder: `backbones.front_ends.ge2e`.
+    """Waveform → states of the GE2E speaker encoder: `backbones.front_ends.ge2e`."""
 
-    Attributes:
-        layers: that are tapped.
-        pretrained: name of the zoo's backbone whose weights a training starts from.
-    """
-
+    title = "GE2E speaker encoder"
+    papers = ("Wan et al., Generalized End-to-End Loss for Speaker Verification, ICASSP 2018",)
     name: Literal["ge2e"]
-    sample_rate: Literal[16000] = 16000
-    layers: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1, max_length=4)] = (2,)
-    pretrained: Pretrained = "ge2e"
+    sample_rate: Literal[16000] = Field(16000, description="Samples a second, in Hz: what it was trained on.")
+    layers: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1, max_length=4)] = (
+        Field((2,), description="The tapped layers: 1, 2, 3 (LSTMs), 4 (the speaker embedding).")
+    )
+    pretrained: Pretrained = Field(
+        "ge2e", description="The zoo's backbone whose weights a training starts from."
+    )
+
+    @classmethod
+    def complete(cls) -> GE2E:
+        return cls(name="ge2e", layers=(1, 2, 3, 4))
 
 
-class MiniXception(Network):
-    """Frames → features of each by mini-Xception: `backbones.frames.mini_xception`.
+class MiniXception(FrontEndWord):
+    """Frames → features of each by mini-Xception: `backbones.frames.mini_xception`."""
 
-    Attributes:
-        taps: the blocks that are tapped.
-        mirror: whether each picture's mirror image is seen too.
-        pretrained: name of the zoo's backbone whose weights a training starts from.
-    """
-
+    title = "mini-Xception"
+    home = "frames"
+    papers = (
+        "Arriaga et al., Real-time Convolutional Neural Networks for Emotion and Gender Classification, 2017",
+    )
     media = "frames"
     name: Literal["mini_xception"]
     taps: Annotated[
         tuple[Literal["block_1", "block_2", "block_3", "block_4", "logits"], ...],
         Field(min_length=1, max_length=5),
-    ] = ("block_4",)
-    mirror: bool = False
-    pretrained: Pretrained = "mini-xception"
+    ] = Field(("block_4",), description="The tapped blocks.")
+    mirror: bool = Field(False, description="Whether each picture's mirror image is seen too.")
+    pretrained: Pretrained = Field(
+        "mini-xception", description="The zoo's backbone whose weights a training starts from."
+    )
+
+    @classmethod
+    def complete(cls) -> MiniXception:
+        return cls(name="mini_xception", taps=("block_1", "block_2", "block_3", "block_4", "logits"))
 
 
-class Application(Network):
-    """Frames → features of each by a network of `keras.applications`: `backbones.frames.application`.
+class Application(FrontEndWord):
+    """Frames → features of each by a network of `keras.applications`: `backbones.frames.application`."""
 
-    Attributes:
-        network: its name there.
-        size: (height, width) that frames are resized to, up to 1024.
-        weights: that a training starts from; Keras downloads those of ImageNet.
-    """
-
+    title = "network of keras.applications"
+    home = "frames"
     media = "frames"
     name: Literal["application"]
-    network: Annotated[str, AfterValidator(known_network)] = "MobileNetV3Small"
-    size: tuple[Side, Side] | None = None
-    weights: Literal["random", "imagenet"] = "imagenet"
+    network: Annotated[str, AfterValidator(_known_network)] = Field(
+        "MobileNetV3Small", description="Its name in `keras.applications`."
+    )
+    size: tuple[Side, Side] | None = Field(
+        None, description="(height, width) that frames are resized to, up to 1024; none by default."
+    )
+    weights: Literal["random", "imagenet"] = Field(
+        "imagenet", description="What a training starts from; Keras downloads those of ImageNet."
+    )
 
 
 LandmarkFeature = Literal["coordinates", "velocities", "distances"]
 LandmarkStatistic = Literal["mean", "log_deviation", "log_change", "quarters"]
 
 
-class Landmarks(Network):
+class Landmarks(FrontEndWord):
     """Face landmarks → features of each frame: `backbones.landmarks.landmarks`."""
 
+    title = "face landmarks"
+    home = "landmarks"
     name: Literal["landmarks"]
-    features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = (
-        "coordinates",
-        "velocities",
-        "distances",
+    features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = Field(
+        ("coordinates", "velocities", "distances"), description="What is told of each frame, in this order."
     )
 
 
-class LandmarkStatistics(Network):
+class LandmarkStatistics(FrontEndWord):
     """Face landmarks → statistics over the clip: `backbones.landmarks.landmark_statistics`."""
 
+    title = "statistics of face landmarks"
+    home = "landmarks"
     name: Literal["landmark_statistics"]
-    features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = ("distances",)
-    statistics: Annotated[tuple[LandmarkStatistic, ...], Field(min_length=1, max_length=4)] = (
-        "mean",
-        "log_deviation",
-        "log_change",
-        "quarters",
+    features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = Field(
+        ("distances",), description="What is told of each frame."
+    )
+    statistics: Annotated[tuple[LandmarkStatistic, ...], Field(min_length=1, max_length=4)] = Field(
+        ("mean", "log_deviation", "log_change", "quarters"),
+        description="What is told of the frames, in this order.",
     )
 
 
@@ -115,3 +169,4 @@ FrontEnd = Annotated[
     LogMel | MFCC | GE2E | MiniXception | Application | Landmarks | LandmarkStatistics,
     Field(discriminator="name"),
 ]
+FRONT_ENDS = words(FrontEnd)

@@ -3,48 +3,96 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import tomli_w
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.files import write_text
 from keras_lmf.locate import RECIPE
-from keras_lmf.recipe import front_ends, parts
-from keras_lmf.recipe.basics import Part
-from keras_lmf.recipe.parts import Corpus, Fusion, Head, Modality, Presence, Training
-from keras_lmf.spec import ModelSpec, RecipeName, Spec, Temperature
+from keras_lmf.recipe.backbones import Backbone
+from keras_lmf.recipe.front_ends import FrontEnd, Waveform
+from keras_lmf.recipe.fusions import Fusion, NoFusion
+from keras_lmf.recipe.sections import Corpus, Counts, Head, Part, Presence, Training
+from keras_lmf.spec import MEDIA, InputSpec, ModelSpec, PerSecond, RecipeName, Spec, Temperature
 from keras_lmf.target import Name, Target
 
 CALIBRATION = "calibration.json"
 
 
+class Modality(Part):
+    """One input."""
+
+    shape: Counts = Field(
+        description="Without the batch axis: (width,), (steps, width), (samples,) of a waveform, (height, width, "
+        "channels) of a picture, or (frames, height, width, channels) of video."
+    )
+    frame_rate: PerSecond | None = Field(
+        None, description="Of video or pictures, how many a second; none: unknown."
+    )
+    front_end: FrontEnd | None = Field(
+        None,
+        description="What makes features of a waveform or of frames, inside the model; none: the input holds "
+        "features, or frames that the backbone takes.",
+    )
+    backbone: Backbone = Field(description="Features or frames → embedding.")
+
+    @model_validator(mode="after")
+    def _rate_of_frames(self) -> Modality:
+        if self.frame_rate is not None and self.media != "frames":
+            raise ValueError("frame_rate is for frames; neither front_end nor backbone takes any")
+        return self
+
+    @property
+    def media(self) -> str | None:
+        """What of a recording fills it, a word of `spec.MEDIA`; None: features."""
+        return (self.front_end or self.backbone).media
+
+    @property
+    def rate(self) -> float | None:
+        """Samples or frames a second."""
+        return self.front_end.sample_rate if isinstance(self.front_end, Waveform) else self.frame_rate
+
+    @property
+    def spec(self) -> InputSpec:
+        """What the model takes here."""
+        unit = MEDIA[self.media].unit if self.media else None
+        return InputSpec(shape=self.shape, unit=unit, media=self.media, rate=self.rate)
+
+
 class Recipe(Part):
     """A validated, frozen description of a model, its corpus and its training.
+
+    >>> recipe = Recipe.read("recipe.toml")                         # doctest: +SKIP
+    >>> model = keras_lmf.build(recipe.replace(fusion={"rank": 8})) # doctest: +SKIP
 
     Raises:
         LMFError: an unknown key (with the nearest one), a missing one, or a value out of range.
     """
 
-    name: Name
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    corpus: Corpus
-    target: Target
-    inputs: Annotated[dict[Name, Modality], Field(min_length=1, max_length=16)]
-    fusion: Fusion
-    presence: Presence | None = None
-    head: Head = Head()
-    training: Training
+    name: Name = Field(description="The model's name, and that of its folder.")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="Of every random number.")
+    corpus: Corpus = Field(description="What it is trained on.")
+    target: Target = Field(description="What it predicts.")
+    inputs: Annotated[dict[Name, Modality], Field(min_length=1, max_length=16)] = Field(
+        description="The modalities by name, in order."
+    )
+    fusion: Fusion = Field(description="What joins their embeddings.")
+    presence: Presence | None = Field(None, description="Whether inputs may be absent; none: they may not.")
+    head: Head = Field(Head(), description="What follows the fusion.")
+    training: Training = Field(description="How it is trained.")
 
     def __init__(self, **sections: Any) -> None:
+        """The sections as keyword arguments: dicts, or as another recipe holds them."""
         try:
             super().__init__(**sections)
         except ValidationError as error:
-            raise _explain(error) from None
+            raise invalid(error, type(self), "Recipe") from None
 
     @model_validator(mode="after")
     def _loss_fits_target(self) -> Recipe:
@@ -66,8 +114,10 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _several_are_fused(self) -> Recipe:
-        if self.fusion.name == "none" and len(self.inputs) > 1:
-            raise ValueError(f"fusion 'none' takes one input, received {', '.join(self.inputs)}")
+        if isinstance(self.fusion, NoFusion) and len(self.inputs) > 1:
+            raise ValueError(
+                f"fusion {self.fusion.name!r} takes one input, received {', '.join(self.inputs)}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -119,6 +169,7 @@ class Recipe(Part):
             raise LMFError(f"{path}: {error}") from None
 
     def to_toml(self) -> str:
+        """The recipe as the text of a TOML file."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
     def write(self, path: str | Path) -> Path:
@@ -142,7 +193,7 @@ class Recipe(Part):
 
     @property
     def spec(self) -> ModelSpec:
-        """What its model takes and gives."""
+        """What a model of this recipe takes and gives."""
         return ModelSpec(
             inputs={name: section.spec for name, section in self.inputs.items()},
             target=self.target,
@@ -159,6 +210,15 @@ class Recipe(Part):
         """
         settings = self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         return hashlib.sha256(tomli_w.dumps(settings).encode()).hexdigest()
+
+
+# What `help` shows first: the fields with their descriptions, and no types of theirs in between.
+Recipe.__signature__ = inspect.Signature(
+    [field.replace(annotation=field.empty) for field in inspect.signature(Recipe).parameters.values()]
+)
+Recipe.__doc__ += "\nFields:\n" + "".join(
+    f"    {name}: {field.description}\n" for name, field in Recipe.model_fields.items()
+)
 
 
 class FittedTemperature(Spec):
@@ -179,6 +239,10 @@ class FittedTemperature(Spec):
         except ValidationError as error:
             raise invalid(error, FittedTemperature, f"{path} is damaged, train the run again") from None
 
+    def write(self, folder: Path) -> Path:
+        """Writes it into the run's folder, atomically."""
+        return write_text(folder / CALIBRATION, self.model_dump_json(indent=2) + "\n")
+
 
 def run_spec(folder: Path) -> ModelSpec:
     """What the model of the run in `folder` takes and gives: its recipe's spec, with the run's temperature."""
@@ -196,49 +260,3 @@ def _merged(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
         else:
             merged[key] = value
     return merged
-
-
-def _explain(error: ValidationError) -> LMFError:
-    """The first problem as a sentence that names the key, what was received and what is allowed."""
-    problem = error.errors()[0]
-    location = [str(step) for step in problem["loc"]]
-    where = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        section = _section(location[:-1])
-        return unknown_name(f"key {where!r} in the recipe:", location[-1], section.model_fields)
-    if problem["type"] == "union_tag_invalid":
-        allowed = problem["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return unknown_name(f"{location[-1]} in the recipe", problem["ctx"]["tag"], allowed)
-    if problem["type"] == "union_tag_not_found":
-        return LMFError(f"Recipe: {where} needs a 'name'")
-    if problem["type"] == "missing":
-        return LMFError(f"Recipe: the key {where!r} is missing")
-    received = "" if isinstance(problem["input"], (dict, BaseModel)) else f", received {problem['input']!r}"
-    prefix = f"{where}: " if where else ""
-    return LMFError(f"Recipe: {prefix}{problem['msg'].removeprefix('Value error, ')}{received}")
-
-
-def _section(location: list[str]) -> type[BaseModel]:
-    """The class of the section at `location`, so that its keys can be listed."""
-    every = [*vars(front_ends).values(), *vars(parts).values()]
-    sections = [part for part in every if isinstance(part, type) and issubclass(part, Part)]
-    words = {
-        word: part
-        for part in sections
-        if "name" in part.model_fields
-        for word in get_args(part.model_fields["name"].annotation)
-    }
-    fields = {
-        "corpus": Corpus,
-        "target": Target,
-        "inputs": Modality,
-        "presence": Presence,
-        "head": Head,
-        "training": Training,
-        "augmentation": parts.Augmentation,
-    }
-    if not location:
-        return Recipe
-    if location[-1] in words:
-        return words[location[-1]]
-    return fields.get(location[-1]) or fields[location[0]]

@@ -1,14 +1,12 @@
-"""What happens around each epoch: early stopping, saving, the NaN guard, the progress bar."""
+"""What happens around each epoch: early stopping, saving, the guard against a loss that is not finite."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from keras_lmf.errors import LMFError
 from keras_lmf.recipe import Training
@@ -83,19 +81,3 @@ class Monitor(keras.callbacks.Callback):
         self.save()
         if progress.finished:
             self.model.stop_training = True
-
-
-class ProgressBar(keras.callbacks.Callback):
-    """One bar on standard error over the epochs, with the losses; gone when training ends."""
-
-    def __init__(self, name: str, first_epoch: int, epochs: int) -> None:
-        super().__init__()
-        self.bar = tqdm(total=epochs, initial=first_epoch, desc=name, unit="epoch", leave=False, delay=2)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        losses = {name: f"{logs[name]:.4f}" for name in ("loss", "val_loss") if name in (logs or {})}
-        self.bar.set_postfix(losses, refresh=False)
-        self.bar.update()
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self.bar.close()

@@ -1,12 +1,17 @@
-"""Adam with a learning rate of its own for the fusion layer."""
+"""What training minimises, and how it steps: losses, and Adam with a learning rate of its own for the fusion layer."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
 
 from keras_lmf.backend import variable_index
+from keras_lmf.metrics import PearsonCorrelation
+from keras_lmf.models import build
+from keras_lmf.models.factory import FUSION
+from keras_lmf.recipe import Recipe
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -51,3 +56,44 @@ class FusionAdam(keras.optimizers.Adam):
             "fusion_multiplier": self.fusion_multiplier,
             "fusion_layer": self.fusion_layer,
         }
+
+
+def compiled(recipe: Recipe, steps: int) -> keras.Model:
+    """The recipe's model, ready to fit; an epoch has `steps`."""
+    training = recipe.training
+    model = build(recipe)
+    rate = training.learning_rate
+    if training.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * training.epochs)
+    options = {"weight_decay": training.weight_decay or None}
+    if training.fusion_learning_rate is None:
+        optimizer = keras.optimizers.Adam(rate, **options)
+    else:
+        multiplier = training.fusion_learning_rate / training.learning_rate
+        optimizer = FusionAdam(rate, multiplier, FUSION, **options)
+    losses = {
+        "cross_entropy": functools.partial(_cross_entropy, smoothing=training.label_smoothing),
+        "mae": keras.losses.MeanAbsoluteError(),
+        "mse": keras.losses.MeanSquaredError(),
+        "huber": keras.losses.Huber(),
+    }
+    if recipe.target.classes:
+        metrics = [keras.metrics.SparseCategoricalAccuracy(name="war")]
+    else:
+        metrics = [
+            keras.metrics.MeanAbsoluteError(name="mae"),
+            PearsonCorrelation(name="pearson", dimensions=recipe.target.size),
+        ]
+    name = recipe.target.name
+    model.compile(optimizer, loss={name: losses[training.loss]}, metrics={name: metrics})
+    # Not ours: in mixed precision `compile` wraps it, and all of it must exist before a state is restored.
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _cross_entropy(labels: Any, logits: Any, smoothing: float) -> Any:
+    """(batch, 1) or (batch,) class indices, (batch, classes) → (batch,)."""
+    if not smoothing:
+        return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    classes = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])
+    return keras.losses.categorical_crossentropy(classes, logits, from_logits=True, label_smoothing=smoothing)

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import functools
 import json
+import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import pandas as pd
 
 from keras_lmf.data import corpora
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
-from keras_lmf.models import build
-from keras_lmf.recipe import Recipe
+from keras_lmf.locate import RECIPE
+from keras_lmf.models.pretrained import load_own
+from keras_lmf.recipe import FittedTemperature, Recipe
 from keras_lmf.runtime import open_artifact
-from keras_lmf.training.fitting import fitting
+from keras_lmf.spec import ModelSpec, attach
 from keras_lmf.training.monitor import WATCHED
 
-RECIPE, WEIGHTS, HISTORY = "recipe.toml", "model.weights.h5", "history.csv"
-CURVES, ENVIRONMENT, STATE = "history.png", "environment.json", "state.npz"
-CALIBRATION = "calibration.json"
+if TYPE_CHECKING:
+    from keras_lmf.export import Artifact
+
+WEIGHTS, HISTORY, CURVES = "model.weights.h5", "history.csv", "history.png"
+ENVIRONMENT, STATE = "environment.json", "state.npz"
+PACKAGES = ("keras-lmf", "keras", "numpy", "tensorflow", "tensorflow-cpu", "jax", "torch")
 
 
 @dataclass(frozen=True)
@@ -56,14 +63,14 @@ class Run:
 
     @functools.cached_property
     def model(self) -> keras.Model:
-        """The recipe's model with the run's best weights."""
-        model = build(self.recipe)
-        path = self.folder / WEIGHTS
-        try:
-            model.load_weights(path)
-        except (OSError, ValueError, KeyError) as error:
-            raise LMFError(f"{path} does not hold this recipe's weights: {error}") from None
-        return model
+        """The recipe's model with the run's best weights; `model.spec` is the run's."""
+        return attach(load_own(self.recipe, self.folder / WEIGHTS), self.spec)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model takes and gives: the recipe's, with the run's temperature."""
+        fitted = FittedTemperature.read(self.folder)
+        return self.recipe.spec.model_copy(update={"temperature": fitted and fitted.temperature})
 
     @property
     def history(self) -> pd.DataFrame:
@@ -91,8 +98,7 @@ class Run:
     @property
     def temperature(self) -> float | None:
         """By which logits are divided before the softmax; None for a regression, or without validation."""
-        path = self.folder / CALIBRATION
-        return json.loads(path.read_text(encoding="utf-8"))["temperature"] if path.is_file() else None
+        return self.spec.temperature
 
     def dataset(self) -> Dataset:
         """The data in memory, or the recipe's corpus, loaded, with the recipe's modalities."""
@@ -115,3 +121,75 @@ class Run:
         judged = open_artifact(self.model if artifact is None else artifact)
         predictions = judged.predict(data[split].inputs)
         return evaluate(predictions, data[split], train_labels=data["train"].labels, resamples=resamples)
+
+    def export(
+        self, folder: str | Path, formats: Sequence[str] = ("saved_model", "tflite"), **options: Any
+    ) -> list[Artifact]:
+        """Writes the model's files to `folder`, each judged on "test", with int8 scales from "train".
+
+        Args:
+            folder: made when it isn't there.
+            formats: names of formats.
+            options: others of `export_model`, whose errors are those of this.
+        """
+        from keras_lmf.export import export_model
+
+        data = self.dataset()
+        given = {
+            "evaluation": data["test"],
+            "calibration": data["train"],
+            "train_labels": data["train"].labels,
+        }
+        return export_model(self.model, folder, formats, **given | options)
+
+
+def environment() -> dict[str, Any]:
+    """What a run runs on: versions, backend, precision and kind of machine, as plain values."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "backend": keras.backend.backend(),
+        "dtype_policy": keras.config.dtype_policy().name,
+        "packages": {name: found for name in PACKAGES if (found := _installed(name))},
+    }
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def fitting(recipe: Recipe, data: Dataset) -> Dataset:
+    """The recipe's modalities and training rows of `data`, once shapes and target agree with the recipe."""
+    if data.target != recipe.target:
+        raise _other_target(recipe, data)
+    data = data.select(list(recipe.inputs))
+    for modality, section in recipe.inputs.items():
+        shape = data.inputs[modality].shape[1:]
+        if shape != section.shape:
+            raise LMFError(
+                f"Modality {modality!r} has shape {shape} in {data.name}, but inputs.{modality}.shape is "
+                f"{section.shape} in the recipe {recipe.name!r}"
+            )
+    return data.with_validation_in_training() if recipe.training.fit_on == "train + valid" else data
+
+
+def _other_target(recipe: Recipe, data: Dataset) -> LMFError:
+    """What differs between the recipe's target and the corpus's."""
+    wanted, held = recipe.target, data.target
+    if wanted.name != held.name or not (wanted.classes and held.classes):
+        return LMFError(f"The recipe's target {wanted!r} is not the corpus's: {held!r}")
+    mend = f"Mend the label, or write target.classes = {list(held.classes)} into the recipe {recipe.name!r}."
+    for index, name in enumerate(held.classes):
+        if name not in wanted.classes:
+            ids = data.ids[data.labels == index]
+            where = f"{data.name} has it in {len(ids)} rows (id {str(ids[0])!r}, …). " if len(ids) else ""
+            return unknown_name(f"label in {data.name}:", name, wanted.classes, where + mend)
+    lacking = [name for name in wanted.classes if name not in held.classes]
+    if lacking:
+        return LMFError(f"The recipe's class {lacking[0]!r} is no label of {data.name}. {mend}")
+    return LMFError(
+        f"The recipe's classes {list(wanted.classes)} are in another order than the corpus's. {mend}"
+    )

@@ -8,10 +8,10 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import pandas as pd
+from tqdm.keras import TqdmCallback
 
 from keras_lmf.data.batches import Batches, balanced_class_weights
 from keras_lmf.data.dataset import Dataset, Split
@@ -19,19 +19,17 @@ from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_temperature
 from keras_lmf.files import remove_partial, write_atomically, write_text
-from keras_lmf.metrics import PearsonCorrelation
+from keras_lmf.locate import RECIPE
 from keras_lmf.models import build, is_standardized, refresh_standardization, set_standardization
-from keras_lmf.models.factory import FUSION
-from keras_lmf.recipe import Recipe
+from keras_lmf.models.pretrained import fill, front_ends, on_features
+from keras_lmf.recipe import FittedTemperature, Recipe
+from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Progress, State
-from keras_lmf.training.environment import environment
-from keras_lmf.training.fitting import fitting
-from keras_lmf.training.front_ends import features
-from keras_lmf.training.monitor import Monitor, NotFiniteLoss, ProgressBar
-from keras_lmf.training.optimizer import FusionAdam
-from keras_lmf.training.run import CALIBRATION, CURVES, ENVIRONMENT, HISTORY, RECIPE, STATE, WEIGHTS, Run
-from keras_lmf.zoo.pretrained import fill, front_ends, on_features
+from keras_lmf.training.features import features
+from keras_lmf.training.monitor import Monitor, NotFiniteLoss
+from keras_lmf.training.optimizer import compiled
+from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, WEIGHTS, Run, environment, fitting
 
 
 def train(
@@ -66,13 +64,19 @@ def train(
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
     rows = functools.cache(lambda: features(recipe, data, models) if models else data)
-    model = _compiled(trained, math.ceil(_training_rows(recipe, data) / recipe.training.batch_size))
+    augmentation = recipe.training.augmentation
+    training_rows = int((data.splits == "train").sum()) * (augmentation.copies if augmentation else 1)
+    model = compiled(trained, math.ceil(training_rows / recipe.training.batch_size))
     if not (folder / STATE).exists():
         if (folder / RECIPE).exists():
             raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
-        _prepare(model, trained, rows())
+        _standardize(model, rows())
+        if recipe.training.output_bias == "label_mean":
+            mean = rows()["train"].labels.mean(axis=0)
+            model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
         state = State(model, Progress(fingerprint))
-        _write_environment(folder, recipe, data, fingerprint)
+        facts = {"recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
+        write_text(folder / ENVIRONMENT, json.dumps({**environment(), **facts}, indent=2) + "\n")
         state.save(folder / STATE)
     else:
         state = State(model, Progress(fingerprint))
@@ -119,8 +123,8 @@ def _standardize(model: keras.Model, data: Dataset) -> None:
 def _calibrate(folder: Path, model: keras.Model, valid: Split) -> None:
     """The temperature that fits the kept weights to the validation split (Guo et al. 2017)."""
     logits = open_artifact(model).predict(valid.inputs)[valid.target.name]
-    facts = {"temperature": fit_temperature(logits, valid.labels), "split": "valid", "rows": len(valid)}
-    write_text(folder / CALIBRATION, json.dumps(facts, indent=2) + "\n")
+    temperature = fit_temperature(logits, valid.labels)
+    FittedTemperature(temperature=temperature, split="valid", rows=len(valid)).write(folder)
 
 
 def _fit(
@@ -128,7 +132,7 @@ def _fit(
     data: Dataset,
     model: keras.Model,
     state: State,
-    save: Any,
+    save: Callable[[], None],
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     training = recipe.training
@@ -139,7 +143,9 @@ def _fit(
     )
     sample = {modality: values[:1] for modality, values in data["train"].inputs.items()}
     monitor = Monitor(state, training, save, sample)
-    progress_bar = ProgressBar(recipe.name, first_epoch, training.epochs)
+    bar = TqdmCallback(
+        training.epochs, verbose=0, desc=recipe.name, initial=first_epoch, leave=False, delay=2
+    )
     try:
         model.fit(
             batches,
@@ -147,76 +153,16 @@ def _fit(
             epochs=training.epochs,
             initial_epoch=first_epoch,
             shuffle=False,  # `Batches` shuffles; Keras would shuffle again, from a global generator
-            callbacks=[monitor, progress_bar, *callbacks],
+            callbacks=[monitor, bar, *callbacks],
             verbose=0,
         )
     finally:
-        progress_bar.bar.close()
+        bar.epoch_bar.close()
 
 
 def _fingerprint(recipe: Recipe, data: Dataset) -> str:
     parts = [recipe.fingerprint, data.fingerprint, keras.backend.backend(), keras.config.dtype_policy().name]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
-
-
-def _prepare(model: keras.Model, recipe: Recipe, data: Dataset) -> None:
-    """What a fresh model takes from the training split."""
-    _standardize(model, data)
-    if recipe.training.output_bias == "label_mean":
-        model.get_layer(recipe.target.name).bias.assign(
-            data["train"].labels.mean(axis=0).reshape(recipe.target.size)
-        )
-
-
-def _training_rows(recipe: Recipe, data: Dataset) -> int:
-    augmentation = recipe.training.augmentation
-    return int((data.splits == "train").sum()) * (augmentation.copies if augmentation else 1)
-
-
-def _compiled(recipe: Recipe, steps: int) -> keras.Model:
-    """The recipe's model, ready to fit; an epoch has `steps`."""
-    training = recipe.training
-    model = build(recipe)
-    rate = training.learning_rate
-    if training.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps * training.epochs)
-    options = {"weight_decay": training.weight_decay or None}
-    if training.fusion_learning_rate is None:
-        optimizer = keras.optimizers.Adam(rate, **options)
-    else:
-        multiplier = training.fusion_learning_rate / training.learning_rate
-        optimizer = FusionAdam(rate, multiplier, FUSION, **options)
-    losses: dict[str, Callable] = {
-        "cross_entropy": functools.partial(_cross_entropy, smoothing=training.label_smoothing),
-        "mae": keras.losses.MeanAbsoluteError(),
-        "mse": keras.losses.MeanSquaredError(),
-        "huber": keras.losses.Huber(),
-    }
-    if recipe.target.classes:
-        metrics = [keras.metrics.SparseCategoricalAccuracy(name="war")]
-    else:
-        metrics = [
-            keras.metrics.MeanAbsoluteError(name="mae"),
-            PearsonCorrelation(name="pearson", dimensions=recipe.target.size),
-        ]
-    name = recipe.target.name
-    model.compile(optimizer, loss={name: losses[training.loss]}, metrics={name: metrics})
-    # Not ours: in mixed precision `compile` wraps it, and all of it must exist before a state is restored.
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def _cross_entropy(labels: Any, logits: Any, smoothing: float) -> Any:
-    """(batch, 1) or (batch,) class indices, (batch, classes) → (batch,)."""
-    if not smoothing:
-        return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-    classes = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])
-    return keras.losses.categorical_crossentropy(classes, logits, from_logits=True, label_smoothing=smoothing)
-
-
-def _write_environment(folder: Path, recipe: Recipe, data: Dataset, fingerprint: str) -> None:
-    facts = {**environment(), "recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
-    write_text(folder / ENVIRONMENT, json.dumps(facts, indent=2) + "\n")
 
 
 def _write_history(folder: Path, progress: Progress) -> None:

@@ -4,25 +4,29 @@ An entry is a folder: `entry.json` (see `Entry`), `recipe.toml`, weights, test v
 `show` load no backend.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from keras_lmf.locate import bundled_folder, local_path
+from keras_lmf.records import Backbone, File, Licences
 from keras_lmf.spec import InputSpec
-from keras_lmf.zoo.backbones import Backbone, load_backbone
 from keras_lmf.zoo.entry import (
     Calibration,
     Cost,
     Entry,
-    File,
-    Licences,
     Metric,
     Spread,
     file_records,
     metric_block,
 )
 from keras_lmf.zoo.fetching import fetch
-from keras_lmf.zoo.filling import weight_shapes
 from keras_lmf.zoo.listing import find, recipe, show, table
 from keras_lmf.zoo.loading import load
-from keras_lmf.zoo.vectors import read_testvectors, write_testvectors
+
+if TYPE_CHECKING:
+    from keras_lmf.models import load_backbone, read_testvectors, weight_shapes, write_testvectors
 
 __all__ = [
     "Backbone",
@@ -49,3 +53,10 @@ __all__ = [
     "weight_shapes",
     "write_testvectors",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # What needs Keras is in the models' room.
+    if name in ("load_backbone", "read_testvectors", "weight_shapes", "write_testvectors"):
+        return getattr(importlib.import_module("keras_lmf.models"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

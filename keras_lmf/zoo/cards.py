@@ -11,6 +11,7 @@ import pandas as pd
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
 from keras_lmf.locate import BACKBONE, ENTRY, RECIPE, folders_with
+from keras_lmf.records import Backbone
 from keras_lmf.zoo import description, fetching
 from keras_lmf.zoo.description import rendered
 from keras_lmf.zoo.entry import Entry
@@ -150,8 +151,6 @@ def card(folder: Path, entry: Entry) -> str:
 
 def backbone_card(folder: Path) -> str:
     """CARD.md of published weights that recipes start from."""
-    from keras_lmf.zoo.backbones import Backbone
-
     return rendered("backbone", backbone=Backbone.read(folder))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from keras_lmf.errors import LMFError
+from keras_lmf.recipe import FUSIONS
 from keras_lmf.spec import MEDIA
 from keras_lmf.target import Target
 from keras_lmf.zoo.entry import Entry, Metric, Spread
@@ -38,8 +39,6 @@ METRICS = {
     "acc5": "accuracy, 5 steps",
     "acc7": "accuracy, 7 steps",
 }
-# Stands until a recipe's section of a fusion knows its title.
-FUSIONS = {"none": "", "early": "early fusion", "tensor": "tensor fusion", "low_rank": "low-rank fusion"}
 # Stands until the description of a corpus knows its title; a corpus of one's own is told by its name.
 CORPORA = {
     "cmu_mosi": "CMU-MOSI",
@@ -88,7 +87,7 @@ def sentence(
     name, sources = spaced(target.name), [spaced(word) for word in inputs]
     what = f"{target.size} classes" if target.classes else numbers(target)
     source = listed(sources) if len(sources) > 1 else f"the {sources[0]}"
-    way = f" by {title}" if (title := FUSIONS.get(fusion, spaced(fusion))) else ""
+    way = f" by {title}" if (title := FUSIONS[fusion].title) else ""
     told = ", ".join(f"{spaced(key)}: {options[key]}" for key in TOLD_OPTIONS if key in options)
     end = CORPORA.get(corpus, corpus) + (f" ({told})" if told else "")
     return f"{name[:1].upper()}{name[1:]} ({what}) from {source}{way}, trained on {end}."

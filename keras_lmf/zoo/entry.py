@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
-from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 from keras_lmf.errors import LMFError, invalid
 from keras_lmf.files import sha256, write_text
 from keras_lmf.locate import ENTRY, RECIPE, WEIGHTS_SUFFIX
+from keras_lmf.recipe.fusions import known_fusion
+from keras_lmf.records import Count, File, Licences, Parameters, Sha256, Weights
 from keras_lmf.spec import (
     MAX_TEXT_BYTES,
     EntryName,
@@ -29,34 +31,7 @@ from keras_lmf.target import Name, Target, Text
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_FILE_BYTES = 2**31
-MAX_PARAMETERS = 2**26
-
-FileName = Annotated[
-    str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")
-]
 Key = Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=1, le=MAX_FILE_BYTES)]
-Width = Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
-
-
-class File(Spec):
-    """A file of the entry: its name in the entry's folder, the SHA-256 of its content, its size in bytes."""
-
-    name: FileName
-    sha256: Sha256
-    bytes: Count
-
-    def problem(self, path: Path) -> str | None:
-        """What is wrong with the file at `path`, or None when it is this file."""
-        if not path.is_file():
-            return "is missing"
-        if (size := path.stat().st_size) != self.bytes:
-            return f"has {size} bytes instead of {self.bytes}"
-        if (found := sha256(path)) != self.sha256:
-            return f"has the sha256 {found} instead of {self.sha256}"
-        return None
 
 
 class Metric(Spec):
@@ -103,14 +78,6 @@ class Calibration(Spec):
     rows: Count
 
 
-class Licences(Spec):
-    """SPDX identifiers or a sentence each: of the code, of the weights, of the training data."""
-
-    code: Text
-    weights: Text
-    data: Text
-
-
 class Entry(Spec):
     """A trained model of the zoo.
 
@@ -140,7 +107,7 @@ class Entry(Spec):
         protocol: notes on how this was trained, chosen and measured.
         licences: of code, weights and data.
         citations: what to cite: papers of the fusion and of the corpus.
-        environment: versions and machine, as `keras_lmf.training.environment` tells them.
+        environment: versions and machine, as `keras_lmf.training.run.environment` tells them.
         keras_lmf_version: that wrote the entry.
 
     Raises:
@@ -151,15 +118,15 @@ class Entry(Spec):
     name: EntryName
     summary: Text
     warning: Text | None = None
-    fusion: Literal["none", "early", "tensor", "low_rank"]
+    fusion: Annotated[str, AfterValidator(known_fusion)]
     corpus: Name
     modalities: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
-    parameters: Annotated[int, Field(ge=1, le=MAX_PARAMETERS)]
+    parameters: Parameters
     inputs: dict[Name, InputSpec]
     target: Target
     recipe_sha256: Sha256
     files: dict[Key, File]
-    weights: Annotated[tuple[tuple[Text, tuple[Width, ...]], ...], Field(min_length=1)]
+    weights: Weights
     metrics: dict[Key, dict[Text, Metric]] = Field(default_factory=dict)
     costs: dict[Key, Cost] = Field(default_factory=dict)
     seeds: dict[Key, dict[Text, Spread]] = Field(default_factory=dict)

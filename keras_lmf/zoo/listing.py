@@ -11,17 +11,16 @@ import pandas as pd
 
 from keras_lmf import locate
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.recipe import Recipe
+from keras_lmf.recipe import FUSIONS, Recipe
 from keras_lmf.spec import MAX_TEXT_BYTES
 from keras_lmf.zoo import cards, fetching
-from keras_lmf.zoo.description import FUSIONS, rendered
+from keras_lmf.zoo.description import rendered
 from keras_lmf.zoo.entry import Entry
 
 COLUMNS = (
     "name", "fusion", "corpus", "modalities", "target", "parameters", "mb", "files",
     "metric", "value", "floor", "weights_licence", "data_licence",
 )  # fmt: skip
-PAPERS_NAMES = {"tfn": "tensor", "lmf": "low_rank"}
 
 
 def table(
@@ -62,7 +61,9 @@ def table(
             entries.append(entry)
         except (LMFError, OSError) as error:
             logging.getLogger(__name__).warning("Left out of the list: %s", error)
-    fusion = PAPERS_NAMES.get(fusion, fusion) if fusion else None
+    fusion = (
+        {section.acronym: word for word, section in FUSIONS.items()}.get(fusion, fusion) if fusion else None
+    )
     _require_known("fusion", fusion, FUSIONS)
     _require_known("corpus", corpus, (entry.corpus for entry in entries))
     _require_known("modality", modality, (name for entry in entries for name in entry.modalities))

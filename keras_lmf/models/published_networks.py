@@ -1,16 +1,17 @@
-"""The published TFN and LMF networks, loaded from their PyTorch weights."""
+"""Published networks, loaded from their weights: TFN and LMF of PyTorch, Inception-I3D of TensorFlow."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_lmf.backbones import published_feature_network, published_text_network
+from keras_lmf.backbones import load_i3d_variables, published_feature_network, published_text_network
 from keras_lmf.backbones.sequence import dense
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.layers import LowRankFusion, TensorFusion
 
 FEATURE_NETWORK = [
@@ -55,6 +56,32 @@ def load_published(arrays: Mapping[str, Any], *, target: str = "sentiment") -> k
         "These arrays are neither the published LMF network (no 'audio_factor') nor the published TFN network "
         f"(no 'post_fusion_layer_1.weight'). Received: {', '.join(sorted(arrays)[:8])} …"
     )
+
+
+def load_i3d_checkpoint(model: keras.Model, path: str | Path) -> keras.Model:
+    """`model` of `backbones.i3d`, with the weights of the published Kinetics-400 checkpoint before its embedding.
+
+    DeepMind's files (https://github.com/google-deepmind/kinetics-i3d, Apache-2.0; Carreira & Zisserman 2017) are
+    TensorFlow's format for variables, which holds arrays and nothing that runs; TensorFlow reads it, whatever backend
+    the model has.
+
+    Args:
+        model: of `backbones.i3d`, which takes red, green and blue.
+        path: the checkpoint without the ending of its files, as "data/checkpoints/rgb_imagenet/model.ckpt".
+
+    Raises:
+        LMFError: no checkpoint there, a damaged one, or not that of the RGB network; nothing was loaded then.
+    """
+    tensorflow = import_extra("tensorflow", "tf")
+    try:
+        reader = tensorflow.train.load_checkpoint(str(path))
+        arrays = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    except (tensorflow.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+        raise LMFError(
+            f"{path}: no checkpoint of TensorFlow that can be read ({' '.join(str(error).split())[:200]}). Give its "
+            f"path without the ending: …/model.ckpt for model.ckpt.index and model.ckpt.data-00000-of-00001."
+        ) from error
+    return load_i3d_variables(model, arrays)
 
 
 def _read(arrays: Mapping[str, Any], names: list[str]) -> dict[str, np.ndarray]:

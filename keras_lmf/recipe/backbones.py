@@ -1,0 +1,215 @@
+"""The backbones of a recipe: one class for each word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from keras_lmf.recipe.sections import Count, Counts, Network, Noise, Rate, words
+
+if TYPE_CHECKING:
+    import keras
+
+Width = Annotated[int, Field(ge=0, le=4096)]
+Filters = Annotated[Counts, Field(min_length=1)]
+
+
+class BackboneWord(Network):
+    """A backbone: features or frames → embedding."""
+
+    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
+        """The backbone for rows of `shape`, with random weights drawn from `seed`."""
+        return self.function()(shape, **self.options, seed=seed, name=name)
+
+
+class Regularised(BackboneWord):
+    """A backbone for features, and what it can do against overfitting; see `backbones.mlp`."""
+
+    home = "sequence"
+    input_dropout: Rate = Field(0.0, description="Rate of dropout on the standardised features.")
+    input_noise: Noise = Field(
+        0.0, description="Standard deviation of noise on the standardised features, in training only."
+    )
+    dropout: Rate = Field(0.0, description="Rate of dropout after the layers.")
+
+
+class MLP(Regularised):
+    """Vector → embedding: `backbones.mlp`."""
+
+    title = "multilayer perceptron"
+    name: Literal["mlp"]
+    units: Counts = Field((64,), description="Widths of the ReLU layers; the last is the embedding's.")
+
+
+class AveragePooling(Regularised):
+    """Sequence → embedding: `backbones.average_pooling`."""
+
+    title = "mean over time"
+    name: Literal["average_pooling"]
+    units: Counts = Field((64,), description="Widths of the ReLU layers; the last is the embedding's.")
+
+
+class LSTM(Regularised):
+    """Sequence → embedding, the last state: `backbones.lstm`."""
+
+    title = "LSTM"
+    papers = ("Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",)
+    name: Literal["lstm"]
+    units: Count = Field(64, description="Width of the state.")
+
+
+class BiLSTM(Regularised):
+    """Sequence → embedding, mean and deviation of the states: `backbones.bilstm`."""
+
+    title = "bidirectional LSTM"
+    papers = ("Graves & Schmidhuber, Framewise Phoneme Classification with Bidirectional LSTM, 2005",)
+    name: Literal["bilstm"]
+    units: Count = Field(64, description="Width of each direction's state; the embedding is 4 times as wide.")
+
+
+class GRU(Regularised):
+    """Sequence → embedding, the last state: `backbones.gru`."""
+
+    title = "GRU"
+    papers = ("Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, EMNLP 2014",)
+    name: Literal["gru"]
+    units: Count = Field(64, description="Width of the state.")
+
+
+class Convolution(Regularised):
+    """Sequence → embedding: `backbones.temporal_convolution`."""
+
+    title = "convolutions over time"
+    name: Literal["temporal_convolution"]
+    filters: Counts = Field((64, 64), description="Widths of the ReLU convolutions.")
+    kernel_size: Count = Field(5, description="Steps that each convolution sees.")
+    units: Count = Field(64, description="Width of the embedding.")
+
+
+class Spectrogram(Regularised):
+    """What takes features over time as a picture, (steps, bands)."""
+
+    home = "spectrogram"
+    filters: Counts = Field((16, 32, 64), description="Maps of each block.")
+    units: Count = Field(64, description="Width of the dense layer, or of each direction's state.")
+    band_width: Width = Field(
+        0, description="Bands under each of two SpecAugment masks, at most; 0 for none."
+    )
+    step_width: Width = Field(
+        0, description="Steps under each of two SpecAugment masks, at most; 0 for none."
+    )
+
+
+class SpectrogramCNN(Spectrogram):
+    """(steps, bands) → embedding: `backbones.spectrogram_cnn`."""
+
+    title = "convolutions over a spectrogram"
+    name: Literal["spectrogram_cnn"]
+
+
+class SpectrogramCRNN(Spectrogram):
+    """(steps, bands) → embedding, 4 · `units` wide: `backbones.spectrogram_crnn`."""
+
+    title = "convolutions over a spectrogram, then GRUs"
+    papers = ("Choi et al., Convolutional Recurrent Neural Networks for Music Classification, 2017",)
+    name: Literal["spectrogram_crnn"]
+
+
+class ImageCNN(BackboneWord):
+    """(height, width, channels) → embedding: `backbones.image_cnn`."""
+
+    title = "residual convolutions over a picture"
+    home = "image"
+    papers = ("He et al., Deep Residual Learning for Image Recognition, CVPR 2016",)
+    media = "frames"
+    name: Literal["image_cnn"]
+    filters: Filters = Field(
+        (16, 32, 64, 128, 192), description="Maps of each block; the last is the embedding's width."
+    )
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(
+        0.0, description="Largest turn in training, in degrees."
+    )
+    shift: Rate = Field(0.0, description="Largest move in training, as a share of height and width.")
+    zoom: Rate = Field(0.0, description="Largest change of size in training, as a share.")
+    erasing: Rate = Field(
+        0.0, description="Largest part that training erases, as a share of the picture: 0, or from .02 on."
+    )
+    dropout: Rate = Field(0.0, description="Rate of dropout on the embedding.")
+    mirror: bool = Field(False, description="Whether each picture's mirror image is seen too.")
+
+
+class CNN2Plus1D(BackboneWord):
+    """(frames, height, width, channels) → embedding: `backbones.cnn_2plus1d`."""
+
+    title = "(2+1)-D convolutions"
+    home = "video"
+    papers = ("Tran et al., A Closer Look at Spatiotemporal Convolutions for Action Recognition, CVPR 2018",)
+    media = "frames"
+    name: Literal["cnn_2plus1d"]
+    filters: Filters = Field((16, 32, 64), description="Maps of each block.")
+    units: Count = Field(64, description="Width of the embedding.")
+    dropout: Rate = Field(0.0, description="Rate of dropout of whole maps, and on the embedding.")
+
+
+class I3D(BackboneWord):
+    """(frames, height, width, 3) → embedding: `backbones.i3d`."""
+
+    title = "Inception-I3D"
+    home = "i3d"
+    papers = ("Carreira & Zisserman, Quo Vadis, Action Recognition?, CVPR 2017",)
+    media = "frames"
+    name: Literal["i3d"]
+    units: Count = Field(64, description="Width of the embedding.")
+    dropout: Rate = Field(0.0, description="Rate of dropout before the dense layer.")
+
+
+class PublishedFeature(BackboneWord):
+    """Vector → embedding, the published sub-network: `backbones.published_feature_network`."""
+
+    title = "published feature sub-network"
+    papers = ("Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017",)
+    name: Literal["published_feature"]
+    units: Count = Field(32, description="Width of the three layers.")
+    dropout: Rate = Field(0.0, description="Rate of dropout on the normalised features.")
+
+    def function(self) -> Callable[..., keras.Model]:
+        from keras_lmf.backbones import published_feature_network
+
+        return published_feature_network
+
+
+class PublishedText(BackboneWord):
+    """Sequence → embedding, the published sub-network: `backbones.published_text_network`."""
+
+    title = "published text sub-network"
+    papers = PublishedFeature.papers
+    name: Literal["published_text"]
+    hidden_units: Count = Field(128, description="Width of the LSTM's state.")
+    units: Count = Field(64, description="Width of the embedding.")
+    dropout: Rate = Field(0.0, description="Rate of dropout on the last state.")
+
+    def function(self) -> Callable[..., keras.Model]:
+        from keras_lmf.backbones import published_text_network
+
+        return published_text_network
+
+
+Backbone = Annotated[
+    MLP
+    | AveragePooling
+    | LSTM
+    | BiLSTM
+    | GRU
+    | Convolution
+    | SpectrogramCNN
+    | SpectrogramCRNN
+    | ImageCNN
+    | CNN2Plus1D
+    | I3D
+    | PublishedFeature
+    | PublishedText,
+    Field(discriminator="name"),
+]
+BACKBONES = words(Backbone)

@@ -1,0 +1,94 @@
+"""The fusions of a recipe: one class for each word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from keras_lmf.errors import unknown_name
+from keras_lmf.recipe.sections import Count, Word, words
+
+if TYPE_CHECKING:
+    import keras
+
+
+class FusionWord(Word):
+    """A fusion: embeddings → one vector.
+
+    Class attributes:
+        acronym: what its models are called in papers; None: they have none.
+    """
+
+    acronym: ClassVar[str | None] = None
+
+    def build(self, seeds: Iterator[int | None], name: str) -> keras.layers.Layer | None:
+        """The layer, with weights drawn from `seeds`; None: there is nothing to fuse."""
+        raise NotImplementedError
+
+
+class NoFusion(FusionWord):
+    """One modality: there is nothing to fuse."""
+
+    title = ""  # no text names it
+    name: Literal["none"]
+
+    def build(self, seeds: Iterator[int | None], name: str) -> None:
+        return None
+
+
+class Concatenation(FusionWord):
+    """Concatenation: `layers.EarlyFusion`."""
+
+    title = "early fusion"
+    name: Literal["early"]
+
+    def build(self, seeds: Iterator[int | None], name: str) -> keras.layers.Layer:
+        from keras_lmf.layers import EarlyFusion
+
+        return EarlyFusion(name=name)
+
+
+class OuterProduct(FusionWord):
+    """Outer product: `layers.TensorFusion`."""
+
+    title = "tensor fusion"
+    acronym = "tfn"
+    papers = ("Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017",)
+    name: Literal["tensor"]
+
+    def build(self, seeds: Iterator[int | None], name: str) -> keras.layers.Layer:
+        from keras_lmf.layers import TensorFusion
+
+        return TensorFusion(name=name)
+
+
+class LowRank(FusionWord):
+    """Low-rank multimodal fusion: `layers.LowRankFusion`."""
+
+    title = "low-rank fusion"
+    acronym = "lmf"
+    papers = ("Liu et al., Efficient Low-rank Multimodal Fusion with Modality-Specific Factors, ACL 2018",)
+    name: Literal["low_rank"]
+    units: Count = Field(64, description="Width of the fused vector.")
+    rank: Count = Field(4, description="Terms of the sum that stands for the whole outer product.")
+    initialization: Literal["variance_preserving", "reference"] = Field(
+        "variance_preserving", description='How weights are drawn; "reference" is as the published code does.'
+    )
+
+    def build(self, seeds: Iterator[int | None], name: str) -> keras.layers.Layer:
+        from keras_lmf.layers import LowRankFusion
+
+        return LowRankFusion(**self.options, seed=next(seeds), name=name)
+
+
+Fusion = Annotated[NoFusion | Concatenation | OuterProduct | LowRank, Field(discriminator="name")]
+FUSIONS = words(Fusion)
+
+
+def known_fusion(word: str) -> str:
+    """`word`, if it is a fusion's."""
+    if word not in FUSIONS:
+        raise unknown_name("fusion", word, FUSIONS)
+    return word

@@ -1,0 +1,166 @@
+"""What the sections of a recipe are made of, and those that every recipe has."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import Field
+
+from keras_lmf.spec import Spec
+
+if TYPE_CHECKING:
+    import keras
+
+MAX_PARAMETERS = 2**26  # numbers in all weights of a model that a stranger's recipe may build
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Noise = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+# What an honest recipe stays far below. A recipe may be a stranger's: `zoo.load` builds what it says.
+Count = Annotated[int, Field(ge=1, le=2**20)]
+Counts = Annotated[tuple[Count, ...], Field(max_length=32)]
+Span = tuple[float, float]
+
+
+class Part(Spec):
+    """A frozen section of a recipe; an unknown key is an error."""
+
+
+class Word(Part):
+    """A section that `name` chooses from several: a front end, a backbone or a fusion. It builds its own part.
+
+    Class attributes:
+        title: what it is called in a text.
+        papers: what to cite.
+    """
+
+    title: ClassVar[str]
+    papers: ClassVar[tuple[str, ...]] = ()
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its settings by name, without its word."""
+        return self.model_dump(exclude={"name"})
+
+
+class Network(Word):
+    """A front end or a backbone: the function of its word's name in a module of `keras_lmf.backbones`.
+
+    Class attributes:
+        home: the module.
+        media: what of a recording it takes, a word of `spec.MEDIA`; None: features.
+    """
+
+    home: ClassVar[str]
+    media: ClassVar[str | None] = None
+
+    def function(self) -> Callable[..., keras.Model]:
+        """What makes it. It is imported here, with Keras: a recipe is read without."""
+        return getattr(importlib.import_module(f"keras_lmf.backbones.{self.home}"), self.name)
+
+
+def words(union: Any) -> dict[str, type[Word]]:
+    """Word → section, of an annotated union of sections."""
+    sections = get_args(get_args(union)[0])
+    return {word: part for part in sections for word in get_args(part.model_fields["name"].annotation)}
+
+
+class Presence(Part):
+    """An input that is all zeros is absent: its embedding is zero, and the fusion's terms without it remain.
+
+    Without this section every modality is taken to be there.
+    """
+
+    dropout: Rate = Field(
+        0.0, description="Rate at which training takes a modality away from a sample that has others."
+    )
+
+
+class Head(Part):
+    """What follows the fusion: dropout, then hidden ReLU layers with dropout, then one linear layer."""
+
+    units: Counts = Field((), description="Widths of the hidden layers.")
+    dropout: Rate = Field(
+        0.0, description="Rate of dropout, before the first layer and after each hidden one."
+    )
+
+    def build(self, seeds: Iterator[int | None]) -> list[keras.layers.Layer]:
+        """The layers between the fusion and the linear one, with weights and dropout drawn from `seeds`."""
+        import keras
+
+        from keras_lmf.backbones.sequence import dense
+
+        def dropout(name: str) -> list[keras.layers.Layer]:
+            return [keras.layers.Dropout(self.dropout, seed=next(seeds), name=name)] if self.dropout else []
+
+        layers = dropout("fusion_dropout")
+        for i, units in enumerate(self.units):
+            layers.append(dense(units, next(seeds), activation="relu", name=f"head_{i}"))
+            layers += dropout(f"head_dropout_{i}")
+        return layers
+
+
+class Corpus(Part):
+    """What a model is trained on."""
+
+    name: str = Field(description="A corpus of `keras_lmf.data.corpora`.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of its loader.")
+
+
+class Augmentation(Part):
+    """Changed copies of the training split's waveforms: `data.Augmentation`. Each change is drawn from a span."""
+
+    copies: Annotated[int, Field(ge=2, le=64)] = Field(
+        2, description="Clips for each clip, itself among them."
+    )
+    gain_db: Span = Field((-6.0, 6.0), description="Louder or quieter, in dB.")
+    noise_db: Span | Literal["none"] = Field(
+        (15.0, 40.0), description='Signal-to-noise ratio of added noise, in dB; "none" adds none.'
+    )
+    shift_seconds: Span = Field((-0.1, 0.1), description="Earlier or later, in seconds.")
+    speed: Span = Field((0.9, 1.1), description="Faster or slower, as a factor; pitch moves with it.")
+
+
+class Training(Part):
+    """How to train."""
+
+    epochs: Count = Field(100, description="Passes over the training rows, at most.")
+    batch_size: Count = Field(32, description="Rows a step.")
+    learning_rate: Positive = Field(1e-3, description="Of Adam.")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant",
+        description='"cosine" lets the learning rates fall to 0 at the end of `epochs` (Loshchilov & Hutter 2017).',
+    )
+    fusion_learning_rate: Positive | None = Field(
+        None, description="A rate of its own for the fusion layer's weights (Liu et al. 2018)."
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Of Adam; 0 for none.")
+    loss: Literal["cross_entropy", "mae", "mse", "huber"] = Field(
+        description='"cross_entropy" for classes, the others for a range.'
+    )
+    label_smoothing: Rate = Field(
+        0.0,
+        description="For classes: the share of each label that is spread evenly over all (Szegedy et al. 2016).",
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description='"balanced" gives every class the same weight in the loss.'
+    )
+    patience: Count = Field(10, description='Epochs without a better value on "valid" before training ends.')
+    fit_on: Literal["train", "train + valid"] = Field(
+        "train",
+        description='"train + valid" is for a last fit with all settings chosen: it runs for all `epochs` and keeps '
+        "the last weights.",
+    )
+    output_bias: Literal["zeros", "label_mean"] = Field(
+        "zeros",
+        description='Where the output layer\'s bias starts. "label_mean", for a range: at the mean label of the '
+        "training rows, which saves a small learning rate the way there.",
+    )
+    monitor: Literal["loss", "pearson"] = Field(
+        "loss",
+        description='What chooses the epoch on "valid". "pearson", the correlation, is for a range.',
+    )
+    augmentation: Augmentation | None = Field(None, description="Of waveforms; none without this section.")

@@ -1,0 +1,120 @@
+"""What a folder of trained weights says of itself, beside a zoo entry's results. Loads no Keras."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+
+from keras_lmf.errors import LMFError, invalid, unknown_name
+from keras_lmf.files import sha256, write_text
+from keras_lmf.locate import BACKBONE
+from keras_lmf.recipe import FRONT_ENDS, MAX_PARAMETERS
+from keras_lmf.spec import MAX_TEXT_BYTES, EntryName, Spec
+from keras_lmf.target import Text
+
+MAX_FILE_BYTES = 2**31
+
+FileName = Annotated[
+    str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")
+]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=1, le=MAX_FILE_BYTES)]
+Width = Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+Weights = Annotated[tuple[tuple[Text, tuple[Width, ...]], ...], Field(min_length=1)]
+Parameters = Annotated[int, Field(ge=1, le=MAX_PARAMETERS)]
+
+
+class File(Spec):
+    """A file beside the record: its name in the folder, the SHA-256 of its content, its size in bytes."""
+
+    name: FileName
+    sha256: Sha256
+    bytes: Count
+
+    def problem(self, path: Path) -> str | None:
+        """What is wrong with the file at `path`, or None when it is this file."""
+        if not path.is_file():
+            return "is missing"
+        if (size := path.stat().st_size) != self.bytes:
+            return f"has {size} bytes instead of {self.bytes}"
+        if (found := sha256(path)) != self.sha256:
+            return f"has the sha256 {found} instead of {self.sha256}"
+        return None
+
+
+class Licences(Spec):
+    """SPDX identifiers or a sentence each: of the code, of the weights, of the training data."""
+
+    code: Text
+    weights: Text
+    data: Text
+
+
+def _published(word: str) -> str:
+    words = [word for word, section in FRONT_ENDS.items() if section.complete()]
+    if word not in words:
+        raise unknown_name("front end with published weights", word, words)
+    return word
+
+
+class Backbone(Spec):
+    """Published weights of a backbone: a folder of the zoo with a backbone.json instead of an entry.json.
+
+    Attributes:
+        schema_version: of this layout.
+        name: the folder's.
+        summary: one sentence.
+        front_end: the word of the recipe, and the function that makes it.
+        shape: of its input in the test vectors, without the batch axis.
+        parameters: numbers in all weights together.
+        files: "weights" and "testvectors".
+        weights: (path, shape) of every weight, in the order of `model.weights`.
+        source: where the weights come from, with the SHA-256 of the file that was converted.
+        licences: of code, weights and data.
+        citations: what to cite.
+        keras_lmf_version: that wrote the folder.
+    """
+
+    schema_version: Literal[1] = 1
+    name: EntryName
+    summary: Text
+    front_end: Annotated[str, AfterValidator(_published)]
+    shape: Annotated[tuple[Annotated[int, Field(ge=1, le=2**20)], ...], Field(min_length=1, max_length=4)]
+    parameters: Parameters
+    files: dict[Literal["weights", "testvectors"], File]
+    weights: Weights
+    source: Text
+    licences: Licences
+    citations: tuple[Text, ...] = ()
+    keras_lmf_version: Text
+
+    @model_validator(mode="after")
+    def _has_both_files(self) -> Backbone:
+        if missing := {"weights", "testvectors"} - set(self.files):
+            raise ValueError(f"'files' lacks {', '.join(sorted(missing))}")
+        return self
+
+    @classmethod
+    def read(cls, folder: Path) -> Backbone:
+        """The backbone in `folder`.
+
+        Raises:
+            LMFError: no backbone.json, a large one, no JSON, or a field that is missing, unknown or wrong.
+        """
+        path = Path(folder) / BACKBONE
+        if not path.is_file() or path.stat().st_size > MAX_TEXT_BYTES:
+            raise LMFError(
+                f"{str(folder)!r} is no backbone of the zoo: no {path} of at most {MAX_TEXT_BYTES} bytes."
+            )
+        try:
+            return cls.model_validate_json(path.read_bytes(), strict=True)
+        except ValidationError as error:
+            raise invalid(error, cls, str(path)) from None
+
+    def write(self, folder: Path) -> Path:
+        """Writes backbone.json, atomically."""
+        fields = self.model_dump(mode="json")
+        return write_text(Path(folder) / BACKBONE, json.dumps(fields, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,219 @@
+"""The words of a recipe: each builds its own part, and says how large it is before it does."""
+
+from __future__ import annotations
+
+import inspect
+import resource
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lmf import backbones, layers
+from keras_lmf.errors import LMFError
+from keras_lmf.models import build, foretold_shapes, weight_shapes
+from keras_lmf.recipe import BACKBONES, FRONT_ENDS, FUSIONS, MAX_PARAMETERS, Recipe
+from keras_lmf.training import Run
+from keras_lmf.zoo import load
+
+MOST = 2**20  # of one number in a recipe
+OF_STEPS = {"name": "gru", "units": 3}
+# Word → an input that it takes.
+ON_BACKBONES = {
+    "mlp": {"shape": [5], "backbone": {"name": "mlp", "units": [4, 3], "dropout": 0.1}},
+    "average_pooling": {"shape": [6, 5]},
+    "lstm": {"shape": [6, 5]},
+    "bilstm": {"shape": [6, 5]},
+    "gru": {"shape": [6, 5]},
+    "temporal_convolution": {
+        "shape": [6, 5],
+        "backbone": {"name": "temporal_convolution", "filters": [5, 6]},
+    },
+    "spectrogram_cnn": {"shape": [6, 5], "backbone": {"name": "spectrogram_cnn", "filters": []}},
+    "spectrogram_crnn": {"shape": [6, 5], "backbone": {"name": "spectrogram_crnn", "band_width": 2}},
+    "image_cnn": {"shape": [16, 16, 1], "backbone": {"name": "image_cnn", "mirror": True, "rotation": 9}},
+    "cnn_2plus1d": {"shape": [3, 16, 16, 1]},
+    "i3d": {"shape": [8, 32, 32, 3]},
+    "published_feature": {"shape": [5]},
+    "published_text": {"shape": [6, 5]},
+}
+ON_FRONT_ENDS = {
+    "log_mel": {"shape": [1600], "backbone": OF_STEPS},
+    "mfcc": {"shape": [1600], "backbone": OF_STEPS},
+    "ge2e": {
+        "shape": [1600],
+        "front_end": {"name": "ge2e", "layers": [3, 4]},
+        "backbone": {"name": "mlp", "units": [3]},
+    },
+    "mini_xception": {
+        "shape": [2, 64, 64, 1],
+        "front_end": {"name": "mini_xception", "taps": ["logits", "block_2"]},
+        "backbone": OF_STEPS,
+    },
+    "application": {
+        "shape": [2, 32, 32, 1],
+        "front_end": {"name": "application", "network": "MobileNetV2", "size": [40, 40]},
+        "backbone": OF_STEPS,
+    },
+    "landmarks": {"shape": [7, 68, 2], "backbone": OF_STEPS},
+    "landmark_statistics": {"shape": [7, 68, 2], "backbone": {"name": "mlp"}},
+}
+CASES = {word: {"backbone": {"name": word}, **section} for word, section in ON_BACKBONES.items()} | {
+    word: {"front_end": {"name": word}, **section} for word, section in ON_FRONT_ENDS.items()
+}
+
+
+def recipe(inputs: dict, fusion: dict | None = None, **changes) -> Recipe:
+    return Recipe(
+        name="words",
+        seed=7,
+        corpus={"name": "synthetic"},
+        target={"name": "emotion", "classes": ["calm", "excited"]},
+        inputs=inputs,
+        fusion=fusion or {"name": "none"},
+        training={"loss": "cross_entropy"},
+        **changes,
+    )
+
+
+def two(fusion: dict, **changes) -> Recipe:
+    inputs = {name: {"shape": [5], "backbone": {"name": "mlp", "units": [4]}} for name in ("voice", "face")}
+    return recipe(inputs, fusion, **changes)
+
+
+def test_every_word_is_tried():
+    assert CASES.keys() == BACKBONES.keys() | FRONT_ENDS.keys()
+
+
+@pytest.mark.parametrize("section", [*BACKBONES.values(), *FRONT_ENDS.values(), *FUSIONS.values()])
+def test_a_word_says_what_it_is_called_and_described(section):
+    assert section.title or section is FUSIONS["none"]
+    assert all(isinstance(paper, str) for paper in section.papers)
+    undescribed = [
+        key for key, field in section.model_fields.items() if not field.description and key != "name"
+    ]
+    assert undescribed == []
+
+
+@pytest.mark.parametrize("word", CASES)
+def test_the_size_is_foretold_and_weights_come_from_the_seed(word):
+    words = recipe({"input": CASES[word]})
+    model = build(words)
+    assert foretold_shapes(words) == weight_shapes(model)
+    again = build(words).get_layer("input_backbone").get_weights()
+    for one, other in zip(model.get_layer("input_backbone").get_weights(), again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("word", [word for word in BACKBONES if not word.startswith("published")])
+def test_a_backbone_is_the_function_of_its_name(word):
+    words = recipe({"input": CASES[word]})
+    section = words.inputs["input"]
+    built = build(words).get_layer("input_backbone")
+    options = section.backbone.model_dump(exclude={"name"})
+    made = getattr(backbones, word)(section.shape, **options)
+    assert weight_shapes(built) == weight_shapes(made)
+    assert set(inspect.signature(getattr(backbones, word)).parameters) >= options.keys()
+
+
+@pytest.mark.parametrize(
+    ("fusion", "layer"),
+    [
+        ({"name": "early"}, layers.EarlyFusion),
+        ({"name": "tensor"}, layers.TensorFusion),
+        ({"name": "low_rank", "units": 3, "rank": 2}, layers.LowRankFusion),
+    ],
+)
+@pytest.mark.parametrize("presence", [None, {"dropout": 0.2}])
+def test_a_fusion_builds_its_layer(fusion, layer, presence):
+    words = two(fusion, presence=presence, head={"units": [5, 4], "dropout": 0.3})
+    model = build(words)
+    assert isinstance(model.get_layer("fusion"), layer)
+    assert foretold_shapes(words) == weight_shapes(model)
+    assert model.spec == words.spec
+
+
+HOSTILE = {
+    "dense": recipe({"input": {"shape": [MOST], "backbone": {"name": "mlp", "units": [MOST] * 32}}}),
+    "lstm": recipe({"input": {"shape": [MOST, MOST], "backbone": {"name": "lstm", "units": MOST}}}),
+    "convolution": recipe(
+        {
+            "input": {
+                "shape": [MOST, MOST],
+                "backbone": {"name": "temporal_convolution", "filters": [MOST] * 32, "kernel_size": MOST},
+            }
+        }
+    ),
+    "pictures": recipe(
+        {"input": {"shape": [MOST] * 3, "backbone": {"name": "image_cnn", "filters": [MOST] * 9}}}
+    ),
+    "video": recipe({"input": {"shape": [MOST, MOST, MOST, 3], "backbone": {"name": "i3d", "units": MOST}}}),
+    "spectrum": recipe(
+        {
+            "input": {
+                "shape": [MOST],
+                "front_end": {"name": "log_mel", "sample_rate": 10**6, "bands": 256},
+                "backbone": {"name": "bilstm", "units": MOST},
+            }
+        }
+    ),
+    "network": recipe(
+        {
+            "input": {
+                "shape": [MOST, 32, 32, 3],
+                "front_end": {"name": "application", "network": "ConvNeXtXLarge"},
+                "backbone": OF_STEPS,
+            }
+        }
+    ),
+    "networks": recipe(
+        {f"input{i}": {"shape": [8, 32, 32, 3], "backbone": {"name": "i3d"}} for i in range(16)},
+        {"name": "early"},
+    ),
+    "low_rank": two({"name": "low_rank", "units": MOST, "rank": MOST}, presence={}),
+    "head": two({"name": "tensor"}, head={"units": [MOST] * 32}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_recipe_that_asks_for_too_much_is_refused_before_memory_is_taken(name):
+    build(two({"name": "early"}))  # what Keras loads once
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    with pytest.raises(LMFError, match=rf"builds \d+ weights or more, allowed here are {MAX_PARAMETERS}"):
+        foretold_shapes(HOSTILE[name])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600_000  # KiB
+    assert time.process_time() - began < 10
+    # And nothing is left that Keras would make later.
+    with keras.StatelessScope():
+        pass
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600_000
+
+
+@pytest.mark.parametrize("opened", [lambda folder: load(folder), lambda folder: Run.open(folder).model])
+def test_a_run_that_asks_for_too_much_is_refused_as_an_entry_is(tmp_path: Path, opened):
+    small = two({"name": "early"})
+    build(small).save_weights(tmp_path / "model.weights.h5")
+    small.write(tmp_path / "recipe.toml")
+    assert opened(tmp_path).count_params() == build(small).count_params()
+    HOSTILE["dense"].write(tmp_path / "recipe.toml")
+    began = time.process_time()
+    with pytest.raises(LMFError, match=r"builds \d+ weights or more"):
+        opened(tmp_path)
+    assert time.process_time() - began < 10
+
+
+def test_a_large_run_of_ones_own_loads(tmp_path: Path, monkeypatch):
+    """As many numbers as its file has bytes are never too many."""
+    monkeypatch.setattr("keras_lmf.models.pretrained.MAX_PARAMETERS", 3)
+    words = two({"name": "early"})
+    words.write(tmp_path / "recipe.toml")
+    build(words).save_weights(tmp_path / "model.weights.h5")
+    assert Run.open(tmp_path).model.count_params() > 3
+
+
+def test_parts_that_do_not_fit_are_told():
+    words = recipe({"input": {"shape": [5], "backbone": {"name": "lstm"}}})
+    with pytest.raises(LMFError, match=r"takes inputs of shape \(steps, width\)"):
+        foretold_shapes(words)
