@@ -140,5 +140,3 @@ def test_masks_of_spec_augment_only_in_training():
     rows = np.random.default_rng(0).standard_normal((4, 30, 20)).astype("float32")
     np.testing.assert_array_equal(answer(model, rows), answer(model, rows))
     assert np.abs(keras.ops.convert_to_numpy(model(rows, training=True)) - answer(model, rows)).max() > 1e-3
-
-

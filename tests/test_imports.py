@@ -79,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation.timeline": {"numpy", "pandas", "matplotlib", "keras_lmf.media", *COMMON},
     "compression": {"keras", "numpy", "tensorly", "keras_lmf.layers", "keras_lmf.models", "keras_lmf.errors"},
     "runtime": {"numpy", "keras", "tensorflow", "ai_edge_litert", "onnxruntime", *COMMON},
-    # layers: registers them; runtime: a Run is evaluated by the same code as an exported file, and `Run.export` writes it.
+    # layers: registers them; runtime: a Run is evaluated by the same code as an exported file, and written
     "training": {
         "keras_lmf.layers",
         "keras_lmf.runtime",

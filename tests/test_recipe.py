@@ -122,7 +122,11 @@ def test_a_recipe_is_frozen(recipe):
     ("path", "value", "message"),
     [
         (("sede",), 1, "Unknown field 'sede'.*Did you mean 'seed'"),
-        (("training", "learning_rat"), 1, "training: Unknown field 'learning_rat'. Did you mean 'learning_rate'"),
+        (
+            ("training", "learning_rat"),
+            1,
+            "training: Unknown field 'learning_rat'. Did you mean 'learning_rate'",
+        ),
         (("fusion", "ranks"), 1, "Did you mean 'rank'"),
         (("head", "dropuot"), 0.1, "Did you mean 'dropout'"),
         (("corpus", "option"), {}, "Did you mean 'options'"),
