@@ -21,18 +21,17 @@ import click
 import keras
 import numpy as np
 import pandas as pd
-from keras_lmf.zoo.folders import known_backbones
+from measurements import about, write_csv
+from speed.comparisons import file_step
+from speed.keras_networks import call_step
+from speed.multiply_adds import multiply_adds
+from speed.turns import Step, one_thread, take_turns
 
 from keras_lmf import backbones
-from keras_lmf.benchmarking.machine import processor, versions
-from keras_lmf.benchmarking.multiply_adds import multiply_adds
-from keras_lmf.benchmarking.tensorflow_steps import call_step
-from keras_lmf.benchmarking.tflite import file_step
-from keras_lmf.benchmarking.turns import Step, one_thread, take_turns
 from keras_lmf.data import Split
 from keras_lmf.errors import LMFError
 from keras_lmf.export import FORMATS, export_model
-from keras_lmf.files import write_atomically
+from keras_lmf.locate import known_backbones
 from keras_lmf.records import Backbone
 from keras_lmf.target import Target
 
@@ -233,8 +232,7 @@ def main(names: tuple[str, ...], clip: float, repeats: int, seconds: float, csv:
     for name in names or BACKBONES:
         rows += measure(name, clip, repeats, seconds)
         click.echo(pd.DataFrame(rows[-len(KERAS) - len(FILES) :]).drop(columns="refused").to_string())
-    about = {"machine": f"{processor()}, one thread", "versions": versions()}
-    table = pd.DataFrame([row | about for row in rows])
+    table = pd.DataFrame(rows).assign(**about())
     if csv:
         if csv.is_file():
             before = pd.read_csv(csv)
@@ -242,7 +240,7 @@ def main(names: tuple[str, ...], clip: float, repeats: int, seconds: float, csv:
         order = list(BACKBONES)
         table = table.sort_values("backbone", key=lambda names: names.map(order.index), kind="stable")
         table = table.astype(dict.fromkeys(("bytes", "parameters", "embedding"), "Int64"))
-        write_atomically(csv, lambda temporary: table.to_csv(temporary, index=False, float_format="%.4g"))
+        write_csv(table, csv)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,6 @@ of its own that never loads TensorFlow. With --film, these files are asked about
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,16 +20,15 @@ import click
 import numpy as np
 import pandas as pd
 import soundfile
+from measurements import CSV, about, write_csv
+from speed.processes import answer
+from speed.turns import Step, one_thread, take_turns
 
 from keras_lmf import Recognizer
-from keras_lmf.benchmarking.machine import processor, versions
-from keras_lmf.benchmarking.turns import Step, one_thread, take_turns
 from keras_lmf.data import Split
 from keras_lmf.data import windows as cut_windows
 from keras_lmf.data.corpora import synthetic_clips
-from keras_lmf.errors import LMFError
 from keras_lmf.export import FORMATS, export_model
-from keras_lmf.files import write_atomically
 from keras_lmf.recognition.opened import open_model
 from keras_lmf.recognition.windows import followed_rate
 from keras_lmf.zoo import load
@@ -42,7 +37,6 @@ DECODING, KERAS = "decoding alone", "Keras"
 FLOAT32 = "TFLite float32"
 FILES = {FLOAT32: "tflite", "TFLite dynamic": "tflite-dynamic"}
 ROWS = 4
-LONG_FILE = Path(__file__).with_name("long_file.py")
 
 
 def export(name: str, folder: Path) -> dict[str, Path]:
@@ -118,15 +112,7 @@ def measure_long(model: Path, clip: Path, minutes: float) -> dict[str, Any]:
     Raises:
         LMFError: that process failed; its last words are in the message.
     """
-    done = subprocess.run(
-        [sys.executable, LONG_FILE, model, clip],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"TQDM_DISABLE": "1"},
-    )
-    if done.returncode:
-        raise LMFError(f"{clip.name} was not heard: {' | '.join(done.stderr.strip().splitlines()[-3:])}")
-    row = json.loads(done.stdout.splitlines()[-1])
+    row = answer(f"The memory of {clip.name}", "speed.memory", "clip", model, clip)
     spent = 1e3 * row.pop("seconds")
     return {
         "what": FLOAT32,
@@ -150,7 +136,7 @@ def measure_long(model: Path, clip: Path, minutes: float) -> dict[str, Any]:
 @click.option(
     "--film", "films", multiple=True, type=click.Path(exists=True, path_type=Path), help="A film at hand."
 )
-@click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here as well.")
+@CSV
 def main(
     names: tuple[str, ...],
     clip: float,
@@ -160,7 +146,6 @@ def main(
     csv: Path | None,
 ) -> None:
     one_thread("tensorflow")
-    about = {"machine": f"{processor()}, one thread", "versions": versions()}
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -173,10 +158,9 @@ def main(
                 rows += [{"entry": entry, **row} for row in measure_clip(name, files, path, repeats)]
             if long:
                 rows.append({"entry": entry, **measure_long(files[FLOAT32], long, minutes)})
-    table = pd.DataFrame(rows).assign(**about).astype({"windows": "Int64"})
-    click.echo(table.drop(columns=list(about)).to_string(index=False, float_format="{:.4g}".format))
-    if csv:
-        write_atomically(csv, lambda temporary: table.to_csv(temporary, index=False, float_format="%.4g"))
+    table = pd.DataFrame(rows).astype({"windows": "Int64"})
+    click.echo(table.to_string(index=False, float_format="{:.4g}".format))
+    write_csv(table.assign(**about()), csv)
 
 
 if __name__ == "__main__":

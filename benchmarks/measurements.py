@@ -1,31 +1,37 @@
-"""How measured numbers are written in tables."""
+"""What the scripts that measure share: the words for what they ran on, and the table that they write."""
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import click
 import pandas as pd
 
+from keras_lmf.files import write_atomically
+from keras_lmf.measurement import processor
+
 RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "ai-edge-litert")
+CSV = click.option(
+    "--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here as well."
+)
 
 
-def measured_on(table: pd.DataFrame) -> str:
-    """The machine and the versions that the rows of a script's CSV name."""
-    return "Measured on " + " and ".join(
-        f"{machine}; {versions}"
-        for machine, versions in table[["machine", "versions"]].drop_duplicates().to_numpy()
-    )
+def about(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """The columns `machine`, and `versions` of Python and of those packages that are installed."""
+    found = [f"python {platform.python_version()}"]
+    for name in packages:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return {"machine": f"{processor()}, one thread", "versions": ", ".join(found)}
 
 
-def short(number: float) -> str:
-    """Three digits: "1,230", "12.3", "0.0123"."""
-    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
-
-
-def spread(table: pd.DataFrame, middle: str, low: str, high: str) -> list[str]:
-    """Median and range of each row; the one number where there was one call, a dash where there was none."""
-    texts = []
-    for numbers in table[[middle, low, high]].to_numpy(float):
-        median, least, most = map(short, numbers)
-        texts.append(median if numbers[1] == numbers[2] else f"{median} [{least}, {most}]")
-    return ["–" if pd.isna(number) else text for number, text in zip(table[middle], texts)]
+def write_csv(table: pd.DataFrame, path: Path | None) -> None:
+    """Write the table, where a path is given."""
+    if path:
+        write_atomically(path, lambda temporary: table.to_csv(temporary, index=False, float_format="%.4g"))

@@ -2,7 +2,7 @@
 
 python benchmarks/paper_tables.py
 
-prints them from benchmarks/results. Published figures stand in rows of their own; benchmarks/README.md, into which
+prints them from benchmarks/results. Published figures stand in rows of their own; docs/results.md, into which
 report.py writes the tables, says what can be compared and what can't.
 """
 
@@ -70,7 +70,7 @@ def table_3() -> pd.DataFrame:
 
 
 def table_4() -> pd.DataFrame:
-    """Speed, from `keras-lmf benchmark --against torch --folder benchmarks/results/speed`."""
+    """Speed, from `fusion_speed.py --against torch --folder benchmarks/results/speed`."""
     return pd.read_csv(RESULTS / "speed" / "table_4.csv")
 
 

@@ -1,4 +1,4 @@
-"""Writes the tables of benchmarks/results into benchmarks/README.md and README.md, between their markers.
+"""Writes the tables of benchmarks/results into the pages of docs/, between their markers.
 
 python benchmarks/report.py            # rewrite
 python benchmarks/report.py --check    # exit code 1 when a page is stale
@@ -10,20 +10,19 @@ import json
 import sys
 from pathlib import Path
 
-import backbone_tables
 import click
-import media_tables
+import measured_tables
 import pandas as pd
 import paper_tables
 from comparison import CRITERION, INITIALIZATIONS_COMPARED, METRICS, NESTED
+from measured_tables import READERS_WORDS
 from measurements import RESULTS
 
 from keras_lmf.evaluation import paired_difference, summarise
 from keras_lmf.files import write_text
 from keras_lmf.zoo.cards import fill_marked
 
-README = Path(__file__).with_name("README.md")
-FRONT_PAGE = Path(__file__).parents[1] / "README.md"
+REPOSITORY = Path(__file__).parents[1]
 FUSIONS = {"early": "early", "tensor": "tensor", "low_rank": "low-rank"}
 MARKERS = {"cmu_mosi": "mosi", "ravdess": "ravdess", "iemocap": "iemocap", "pom": "pom"}
 MEMORY = {"running_mib": "peak while running, MiB", "starting_mib": "peak while starting, MiB"}
@@ -58,7 +57,7 @@ def fusion_table(corpus: str) -> str:
     rows[("floor", "train")] = {name: f"{floor[name]:.3f}" for name in METRICS[corpus]}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.names = ["fusion", "fitted on"]
-    return table.reset_index().to_markdown(index=False)
+    return table.reset_index().rename(columns=READERS_WORDS).to_markdown(index=False)
 
 
 def difference_table(corpus: str) -> str:
@@ -80,7 +79,7 @@ def difference_table(corpus: str) -> str:
                     for name in METRICS[corpus]
                 }
             )
-    return pd.DataFrame(rows).to_markdown(index=False)
+    return pd.DataFrame(rows).rename(columns=READERS_WORDS).to_markdown(index=False)
 
 
 def initialization_table() -> str:
@@ -93,7 +92,7 @@ def initialization_table() -> str:
         difference = means["reference"] - means["variance_preserving"]
         epochs = table.groupby("initialization")["epochs"].mean()
         rows.append(
-            {"corpus": corpus, "criterion": criterion, "trials": len(means)}
+            {"corpus": corpus, "criterion": READERS_WORDS.get(criterion, criterion), "trials": len(means)}
             | {f"{name} (epochs)": f"{means[name].mean():.3f} ({epochs[name]:.0f})" for name in means}
             | {"reference − variance_preserving": f"{difference.mean():+.3f} ± {difference.sem():.3f}"}
         )
@@ -101,7 +100,8 @@ def initialization_table() -> str:
 
 
 def baseline_table(corpus: str) -> str:
-    table = results(corpus, "baseline").rename(columns={"fitted": "fitted on", "split": "judged on"})
+    names = {"fitted": "fitted on", "split": "judged on"} | READERS_WORDS
+    table = results(corpus, "baseline").rename(columns=names)
     return table.to_markdown(index=False, floatfmt=".3f")
 
 
@@ -112,12 +112,12 @@ def layer_table() -> str:
 
 # -- speed: each table with a caption that says on what it was measured, and of what a ratio is the ratio ----------
 def speed_csv(name: str) -> pd.DataFrame:
-    """One of the tables that `keras-lmf benchmark` has written."""
+    """One of the tables that `fusion_speed.py` has written."""
     return pd.read_csv(RESULTS / "speed" / f"{name}.csv", keep_default_na=False)
 
 
 def speed_machine() -> str:
-    """What `keras-lmf benchmark` ran on."""
+    """What `fusion_speed.py` ran on."""
     settings = json.loads((RESULTS / "speed" / "speed.json").read_text(encoding="utf-8"))["settings"]
     environment = settings["environment"]
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items())
@@ -164,42 +164,43 @@ def fold_table() -> str:
                 "protocol": "inductive" if protocol == "inductive" else "speaker-enrolled, transductive",
                 "folds × seeds": f"{len(folds)} × {len(pooled)}",
             }
-            for metric in ("war", "uar"):
-                line[f"{metric}, mean ± sd over folds"] = (
+            for metric, word in READERS_WORDS.items():
+                line[f"{word}, mean ± sd over folds"] = (
                     f"{folds[metric].mean():.3f} ± {folds[metric].std():.3f}"
                 )
-                line[f"{metric}, all folds together"] = f"{pooled[metric].mean():.3f}"
+                line[f"{word}, all folds together"] = f"{pooled[metric].mean():.3f}"
             rows.append(line)
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 
-def rendered(text: str) -> str:
-    """The page with every marked table made anew."""
-    tables = {"initialization": initialization_table(), "layers": layer_table()}
-    tables |= paper_tables.markdown() | media_tables.markdown() | backbone_tables.markdown()
+def tables() -> dict[str, dict[str, str]]:
+    """The marked tables of each page."""
+    page = {"initialization": initialization_table(), "layers": layer_table()}
+    page |= paper_tables.markdown() | measured_tables.markdown()
     for corpus, name in MARKERS.items():
-        tables[name] = fusion_table(corpus)
-        tables[f"{name}-differences"] = difference_table(corpus)
-        tables[f"{name}-baseline"] = baseline_table(corpus)
-    tables |= {**speed_tables(), "folds": fold_table()}
-    return fill_marked(text, tables)
+        page[name] = fusion_table(corpus)
+        page[f"{name}-differences"] = difference_table(corpus)
+        page[f"{name}-baseline"] = baseline_table(corpus)
+    page |= {**speed_tables(), "folds": fold_table()}
+    return {
+        "docs/results.md": page,
+        "docs/compose.md": measured_tables.backbones_in_few_words(),
+        "docs/clips.md": measured_tables.real_clip(),
+    }
 
 
 @click.command(help=__doc__)
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page is stale.")
 def main(check: bool) -> None:
-    before = {path: path.read_text(encoding="utf-8") for path in (README, FRONT_PAGE)}
-    pages = {
-        README: rendered(before[README]),
-        FRONT_PAGE: fill_marked(before[FRONT_PAGE], backbone_tables.front_page() | media_tables.front_page()),
-    }
-    stale = [path for path in pages if pages[path] != before[path]]
+    stale = {}
+    for page, filled in tables().items():
+        before = (REPOSITORY / page).read_text(encoding="utf-8")
+        if (text := fill_marked(before, filled)) != before:
+            stale[page] = text
     if check and stale:
-        names = ", ".join(str(path.relative_to(FRONT_PAGE.parent)) for path in stale)
-        sys.exit(f"{names} is stale: run python benchmarks/report.py")
-    if not check:
-        for path in stale:
-            write_text(path, pages[path])
+        sys.exit(f"{', '.join(stale)} is stale: run python benchmarks/report.py")
+    for page, text in stale.items():
+        write_text(REPOSITORY / page, text)
 
 
 if __name__ == "__main__":

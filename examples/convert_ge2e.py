@@ -9,8 +9,11 @@ vectors hold what PyTorch's own LSTM answers, so every load compares ours with t
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+os.environ["KERAS_BACKEND"] = "torch"  # PyTorch and TensorFlow can't share a process
 
 import numpy as np
 import torch

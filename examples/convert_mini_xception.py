@@ -10,8 +10,11 @@ every load compares ours with it.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+os.environ["KERAS_BACKEND"] = "torch"  # PyTorch and TensorFlow can't share a process
 
 import h5py
 import keras
@@ -19,7 +22,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from keras_lmf.backbones.frames import BLOCKS, TAPS
+from keras_lmf.backbones.front_ends.frames import BLOCKS, TAPS
 from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256
 from keras_lmf.models.pretrained import published_model

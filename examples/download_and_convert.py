@@ -26,24 +26,17 @@ def corpus_of(recipe: klmf.Recipe) -> klmf.Dataset | None:
 
 
 def convert(name: str, folder: Path) -> None:
-    entry = klmf.zoo.find(name)
     recipe = klmf.zoo.recipe(name)  # from the package, the cache or the mirror, checked by its fingerprint
-    model = klmf.load(name)  # checked by sha256, shapes and test vectors
     data = corpus_of(recipe)
     formats = klmf.export.FORMATS
     artifacts = klmf.export_model(
-        model,
+        klmf.load(name),  # checked by sha256, shapes and test vectors; it carries what goes into the sidecars
         folder,
         [key for key, format in formats.items() if data or not format.calibrated],
         evaluation=data and data["test"],
         calibration=data and data["train"],
-        # What fills the inputs, the labels and the calibration go into each file's sidecar.
-        recipe=recipe,
-        temperature=entry.calibration and entry.calibration.temperature,
-        licence=entry.licences.model_dump(),
-        tolerance=1e-4 if any(spec.media for spec in entry.inputs.values()) else 1e-5,
     )
-    # The first metric is the task's main one: accuracy (war) of classes, mean absolute error of values.
+    # The first metric is the task's main one: the accuracy (war) of classes, mean absolute error of values.
     metric = list(artifacts[0].metrics)[:1]
     table = klmf.export.report(artifacts)[["file", "bytes", *metric, "difference_max"]]
     print(table.rename(columns={"difference_max": "difference to Keras"}).to_string(index=False))

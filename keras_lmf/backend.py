@@ -1,6 +1,11 @@
-"""Keras needs one of three backends; without one, say which extra to install."""
+"""Keras: the backend it needs, and all of its private parts that this package uses, each with the reason."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -21,6 +26,42 @@ def require_backend() -> None:
             'pip install "keras-lmf[tf]" (TensorFlow, needed for export), or pip install "keras-lmf[backends]" '
             "(JAX and PyTorch) and set KERAS_BACKEND=jax or KERAS_BACKEND=torch."
         ) from None
+
+
+def nested_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layer, the layers in it, those in these, and so on.
+
+    `Model.layers` stops at the first level, and no public name reaches into layers that hold layers (`Bidirectional`,
+    `MirrorAverage`).
+    """
+    return list(layer._flatten_layers())
+
+
+def layer_calls(layer: keras.layers.Layer) -> list[tuple[list[Any], list[Any]]]:
+    """(input tensors, output tensors) of each call of the layer in functional models.
+
+    `Layer.input` and `Layer.output` are of one call alone, and raise where there were more.
+    """
+    return [(node.input_tensors, node.output_tensors) for node in layer._inbound_nodes]
+
+
+def maker(tensor: Any) -> keras.Operation:
+    """The layer or operation that gave a symbolic tensor; no public name leads from the one to the other."""
+    return tensor._keras_history.operation
+
+
+def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
+    """The place of a variable among those the optimizer was built with.
+
+    In `update_step`, TensorFlow hands over its own variable, which is not among `Optimizer.variables`.
+    """
+    return optimizer._get_variable_index(variable)
+
+
+class LargerIsBetter:
+    """Of a metric: what `EarlyStopping(mode="auto")` asks of one whose name Keras does not know."""
+
+    _direction = "up"
 
 
 def stateless() -> bool:

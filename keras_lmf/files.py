@@ -64,6 +64,12 @@ def write_text(path: Path, text: str) -> Path:
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
+    return sum(part.stat().st_size for part in files)
+
+
 def sha256(path: Path) -> str:
     """SHA-256 (hex) of a file; of a folder, that of the lines "<sha256>  <relative path>", sorted by path."""
     if not path.is_dir():

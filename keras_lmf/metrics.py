@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from keras_lmf.backend import require_backend
+from keras_lmf.backend import LargerIsBetter, require_backend
 
 require_backend()
 
@@ -41,7 +41,7 @@ def _weights(sample_weight: Any, like: Any) -> Any:
     return ops.broadcast_to(_columns(ops.cast(sample_weight, like.dtype), "sample_weight"), ops.shape(like))
 
 
-class _ConfusionMatrixMetric(keras.metrics.Metric):
+class _ConfusionMatrixMetric(LargerIsBetter, keras.metrics.Metric):
     """Base of the metrics that follow from the (weighted) confusion matrix: rows true, columns predicted."""
 
     def __init__(self, num_classes: int, name: str, dtype: str) -> None:
@@ -49,7 +49,6 @@ class _ConfusionMatrixMetric(keras.metrics.Metric):
         if num_classes < 2:
             raise ValueError(f"num_classes must be 2 or more, received {num_classes}.")
         self.num_classes = num_classes
-        self._direction = "up"  # what EarlyStopping(mode="auto") asks for
         self.confusion = self.add_variable(
             (num_classes, num_classes), initializer="zeros", dtype=self.dtype, name="confusion"
         )
@@ -167,7 +166,7 @@ class Specificity(_ConfusionMatrixMetric):
         return _ratio(ops.sum(specificity), ops.sum(judged))
 
 
-class _MomentsMetric(keras.metrics.Metric):
+class _MomentsMetric(LargerIsBetter, keras.metrics.Metric):
     """Base of the correlations: means and centred second moments of (y_true, y_pred), merged batch by batch.
 
     Each of the K dimensions has its own.
@@ -181,7 +180,6 @@ class _MomentsMetric(keras.metrics.Metric):
         if dimensions < 1:
             raise ValueError(f"dimensions must be 1 or more, received {dimensions}.")
         self.dimensions = dimensions
-        self._direction = "up"  # what EarlyStopping(mode="auto") asks for
         self.weight = self.add_variable((), initializer="zeros", dtype=self.dtype, name="weight")
         # Means are kept relative to the first row seen: small numbers, and exactly 0 for constant input.
         # First axis: y_true, y_pred (so twice in the moments); last axis: the dimensions.

@@ -25,7 +25,8 @@ EntryName = Annotated[str, StringConstraints(pattern=ENTRY_NAME)]
 MAX_TEXT_BYTES = 2**20  # of a JSON or TOML file that describes a model
 
 Presence = Literal["assumed", "derived"]
-Temperature = Annotated[float, Field(ge=0.01, le=100)]
+TEMPERATURES = (0.01, 100.0)
+Temperature = Annotated[float, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
 PerSecond = Annotated[float, Field(gt=0, le=1e6)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_serializer, model_validator
 
 # Names become layers' and folders' names.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -14,22 +14,24 @@ Text = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\p{Cc}]*[^
 
 
 class Target(BaseModel):
-    """The label of a corpus and the output of a model. Give exactly one of `classes` and `range`.
-
-    Args:
-        name: the output's name in the model's dict of outputs, for example "emotion".
-        classes: class names in the order of the label integers 0, 1, ….
-        range: smallest and largest value of a regression label, for example (-3, 3).
-        dimensions: names of the numbers of a regression label that holds several, all in `range`, for example
-            ("arousal", "valence"): two or more different names. None: the label is one number.
-    """
+    """The label of a corpus and the output of a model. Give exactly one of `classes` and `range`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: Name
-    classes: tuple[str, ...] | None = None
-    range: tuple[float, float] | None = None
-    dimensions: tuple[Name, ...] | None = None
+    name: Name = Field(
+        description="The output's name in the model's dict of outputs, for example \"emotion\"."
+    )
+    classes: tuple[str, ...] | None = Field(
+        None, description="Class names in the order of the label integers 0, 1, …."
+    )
+    range: tuple[float, float] | None = Field(
+        None, description="Smallest and largest value of a regression label, for example (-3, 3)."
+    )
+    dimensions: tuple[Name, ...] | None = Field(
+        None,
+        description="Names of the numbers of a regression label that holds several, all in `range`, for example "
+        '("arousal", "valence"): two or more different names; none: the label is one number.',
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> Target:

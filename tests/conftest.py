@@ -1,8 +1,10 @@
-"""Fixtures of the zoo's tests and of those on folders of clips."""
+"""Fixtures of the zoo's tests and of those on folders of clips, and what holds for every test."""
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,31 @@ from zoo_entry import NAME, Mirror, make_entry, serving
 
 from keras_lmf import locate
 from keras_lmf.zoo import fetching
+
+collect_ignore = ["pytorch_worker.py"]  # the search for doctests would import PyTorch
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.backends("torch")` skips a test where that isn't installed."""
+    for mark in item.iter_markers("backends"):
+        for name in mark.args:
+            if importlib.util.find_spec(name) is None:
+                pytest.skip(f"{name} is not installed (the extra 'backends')")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A slow test gets 15 minutes, unless it says otherwise."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.fixture(autouse=True)
+def one_framework() -> Iterator[None]:
+    """PyTorch's optimizers crash in a process that holds TensorFlow."""
+    yield
+    both = {"tensorflow", "torch"} <= set(sys.modules)
+    assert not both, "TensorFlow and PyTorch are in one process: ask the other one in a process of its own"
 
 
 @pytest.fixture(scope="session")

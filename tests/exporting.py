@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from keras_lmf.export import exporter, tflite
 from keras_lmf.export.artifact import Latency
@@ -32,3 +33,21 @@ def exported_here() -> Iterator[None]:
     with converted_here(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(exporter, "_latency", lambda *_: Latency(1.0, 2.0))
         yield
+
+
+def to_tflite(saved_model, path, signature="serving_default", flex=False):
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[signature])
+    ops = tf.lite.OpsSet
+    converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS, *([ops.SELECT_TF_OPS] if flex else [])]
+    path.write_bytes(converter.convert())
+    return path
+
+
+def save_function(function, folder, signature="serving_default", rows=1):
+    """A SavedModel of one input `x` (rows, 3) and one output `y`, without Keras."""
+    module = tf.Module()
+    module.run = tf.function(
+        lambda x: {"y": function(x)}, input_signature=[tf.TensorSpec((rows, 3), name="x")]
+    )
+    tf.saved_model.save(module, str(folder), signatures={signature: module.run})
+    return folder

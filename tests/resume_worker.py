@@ -120,6 +120,9 @@ if __name__ == "__main__":
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--die-at-write", type=int)
     parser.add_argument("--diverge", action="store_true")
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a job in the background inherits that it is ignored
     arguments = parser.parse_args()
     if arguments.die_at_write:
         die_at_write(arguments.die_at_write)

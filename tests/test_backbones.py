@@ -163,5 +163,5 @@ def test_layers_of_one_backbone_have_seeds_of_their_own(name):
 def test_a_shape_of_the_wrong_rank_is_refused(name):
     function, options, _ = ALL[name]
     for shape in ((4, 4, 4), (4, 4) if name in VECTOR else (4,)):
-        with pytest.raises(LMFError, match=r"takes inputs of shape \((width|steps)"):
+        with pytest.raises(LMFError, match=r"takes features of shape \((width|steps)"):
             function(shape, **options)

@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
+from in_torch import LOSSES, answers
 
-from keras_lmf.benchmarking import (
-    fusions,
-    memory,
-    networks,
-    report,
-    tensorflow_steps,
-    tflite,
-    torch_networks,
-    turns,
-)
-from keras_lmf.benchmarking import whole_models as whole
 from keras_lmf.errors import LMFError
 from keras_lmf.layers import LowRankFusion
 from keras_lmf.models import load_published
 
-SCRIPT = """
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+# Last: tests and benchmarks both have a clips.py.
+sys.path.append(str(BENCHMARKS))
+
+import fusion_speed  # noqa: E402
+from speed import comparisons, keras_networks, memory, processes, published, turns  # noqa: E402
+
+RUN = """
 import json, logging, sys
+sys.path.append(sys.argv[1])
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
-from keras_lmf.benchmarking import benchmark, fusions, memory, whole_models
-memory.measured_here = lambda: False
-whole_models.COMPILED = whole_models.COMPILED[:1]  # XLA takes a minute to compile
-fusions.WIDTHS, fusions.MODALITIES = (2, 16), (2, 5)
-report = benchmark(batches=[2], ranks=[1], repeats=1, seconds=0, against="torch")
-report.save(sys.argv[1])
-print(report)
+import fusion_speed
+from speed import comparisons, memory
+memory.counts_anew = lambda: False
+comparisons.COMPILED = comparisons.COMPILED[:1]  # XLA takes a minute to compile
+comparisons.WIDTHS, comparisons.MODALITIES = (2, 16), (2, 5)
+sys.argv[1:] = ["--batches", "2", "--ranks", "1", "--repeats", "1", "--seconds", "0", "--folder", sys.argv[2]]
+fusion_speed.main()
 """
+NETWORKS = {"low-rank-1": ("low-rank", 1), "low-rank-4": ("low-rank", 4), "tensor": ("tensor", 0)}
 
 
 def double(tensor):
     return np.asarray(tensor, "float64")
+
+
+@pytest.fixture(scope="module")
+def in_torch(tmp_path_factory):
+    """What PyTorch's networks answer and how they train, by the names of NETWORKS."""
+    inputs, labels = published.example(8)
+    cases = {name: (published.published_arrays(*which), inputs, labels) for name, which in NETWORKS.items()}
+    return answers(tmp_path_factory.mktemp("torch"), cases)
 
 
 # -- the measuring loop -------------------------------------------------------------------------------------
@@ -67,7 +77,7 @@ def test_ratios_are_taken_within_a_turn():
 # -- contenders and their oracles ---------------------------------------------------------------------------
 @pytest.mark.parametrize(("modalities", "width"), [(2, 32), (3, 4), (4, 2), (5, 2)])
 def test_fusions_of_one_cell_compute_the_same_function(modalities, width):
-    found = fusions.contenders(modalities, width)
+    found = comparisons.by_modalities(modalities, width)
     random = np.random.default_rng(3)
     inputs = [random.standard_normal((7, width), dtype="float32") for _ in range(modalities)]
     # By hand: Σ_r w_r ∏_m ([1; h_m] F_m[r]) + b in double precision.
@@ -80,29 +90,28 @@ def test_fusions_of_one_cell_compute_the_same_function(modalities, width):
     for fusion in found.values():
         np.testing.assert_allclose(fusion(inputs), expected, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(
-            tensorflow_steps.inference_step(fusion, inputs)(), expected, rtol=1e-4, atol=1e-4
+            keras_networks.inference_step(fusion, inputs)(), expected, rtol=1e-4, atol=1e-4
         )
 
 
 def test_tensor_fusion_is_left_out_above_its_limit():
-    assert set(fusions.contenders(5, 16)) == {"low-rank"}
+    assert set(comparisons.by_modalities(5, 16)) == {"low-rank"}
 
 
 def test_the_contenders_of_the_ranks():
-    found = fusions.rank_contenders([1, 4])
+    found = comparisons.by_rank([1, 4])
     assert {rank: layer.rank for rank, layer in found.items() if rank} == {1: 1, 4: 4}
     random = np.random.default_rng(4)
     inputs = [random.standard_normal((5, width), dtype="float32") for width in (32, 32, 64)]
     np.testing.assert_allclose(found[0](inputs), found[4](inputs), rtol=1e-3, atol=1e-4)
 
 
-def test_the_whole_low_rank_network_equals_a_tensor_network_of_the_same_factors():
-    arrays = whole.published_arrays(networks.LOW_RANK, 4)
-    inputs, _ = networks.example(5)
-    output = load_published(arrays).predict(inputs, verbose=0)[networks.TARGET]
-    model = torch_networks.torch_network(networks.LOW_RANK, 4, arrays).eval()
-    with torch.inference_mode():
-        a, v, t = (vector.numpy() for vector in model.vectors(*map(torch.tensor, inputs.values())))
+@pytest.mark.backends("torch")
+def test_the_whole_low_rank_network_equals_a_tensor_network_of_the_same_factors(in_torch):
+    arrays = published.published_arrays(published.LOW_RANK, 4)
+    inputs, _ = published.example(8)
+    output = load_published(arrays).predict(inputs, verbose=0)[published.TARGET]
+    a, v, t = np.split(in_torch["low-rank-4"]["vectors"], [33, 66], axis=1)
     factors = [arrays[f"{name}_factor"][..., 0] for name in inputs]
     kernel = np.einsum("r,ri,rj,rk->ijk", arrays["fusion_weights"][0], *factors)
     expected = np.einsum("bi,bj,bk,ijk->b", a, v, t, kernel)[:, None] + arrays["fusion_bias"]
@@ -110,57 +119,75 @@ def test_the_whole_low_rank_network_equals_a_tensor_network_of_the_same_factors(
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("fusion", "rank", "xla"), [("low-rank", 1, False), ("low-rank", 4, True), ("tensor", 0, False)]
-)
-def test_the_torch_networks_equal_ours(fusion, rank, xla):
-    arrays = whole.published_arrays(fusion, rank)
-    inputs, _ = networks.example(6)
-    rival = torch_networks.torch_network(fusion, rank, arrays)
-    step = tensorflow_steps.inference_step(load_published(arrays), inputs, xla=xla)
-    ours = step()[networks.TARGET].numpy()
-    assert ours.shape == (6, 1)
+@pytest.mark.backends("torch")
+@pytest.mark.parametrize(("name", "xla"), [("low-rank-1", False), ("low-rank-4", True), ("tensor", False)])
+def test_the_torch_networks_equal_ours(name, xla, in_torch):
+    inputs, _ = published.example(8)
+    model = load_published(published.published_arrays(*NETWORKS[name]))
+    ours = keras_networks.inference_step(model, inputs, xla=xla)()[published.TARGET].numpy()
+    assert ours.shape == (8, 1)
     assert np.ptp(ours) > 1e-3
-    np.testing.assert_allclose(
-        ours, torch_networks.inference_step(rival, inputs)().numpy(), rtol=1e-4, atol=1e-4
-    )
+    np.testing.assert_allclose(ours, in_torch[name]["output"], rtol=1e-4, atol=1e-4)
 
 
-def test_training_steps_follow_the_same_losses():
+@pytest.mark.backends("torch")
+def test_training_steps_follow_the_same_losses(in_torch):
     """Forward, loss, gradients and Adam: five losses in a row agree only when all four do."""
-    arrays = whole.published_arrays("low-rank", 4)
-    inputs, labels = networks.example(8)
-    ours = tensorflow_steps.training_step(load_published(arrays), inputs, labels, xla=False)
-    rival = torch_networks.torch_network("low-rank", 4, arrays)
-    # PyTorch's LSTM has two biases where Keras has one: with both moving, their sum moves twice as far.
-    rival.text_subnet.rnn.bias_hh_l0.requires_grad_(False)
-    theirs = torch_networks.training_step(rival, inputs, labels)
-    losses = np.array([[float(ours()), float(theirs())] for _ in range(5)])
-    assert losses[-1, 0] < 0.85 * losses[0, 0]
-    np.testing.assert_allclose(losses[0, 0], losses[0, 1], rtol=1e-5)
+    inputs, labels = published.example(8)
+    model = load_published(published.published_arrays("low-rank", 4))
+    step = keras_networks.training_step(model, inputs, labels, xla=False)
+    ours, theirs = np.array([float(step()) for _ in range(LOSSES)]), in_torch["low-rank-4"]["losses"]
+    assert ours[-1] < 0.85 * ours[0]
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-5)
     # Keras and PyTorch add Adam's epsilon in different places, which moves weights of tiny gradients apart.
-    np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=5e-3)
+    np.testing.assert_allclose(ours, theirs, rtol=5e-3)
 
 
-def test_all_contenders_of_a_run_are_made():
-    names = {phase: whole.contenders(phase, 32, [1, 4], "torch") for phase in whole.PHASES}
-    assert [len(found) for found in names.values()] == [8, 9]
-    # PyTorch's batch normalisation refuses a single row.
-    assert all(found.code == whole.OURS for found in whole.contenders(whole.TRAINING, 1, [4], "torch"))
-    assert not any(found.code == whole.TORCH for found in whole.contenders(whole.INFERENCE, 1, [4], None))
+@pytest.mark.slow
+@pytest.mark.backends("torch")
+def test_pytorch_takes_its_turns_in_a_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(comparisons, "COMPILED", comparisons.COMPILED[:1])
+    speeds, ratios = comparisons.measure_networks("inference", 2, [4], "torch", repeats=2, seconds=0)
+    assert [(row["code"], row["fusion"]) for row in speeds] == [
+        ("keras-lmf", "low-rank"),
+        ("keras-lmf", "tensor"),
+        ("PyTorch", "low-rank"),
+        ("PyTorch", "tensor"),
+        ("PyTorch", published.PRODUCTS),
+    ]
+    assert all(row["ratio"] > 0 and row["cpu_ms"] > 0 for row in speeds)
+    assert [row["compared"] for row in ratios] == [
+        "low-rank ÷ tensor",
+        "low-rank: keras-lmf ÷ PyTorch",
+        "low-rank ÷ tensor, PyTorch",
+        "LSTM's products alone ÷ PyTorch",
+    ]
+    with comparisons.rivals("training", 2, "torch") as found:
+        assert [contender.fusion for contender in found] == ["low-rank", "tensor"]
+        times = [turn(1) for turn in found.values()]
+    assert all(time[clock] > 0 for time in times for clock in ("cpu", "wall"))
+    assert "torch" not in sys.modules
+
+
+def test_a_single_row_and_no_rival_start_no_process(monkeypatch):
+    monkeypatch.setattr(comparisons, "conversation", None)
+    # PyTorch's batch normalisation refuses to train on a single row.
+    for case in (("training", 1, "torch"), ("inference", 1, None)):
+        with comparisons.rivals(*case) as found:
+            assert found == {}
 
 
 def test_the_files_answer_what_the_heads_answer():
-    inputs = tflite.example()
-    model = networks.head(networks.LOW_RANK, 4)
+    inputs = comparisons.embeddings()
+    model = keras_networks.head(published.LOW_RANK, 4)
     (layer,) = (layer for layer in model.layers if isinstance(layer, LowRankFusion))
     vectors = [np.r_[1, value[0]] for value in inputs.values()]
     factors = [double(layer.factor(m)) for m in range(3)]
     terms = [np.einsum("i,rio->ro", vector, factor) for vector, factor in zip(vectors, factors)]
     expected = np.einsum("r,ro->o", double(layer.rank_weights), np.prod(terms, axis=0)) + double(layer.bias)
-    content = tflite.file(model)
-    np.testing.assert_allclose(tflite.file_step(content, inputs)()[0][0], expected, rtol=1e-5, atol=1e-6)
-    called = tensorflow_steps.call_step(model, inputs, xla=False)()[networks.TARGET]
+    content = comparisons.file(model)
+    np.testing.assert_allclose(comparisons.file_step(content, inputs)()[0][0], expected, rtol=1e-5, atol=1e-6)
+    called = keras_networks.call_step(model, inputs, xla=False)()[published.TARGET]
     np.testing.assert_allclose(called[0], expected, rtol=1e-5, atol=1e-6)
 
 
@@ -178,7 +205,7 @@ def test_where_tensor_fusion_is_faster():
             | {"ratio": 3.0, "ratio_third_quartile": 3.0}
         ]
     )
-    words = fusions.where_tensor_is_faster(table)
+    words = comparisons.where_tensor_is_faster(table)
     assert "inference, batch 1: 2 modalities of width 2, 4 (1.25×–2.00× as fast)." in words
     assert "training, batch 1: nowhere." in words
 
@@ -195,18 +222,25 @@ def test_where_tensor_fusion_is_faster():
 )
 def test_mistakes_are_told_before_anything_runs(options, words):
     with pytest.raises(LMFError, match=words):
-        report.benchmark(**options)
+        fusion_speed.benchmark(**options)
 
 
 def test_a_process_that_has_used_tensorflow_is_refused():
-    networks.head(networks.LOW_RANK, 4)
-    with pytest.raises(LMFError, match="a process of its own: keras-lmf benchmark"):
-        report.benchmark()
+    keras_networks.head(published.LOW_RANK, 4)
+    with pytest.raises(LMFError, match=r"a process of its own: python benchmarks/fusion_speed\.py"):
+        fusion_speed.benchmark()
 
 
-@pytest.mark.skipif(not memory.measured_here(), reason="no /proc here, from which a peak is read")
-def test_peak_memory_of_a_process_of_its_own():
-    row = memory.measure(whole.INFERENCE, 2, whole.TORCH, networks.TENSOR)
+MEMORY_UNKNOWN = pytest.mark.skipif(
+    not memory.counts_anew(), reason="no /proc here, from which a peak is read"
+)
+
+
+@MEMORY_UNKNOWN
+@pytest.mark.slow
+@pytest.mark.parametrize("code", ["keras-lmf", pytest.param("PyTorch", marks=pytest.mark.backends("torch"))])
+def test_peak_memory_of_a_process_of_its_own(code):
+    row = fusion_speed.peak("inference", 2, code, published.TENSOR)
     # At least the first dense layer's weights, 4 · 33 · 33 · 65 · 128 bytes = 34.6 MiB.
     assert row["starting_mib"] > 34
     assert row["running_mib"] > 34
@@ -217,26 +251,62 @@ def test_without_a_peak_that_counts_anew_memory_is_left_out(monkeypatch, tmp_pat
     (tmp_path / "clear_refs").touch()
     monkeypatch.setattr(memory, "STATUS", tmp_path / "status")
     monkeypatch.setattr(memory, "CLEAR", tmp_path / "clear_refs")
-    assert memory.measured_here()
+    assert memory.counts_anew()
     # What access says of a file that may not be written; root may write them all.
     monkeypatch.setattr(memory.os, "access", lambda path, mode: mode != memory.os.W_OK)
-    assert not memory.measured_here()
-    assert report._memory(1, None) == []
+    assert not memory.counts_anew()
+    assert fusion_speed.peaks(1, None) == []
 
 
-def test_a_contender_that_fails_in_its_process_is_told(monkeypatch, tmp_path):
-    failing = tmp_path / "python"
-    failing.write_text("#!/bin/sh\necho no memory left >&2\nexit 1\n")
-    failing.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(failing))
-    with pytest.raises(LMFError, match=r"peak memory of inference 2 PyTorch tensor .* no memory left"):
-        memory.measure(whole.INFERENCE, 2, whole.TORCH, networks.TENSOR)
+# -- other processes ----------------------------------------------------------------------------------------
+@pytest.fixture
+def module(monkeypatch, tmp_path):
+    """Writes the module that a process is started with."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    return lambda text: (tmp_path / "told.py").write_text(text)
 
 
+def test_a_conversation_is_taken_in_turns(module):
+    module(
+        "import json, sys\nprint(json.dumps(sys.argv[1:]), flush=True)\n"
+        "for line in sys.stdin:\n    print(json.dumps(2 * json.loads(line)), flush=True)\n"
+    )
+    with processes.conversation("This", "told", "word", 5) as ask:
+        assert ask() == ["word", "5"]
+        assert ask(21) == 42
+        assert ask([1]) == [1, 1]
+
+
+@pytest.mark.parametrize("when", ["at once", "when asked"])
+def test_a_process_that_fails_is_told(module, when):
+    module(
+        f"import sys\nif {when == 'when asked'}:\n    print(1, flush=True)\n    sys.stdin.readline()\n"
+        "sys.exit('no memory left')"
+    )
+
+    def talk():
+        with processes.conversation("This", "told") as ask:
+            ask()
+            ask("again")
+
+    with pytest.raises(LMFError, match="This could not be measured: no memory left"):
+        talk()
+
+
+def test_a_process_never_outlives_the_conversation(module):
+    module("import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)")
+    with contextlib.suppress(KeyboardInterrupt), processes.conversation("This", "told") as ask:
+        number = ask()
+        raise KeyboardInterrupt
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
+
+
+# -- a whole run --------------------------------------------------------------------------------------------
 def test_a_run_writes_whole_files(tmp_path):
     folder = tmp_path / "speed"
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, folder], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", RUN, BENCHMARKS, folder], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     tables = ("ratios", "table_4", "whole_models", "fusions", "ranks", "tflite")
@@ -253,9 +323,7 @@ def test_a_run_writes_whole_files(tmp_path):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
     speeds = pd.DataFrame(written["whole_models"])
-    rivals = speeds[speeds["code"] == "PyTorch"]
-    assert list(speeds.groupby("phase").size()) == [6, 5]  # inference, training
-    assert list(rivals.groupby("phase").size()) == [3, 2]
+    assert list(speeds.groupby("phase").size()) == [3, 3]  # ranks 1 and 4, and tensor fusion
     reference = (speeds["rank"] == 4) & (speeds["code"] == "keras-lmf")
     assert (speeds.loc[reference, "ratio"] == 1).all()
     assert reference.sum() == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from media_files import write
 
 from keras_lmf.data import corpora
@@ -20,6 +23,40 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 # Last: tests and benchmarks both have a clips.py.
 sys.path.append(str(BENCHMARKS))
+
+
+COMMANDS = [
+    "alone",
+    "backbones",
+    "clips",
+    "compare_fusions",
+    "faces",
+    "folds",
+    "fusion_layers",
+    "fusion_speed",
+    "paper_tables",
+    "real_clips",
+    "report",
+]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_tells_its_options(name, monkeypatch):
+    # Under a name of its own: tests and benchmarks both have a clips.py.
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    result = CliRunner().invoke(module.main, ["--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
+
+
+def test_every_script_of_the_page_is_there():
+    page = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"python benchmarks/(\w+)\.py", page))
+    assert named <= {path.stem for path in BENCHMARKS.glob("*.py")}
+    assert named <= {*COMMANDS, "baselines"}
 
 
 def run_script(name: str, folder: Path, *words: object) -> pd.DataFrame:
@@ -64,6 +101,7 @@ def test_fusions_share_the_settings_of_a_trial():
         assert recipes[0].inputs == recipes[1].inputs == recipes[2].inputs
 
 
+@pytest.mark.slow
 def test_fusion_layers_compares_every_case(tmp_path):
     table = run_script("fusion_layers.py", tmp_path, "--repeats", 1, "--seconds", 0)
     cases = list(zip(table["batch"], table["what"]))
@@ -82,12 +120,20 @@ def test_fusion_layers_compares_every_case(tmp_path):
     assert (table.loc[table["what"] == "LowRankFusion", "ratio"] == 1).all()
 
 
-def test_times_are_told_with_their_range():
+def test_what_it_ran_on_is_told():
     import measurements
+
+    told = measurements.about(("numpy", "no-such-package"))
+    assert told["versions"].endswith(f", numpy {np.__version__}")
+    assert told["machine"].endswith(", one thread")
+
+
+def test_times_are_told_with_their_range():
+    import measured_tables
 
     rows = [(1234.5, 1000.4, 20000), (12.345, 0.5, 13), (7, 7, 7), (None, None, None)]
     table = pd.DataFrame(rows, columns=["median", "least", "most"])
-    assert measurements.spread(table, "median", "least", "most") == [
+    assert measured_tables.spread(table, "median", "least", "most") == [
         "1,234 [1,000, 20,000]",
         "12.3 [0.5, 13]",
         "7",
@@ -95,6 +141,7 @@ def test_times_are_told_with_their_range():
     ]
 
 
+@pytest.mark.slow
 def test_backbones_tells_every_runtime(tmp_path):
     words = ("mfcc_lstm", "--clip", 0.2, "--repeats", 1, "--seconds", 0)
     earlier = pd.DataFrame({"backbone": ["mfcc_lstm", "image_cnn", "crnn"], "bytes": [1, 2, 3]})
@@ -123,6 +170,7 @@ def test_backbones_tells_every_runtime(tmp_path):
     assert table["bytes"][3] < table["bytes"][2]
 
 
+@pytest.mark.slow
 def test_clips_compares_runtimes_on_a_run(tmp_path):
     recipe = Recipe(
         name="short",
@@ -162,6 +210,7 @@ def test_clips_compares_runtimes_on_a_run(tmp_path):
         assert table["peak_mib"][4] >= table["starting_mib"][4] > 10
 
 
+@pytest.mark.slow
 def test_faces_tells_every_detector_and_what_it_cannot_read(tmp_path):
     pytest.importorskip("cv2", reason="needs the extra face")
     wall = write(tmp_path / "wall.mp4", frames=[np.full((96, 128, 3), 90, np.uint8)] * 4)

@@ -14,6 +14,8 @@ from keras_lmf.evaluation.calibration import (
     negative_log_likelihood,
     softmax,
 )
+from keras_lmf.spec import ModelSpec
+from keras_lmf.target import Target
 
 
 def calibrated(factor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -45,8 +47,11 @@ def test_the_temperature_is_where_another_minimiser_finds_it() -> None:
 
 def test_logits_that_are_always_right_or_wrong_end_at_the_limits() -> None:
     logits = np.eye(3) * 5
-    assert fit_temperature(logits, np.array([0, 1, 2])) == pytest.approx(0.05)
-    assert fit_temperature(logits, np.array([1, 2, 0])) == pytest.approx(20)
+    always_right, never_right = (fit_temperature(logits, np.array(y)) for y in ([0, 1, 2], [1, 2, 0]))
+    assert (always_right, never_right) == pytest.approx((0.01, 100))
+    target = Target(name="emotion", classes=("a", "b", "c"))
+    for temperature in (always_right, never_right):  # the files' description takes what is fitted
+        assert ModelSpec(target=target, temperature=temperature).temperature == temperature
 
 
 def test_a_likelihood_of_large_logits_is_finite() -> None:

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from click.testing import CliRunner, Result
-from test_zoo_load import rewrite
-from zoo_entry import NAME, Mirror, recipe
+from zoo_entry import NAME, Mirror, recipe, rewrite
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
@@ -131,6 +130,7 @@ def test_the_interval_is_the_prediction_interval(entry_folder: Path, runs: int) 
     assert (outside.Index, outside.agrees) == ("uar", False)
 
 
+@pytest.mark.slow
 def test_check_trains_a_new_seed_and_can_fail(home: Path, entry_folder: Path, work: Path) -> None:
     words = ("train", entry_folder, "--check", "--json")
     short = recipe(training={"epochs": 2})

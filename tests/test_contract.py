@@ -2,61 +2,38 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import contract
 import keras
 import numpy as np
 import pytest
 from exporting import exported_here
+from other_backend import OTHER_BACKENDS, environment
 
 from keras_lmf import layers
 from keras_lmf.export import export_model
 from keras_lmf.runtime import open_artifact
 
-OTHER_BACKENDS = ("jax", "torch")
 CASES = {case.name: case for case in contract.CASES}
-
-
-@pytest.fixture(scope="module")
-def other_backends(tmp_path_factory):
-    """The whole table on the other backends, running beside the tests of this file."""
-    # What XLA optimises doesn't matter here, and optimising takes most of the time.
-    environment = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0", "JAX_PLATFORMS": "cpu"}
-    script = Path(contract.__file__)
-    logs = {name: tmp_path_factory.mktemp(name) / "log.txt" for name in OTHER_BACKENDS}
-    processes = {}
-    for name, log in logs.items():
-        with log.open("w") as stream:
-            processes[name] = subprocess.Popen(
-                [sys.executable, str(script)],
-                env=environment | {"KERAS_BACKEND": name},
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-            )
-    yield {name: (processes[name], logs[name]) for name in OTHER_BACKENDS}
-    for process in processes.values():
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", CASES)
-def test_contract(name, check, tmp_path, other_backends):
+def test_contract(name, check, tmp_path):
     check(CASES[name], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", OTHER_BACKENDS)
-def test_contract_on(backend, other_backends):
-    process, log = other_backends[backend]
-    code = process.wait(timeout=300)
-    text = log.read_text()
-    passed = [line for line in text.splitlines() if line.startswith(f"passed {backend} ")]
-    assert code == 0, text
-    assert len(passed) == len(contract.CASES) * len(contract.CHECKS), text
+def test_contract_on(backend):
+    ran = subprocess.run(
+        [sys.executable, contract.__file__], env=environment(backend), capture_output=True, text=True
+    )
+    passed = [line for line in ran.stdout.splitlines() if line.startswith(f"passed {backend} ")]
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert len(passed) == len(contract.CASES) * len(contract.CHECKS), ran.stdout
 
 
 def test_the_table_holds_every_public_layer():
@@ -81,6 +58,7 @@ def lite(tmp_path_factory):
     return open_artifact(artifact.path).predict(arrays), model.predict(arrays, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_tflite_parity(name, lite):
     """With padding and absent modalities among the inputs; export itself compares on standard-normal ones."""

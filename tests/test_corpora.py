@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from keras_lmf.data import Dataset, load
-from keras_lmf.data.corpora import CORPORA
+from keras_lmf.data.corpora import CORPORA, describe
 from keras_lmf.errors import LMFError
 
 ROOT = os.environ.get("KERAS_LMF_DATA")
@@ -126,10 +126,26 @@ def test_ravdess_copied_takes_are_in_one_split():
         assert len(set(data.splits[np.isin(data.ids, takes)])) == 1
 
 
-@pytest.mark.parametrize("fold", [5, -1, 1.0, "0", True])
-def test_ravdess_refuses_other_folds(fold):
-    with pytest.raises(LMFError, match="fold must be a whole number 0 … 4"):
-        load("ravdess", fold=fold)
+@pytest.mark.parametrize(
+    ("name", "option", "least", "most"),
+    [
+        ("emodb", "fold", 0, 9),
+        ("enterface05_landmarks", "fold", 0, 4),
+        ("fer2013", "side", 48, 256),
+        ("iemocap", "validation_session", 1, 4),
+        ("ravdess", "fold", 0, 4),
+    ],
+)
+def test_whole_numbers_out_of_their_range(name, option, least, most):
+    for value in (least - 1, most + 1, float(least), str(least), True):
+        with pytest.raises(LMFError, match=f"'{name}': {option} must be a whole number {least} … {most}"):
+            load(name, **{option: value})
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["cmu_mosi", "iemocap", "pom", "synthetic"])
+def test_every_input_is_described(name):
+    assert list(load(name).inputs) == list(describe(name, Path(), ()).inputs)
 
 
 def test_synthetic_label_is_the_sign_of_a_product():
@@ -234,12 +250,17 @@ def test_corpora_are_found_by_argument_or_environment_at_the_call(tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("name", "file"), [("cmu_mosi", "mosi_utterance.npz"), ("ravdess", "ravdess_audio_video.npz")]
+    ("name", "file", "key"),
+    [
+        ("cmu_mosi", "mosi_utterance.npz", "audio"),
+        ("iemocap", "iemocap_audio_text.npz", "audio"),
+        ("pom", "pom_sequence.npz", "train_label"),
+        ("ravdess", "ravdess_audio_video.npz", "audio"),
+    ],
 )
-def test_corpus_file_without_a_key(tmp_path, name, file):
+def test_corpus_file_without_a_key(tmp_path, name, file, key):
     (tmp_path / name).mkdir()
-    np.savez(tmp_path / name / file, aduio=np.zeros((3, 2)))
-    with pytest.raises(
-        LMFError, match=rf"{file}: key 'audio' is missing\. Unknown key 'audio'\. Did you mean 'aduio'"
-    ):
+    np.savez(tmp_path / name / file, aduio=np.zeros((3, 2)), trian_label=np.zeros(3))
+    wanted = rf"{file}: key '{key}' is missing\. Unknown key '{key}'\. Did you mean '(aduio|trian_label)'"
+    with pytest.raises(LMFError, match=wanted):
         load(name, tmp_path)

@@ -141,23 +141,6 @@ def test_iemocap_baselines(labels: str, modalities: str) -> None:
     assert counts.max() / counts.sum() == pytest.approx(BASELINES[labels]["floor"], abs=5e-4)
 
 
-@pytest.mark.parametrize("session", [0, 5, 1.0, "1", True])
-def test_iemocap_refuses_other_sessions(session: object) -> None:
-    with pytest.raises(LMFError, match="validation_session must be a whole number 1 … 4"):
-        load("iemocap", validation_session=session)
-
-
 def test_iemocap_names_its_labels() -> None:
     with pytest.raises(LMFError, match=r"Unknown iemocap labels 'strickt'\. Did you mean 'strict'"):
         load("iemocap", labels="strickt")
-
-
-@pytest.mark.parametrize(
-    ("name", "file", "key"),
-    [("pom", "pom_sequence.npz", "train_label"), ("iemocap", "iemocap_audio_text.npz", "audio")],
-)
-def test_file_without_a_key(tmp_path: Path, name: str, file: str, key: str) -> None:
-    (tmp_path / name).mkdir()
-    np.savez(tmp_path / name / file, other=np.zeros(3))
-    with pytest.raises(LMFError, match=rf"{file}: key '{key}' is missing"):
-        load(name, tmp_path)

@@ -73,6 +73,7 @@ def run(folder: Path, *arguments: str | Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_compose_learns_and_loads_in_a_fresh_process(own_folders):
     printed = run(own_folders, EXAMPLES / "compose.py")
     accuracy = float(re.search(r"test accuracy: ([\d.]+)", printed)[1])
@@ -82,6 +83,7 @@ def test_compose_learns_and_loads_in_a_fresh_process(own_folders):
     assert not list(own_folders.rglob("model.keras")), "the temporary folder was left behind"
 
 
+@pytest.mark.slow
 def test_download_and_convert_writes_and_measures_every_format(own_folders):
     printed = run(
         own_folders, EXAMPLES / "download_and_convert.py", "lmf-synthetic-av", "--folder", "converted"
@@ -114,6 +116,7 @@ def test_download_and_convert_names_an_unknown_entry(own_folders):
     assert "lmf-synthetic-av" in done.stderr
 
 
+@pytest.mark.slow
 def test_own_clips_learns_and_answers(own_folders, monkeypatch):
     monkeypatch.setenv("KERAS_LMF_HOME", str(own_folders / "home"))
     printed = run(own_folders, EXAMPLES / "own_clips.py")
@@ -159,6 +162,7 @@ def test_on_device_reads_labels_from_a_sidecar_and_takes_zeros(own_folders):
     assert float(first) + float(second) == pytest.approx(1, abs=2e-6)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_its_assertions_hold(own_folders):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = NotebookClient(

@@ -21,6 +21,8 @@ from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = ("sad", "calm", "happy")
 FILES = {
     "tflite": "model.tflite",

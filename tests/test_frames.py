@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pytest
+from other_backend import pytorch
 
 from keras_lmf import zoo
 from keras_lmf.backbones import frames
@@ -41,31 +40,22 @@ def filled(model: keras.Model, published: keras.Model) -> keras.Model:
     return model
 
 
-@pytest.fixture(scope="module")
-def example():
-    spec = importlib.util.spec_from_file_location(
-        "convert_mini_xception", ROOT / "examples" / "convert_mini_xception.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_shipped_weights_answer_as_the_original_in_pytorch(published, example):
+def test_the_shipped_weights_answer_their_test_vectors(published):
+    """PyTorch's answers."""
     assert published.count_params() == 58423
     assert not published.trainable_weights
-    arrays = {}
-    for ours, layer in example.LAYERS.items():
-        weights = published.get_layer(ours).get_weights()
-        arrays |= {
-            f"{layer}/{word}": array for word, array in zip(example.words(layer), weights, strict=True)
-        }
-    clips = pictures(2, 3, 64, 64, 1)
-    expected = example.Original(arrays).taps(255 * clips.reshape(-1, 64, 64, 1)).reshape(2, 3, -1)
-    assert np.ptp(expected, axis=(0, 1)).max() > 0.05, "the pictures must differ for this to say something"
-    np.testing.assert_allclose(answer(published, clips), expected, atol=1e-4)
     inputs, stored = read_testvectors(SHIPPED / "testvectors.npz")
     np.testing.assert_allclose(answer(published, inputs["frames"]), stored["embedding"], atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.backends("torch")
+def test_the_shipped_weights_answer_as_the_original_in_pytorch(published, tmp_path):
+    clips = pictures(2, 3, 64, 64, 1)
+    np.save(tmp_path / "pictures.npy", 255 * clips.reshape(-1, 64, 64, 1))
+    expected = pytorch("mini_xception", tmp_path)["taps"].reshape(2, 3, -1)
+    assert np.ptp(expected, axis=(0, 1)).max() > 0.05, "the pictures must differ for this to say something"
+    np.testing.assert_allclose(answer(published, clips), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("taps", [("block_1",), ("block_4",), ("logits", "block_2"), ("block_3", "block_1")])
@@ -93,34 +83,17 @@ def test_frames_of_zeros_are_rows_of_zeros_and_change_no_other(published):
     np.testing.assert_allclose(found[there], expected[there], atol=1e-5)
 
 
-def published_file(path: Path, arrays: dict[str, np.ndarray]) -> Path:
-    with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = "never read"
-        for name, array in arrays.items():
-            layer, word = name.split("/")
-            file[f"model_weights/{layer}/{layer}_1/{word}:0"] = array
-    return path
-
-
-def test_arrays_of_a_file_become_a_backbone(example, published, tmp_path):
-    random = np.random.default_rng(8)
-    arrays = {}
-    for ours, layer in example.LAYERS.items():
-        for word, weight in zip(example.words(layer), published.get_layer(ours).weights, strict=True):
-            spread = random.uniform(0.5, 1.5, weight.shape) if "variance" in word or word == "gamma" else None
-            drawn = random.normal(0, 0.1, weight.shape) if spread is None else spread
-            arrays[f"{layer}/{word}"] = drawn.astype("float32")
-    path = published_file(tmp_path / "random.hdf5", arrays)
-    backbone = example.convert(path, tmp_path / "random")
-    assert backbone.parameters == sum(array.size for array in arrays.values())
+@pytest.mark.slow
+@pytest.mark.backends("torch")
+def test_arrays_of_a_file_become_a_backbone(tmp_path):
+    theirs = pytorch("mini_xception_files", tmp_path)
+    found, expected = theirs["parameters"]
+    assert found == expected
     model = zoo.load_backbone(tmp_path / "random")
-    np.testing.assert_array_equal(model.get_layer("logits").bias, arrays["conv2d_7/bias"])
-    arrays["conv2d_7/bias"] = np.zeros(8, "float32")
-    with pytest.raises(LMFError, match=r"conv2d_7_1/bias:0 is float32 of \(8,\), not \(7,\)"):
-        example.convert(published_file(tmp_path / "other.hdf5", arrays), tmp_path / "made")
-    (tmp_path / "text.hdf5").write_text("no HDF5")
-    with pytest.raises(LMFError, match=r"text\.hdf5 does not hold mini-Xception's weights"):
-        example.convert(tmp_path / "text.hdf5", tmp_path / "made")
+    np.testing.assert_array_equal(model.get_layer("logits").bias, theirs["bias"])
+    other, text = map(str, theirs["messages"])
+    assert "conv2d_7_1/bias:0 is float32 of (8,), not (7,)" in other
+    assert "text.hdf5 does not hold mini-Xception's weights" in text
     assert not (tmp_path / "made").exists()
 
 
@@ -154,8 +127,11 @@ def test_an_application_sees_each_frame_as_keras_says(channels):
         (lambda: frames.mini_xception((3, 64, 64, 3)), r"\(frames, height, width, 1\)"),
         (lambda: frames.mini_xception((4, 4, 1)), "pictures of at least 5 × 5 pixels, received 4 × 4"),
         (lambda: frames.mini_xception(taps=("block4",)), "Did you mean 'block_4'"),
-        (lambda: frames.mini_xception(taps=()), "one or more different ones"),
-        (lambda: frames.mini_xception(taps=("logits", "logits")), "one or more different ones"),
+        (lambda: frames.mini_xception(taps=()), "taps of mini_xception must be one or more different ones"),
+        (
+            lambda: frames.mini_xception(taps=("logits", "logits")),
+            "taps of mini_xception must be one or more different ones",
+        ),
         (lambda: frames.application(network="MobileNetV3Smal"), "Did you mean 'MobileNetV3Small'"),
         (lambda: frames.application(network="mobilenet"), "Unknown network"),
         (lambda: frames.application(weights="imagenette"), "Did you mean 'imagenet'"),

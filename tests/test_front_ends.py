@@ -1,4 +1,4 @@
-"""Front ends: the GE2E encoder against PyTorch and librosa, its taps, and what is no sound."""
+"""Front ends: the GE2E encoder against NumPy and librosa, its taps, and what is no sound."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import keras
 import librosa
 import numpy as np
 import pytest
-import torch
+from numpy_networks import lstm, relu
 
 from keras_lmf.backbones import front_ends
 from keras_lmf.errors import LMFError
@@ -15,52 +15,40 @@ RATE, SAMPLES, UNITS = 16000, 8000, 256
 WIDTHS = {1: 768, 2: 768, 3: 768, 4: 256}
 
 
-class Reference(torch.nn.Module):
-    """The published network, in double precision, with random weights that let every gate move."""
+class Reference:
+    """The published network in double precision, with random weights that let every gate move."""
 
     def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.lstm = torch.nn.LSTM(40, UNITS, 3, batch_first=True, dtype=torch.float64)
-        self.linear = torch.nn.Linear(UNITS, UNITS, dtype=torch.float64)
-        with torch.no_grad():
-            self.lstm.weight_ih_l0 *= 20  # powers at -30 dB are small
-            for name, weight in self.lstm.named_parameters():
-                if name.startswith("bias"):
-                    weight *= 3
+        random = np.random.default_rng(0)
 
-    def states(self, mel: np.ndarray, layers: int) -> torch.Tensor:
-        """(frames, units): the outputs of a stack of the lowest `layers` LSTMs."""
-        stack = torch.nn.LSTM(40, UNITS, layers, batch_first=True, dtype=torch.float64)
-        every = self.lstm.state_dict()
-        stack.load_state_dict({name: every[name] for name in stack.state_dict()})
-        return stack(torch.from_numpy(mel)[None])[0][0]
+        def drawn(*shape: int, scale: float = 1.0) -> np.ndarray:
+            return scale * random.uniform(-1, 1, shape) / np.sqrt(UNITS)
 
-    @torch.no_grad()
+        # Powers at -30 dB are small, so the lowest kernel is large.
+        self.lstms = [
+            (drawn(4 * UNITS, width, scale=scale), drawn(4 * UNITS, UNITS), drawn(4 * UNITS, scale=4.0))
+            for width, scale in ((40, 20.0), (UNITS, 1.0), (UNITS, 1.0))
+        ]
+        self.kernel, self.bias = drawn(UNITS, UNITS), drawn(UNITS)
+
     def taps(self, mel: np.ndarray) -> dict[int, np.ndarray]:
-        found = {}
-        for layer in (1, 2, 3):
-            states = self.states(mel, layer)
-            moments = [
-                states.mean(0),
-                states.std(0, unbiased=False),
-                (states[1:] - states[:-1]).abs().mean(0),
-            ]
-            found[layer] = torch.cat(moments).numpy()
-        speaker = torch.relu(self.linear(self.states(mel, 3)[-1]))
-        found[4] = (speaker / speaker.norm()).numpy()
+        found, states = {}, mel
+        for layer, weights in enumerate(self.lstms, 1):
+            states = lstm(states, *weights)
+            changes = np.abs(np.diff(states, axis=0)).mean(0)
+            found[layer] = np.concatenate([states.mean(0), states.std(0), changes])
+        speaker = relu(states[-1] @ self.kernel + self.bias)
+        found[4] = speaker / np.linalg.norm(speaker)
         return found
 
     def give(self, front_end: keras.Model) -> keras.Model:
-        """The same weights in Keras: both have the gates input, forget, cell, output; PyTorch has two biases."""
-        every = {name: value.numpy() for name, value in self.state_dict().items()}
+        """The same weights in Keras, which has the gates in the same order."""
         for layer in front_end.layers:
             if layer.name.startswith("lstm_"):
-                at = f"l{int(layer.name[-1]) - 1}"
-                kernels = [every[f"lstm.weight_{part}_{at}"].T for part in ("ih", "hh")]
-                layer.set_weights([*kernels, every[f"lstm.bias_ih_{at}"] + every[f"lstm.bias_hh_{at}"]])
+                kernel, recurrent, bias = self.lstms[int(layer.name[-1]) - 1]
+                layer.set_weights([kernel.T, recurrent.T, bias])
             elif layer.name == "linear":
-                layer.set_weights([every["linear.weight"].T, every["linear.bias"]])
+                layer.set_weights([self.kernel, self.bias])
         return front_end
 
 
@@ -94,7 +82,7 @@ def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(rows))
 
 
-def test_every_tap_is_pytorchs(reference, all_taps):
+def test_every_tap_is_the_networks_written_by_hand(reference, all_taps):
     found = answer(all_taps, clips())
     expected = [np.concatenate(list(reference.taps(mel_of(clip)).values())) for clip in clips()]
     assert np.ptp(expected, axis=0).max() > 0.1, "the clips must differ for this to say something"
@@ -148,7 +136,7 @@ def test_a_clip_of_one_frame_has_no_deviation_and_no_changes():
 
 @pytest.mark.parametrize("layers", [(), (0,), (5,), (2, 2)])
 def test_layers_that_are_not_there_are_refused(layers):
-    with pytest.raises(LMFError, match=r"different numbers of 1 … 4, received \("):
+    with pytest.raises(LMFError, match=r"layers of ge2e.*1, 2, 3, 4"):
         front_ends.ge2e((SAMPLES,), layers=layers)
 
 

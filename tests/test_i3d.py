@@ -1,4 +1,4 @@
-"""I3D: names and shapes of the published checkpoint, and the whole network against PyTorch."""
+"""I3D: names and shapes of the published checkpoint, and the whole network written in NumPy."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow
-import torch
 from loud_model import export
-from torch.nn import functional
+from numpy_networks import batch_norm, convolve, max_pool, relu
 
 from keras_lmf.backbones import i3d, load_i3d_variables
 from keras_lmf.errors import LMFError
@@ -52,63 +51,47 @@ def model(variables) -> keras.Model:
     return load_i3d_variables(i3d(SHAPE, units=8, seed=0), variables)
 
 
-def same(x: torch.Tensor, sizes: tuple[int, ...], strides: tuple[int, ...], value: float) -> torch.Tensor:
-    """TensorFlow's "SAME": as many outputs as strides fit in, the end padded more."""
-    pads: list[int] = []
-    for length, size, stride in zip(x.shape[2:], sizes, strides):
-        missing = max((math.ceil(length / stride) - 1) * stride + size - length, 0)
-        pads = [missing // 2, missing - missing // 2, *pads]
-    return functional.pad(x, pads, value=value)
-
-
 class Original:
     """The published network up to Mixed_5c, from the paper's figure 3 and the names of the checkpoint."""
 
     def __init__(self, variables: dict[str, np.ndarray]) -> None:
-        self._variables = {name: torch.from_numpy(array) for name, array in variables.items()}
+        self._variables = variables
 
-    def unit(self, x: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
-        kernel = self._variables[f"{SCOPE}{name}/conv_3d/w"].permute(4, 3, 0, 1, 2)
-        x = same(x, tuple(kernel.shape[2:]), (stride,) * 3, 0)
-        x = functional.conv3d(x, kernel, stride=stride)
+    def unit(self, x: np.ndarray, name: str, stride: int = 1) -> np.ndarray:
+        x = convolve(x, self._variables[f"{SCOPE}{name}/conv_3d/w"], stride)
         mean, variance, beta = (
             self._variables[f"{SCOPE}{name}/batch_norm/{word}"].reshape(-1)
             for word in ("moving_mean", "moving_variance", "beta")
         )
-        return torch.relu(functional.batch_norm(x, mean, variance, None, beta, eps=1e-3))
+        return relu(batch_norm(x, mean, variance, beta=beta))
 
-    @staticmethod
-    def pool(x: torch.Tensor, sizes: tuple[int, int, int], strides: tuple[int, int, int]) -> torch.Tensor:
-        return functional.max_pool3d(same(x, sizes, strides, -torch.inf), sizes, strides)
-
-    def mixed(self, x: torch.Tensor, name: str) -> torch.Tensor:
+    def mixed(self, x: np.ndarray, name: str) -> np.ndarray:
         last = "Conv3d_0a_3x3" if name == "Mixed_5b" else "Conv3d_0b_3x3"
         first, second = (self.unit(x, f"{name}/Branch_{i}/Conv3d_0a_1x1") for i in (1, 2))
-        return torch.cat(
+        return np.concatenate(
             [
                 self.unit(x, f"{name}/Branch_0/Conv3d_0a_1x1"),
                 self.unit(first, f"{name}/Branch_1/Conv3d_0b_3x3"),
                 self.unit(second, f"{name}/Branch_2/{last}"),
-                self.unit(self.pool(x, (3, 3, 3), (1, 1, 1)), f"{name}/Branch_3/Conv3d_0b_1x1"),
+                self.unit(max_pool(x, (3, 3, 3), (1, 1, 1)), f"{name}/Branch_3/Conv3d_0b_1x1"),
             ],
-            dim=1,
+            axis=-1,
         )
 
-    @torch.no_grad()
     def maps(self, clips: np.ndarray) -> np.ndarray:
-        x = torch.from_numpy(clips).permute(0, 4, 1, 2, 3)
-        x = self.pool(self.unit(x, "Conv3d_1a_7x7", 2), (1, 3, 3), (1, 2, 2))
+        """(batch, frames, height, width, 3) → (batch, steps, rows, columns, 1024)."""
+        x = max_pool(self.unit(clips, "Conv3d_1a_7x7", 2), (1, 3, 3), (1, 2, 2))
         x = self.unit(self.unit(x, "Conv3d_2b_1x1"), "Conv3d_2c_3x3")
-        x = self.pool(x, (1, 3, 3), (1, 2, 2))
+        x = max_pool(x, (1, 3, 3), (1, 2, 2))
         for letter in "bc":
             x = self.mixed(x, f"Mixed_3{letter}")
-        x = self.pool(x, (3, 3, 3), (2, 2, 2))
+        x = max_pool(x, (3, 3, 3), (2, 2, 2))
         for letter in "bcdef":
             x = self.mixed(x, f"Mixed_4{letter}")
-        x = self.pool(x, (2, 2, 2), (2, 2, 2))
+        x = max_pool(x, (2, 2, 2), (2, 2, 2))
         for letter in "bc":
             x = self.mixed(x, f"Mixed_5{letter}")
-        return x.numpy()
+        return x
 
 
 def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
@@ -122,14 +105,14 @@ def features_of(model: keras.Model) -> keras.Model:
 def test_the_network_is_the_published_one(model, variables):
     clip = np.random.default_rng(1).uniform(0.02, 1, (1, *SHAPE)).astype("float32")
     original = Original(variables)
-    expected = original.maps(2 * clip - 1).mean(axis=(2, 3, 4))
+    expected = original.maps(2 * clip - 1).mean(axis=(1, 2, 3))
     assert expected.std() > 0.05, "it must not be dead for this to say something"
     np.testing.assert_allclose(answer(features_of(model), clip), expected, rtol=1e-3, atol=1e-4)
     # The second of two steps has frames of zeros alone, which enter as what lies beyond the clip: one step counts.
     clip[:, 5:] = 0
     cut = np.where(clip == 0, 0, 2 * clip - 1)
     np.testing.assert_allclose(
-        answer(features_of(model), clip), original.maps(cut)[:, :, 0].mean(axis=(2, 3)), rtol=1e-3, atol=1e-4
+        answer(features_of(model), clip), original.maps(cut)[:, 0].mean(axis=(1, 2)), rtol=1e-3, atol=1e-4
     )
     assert np.isfinite(answer(model, np.zeros_like(clip))).all()
 
@@ -151,6 +134,7 @@ def test_every_variable_but_the_actions_is_read_once(model, shapes, variables):
     assert model.count_params() == total + 8 * (1024 + 1)
 
 
+@pytest.mark.slow
 def test_a_tflite_file_of_builtin_ops_agrees(model, tmp_path):
     frames = keras.Input(SHAPE, name="face")
     head = keras.layers.Dense(2, name="emotion", kernel_initializer=keras.initializers.GlorotUniform(3))

@@ -1,4 +1,4 @@
-"""image_cnn: against PyTorch's convolutions, what it can't see, and what changes in training only."""
+"""image_cnn: against convolutions in NumPy, what it can't see, and what changes in training only."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional
+from numpy_networks import batch_norm, convolve, max_pool, relu
 
 from keras_lmf.backbones import image_cnn
 from keras_lmf.errors import LMFError
@@ -35,37 +34,31 @@ def model() -> keras.Model:
     return built
 
 
-def torch_answer(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """The same network by PyTorch's functions, in double precision."""
-    weights = {
-        weight.path: torch.from_numpy(np.asarray(weight).astype("float64")) for weight in model.weights
-    }
+def by_hand(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """The same network in NumPy, in double precision."""
+    weights = {weight.path: np.asarray(weight, "float64") for weight in model.weights}
 
-    def normalised(x: torch.Tensor, name: str) -> torch.Tensor:
-        parts = ("moving_mean", "moving_variance", "gamma", "beta")
-        return functional.batch_norm(x, *(weights[f"norm_{name}/{part}"] for part in parts), eps=1e-3)
+    def convolved(x: np.ndarray, name: str) -> np.ndarray:
+        parts = (
+            weights[f"norm_{name}/{part}"] for part in ("moving_mean", "moving_variance", "gamma", "beta")
+        )
+        return batch_norm(convolve(x, weights[f"convolution_{name}/kernel"]), *parts)
 
-    def convolved(x: torch.Tensor, name: str) -> torch.Tensor:
-        x = functional.conv2d(x, weights[f"convolution_{name}/kernel"].permute(3, 2, 0, 1), padding=1)
-        return normalised(x, name)
-
-    x = torch.from_numpy(x.astype("float64")).permute(0, 3, 1, 2)
-    x = (x - x.mean((1, 2, 3), keepdim=True)) / x.std((1, 2, 3), keepdim=True, unbiased=False)
-    x = functional.relu(convolved(x, "stem"))
+    x = x.astype("float64")
+    x = (x - x.mean((1, 2, 3), keepdims=True)) / x.std((1, 2, 3), keepdims=True)
+    x = relu(convolved(x, "stem"))
     for i in range(2):
         if i:
-            x = functional.max_pool2d(x, 2, ceil_mode=True)
-        before = x
-        if f"shortcut_{i}/kernel" in weights:
-            before = functional.conv2d(x, weights[f"shortcut_{i}/kernel"].permute(3, 2, 0, 1))
-        inner = functional.relu(convolved(x, f"{i}_a"))
-        x = functional.relu(convolved(inner, f"{i}_b") + before)
-    return x.mean((2, 3)).numpy()
+            x = max_pool(x, (2, 2), (2, 2))
+        shortcut = weights.get(f"shortcut_{i}/kernel")
+        before = x if shortcut is None else convolve(x, shortcut)
+        x = relu(convolved(relu(convolved(x, f"{i}_a")), f"{i}_b") + before)
+    return x.mean((1, 2))
 
 
-def test_it_is_pytorchs(model):
+def test_it_is_the_network_written_by_hand(model):
     x = pictures()
-    expected = torch_answer(model, x)
+    expected = by_hand(model, x)
     assert expected.std() > 0.1
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5)
 
@@ -76,9 +69,9 @@ def test_mirror_images_are_averaged(model):
     )
     both.set_weights(model.get_weights())
     x = pictures()
-    expected = (torch_answer(model, x) + torch_answer(model, x[:, :, ::-1])) / 2
+    expected = (by_hand(model, x) + by_hand(model, x[:, :, ::-1])) / 2
     np.testing.assert_allclose(both.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5)
-    assert np.abs(torch_answer(model, x) - expected).max() > 1e-3
+    assert np.abs(by_hand(model, x) - expected).max() > 1e-3
 
 
 def test_exposure_and_contrast_are_not_seen(model):
@@ -120,7 +113,8 @@ def test_the_receptive_field_is_that_of_the_docstring():
 
 def test_a_picture_has_channels():
     with pytest.raises(
-        LMFError, match=r"takes \(height, width, channels\) without the batch axis, received \(48, 48\)"
+        LMFError,
+        match=r"image of shape \(height, width, channels\) without the batch axis, received \(48, 48\)",
     ):
         image_cnn((48, 48))
     with pytest.raises(LMFError, match=r"erasing must be 0, or 0\.02 to 1, received 0\.01"):

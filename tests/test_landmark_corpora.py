@@ -59,12 +59,6 @@ def test_enterface_leaves_one_subject_out():
     assert tested == [f"subject_{number}" for number in range(1, 6)]
 
 
-@pytest.mark.parametrize("fold", [5, -1, 1.0, True])
-def test_enterface_refuses_other_folds(fold):
-    with pytest.raises(LMFError, match="fold must be a whole number 0 … 4"):
-        load(NAME, fold=fold)
-
-
 def test_enterface_with_a_wrong_file(tmp_path, monkeypatch):
     monkeypatch.setattr(enterface05_landmarks, "CLIPS", 3)
     folder = tmp_path / NAME / "landmarks"

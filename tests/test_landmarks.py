@@ -177,12 +177,20 @@ def test_backbones_ignore_the_face_s_place_and_padding(make, width):
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (landmarks.landmarks, {"features": ()}, "features must be different words of coordinates"),
-        (landmarks.landmarks, {"features": ("distances",) * 2}, "features must be different words"),
+        (
+            landmarks.landmarks,
+            {"features": ()},
+            "features of landmarks must be one or more different ones of coordinates",
+        ),
+        (
+            landmarks.landmarks,
+            {"features": ("distances",) * 2},
+            "features of landmarks must be one or more different ones",
+        ),
         (
             landmarks.landmark_statistics,
             {"statistics": ("median",)},
-            "statistics must be different words of mean",
+            "statistics of landmarks .median..*Allowed: mean",
         ),
         (
             landmarks.landmarks,

@@ -131,7 +131,7 @@ def test_build_refuses(shapes, message):
 @pytest.mark.parametrize("arguments", [{"rank": 0}, {"rank": 2.5}, {"units": 0}, {"units": "4"}])
 def test_sizes_are_whole_and_positive(arguments):
     (name,) = arguments
-    with pytest.raises(LMFError, match=f"{name} must be a whole number of at least 1"):
+    with pytest.raises(LMFError, match=f"{name} must be a whole number ≥ 1"):
         LowRankFusion(**{"units": 4, **arguments})
 
 

@@ -14,9 +14,12 @@ from keras_lmf.runtime import open_artifact
 
 ZOO = Path(__file__).parents[1] / "zoo"
 
-pytestmark = pytest.mark.skipif(
-    "KERAS_LMF_DATA" not in os.environ, reason="KERAS_LMF_DATA is not set: no corpora here"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        "KERAS_LMF_DATA" not in os.environ, reason="KERAS_LMF_DATA is not set: no corpora here"
+    ),
+]
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,7 @@ print(count, seconds, before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 """
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_the_window(tmp_path: Path) -> None:
     """Ten minutes, decoded 380 MB: no more is held at the end than after the first windows."""
     frame = np.random.default_rng(0).integers(0, 255, (96, 128, 3)).astype(np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from other_backend import passes_exactly
+from other_backend import OTHER_BACKENDS, passes_exactly
 
 from keras_lmf.training import FusionAdam
 
@@ -67,8 +67,7 @@ def test_exact_round_trip() -> None:
     assert float(again.learning_rate) == pytest.approx(RATE)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", OTHER_BACKENDS)
 def test_the_same_on_another_backend(backend: str) -> None:
-    if backend == keras.backend.backend():
-        pytest.skip("this process runs it")
     passes_exactly(__file__, backend, 3)

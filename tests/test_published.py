@@ -1,42 +1,124 @@
-"""The published networks: stored outputs of the reference code, and the same architectures written in PyTorch."""
+"""The published networks: stored outputs of the reference code, and the same architectures written in NumPy."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from numpy_networks import batch_norm, lstm, relu, sigmoid
 
-from keras_lmf.benchmarking.torch_networks import LowRankNetwork, TensorNetwork
 from keras_lmf.errors import LMFError
 from keras_lmf.models import load_published
 
 INPUTS = {"audio": "xa", "video": "xv", "text": "xt"}
+WIDTHS = {"audio": 5, "video": 7, "text": 6}
+Arrays = dict[str, np.ndarray]
 
 
-def trained_a_little(network, widths, steps=6):
-    """The network in evaluation mode after a few batch-norm updates, with inputs and its outputs."""
-    generator = torch.Generator().manual_seed(4)
-
-    def batch():
-        shapes = ((9, widths[0]), (9, widths[1]), (9, steps, widths[2]))
-        return [torch.randn(*shape, generator=generator) * 2 + 1 for shape in shapes]
-
-    with torch.no_grad():
-        for _ in range(3):
-            network(*batch())
-        network.eval()
-        inputs = batch()
-        expected = network(*inputs).numpy()
-    arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    return arrays, {name: tensor.numpy() for name, tensor in zip(INPUTS, inputs)}, expected
+def inputs_of(random: np.random.Generator) -> Arrays:
+    shapes = {"audio": (9, 5), "video": (9, 7), "text": (9, 6, 6)}
+    return {name: (2 * random.standard_normal(shape) + 1).astype("float32") for name, shape in shapes.items()}
 
 
-def lmf(rank=3, outputs=1):
-    torch.manual_seed(0)
-    return trained_a_little(LowRankNetwork((5, 7, 6), (4, 8, 9), 3, rank, outputs), (5, 7, 6))
+def subnets(random: np.random.Generator, hidden: tuple[int, int, int], text_units: int) -> Arrays:
+    """The three sub-networks in PyTorch's names and shapes; `hidden`: units of audio, video and the LSTM."""
+    arrays: Arrays = {}
+
+    def linear(name: str, width: int, units: int) -> None:
+        arrays[f"{name}.weight"] = random.uniform(-1, 1, (units, width)) / np.sqrt(width)
+        arrays[f"{name}.bias"] = random.uniform(-1, 1, units) / np.sqrt(width)
+
+    for name, units in zip(("audio", "video"), hidden):
+        for word, low, high in (
+            ("weight", 0.5, 1.5),
+            ("bias", -0.5, 0.5),
+            ("running_mean", 0, 1),
+            ("running_var", 1, 4),
+        ):
+            arrays[f"{name}_subnet.norm.{word}"] = random.uniform(low, high, WIDTHS[name])
+        arrays[f"{name}_subnet.norm.num_batches_tracked"] = np.array(3)
+        for i, width in enumerate((WIDTHS[name], units, units), 1):
+            linear(f"{name}_subnet.linear_{i}", width, units)
+    units = hidden[2]
+    for word, shape in (
+        ("weight_ih", (4 * units, WIDTHS["text"])),
+        ("weight_hh", (4 * units, units)),
+        ("bias_ih", (4 * units,)),
+        ("bias_hh", (4 * units,)),
+    ):
+        arrays[f"text_subnet.rnn.{word}_l0"] = random.uniform(-1, 1, shape) / np.sqrt(units)
+    linear("text_subnet.linear_1", units, text_units)
+    return arrays
+
+
+def dense(arrays: Arrays, name: str, x: np.ndarray) -> np.ndarray:
+    return x @ arrays[f"{name}.weight"].T + arrays[f"{name}.bias"]
+
+
+def embeddings(arrays: Arrays, inputs: Arrays) -> list[np.ndarray]:
+    """Each with a 1 in front."""
+    found = []
+    for name in ("audio", "video"):
+        parts = (
+            arrays[f"{name}_subnet.norm.{word}"] for word in ("running_mean", "running_var", "weight", "bias")
+        )
+        x = batch_norm(inputs[name], *parts, epsilon=1e-5)
+        for i in (1, 2, 3):
+            x = relu(dense(arrays, f"{name}_subnet.linear_{i}", x))
+        found.append(x)
+    at = "text_subnet.rnn."
+    bias = arrays[f"{at}bias_ih_l0"] + arrays[f"{at}bias_hh_l0"]
+    states = lstm(inputs["text"], arrays[f"{at}weight_ih_l0"], arrays[f"{at}weight_hh_l0"], bias)
+    found.append(dense(arrays, "text_subnet.linear_1", states[:, -1]))
+    return [np.concatenate([np.ones((len(x), 1)), x], axis=1) for x in found]
+
+
+def low_rank(arrays: Arrays, inputs: Arrays) -> np.ndarray:
+    """Σ_r w_r ∏_m ([1; h_m] F_m[r]) + b."""
+    a, v, t = (
+        np.einsum("bi,rio->bro", x, arrays[f"{name}_factor"])
+        for name, x in zip(WIDTHS, embeddings(arrays, inputs))
+    )
+    return np.einsum("r,bro->bo", arrays["fusion_weights"][0], a * v * t) + arrays["fusion_bias"]
+
+
+def tensor(arrays: Arrays, inputs: Arrays) -> np.ndarray:
+    """vec([1; a] ⊗ [1; v] ⊗ [1; t]) → 2 × (linear → ReLU) → linear → sigmoid · range + shift."""
+    x = np.einsum("bi,bj,bk->bijk", *embeddings(arrays, inputs)).reshape(len(inputs["audio"]), -1)
+    x = relu(dense(arrays, "post_fusion_layer_1", x))
+    x = relu(dense(arrays, "post_fusion_layer_2", x))
+    x = sigmoid(dense(arrays, "post_fusion_layer_3", x))
+    return x * arrays.get("output_range", 6.0) + arrays.get("output_shift", -3.0)
+
+
+def answered(
+    random: np.random.Generator, arrays: Arrays, network: Callable[[Arrays, Arrays], np.ndarray]
+) -> tuple[Arrays, Arrays, np.ndarray]:
+    inputs = inputs_of(random)
+    expected = network(arrays, inputs)
+    return {name: np.float32(array) for name, array in arrays.items()}, inputs, expected
+
+
+def lmf(rank: int = 3, outputs: int = 1) -> tuple[Arrays, Arrays, np.ndarray]:
+    random = np.random.default_rng(4)
+    arrays = subnets(random, (4, 8, 9), 3)
+    for name, size in zip(WIDTHS, (5, 9, 4)):
+        arrays[f"{name}_factor"] = 0.5 * random.standard_normal((rank, size, outputs))
+    arrays["fusion_weights"] = random.standard_normal((1, rank))
+    arrays["fusion_bias"] = random.standard_normal((1, outputs))
+    return answered(random, arrays, low_rank)
+
+
+def tfn(outputs: int, **given: np.ndarray) -> tuple[Arrays, Arrays, np.ndarray]:
+    random = np.random.default_rng(5)
+    arrays = subnets(random, (4, 3, 9), 2) | given
+    for i, (width, units) in enumerate(((5 * 4 * 3, 8), (8, 8), (8, outputs)), 1):
+        arrays[f"post_fusion_layer_{i}.weight"] = 2 * random.standard_normal((units, width)) / np.sqrt(width)
+        arrays[f"post_fusion_layer_{i}.bias"] = random.uniform(-1, 1, units) / np.sqrt(width)
+    return answered(random, arrays, tensor)
 
 
 @pytest.mark.parametrize("name", ["lmf", "tfn"])
@@ -64,19 +146,15 @@ def test_low_rank_networks_of_any_rank_and_width(rank, outputs):
 
 @pytest.mark.parametrize(("outputs", "scale", "shift"), [(1, 6.0, -3.0), (3, 2.0, -1.0)])
 def test_tensor_networks_of_any_width_and_range(outputs, scale, shift):
-    torch.manual_seed(1)
-    network = TensorNetwork((5, 7, 6), (4, 3, 9), 2, 8, outputs)
-    network.output_range.fill_(scale)
-    network.output_shift.fill_(shift)
-    arrays, inputs, expected = trained_a_little(network, (5, 7, 6))
+    ends = {"output_range": np.array([scale]), "output_shift": np.array([shift])}
+    arrays, inputs, expected = tfn(outputs, **ends)
     output = load_published(arrays).predict(inputs, verbose=0)["sentiment"]
+    assert np.ptp(expected) > 0.05
     np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_usual_range_where_none_is_stored():
-    torch.manual_seed(1)
-    arrays, inputs, expected = trained_a_little(TensorNetwork((5, 7, 6), (4, 3, 9), 2, 8, 1), (5, 7, 6))
-    arrays = {name: array for name, array in arrays.items() if not name.startswith("output_")}
+    arrays, inputs, expected = tfn(1)
     output = load_published(arrays).predict(inputs, verbose=0)["sentiment"]
     np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-5)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import torch
+from other_backend import pytorch
 
 import keras_lmf as klmf
 from keras_lmf import zoo
@@ -28,14 +26,6 @@ SHIPPED = ZOO / "ge2e"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(SHIPPED, tmp_path / "ge2e"))
-
-
-@pytest.fixture(scope="module")
-def example():
-    spec = importlib.util.spec_from_file_location("convert_ge2e", ROOT / "examples" / "convert_ge2e.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def changed(folder: Path, change: Callable[[dict], object]) -> None:
@@ -141,72 +131,31 @@ def test_a_folder_that_is_not_what_it_says_is_refused(folder, spoil, says):
     assert str(folder.name) in str(caught.value)
 
 
-def test_weights_saved_by_pytorch_become_a_backbone(example, tmp_path):
-    torch.manual_seed(3)
-    lstm, linear = torch.nn.LSTM(40, 256, 3, batch_first=True), torch.nn.Linear(256, 256)
-    state = {f"lstm.{name}": value for name, value in lstm.state_dict().items()}
-    state |= {f"linear.{name}": value for name, value in linear.state_dict().items()}
-    # The published file holds more, which is left where it is.
-    state |= {"similarity_weight": torch.ones(1), "similarity_bias": torch.zeros(1)}
-    torch.save({"step": 7, "model_state": state}, tmp_path / "random.pt")
-    backbone = example.convert(tmp_path / "random.pt", tmp_path / "random")
-    assert backbone.parameters == sum(
-        value.numel() for name, value in state.items() if "similarity" not in name and "bias_hh" not in name
-    )
-    assert hashlib.sha256((tmp_path / "random.pt").read_bytes()).hexdigest() in backbone.source
-
-    model = zoo.load_backbone(tmp_path / "random")
-    random = np.random.default_rng(5)
-    waveform = (random.standard_normal((2, 25600)) * 0.1).astype("float32")
-    mel = np.array(model.get_layer("spectrum")(model.get_layer("level")(waveform)))
-    with torch.no_grad():
-        outputs, (last, _) = lstm(torch.from_numpy(mel))
-        speaker = torch.relu(linear(last[-1])).numpy()
-    found = np.asarray(model(waveform))
-    np.testing.assert_allclose(found[:, 2 * 768 : 2 * 768 + 256], outputs.mean(1).numpy(), atol=1e-5)
-    np.testing.assert_allclose(
-        found[:, -256:], speaker / np.linalg.norm(speaker, axis=1, keepdims=True), atol=1e-5
-    )
+@pytest.mark.slow
+@pytest.mark.backends("torch")
+def test_weights_saved_by_pytorch_become_a_backbone(tmp_path):
+    theirs = pytorch("ge2e", tmp_path)
+    found, expected = theirs["parameters"]
+    assert found == expected
+    assert hashlib.sha256((tmp_path / "random.pt").read_bytes()).hexdigest() in str(theirs["source"])
+    answer = np.asarray(zoo.load_backbone(tmp_path / "random")(theirs["waveform"]))
+    np.testing.assert_allclose(answer[:, 2 * 768 : 2 * 768 + 256], theirs["mean"], atol=1e-5)
+    np.testing.assert_allclose(answer[:, -256:], theirs["speaker"], atol=1e-5)
 
 
-class Touch:
-    """Unpickled freely, it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f"touch '{self.path}'",)
-
-
-def test_a_hostile_file_runs_nothing_and_writes_nothing(example, tmp_path):
-    canary, path = tmp_path / "canary", tmp_path / "hostile.pt"
-    torch.save({"model_state": Touch(canary)}, path)
-    torch.load(path, weights_only=False)
-    assert canary.exists(), "it does run code, if it is let"
-    canary.unlink()
-    with pytest.raises(LMFError, match=r"hostile\.pt does not hold the GE2E encoder's weights"):
-        example.convert(path, tmp_path / "made")
-    assert not canary.exists()
+@pytest.mark.slow
+@pytest.mark.backends("torch")
+def test_hostile_and_other_files_are_refused_and_run_and_write_nothing(tmp_path):
+    theirs = pytorch("ge2e_refusals", tmp_path)
+    assert theirs["touched"], "the hostile file does run code, if it is let"
+    assert len(theirs["files"]) == 5
+    for file, message in zip(theirs["files"], theirs["messages"], strict=True):
+        assert f"{file} does not hold the GE2E encoder's weights" in str(message)
+    assert not (tmp_path / "canary").exists()
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        lambda: {"model_state": {"lstm.weight_ih_l0": torch.zeros(1024, 40)}},
-        lambda: {"model_state": {name: torch.zeros(3) for name in torch.nn.LSTM(40, 256, 3).state_dict()}},
-        lambda: [torch.zeros(3)],
-    ],
-)
-def test_other_tensors_are_refused(example, tmp_path, content):
-    torch.save(content(), tmp_path / "other.pt")
-    with pytest.raises(LMFError, match=r"other\.pt does not hold the GE2E encoder's weights"):
-        example.convert(tmp_path / "other.pt", tmp_path / "made")
-    with pytest.raises(LMFError, match=r"none\.pt does not hold"):
-        example.convert(tmp_path / "none.pt", tmp_path / "made")
-
-
+@pytest.mark.slow
 def test_an_entrys_weights_and_a_runs_are_both_ones_own(tmp_path):
     """The entry's file holds what was trained alone, a run's the published front end, too."""
     entry = ZOO / "ge2e-ravdess-voice"

@@ -24,6 +24,8 @@ from keras_lmf.quickstart import recipe as quick_recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo import Entry, Spread
 
+pytestmark = pytest.mark.slow
+
 NAME = "lmf-synthetic-av"
 SEEDS = 2
 

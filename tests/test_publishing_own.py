@@ -13,6 +13,8 @@ from keras_lmf.cli import main
 from keras_lmf.quickstart import recipe
 from keras_lmf.zoo import Entry
 
+pytestmark = pytest.mark.slow
+
 ABOUT = """
 licence = "ours"
 weights_licence = "CC-BY-4.0"
@@ -66,7 +68,7 @@ def test_an_own_corpus_becomes_an_entry(folder: Path) -> None:
     [
         (None, "Or describe your own in"),
         ("licence = ", "not a readable TOML file"),
-        (ABOUT.replace('licence = "ours"', 'license = "ours"'), "about.toml: licence: Field required"),
+        (ABOUT.replace('licence = "ours"', 'license = "ours"'), "about.toml: the field 'licence' is missing"),
         (
             ABOUT.replace('unit = "kHz"', "unit = 3"),
             "about.toml: inputs.audio.unit: Input should be a valid string",

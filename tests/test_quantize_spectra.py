@@ -16,6 +16,8 @@ from keras_lmf.models import build, pretrained
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 
+pytestmark = pytest.mark.slow
+
 SAMPLES, RATE, CLASSES = 4000, 16000, ("low", "middle", "high")
 SPECTRUM = quantize.Spectral(layers=("spectrum",))
 

@@ -16,6 +16,8 @@ from matplotlib.image import imread
 from keras_lmf.errors import LMFError
 from keras_lmf.quickstart import Answer, quickstart, voice
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = {"angry", "happy", "neutral", "sad", "surprised"}
 
 

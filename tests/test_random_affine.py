@@ -85,6 +85,16 @@ def test_without_changes_half_are_mirrored(pictures):
     np.testing.assert_allclose(changed, expected, atol=1e-4)
 
 
+def test_a_model_trains_where_compiling_is_asked_for(pictures):
+    symbol = keras.Input(pictures.shape[1:])
+    answer = keras.layers.Dense(1)(keras.layers.Flatten()(RandomAffine(ROTATION, seed=1)(symbol)))
+    model = keras.Model(symbol, answer)
+    with pytest.warns(UserWarning, match="doesn't support `jit_compile=True`"):
+        model.compile("sgd", "mse", jit_compile=True)
+    history = model.fit(pictures / WIDTH, np.zeros((COUNT, 1)), batch_size=COUNT, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -202,6 +202,7 @@ def test_the_sound_in_steps(recognizer) -> None:
         assert sound[column].to_numpy() == pytest.approx(np.repeat([0.25, 0.75], [50, 26]))
 
 
+@pytest.mark.slow
 def test_a_long_file_takes_no_more_memory_than_some_windows(recognizer, tmp_path: Path) -> None:
     seconds = 240
     write_wave(tmp_path / "long.wav", *[(0.5, 1.0)] * seconds)

@@ -244,6 +244,7 @@ def test_without_opencv_the_extra_is_named_where_a_face_is_looked_for(
         Model().recognizer(face_detector="har")
 
 
+@pytest.mark.slow
 def test_a_long_film_takes_no_more_memory_than_a_frame_and_some_windows(tmp_path: Path) -> None:
     large = np.full((480, 640, 3), 99, np.uint8)
     clip = write(tmp_path / "long.mp4", frames=[large] * 20, frame_rate=1)

@@ -9,29 +9,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from exporting import save_function, to_tflite
 
 from keras_lmf.errors import LMFError
 from keras_lmf.runtime import open_artifact
 
 ROWS = 300  # more than one batch of 256
-
-
-def to_tflite(saved_model, path, signature="serving_default", flex=False):
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[signature])
-    ops = tf.lite.OpsSet
-    converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS, *([ops.SELECT_TF_OPS] if flex else [])]
-    path.write_bytes(converter.convert())
-    return path
-
-
-def save_function(function, folder, signature="serving_default", rows=1):
-    """A SavedModel of one input `x` (rows, 3) and one output `y`, without Keras."""
-    module = tf.Module()
-    module.run = tf.function(
-        lambda x: {"y": function(x)}, input_signature=[tf.TensorSpec((rows, 3), name="x")]
-    )
-    tf.saved_model.save(module, str(folder), signatures={signature: module.run})
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -95,12 +95,6 @@ def test_seconds_out_of_their_range(name, seconds):
         load(name, seconds=seconds)
 
 
-@pytest.mark.parametrize("fold", [10, -1, 1.0, True])
-def test_emodb_refuses_other_folds(fold):
-    with pytest.raises(LMFError, match="fold must be a whole number 0 … 9"):
-        load("emodb", fold=fold)
-
-
 @pytest.fixture
 def two_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of an EmoDB of two recordings."""

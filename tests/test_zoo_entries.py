@@ -44,6 +44,7 @@ def test_there_are_entries():
     assert NAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_entry_loads_by_name(name):
     # `load` checks sha256, shapes and test vectors.
@@ -61,6 +62,7 @@ def test_file_answers_the_test_vectors(name, key):
         assert np.abs(answers[target] - values).max() <= allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_metrics_are_those_of_the_published_file(name):
     entry, test = Entry.read(ZOO / name), corpus_of(name)["test"]
@@ -75,6 +77,7 @@ def test_metrics_are_those_of_the_published_file(name):
         assert measured[metric] == pytest.approx(published.value, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_test_vectors_are_nobodys(name):
     """No row of a corpus is in the repository: every vector is a tenth of a standard deviation or more from each."""
@@ -89,6 +92,7 @@ def test_the_test_vectors_are_nobodys(name):
         assert (nearest > 0.1).all(), (modality, nearest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_cards_snippet_runs(name, monkeypatch):
     # Exporting takes long; test_publishing does it.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from test_runtime import save_function, to_tflite
+from exporting import save_function, to_tflite
 from zoo_entry import NAME, Mirror
 
 import keras_lmf as klmf

@@ -8,19 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from zoo_entry import NAME, Mirror, recipe
+from zoo_entry import NAME, Mirror, recipe, rewrite
 
 import keras_lmf as klmf
 from keras_lmf.errors import LMFError
 from keras_lmf.models import build
-from keras_lmf.zoo import Entry, file_records, read_testvectors, write_testvectors
-
-
-def rewrite(folder: Path, **changes) -> None:
-    """entry.json with other fields, and the records of the files as they are now."""
-    entry = Entry.read(folder)
-    records = file_records(folder, {key: file.name for key, file in entry.files.items()})
-    entry.model_copy(update={"files": records, **changes}).write(folder)
+from keras_lmf.zoo import Entry, read_testvectors, write_testvectors
 
 
 @pytest.fixture

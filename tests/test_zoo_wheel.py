@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from zoo_entry import NAME
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[1]
 # `python -m build` without an environment of its own: seconds instead of a minute.
 BUILD = "import sys, hatchling.build as backend; print(getattr(backend, sys.argv[1])(sys.argv[2]))"

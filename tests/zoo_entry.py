@@ -171,3 +171,10 @@ def serving(folder: Path) -> Iterator[Mirror]:
         mirror.released.set()
         mirror.server.shutdown()
         mirror.server.server_close()
+
+
+def rewrite(folder: Path, **changes) -> None:
+    """entry.json with other fields, and the records of the files as they are now."""
+    entry = Entry.read(folder)
+    records = file_records(folder, {key: file.name for key, file in entry.files.items()})
+    entry.model_copy(update={"files": records, **changes}).write(folder)

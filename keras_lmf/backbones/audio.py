@@ -12,8 +12,8 @@ from typing import Any
 
 import keras
 
-from keras_lmf.backbones import front_ends
-from keras_lmf.backbones.front_ends import joined
+from keras_lmf.backbones.front_ends import log_mel, mfcc, sound
+from keras_lmf.backbones.parts import joined
 from keras_lmf.backbones.sequence import bilstm, lstm, mlp
 from keras_lmf.backbones.spectrogram import spectrogram_cnn, spectrogram_crnn
 
@@ -35,8 +35,7 @@ def log_mel_cnn(
     >>> log_mel_cnn((16000,), filters=(8, 16), units=32).output_shape
     (None, 32)
     """
-    front_end = front_ends.log_mel(shape, sample_rate=sample_rate, bands=bands)
-    return joined(front_end, spectrogram_cnn(front_end.output_shape[1:], **options), name)
+    return joined(log_mel(shape, sample_rate=sample_rate, bands=bands), spectrogram_cnn, name, options)
 
 
 def crnn(
@@ -53,8 +52,7 @@ def crnn(
     `sample_rate`. With the defaults 245,713 parameters; receptive field 12 frames (135 ms), then the whole clip by the
     GRUs. Code Apache-2.0, no published weights.
     """
-    front_end = front_ends.log_mel(shape, sample_rate=sample_rate, bands=bands)
-    return joined(front_end, spectrogram_crnn(front_end.output_shape[1:], **options), name)
+    return joined(log_mel(shape, sample_rate=sample_rate, bands=bands), spectrogram_crnn, name, options)
 
 
 def mfcc_lstm(
@@ -71,8 +69,7 @@ def mfcc_lstm(
     `sample_rate`. With the defaults 21,801 parameters; receptive field the whole clip. Code Apache-2.0, no published
     weights.
     """
-    front_end = front_ends.mfcc(shape, sample_rate=sample_rate, coefficients=coefficients)
-    return joined(front_end, lstm(front_end.output_shape[1:], **options), name)
+    return joined(mfcc(shape, sample_rate=sample_rate, coefficients=coefficients), lstm, name, options)
 
 
 def mfcc_bilstm(
@@ -89,8 +86,7 @@ def mfcc_bilstm(
     Waveforms in [-1, 1] at `sample_rate`. With the defaults 43,561 parameters; receptive field the whole clip. Code
     Apache-2.0, no published weights.
     """
-    front_end = front_ends.mfcc(shape, sample_rate=sample_rate, coefficients=coefficients)
-    return joined(front_end, bilstm(front_end.output_shape[1:], **options), name)
+    return joined(mfcc(shape, sample_rate=sample_rate, coefficients=coefficients), bilstm, name, options)
 
 
 def ge2e(
@@ -102,5 +98,4 @@ def ge2e(
     defaults 880,193 parameters; receptive field the whole clip. Code Apache-2.0. Random weights; the published ones
     (Resemblyzer, Apache-2.0, 1.42 M numbers with all layers) come with `klmf.zoo.load_backbone("ge2e")`.
     """
-    front_end = front_ends.ge2e(shape, layers=layers)
-    return joined(front_end, mlp(front_end.output_shape[1:], **options), name)
+    return joined(sound.ge2e(shape, layers=layers), mlp, name, options)

@@ -8,8 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.backbones.frames import present, video_input
-from keras_lmf.backbones.sequence import dense, seed_stream
+from keras_lmf.backbones.parts import dense, input_layer, present, seed_stream
 from keras_lmf.errors import LMFError
 
 SCOPE = "RGB/inception_i3d/"
@@ -58,7 +57,7 @@ def i3d(
         name: the model's name.
     """
     seeds = seed_stream(seed)
-    frames = video_input(shape, (3,))
+    frames = input_layer("frames", shape, "frames", "height", "width", (3,))
     there = ops.cast(present(frames), frames.dtype)
     hidden = (2.0 * frames - 1.0) * ops.reshape(there, (-1, shape[0], 1, 1, 1))
     hidden = _unit(hidden, 64, 7, 2, "Conv3d_1a_7x7", seeds)

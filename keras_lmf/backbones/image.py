@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.backbones.sequence import seed_stream
+from keras_lmf.backbones.parts import convolution, input_layer, seed_stream
 from keras_lmf.errors import LMFError
 from keras_lmf.layers import MirrorAverage, RandomAffine
 
@@ -53,14 +53,10 @@ def image_cnn(
         seed: of weights, random changes and dropout; None draws one.
         name: the model's name.
     """
-    if len(shape) != 3:
-        raise LMFError(
-            f"image_cnn takes (height, width, channels) without the batch axis, received {tuple(shape)}"
-        )
     if erasing and not LEAST_ERASED <= erasing <= 1:
         raise LMFError(f"image_cnn: erasing must be 0, or {LEAST_ERASED} to 1, received {erasing!r}")
     seeds = seed_stream(seed)
-    image = keras.Input(tuple(shape), name="image")
+    image = input_layer("image", shape, "height", "width", "channels")
     hidden = _standardized(image)
     if rotation or shift or zoom:
         hidden = RandomAffine(rotation, shift, zoom, seed=next(seeds), name="affine")(hidden)
@@ -74,13 +70,7 @@ def image_cnn(
             hidden = keras.layers.MaxPooling2D(2, padding="same", name=f"pool_{i}")(hidden)
         before = hidden
         if before.shape[-1] != width:
-            before = keras.layers.Conv2D(
-                width,
-                1,
-                use_bias=False,
-                kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
-                name=f"shortcut_{i}",
-            )(before)
+            before = convolution(width, 1, next(seeds), f"shortcut_{i}")(before)
         hidden = _relu(_convolution(hidden, width, f"{i}_a", next(seeds)), f"{i}_a")
         hidden = _convolution(hidden, width, f"{i}_b", next(seeds))
         hidden = _relu(keras.layers.Add(name=f"add_{i}")([hidden, before]), f"{i}_b")
@@ -102,14 +92,7 @@ def _standardized(image: Any) -> Any:
 
 
 def _convolution(hidden: Any, width: int, name: str, seed: int | None) -> Any:
-    hidden = keras.layers.Conv2D(
-        width,
-        3,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=keras.initializers.HeNormal(seed=seed),
-        name=f"convolution_{name}",
-    )(hidden)
+    hidden = convolution(width, 3, seed, f"convolution_{name}")(hidden)
     return keras.layers.BatchNormalization(name=f"norm_{name}")(hidden)
 
 

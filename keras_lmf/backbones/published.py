@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_lmf.backbones.sequence import dense, seed_stream
-from keras_lmf.errors import LMFError
+from keras_lmf.backbones.parts import dense, input_layer, seed_stream
 
 
 def published_feature_network(
@@ -22,12 +21,8 @@ def published_feature_network(
 
     Zadeh et al. 2017, section 4.1; Liu et al. 2018. Batch normalisation as in PyTorch: epsilon 1e-5, momentum 0.9.
     """
-    if len(shape) != 1:
-        raise LMFError(
-            f"The published feature network takes inputs of shape (width,), received {tuple(shape)}"
-        )
     seeds = seed_stream(seed)
-    inputs = keras.Input(tuple(shape), name="features")
+    inputs = input_layer("features", shape, "width")
     hidden = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name="norm")(inputs)
     hidden = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(hidden)
     for i in (1, 2, 3):
@@ -48,12 +43,8 @@ def published_text_network(
 
     Zadeh et al. 2017, section 4.1; Liu et al. 2018. No mask: the published code runs over the padding too.
     """
-    if len(shape) != 2:
-        raise LMFError(
-            f"The published text network takes inputs of shape (steps, width), received {tuple(shape)}"
-        )
     seeds = seed_stream(seed)
-    inputs = keras.Input(tuple(shape), name="features")
+    inputs = input_layer("features", shape, "steps", "width")
     state = keras.layers.LSTM(
         hidden_units,
         kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),

@@ -7,42 +7,23 @@ and dropout draw from seeds of their own when `seed` is given, never from a glob
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 
-from keras_lmf.errors import LMFError
+from keras_lmf.backbones.parts import dense, embedding, input_layer, seed_stream
 from keras_lmf.layers import StatisticsPooling, TemporalConvolution
 
 STANDARDIZATION = "standardization"
 
 
-def seed_stream(seed: int | None) -> Iterator[int | None]:
-    """Seeds for the layers of one backbone, a pure function of `seed`; None gives None forever."""
-    generator = random.Random(seed)
-    while True:
-        yield None if seed is None else generator.getrandbits(31)
-
-
-def dense(units: int, seed: int | None, **options: Any) -> keras.layers.Dense:
-    """A dense layer with seeded Glorot weights."""
-    return keras.layers.Dense(
-        units, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), **options
-    )
-
-
 def standardized(
-    shape: Sequence[int], rank: int, input_dropout: float, input_noise: float, seeds: Iterator[int | None]
-) -> tuple[Any, Any]:
-    """The input and the standardised, noised and dropped-out features, with the mask for sequences."""
-    if len(shape) != rank:
-        expected = "(width,)" if rank == 1 else "(steps, width)"
-        raise LMFError(
-            f"This backbone takes inputs of shape {expected} without the batch axis, received {shape}"
-        )
-    inputs = keras.Input(tuple(shape), name="features")
+    shape: Sequence[int], rank: int, input_dropout: float, input_noise: float, seed: int | None
+) -> tuple[Any, Any, Iterator[int | None]]:
+    """The input; the standardised, noised and dropped-out features, with the mask for sequences; the next seeds."""
+    seeds = seed_stream(seed)
+    inputs = input_layer("features", shape, *("steps", "width")[-rank:])
     features = keras.layers.Masking(name="mask")(inputs) if rank == 2 else inputs
     # float32 whatever the policy: a variance easily leaves float16's range.
     features = keras.layers.Normalization(name=STANDARDIZATION, dtype="float32")(features)
@@ -50,7 +31,7 @@ def standardized(
         features = keras.layers.GaussianNoise(input_noise, seed=next(seeds), name="input_noise")(features)
     if input_dropout:
         features = keras.layers.Dropout(input_dropout, seed=next(seeds), name="input_dropout")(features)
-    return inputs, features
+    return inputs, features, seeds
 
 
 def mlp(
@@ -74,8 +55,7 @@ def mlp(
         seed: of weights, noise and dropout.
         name: the model's name.
     """
-    seeds = seed_stream(seed)
-    inputs, features = standardized(shape, 1, input_dropout, input_noise, seeds)
+    inputs, features, seeds = standardized(shape, 1, input_dropout, input_noise, seed)
     return keras.Model(inputs, _dense_layers(features, units, dropout, seeds), name=name)
 
 
@@ -93,10 +73,8 @@ def average_pooling(
 
     A sequence of padding alone has the mean 0. Arguments as `mlp`; `shape` is (steps, width).
     """
-    seeds = seed_stream(seed)
-    inputs, features = standardized(shape, 2, input_dropout, input_noise, seeds)
-    width = shape[-1]
-    mean = StatisticsPooling(name="pooling")(features)[:, :width]
+    inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
+    mean = StatisticsPooling(name="pooling")(features)[:, : shape[-1]]
     return keras.Model(inputs, _dense_layers(mean, units, dropout, seeds), name=name)
 
 
@@ -108,31 +86,27 @@ def _dense_layers(hidden: Any, units: Sequence[int], dropout: float, seeds: Iter
     return hidden
 
 
-def recurrent_options(units: int, seeds: Iterator[int | None]) -> dict[str, Any]:
-    return {
-        "units": units,
-        "kernel_initializer": keras.initializers.GlorotUniform(seed=next(seeds)),
-        "recurrent_initializer": keras.initializers.Orthogonal(seed=next(seeds)),
+def _recurrent(
+    layer: type[keras.layers.Layer], units: int, seeds: Iterator[int | None], **options: Any
+) -> keras.layers.Layer:
+    return layer(
+        units,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+        recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
         # Of dropout that is not used: so that two models of one seed agree in every variable.
-        "seed": next(seeds),
-    }
+        seed=next(seeds),
+        **options,
+    )
 
 
-def _last_state(
-    layer: type[keras.layers.Layer],
-    shape: Sequence[int],
-    units: int,
-    input_dropout: float,
-    input_noise: float,
-    dropout: float,
-    seed: int | None,
-    name: str | None,
-) -> keras.Model:
-    seeds = seed_stream(seed)
-    inputs, features = standardized(shape, 2, input_dropout, input_noise, seeds)
-    state = layer(**recurrent_options(units, seeds), name="recurrent")(features)
-    state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
-    return keras.Model(inputs, state, name=name)
+def bidirectional(
+    layer: type[keras.layers.Layer], units: int, seeds: Iterator[int | None], name: str
+) -> keras.layers.Bidirectional:
+    """The states of an LSTM or GRU in each direction, beside one another."""
+    # Two layers, so that each direction has seeds of its own.
+    forward = _recurrent(layer, units, seeds, return_sequences=True, name="forward")
+    backward = _recurrent(layer, units, seeds, return_sequences=True, go_backwards=True, name="backward")
+    return keras.layers.Bidirectional(forward, backward_layer=backward, name=name)
 
 
 def lstm(
@@ -149,7 +123,10 @@ def lstm(
 
     Arguments as `mlp`; `shape` is (steps, width). Hochreiter & Schmidhuber 1997.
     """
-    return _last_state(keras.layers.LSTM, shape, units, input_dropout, input_noise, dropout, seed, name)
+    inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
+    state = _recurrent(keras.layers.LSTM, units, seeds, name="recurrent")(features)
+    state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
+    return keras.Model(inputs, state, name=name)
 
 
 def gru(
@@ -166,7 +143,10 @@ def gru(
 
     Arguments as `mlp`; `shape` is (steps, width). Cho et al. 2014.
     """
-    return _last_state(keras.layers.GRU, shape, units, input_dropout, input_noise, dropout, seed, name)
+    inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
+    state = _recurrent(keras.layers.GRU, units, seeds, name="recurrent")(features)
+    state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
+    return keras.Model(inputs, state, name=name)
 
 
 def bilstm(
@@ -183,16 +163,8 @@ def bilstm(
 
     Arguments as `mlp`; `shape` is (steps, width). Graves & Schmidhuber 2005; pooling: `StatisticsPooling`.
     """
-    seeds = seed_stream(seed)
-    inputs, features = standardized(shape, 2, input_dropout, input_noise, seeds)
-    # Two layers, so that each direction has seeds of its own.
-    directions = [
-        keras.layers.LSTM(
-            **recurrent_options(units, seeds), return_sequences=True, go_backwards=backwards, name=word
-        )
-        for word, backwards in (("forward", False), ("backward", True))
-    ]
-    states = keras.layers.Bidirectional(directions[0], backward_layer=directions[1], name="bilstm")(features)
+    inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
+    states = bidirectional(keras.layers.LSTM, units, seeds, "bilstm")(features)
     pooled = StatisticsPooling(name="pooling")(states)
     pooled = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(pooled)
     return keras.Model(inputs, pooled, name=name)
@@ -219,8 +191,7 @@ def temporal_convolution(
         units: width of the embedding.
         input_dropout, input_noise, dropout, seed, name: as `mlp`.
     """
-    seeds = seed_stream(seed)
-    inputs, hidden = standardized(shape, 2, input_dropout, input_noise, seeds)
+    inputs, hidden, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
     for i, width in enumerate(filters):
         initializer = keras.initializers.GlorotUniform(seed=next(seeds))
         hidden = TemporalConvolution(
@@ -229,7 +200,4 @@ def temporal_convolution(
         if dropout:
             hidden = keras.layers.Dropout(dropout, seed=next(seeds), name=f"dropout_{i}")(hidden)
     pooled = StatisticsPooling(name="pooling")(hidden)
-    embedding = dense(units, next(seeds), activation="relu", name="embedding")(pooled)
-    if dropout:
-        embedding = keras.layers.Dropout(dropout, seed=next(seeds), name="embedding_dropout")(embedding)
-    return keras.Model(inputs, embedding, name=name)
+    return keras.Model(inputs, embedding(pooled, units, dropout, seeds), name=name)

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.backbones.sequence import dense, recurrent_options, seed_stream, standardized
+from keras_lmf.backbones.parts import convolution, embedding
+from keras_lmf.backbones.sequence import bidirectional, standardized
 from keras_lmf.layers import SpecAugment, StatisticsPooling
 
 
@@ -40,16 +41,11 @@ def spectrogram_cnn(
         step_width: steps under each of two SpecAugment masks, at most; 0 for none. In training only.
         input_dropout, input_noise, dropout, seed, name: as `mlp`.
     """
-    seeds = seed_stream(seed)
-    inputs, hidden, mask = _picture(shape, band_width, step_width, input_dropout, input_noise, seeds)
+    inputs, hidden, mask, seeds = _picture(shape, band_width, step_width, input_dropout, input_noise, seed)
     for i, width in enumerate(filters):
         hidden, mask = _block(hidden, mask, i, width, 2, dropout, seeds)
-    hidden = _flat(hidden)
-    pooled = StatisticsPooling(name="pooling")(hidden, mask=mask)
-    embedding = dense(units, next(seeds), activation="relu", name="embedding")(pooled)
-    if dropout:
-        embedding = keras.layers.Dropout(dropout, seed=next(seeds), name="embedding_dropout")(embedding)
-    return keras.Model(inputs, embedding, name=name)
+    pooled = StatisticsPooling(name="pooling")(_flat(hidden), mask=mask)
+    return keras.Model(inputs, embedding(pooled, units, dropout, seeds), name=name)
 
 
 def spectrogram_crnn(
@@ -72,20 +68,10 @@ def spectrogram_crnn(
 
     Arguments as `spectrogram_cnn`; `units` is the width of each GRU.
     """
-    seeds = seed_stream(seed)
-    inputs, hidden, mask = _picture(shape, band_width, step_width, input_dropout, input_noise, seeds)
+    inputs, hidden, mask, seeds = _picture(shape, band_width, step_width, input_dropout, input_noise, seed)
     for i, width in enumerate(filters):
         hidden, mask = _block(hidden, mask, i, width, 1 if i else 2, dropout, seeds)
-    hidden = _flat(hidden)
-    directions = [
-        keras.layers.GRU(
-            **recurrent_options(units, seeds), return_sequences=True, go_backwards=backwards, name=word
-        )
-        for word, backwards in (("forward", False), ("backward", True))
-    ]
-    states = keras.layers.Bidirectional(directions[0], backward_layer=directions[1], name="bigru")(
-        hidden, mask=mask
-    )
+    states = bidirectional(keras.layers.GRU, units, seeds, "bigru")(_flat(hidden), mask=mask)
     pooled = StatisticsPooling(name="pooling")(states, mask=mask)
     pooled = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(pooled)
     return keras.Model(inputs, pooled, name=name)
@@ -97,10 +83,10 @@ def _picture(
     step_width: int,
     input_dropout: float,
     input_noise: float,
-    seeds: Iterator[int | None],
-) -> tuple[Any, Any, Any]:
-    """Input, standardised features with one channel and zeros for padding, and the mask of the steps."""
-    inputs, features = standardized(shape, 2, input_dropout, input_noise, seeds)
+    seed: int | None,
+) -> tuple[Any, Any, Any, Iterator[int | None]]:
+    """Input, standardised features with one channel and zeros for padding, mask of the steps, the next seeds."""
+    inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
     mask = ops.any(ops.not_equal(inputs, 0), axis=-1)
     if band_width or step_width:
         features = SpecAugment(
@@ -108,17 +94,14 @@ def _picture(
             name="spec_augment",
         )(features)  # fmt: skip
     features = ops.where(ops.expand_dims(mask, -1), features, 0.0)
-    return inputs, ops.expand_dims(features, -1), mask
+    return inputs, ops.expand_dims(features, -1), mask, seeds
 
 
 def _block(
     hidden: Any, mask: Any, i: int, width: int, pooled_steps: int, dropout: float, seeds: Iterator[int | None]
 ) -> tuple[Any, Any]:
     """Convolution, normalisation, ReLU, pooling; the mask keeps step with them."""
-    initializer = keras.initializers.HeNormal(seed=next(seeds))
-    hidden = keras.layers.Conv2D(
-        width, 3, padding="same", use_bias=False, kernel_initializer=initializer, name=f"convolution_{i}"
-    )(hidden)
+    hidden = convolution(width, 3, next(seeds), f"convolution_{i}")(hidden)
     hidden = keras.layers.BatchNormalization(name=f"norm_{i}")(hidden)
     hidden = keras.layers.Activation("relu", name=f"relu_{i}")(hidden)
     # The norm's shift makes numbers of padding, which the next convolution would bring into the clip's last steps.

@@ -12,9 +12,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.backbones import frames as frame_networks
-from keras_lmf.backbones.front_ends import joined
-from keras_lmf.backbones.sequence import dense, gru, lstm, seed_stream
+from keras_lmf.backbones.front_ends import mini_xception
+from keras_lmf.backbones.parts import convolution, embedding, input_layer, joined, present, seed_stream
+from keras_lmf.backbones.sequence import gru, lstm
 from keras_lmf.layers import StatisticsPooling
 
 FrontEnd = Callable[[Sequence[int]], keras.Model]
@@ -23,7 +23,7 @@ FrontEnd = Callable[[Sequence[int]], keras.Model]
 def cnn_lstm(
     shape: Sequence[int] = (75, 64, 64, 1),
     *,
-    network: FrontEnd = frame_networks.mini_xception,
+    network: FrontEnd = mini_xception,
     name: str | None = None,
     **options: Any,
 ) -> keras.Model:
@@ -40,20 +40,18 @@ def cnn_lstm(
         name: the model's name.
         options: of `lstm`.
     """
-    front_end = network(shape)
-    return joined(front_end, lstm(front_end.output_shape[1:], **options), name)
+    return joined(network(shape), lstm, name, options)
 
 
 def cnn_gru(
     shape: Sequence[int] = (75, 64, 64, 1),
     *,
-    network: FrontEnd = frame_networks.mini_xception,
+    network: FrontEnd = mini_xception,
     name: str | None = None,
     **options: Any,
 ) -> keras.Model:
     """As `cnn_lstm`, with a GRU, which takes `options`: (batch, frames, h, w, channels) → (batch, units)."""
-    front_end = network(shape)
-    return joined(front_end, gru(front_end.output_shape[1:], **options), name)
+    return joined(network(shape), gru, name, options)
 
 
 def cnn_2plus1d(
@@ -86,29 +84,17 @@ def cnn_2plus1d(
         name: the model's name.
     """
     seeds = seed_stream(seed)
-    frames = frame_networks.video_input(shape)
-    there = frame_networks.present(frames)
+    frames = input_layer("frames", shape, "frames", "height", "width", (1, 3))
+    there = present(frames)
     hidden = _blank(2.0 * frames - 1.0, there)
     for i, width in enumerate(filters):
         _, steps, height, columns, channels = hidden.shape
         pictures = ops.reshape(hidden, (-1, height, columns, channels))
-        initializer = keras.initializers.HeNormal(seed=next(seeds))
-        pictures = keras.layers.Conv2D(
-            width, 3, padding="same", use_bias=False, kernel_initializer=initializer, name=f"spatial_{i}"
-        )(pictures)
+        pictures = convolution(width, 3, next(seeds), f"spatial_{i}")(pictures)
         # Time, and the picture as one axis: a kernel of three frames and one pixel goes over them.
-        hidden = _normalized(
-            ops.reshape(pictures, (-1, steps, height * columns, width)), there, f"spatial_{i}"
-        )
-        initializer = keras.initializers.HeNormal(seed=next(seeds))
-        hidden = keras.layers.Conv2D(
-            width,
-            (3, 1),
-            padding="same",
-            use_bias=False,
-            kernel_initializer=initializer,
-            name=f"temporal_{i}",
-        )(hidden)
+        hidden = ops.reshape(pictures, (-1, steps, height * columns, width))
+        hidden = _normalized(hidden, there, f"spatial_{i}")
+        hidden = convolution(width, (3, 1), next(seeds), f"temporal_{i}")(hidden)
         hidden = _normalized(hidden, there, f"temporal_{i}")
         pictures = ops.reshape(hidden, (-1, height, columns, width))
         pictures = keras.layers.MaxPooling2D(2, padding="same", name=f"pool_{i}")(pictures)
@@ -116,10 +102,7 @@ def cnn_2plus1d(
             pictures = keras.layers.SpatialDropout2D(dropout, seed=next(seeds), name=f"dropout_{i}")(pictures)
         hidden = ops.reshape(pictures, (-1, steps, *pictures.shape[1:]))
     pooled = StatisticsPooling(name="pooling")(ops.mean(hidden, axis=(2, 3)), mask=there)
-    embedding = dense(units, next(seeds), activation="relu", name="embedding")(pooled)
-    if dropout:
-        embedding = keras.layers.Dropout(dropout, seed=next(seeds), name="embedding_dropout")(embedding)
-    return keras.Model(frames, embedding, name=name)
+    return keras.Model(frames, embedding(pooled, units, dropout, seeds), name=name)
 
 
 def _normalized(hidden: Any, there: Any, name: str) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
 import click
 
-from keras_lmf.cli.options import JSON, plain_errors, words
+from keras_lmf.cli.options import JSON, numbers, plain_errors
 
 
 @click.command(epilog="Example: keras-lmf quickstart --folder /tmp/quickstart")
@@ -29,33 +29,27 @@ def quickstart(folder: Path) -> None:
     story.quickstart(folder, click.echo)
 
 
-@click.command(epilog="Example: keras-lmf benchmark --folder speed")
-@click.option("--batches", default="1,32,256", show_default=True, help="Batch sizes, separated by commas.")
-@click.option(
-    "--ranks", default="1,4,8,16", show_default=True, help="Of low-rank fusion, separated by commas."
-)
-@click.option("--repeats", default=15, show_default=True, type=click.IntRange(1), help="Turns each.")
-@click.option(
-    "--seconds", default=0.05, show_default=True, type=click.FloatRange(0), help="Length of a turn."
-)
-@click.option("--against", help="torch: the published networks in PyTorch, in the same run.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Write tables and pictures here as well.")
+@click.command(epilog="Example: keras-lmf benchmark lmf-media-av")
+@click.argument("model")
+@click.option("--threads", default="1,2", show_default=True, help="Numbers of threads, separated by commas.")
 @JSON
 @plain_errors
-def benchmark(batches: str, ranks: str, folder: Path | None, as_json: bool, **options: Any) -> None:
-    """Speed and memory of tensor fusion and low-rank fusion, as ratios in one run on one thread of this machine."""
-    from keras_lmf.benchmarking import benchmark as measured
+def benchmark(model: str, threads: str, as_json: bool) -> None:
+    """Size, time and memory of MODEL's formats on this machine: a zoo entry, a run's folder, a .tflite file or the
+    folder of a SavedModel.
 
-    report = measured(batches=_numbers("--batches", batches), ranks=_numbers("--ranks", ranks), **options)
-    click.echo(report.to_json() if as_json else report)
-    if folder is not None:
-        click.echo(f"\nTables and pictures: {report.save(folder)}", err=True)
+    One row per format: bytes; milliseconds for one row of input, median (p50) and 95th percentile, by number of
+    threads; and peak memory. Each is measured in a process of its own, on the processor alone.
+    """
+    from keras_lmf.measurement import measure, processor
 
-
-def _numbers(option: str, text: str) -> list[int]:
-    try:
-        return [int(word) for word in words(text)]
-    except ValueError:
-        raise click.UsageError(
-            f"{option} takes whole numbers separated by commas, received {text!r}"
-        ) from None
+    table = measure(model, numbers("--threads", threads))
+    if as_json:
+        formats = json.loads(table.to_json(orient="records"))
+        click.echo(json.dumps({"machine": processor(), "formats": formats}, indent=1))
+        return
+    titles = {name: name.replace("_ms_", " ms, ").replace("_", " ") for name in table}
+    shown = table.assign(bytes=[f"{size:,}" for size in table["bytes"]])
+    shown = shown.rename(columns=titles | {"peak_mib": "peak memory, MiB"})
+    click.echo(f"On {processor()}:")
+    click.echo(shown.to_string(index=False, float_format="{:.3g}".format, na_rep="–"))

@@ -45,3 +45,13 @@ def _plain_warning(message: Warning | str, *place: object) -> None:
 
 def words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def numbers(option: str, text: str) -> list[int]:
+    """Whole numbers separated by commas, as `option` was given them."""
+    try:
+        return [int(word) for word in words(text)]
+    except ValueError:
+        raise click.UsageError(
+            f"{option} takes whole numbers separated by commas, received {text!r}"
+        ) from None

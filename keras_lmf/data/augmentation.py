@@ -70,11 +70,15 @@ class Augmentation:
         )
         noise_db = generator.uniform(*(self.noise_db or (0, 0)))
         pink = generator.random() < 0.5
-        clip = _resampled(_without_padding(np.asarray(waveform, np.float64)), speed)[: len(waveform)]
+        samples = len(waveform)
+        clip = _resampled(np.trim_zeros(np.asarray(waveform, np.float64), "b"), speed)[:samples]
         clip = clip * 10 ** (gain / 20)
         if self.noise_db is not None:
             clip = clip + _noise(clip, noise_db, pink, generator)
-        return np.clip(_placed(clip, round(shift * self.sample_rate), len(waveform)), -1, 1)
+        later = round(shift * self.sample_rate)
+        before, gone = max(0, later), max(0, -later)
+        placed = np.pad(clip, (before, samples + gone))[gone : gone + samples]
+        return np.clip(placed.astype(np.float32), -1, 1)
 
 
 def augmented(split: Split, augmentation: Augmentation, *, seed: int = 0, modality: str = "voice") -> Split:
@@ -142,12 +146,6 @@ def _repeated(values: np.ndarray, copies: int) -> np.ndarray:
     return np.concatenate([values] * copies)
 
 
-def _without_padding(waveform: np.ndarray) -> np.ndarray:
-    """The waveform up to its last non-zero sample."""
-    sounding = np.flatnonzero(waveform)
-    return waveform[: sounding[-1] + 1] if len(sounding) else waveform[:0]
-
-
 def _resampled(clip: np.ndarray, speed: float) -> np.ndarray:
     """The clip in 1 / speed of its samples, through its spectrum: exact below the lower Nyquist frequency, and no
     frequency above it is left to alias, as linear interpolation would let it."""
@@ -171,12 +169,3 @@ def _noise(clip: np.ndarray, noise_db: float, pink: bool, generator: np.random.G
         spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
         noise = np.fft.irfft(spectrum, len(clip))
     return noise * np.sqrt(np.mean(clip**2) / np.mean(noise**2) / 10 ** (noise_db / 10))
-
-
-def _placed(clip: np.ndarray, shift: int, samples: int) -> np.ndarray:
-    """(samples,) float32 zeros with the clip from sample `shift` on."""
-    placed = np.zeros(samples, np.float32)
-    kept = clip[max(0, -shift) :][: max(0, samples - max(0, shift))]
-    start = max(0, shift)
-    placed[start : start + len(kept)] = kept
-    return placed

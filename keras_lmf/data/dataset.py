@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from keras_lmf.data import validation
-from keras_lmf.data.npz import read_npz, require_keys
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.data.npz import read_npz
+from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.files import write_atomically
 from keras_lmf.target import Target
 
@@ -187,9 +187,8 @@ class Dataset:
     @classmethod
     def load(cls, path: str | Path) -> Dataset:
         """Read a file in the layout of `save`. Nothing is unpickled; every error names the file."""
-        arrays = read_npz(path)
         columns = ("label", "group", "id", "split", "target")
-        require_keys(path, arrays, columns)
+        arrays = read_npz(path, columns)
         parts: dict[str, dict[str, np.ndarray]] = {"input": {}, "mask": {}}
         for key, array in arrays.items():
             kind, slash, modality = key.partition("/")
@@ -257,7 +256,4 @@ def _read_target(array: np.ndarray) -> Target:
     try:
         return Target.model_validate_json(array.item())
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'JSON'}: {problem['msg']}" for problem in error.errors()
-        )
-        raise LMFError(f"target: {problems}. Received {array.item()[:200]!r}.") from None
+        raise LMFError(f"{invalid(error, Target, 'target')} Received {array.item()[:200]!r}.") from None

@@ -28,12 +28,13 @@ HEADERS = {
 }
 
 
-def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+def read_npz(path: str | Path, needed: Iterable[str] = ()) -> dict[str, np.ndarray]:
     """Every array of the file, by key, in the file's order.
 
     Raises:
-        LMFError: the file is missing, damaged or no .npz, unpacks to more than 64 MiB + 100 times its size, or one
-            of its arrays is damaged or an object array. An object array is a pickle; its code is not run.
+        LMFError: the file is missing, damaged or no .npz, unpacks to more than 64 MiB + 100 times its size, lacks a
+            key that is `needed`, or one of its arrays is damaged or an object array. An object array is a pickle; its
+            code is not run.
     """
     path = Path(path)
     if not path.is_file():
@@ -46,11 +47,15 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
             )
         with np.load(path, allow_pickle=False) as archive:
             _check_expansion(path, archive.zip)
-            return {key: _read_array(path, archive, key) for key in archive.files}
+            arrays = {key: _read_array(path, archive, key) for key in archive.files}
     except LMFError:
         raise
     except DAMAGE as error:
         raise LMFError(f"{path}: unreadable .npz archive ({error}). Copy or write it again.") from error
+    for key in needed:
+        if key not in arrays:
+            raise LMFError(f"{path}: key {key!r} is missing. {unknown_name('key', key, arrays)}")
+    return arrays
 
 
 def read_npy(path: str | Path) -> np.ndarray:
@@ -129,10 +134,3 @@ def is_text_or_number(array: np.ndarray) -> bool:
         np.ascontiguousarray(array).reshape(-1).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
     )
     return not (codes > sys.maxunicode).any()
-
-
-def require_keys(path: str | Path, arrays: dict[str, np.ndarray], keys: Iterable[str]) -> None:
-    """Raise an LMFError naming the file, the first of `keys` that `arrays` lacks, and its nearest key."""
-    for key in keys:
-        if key not in arrays:
-            raise LMFError(f"{path}: key {key!r} is missing. {unknown_name('key', key, arrays)}")

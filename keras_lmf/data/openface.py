@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_lmf.data.tables import check_length, read_csv
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.data.tables import read_csv
+from keras_lmf.errors import LMFError
 
 LANDMARKS = 68
 INTENSITIES = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
@@ -75,26 +75,17 @@ def read_openface(path: str | Path, *, least_confidence: float = 0.8) -> FacialF
 
 def _columns(path: Path) -> dict[str, np.ndarray]:
     """Column → (T,) float64, of `COLUMNS`; features are zeros where OpenFace followed no face."""
-    header, lines = read_csv(path, "OpenFace's is OUT/NAME.csv.")
-    for name in COLUMNS:
-        if name not in header:
-            hint = "FeatureExtraction writes all that is needed with -2Dfp -aus."
-            raise LMFError(
-                f"{path}: the column {name!r} is missing. {unknown_name('column', name, header, hint)}"
-            )
+    _, lines = read_csv(
+        path, COLUMNS, "OpenFace's FeatureExtraction writes OUT/NAME.csv; all of it with -2Dfp -aus."
+    )
     if not lines:
         raise LMFError(f"{path}: no frames, only a header.")
-    for line, values in lines:
-        check_length(path, line, values, header)
-    places = [header.index(name) for name in COLUMNS]
-    table = np.array([[_number(values[place]) for place in places] for _, values in lines])
+    table = np.array([[_number(values[name]) for name in COLUMNS] for _, values in lines])
     # Of a frame without a face OpenFace may write anything.
     table[table[:, COLUMNS.index("success")] != 1, len(_FRAME) :] = 0
     for row, column in np.argwhere(~(np.abs(table) <= np.finfo(np.float32).max)):
-        line, values = lines[row]
-        raise LMFError(
-            f"{path}, line {line}: {COLUMNS[column]} must be a finite number, received {values[places[column]]!r}."
-        )
+        (line, values), name = lines[row], COLUMNS[column]
+        raise LMFError(f"{path}, line {line}: {name} must be a finite number, received {values[name]!r}.")
     return dict(zip(COLUMNS, table.T))
 
 

@@ -30,14 +30,10 @@ def check_ids(values: object) -> np.ndarray:
     ids = _strings("id", values)
     if not len(ids):
         raise LMFError("id: no rows. A dataset needs at least one sample.")
-    unique, first, counts = np.unique(ids, return_index=True, return_counts=True)
-    if (counts > 1).any():
-        repeated = np.argmin(np.where(counts > 1, first, len(ids)))
-        rows = np.flatnonzero(ids == unique[repeated])
-        raise LMFError(
-            f"id: rows {rows[0]} and {rows[1]} are both {str(unique[repeated])!r}. "
-            "Every sample needs its own id."
-        )
+    first: dict[str, int] = {}
+    for row, name in enumerate(ids.tolist()):
+        if (earlier := first.setdefault(name, row)) != row:
+            raise LMFError(f"id: rows {earlier} and {row} are both {name!r}. Every sample needs its own id.")
     return ids
 
 
@@ -109,11 +105,9 @@ def check_features(modality: str, values: object, mask: np.ndarray | None, ids: 
         features[~mask] = 0.0
     bad = ~np.isfinite(features)
     if bad.any():
-        bad_rows = bad.reshape(len(bad), -1).any(axis=1)
-        row = int(np.argmax(bad_rows))
-        place = tuple(int(index) for index in np.argwhere(bad[row])[0])
+        row, *place = _first(bad)
         raise LMFError(
-            f"{field}, {_rows(bad_rows, ids)}: value {received[row][place]} at index {place}; "
+            f"{field}, {_rows(bad, ids)}: value {received[row, *place]} at index {tuple(place)}; "
             "features must be finite float32 numbers. Drop the row, fill the value, or mask the step."
         )
     return features
@@ -137,14 +131,10 @@ def check_labels(values: object, target: Target, ids: np.ndarray) -> np.ndarray:
             final = labels.astype(np.float32)
         good = (final >= low) & (final <= high)
     if not good.all():
-        bad = ~good.reshape(len(good), -1)
-        row = int(np.argmax(bad.any(axis=1)))
-        column = int(np.argmax(bad[row]))
-        where = f", dimension {target.dimensions[column]!r}" if target.dimensions else ""
-        received = labels.reshape(bad.shape)[row, column]
-        raise LMFError(
-            f"label, {_rows(bad.any(axis=1), ids)}{where}: received {received}, must be {allowed}."
-        )
+        row, *column = _first(~good)
+        where = f", dimension {target.dimensions[column[0]]!r}" if column else ""
+        received = labels[row, *column]
+        raise LMFError(f"label, {_rows(~good, ids)}{where}: received {received}, must be {allowed}.")
     return final.astype(np.int64 if target.classes else np.float32)
 
 
@@ -180,7 +170,13 @@ def _same_length(field: str, array: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return array
 
 
+def _first(bad: np.ndarray) -> list[int]:
+    """The indices of the first true element."""
+    return [int(index) for index in np.unravel_index(np.argmax(bad), bad.shape)]
+
+
 def _rows(bad: np.ndarray, ids: np.ndarray) -> str:
-    row, others = int(np.argmax(bad)), int(bad.sum()) - 1
+    rows = bad.reshape(len(bad), -1).any(axis=1)
+    row, others = int(np.argmax(rows)), int(rows.sum()) - 1
     more = f", and {others} more row{'s' * (others > 1)}" if others else ""
     return f"row {row} (id {str(ids[row])!r}{more})"

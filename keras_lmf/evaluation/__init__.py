@@ -7,7 +7,6 @@ the same code.
 from __future__ import annotations
 
 from keras_lmf.evaluation import calibration
-from keras_lmf.evaluation.report import Report, evaluate
-from keras_lmf.evaluation.summary import paired_difference, summarise
+from keras_lmf.evaluation.report import Report, evaluate, paired_difference, summarise
 
 __all__ = ["Report", "calibration", "evaluate", "paired_difference", "summarise"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from keras_lmf.errors import LMFError
+from keras_lmf.spec import TEMPERATURES
 
-TEMPERATURES = (0.05, 20.0)  # outside of these the rows are too few, or all of them right, to fit one
 _HALVINGS = 60  # of the range in the logarithm: far below what float64 resolves
 
 
@@ -21,9 +21,7 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
         temperature: above 0; above 1 it makes the probabilities more equal, below 1 less. The order of the classes
             stays.
     """
-    if not 0 < temperature < np.inf:
-        raise LMFError(f"'temperature' takes a number above 0, received {temperature!r}.")
-    scaled = np.asarray(logits, np.float64) / temperature
+    scaled = np.asarray(logits, np.float64) / _positive(temperature)
     powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 
@@ -68,9 +66,7 @@ def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray, temperature:
         LMFError: shapes, labels or a temperature that don't fit, or no rows.
     """
     logits, labels = _checked("logits", logits, labels)
-    if not 0 < temperature < np.inf:
-        raise LMFError(f"'temperature' takes a number above 0, received {temperature!r}.")
-    margins = (logits - logits[np.arange(len(labels)), labels][:, None]) / temperature
+    margins = (logits - logits[np.arange(len(labels)), labels][:, None]) / _positive(temperature)
     largest = margins.max(axis=1)
     return float(np.mean(largest + np.log(np.exp(margins - largest[:, None]).sum(axis=1))))
 
@@ -86,7 +82,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         labels: (N,) class integers.
 
     Returns:
-        A number in [0.05, 20]; an end of that range where the best lies beyond it, as for logits that are always right.
+        A number in [0.01, 100] (`spec.TEMPERATURES`); an end of that range where the best lies beyond it, as for logits
+        that are always right.
 
     Raises:
         LMFError: shapes or labels that don't fit, or no rows.
@@ -99,7 +96,13 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         # The slope of the likelihood in 1 / temperature: the mean logit that is expected less the true class's.
         expected = (softmax(logits, float(np.exp(middle))) * logits).sum(axis=1)
         low, high = (middle, high) if np.mean(expected - own) > 0 else (low, middle)
-    return float(np.exp((low + high) / 2))
+    return float(np.clip(np.exp((low + high) / 2), *TEMPERATURES))
+
+
+def _positive(temperature: float) -> float:
+    if not 0 < temperature < np.inf:
+        raise LMFError(f"'temperature' takes a number above 0, received {temperature!r}.")
+    return temperature
 
 
 def _checked(what: str, values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

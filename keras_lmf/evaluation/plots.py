@@ -93,53 +93,33 @@ def predicted_against_true(
     high = max(range[1], np.max(labels), np.max(predictions))
     margin = 0.04 * (high - low)
     limits = (low - margin, high + margin)
-    if dimensions is None:
-        figure = Figure(figsize=(5.4, 5.4), layout="constrained")
-        axes = figure.add_subplot()
-        _scatter(axes, labels, predictions, limits)
-        r, mae = _r_and_mae(labels, predictions)
-        axes.text(
-            0.03,
-            0.97,
-            f"r = {r:.3f}\nMAE = {mae:.3f}\nn = {len(labels)}",
-            transform=axes.transAxes,
-            va="top",
-            bbox={"facecolor": "white", "edgecolor": "#cccccc", "boxstyle": "round,pad=0.4", "alpha": 0.9},
-        )
-        axes.set(xlabel="true", ylabel="predicted")
-        axes.set_title(title, parse_math=False)
-        axes.legend(loc="lower right", frameon=False)
-        return figure
-    columns = min(len(dimensions), 5)
-    rows = -(-len(dimensions) // columns)
-    figure = Figure(figsize=(0.6 + 2.3 * columns, 1.0 + 2.5 * rows), layout="constrained")
-    figure.suptitle(f"{title} (n = {len(labels)})", parse_math=False)
+    columns = min(len(dimensions or "1"), 5)
+    rows = -(-len(dimensions or "1") // columns)
+    size = (0.6 + 2.3 * columns, 1.0 + 2.5 * rows) if dimensions else (5.4, 5.4)
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(f"{title} (n = {len(labels)})" if dimensions else title, parse_math=False)
     figure.supxlabel("true")
     figure.supylabel("predicted")
-    for k, name in enumerate(dimensions):
+    for k, (true, predicted) in enumerate(
+        zip(*(array.reshape(len(array), -1).T for array in (labels, predictions)))
+    ):
         axes = figure.add_subplot(rows, columns, k + 1)
-        _scatter(axes, labels[:, k], predictions[:, k], limits)
-        r, mae = _r_and_mae(labels[:, k], predictions[:, k])
-        # Above the panel: inside it, a box this large would hide points.
-        caption = f"{name.replace('_', ' ')}\nr = {r:.3f}, MAE = {mae:.3f}"
-        axes.set_title(caption, fontsize=9, parse_math=False)
+        axes.plot(limits, limits, color=GREY, linewidth=1, linestyle="--", label="predicted = true")
+        axes.scatter(true, predicted, s=18, alpha=0.45, color=TRAIN, edgecolors="none")
+        axes.set(xlim=limits, ylim=limits, aspect="equal")
+        open_panel(axes)
+        r, mae = protocols.pearson(true, predicted), np.abs(true - predicted).mean()
+        if dimensions:
+            # Above the panel: inside it, a box this large would hide points.
+            caption = f"{dimensions[k].replace('_', ' ')}\nr = {r:.3f}, MAE = {mae:.3f}"
+            axes.set_title(caption, fontsize=9, parse_math=False)
+        else:
+            text = f"r = {r:.3f}\nMAE = {mae:.3f}\nn = {len(labels)}"
+            box = {"facecolor": "white", "edgecolor": "#cccccc", "boxstyle": "round,pad=0.4", "alpha": 0.9}
+            axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", bbox=box)
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower right", frameon=False)
     return figure
-
-
-def _scatter(axes: Axes, labels: np.ndarray, predictions: np.ndarray, limits: tuple[float, float]) -> None:
-    """One panel: the points of two (N,) arrays and the identity line."""
-    axes.plot(limits, limits, color=GREY, linewidth=1, linestyle="--", label="predicted = true")
-    axes.scatter(labels, predictions, s=18, alpha=0.45, color=TRAIN, edgecolors="none")
-    axes.set(xlim=limits, ylim=limits, aspect="equal")
-    axes.grid(color="#eeeeee")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _r_and_mae(labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
-    return float(protocols.pearson(labels, predictions)), float(np.abs(labels - predictions).mean())
 
 
 def training_curves(history: pd.DataFrame, title: str, best_epoch: int | None = None) -> Figure:
@@ -176,8 +156,7 @@ def training_curves(history: pd.DataFrame, title: str, best_epoch: int | None = 
         axes.set_title(name.replace("_", " "), fontsize=10, parse_math=False)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.grid(color="#eeeeee")
-        axes.spines[["top", "right"]].set_visible(False)
+        open_panel(axes)
     handles = {
         label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())
     }
@@ -212,6 +191,7 @@ def metric_against_cost(
     values, floor = scores["value"].to_numpy(float), float(scores["floor"].iloc[0])
     reach = np.abs(scores[["low", "high"]].to_numpy(float) - values[:, None]).T
     panels = figure.subplots(1, 2, sharey=True)
+    line = {"arrowstyle": "-", "alpha": 0.45, "relpos": (0, 0), "shrinkA": 1, "shrinkB": 5}
     for axes, cost, unit in zip(
         panels, (np.asarray(sizes) / 1000, milliseconds), ("kB", "ms for one row, one thread")
     ):
@@ -219,16 +199,9 @@ def metric_against_cost(
         axes.set_xlim(min(cost) / 1.6, max(cost) * 1.6)
         for i, place in enumerate(np.argsort(cost, kind="stable")):
             colour = FILES[place % len(FILES)]
-            axes.errorbar(
-                cost[place],
-                values[place],
-                None if np.isnan(reach).any() else reach[:, place : place + 1],
-                fmt="o",
-                markersize=7,
-                capsize=3,
-                elinewidth=1,
-                color=colour,
-            )
+            interval = None if np.isnan(reach).any() else reach[:, place : place + 1]
+            dot = {"fmt": "o", "markersize": 7, "capsize": 3, "elinewidth": 1, "color": colour}
+            axes.errorbar(cost[place], values[place], interval, **dot)
             # Labels stand side by side above the panel: files of one size or one score don't cover them.
             axes.annotate(
                 names[place],
@@ -240,27 +213,25 @@ def metric_against_cost(
                 fontsize=9,
                 color=colour,
                 parse_math=False,
-                arrowprops={
-                    "arrowstyle": "-",
-                    "color": colour,
-                    "alpha": 0.45,
-                    "relpos": (0, 0),
-                    "shrinkA": 1,
-                    "shrinkB": 5,
-                },
+                arrowprops=line | {"color": colour},
             )
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(unit)
-        axes.grid(color="#eeeeee")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        open_panel(axes)
     label = metric if np.isnan(reach).any() else f"{metric}, 95 % bootstrap interval"
     if not np.isnan(floor):  # in words: drawn, it would press the files together
         label += f"\nfloor {floor:.3f} (constant prediction)"
     panels[0].set_ylabel(label, parse_math=False)
     return figure
+
+
+def open_panel(axes: Axes) -> None:
+    """A pale grid behind what is drawn, and no lines above and on the right."""
+    axes.grid(color="#eeeeee")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def save(figure: Figure, path: Path | str) -> Path:

@@ -225,10 +225,8 @@ SENTIMENT: dict[str, Protocol] = {
     "acc2_nonzero": Protocol(acc2_nonzero, lambda train: most_frequent(np.sign(train[train != 0]))),
     "acc5": Protocol(lambda y, p: _agreement(steps(y, 2), steps(p, 2)), lambda t: most_frequent(steps(t, 2))),
     "acc7": Protocol(lambda y, p: _agreement(steps(y, 3), steps(p, 3)), lambda t: most_frequent(steps(t, 3))),
-    "f1_weighted": _of_signs(COUNTS["f1_weighted"]),
-    "f1_macro": _of_signs(COUNTS["f1_macro"]),
-    "f1_binary": _of_signs(TWO_CLASSES["f1_binary"]),
-    "recall": _of_signs(TWO_CLASSES["recall"]),
-    "specificity": _of_signs(TWO_CLASSES["specificity"]),
-    "cohen_kappa": _of_signs(COUNTS["cohen_kappa"]),
+    **{
+        name: _of_signs((COUNTS | TWO_CLASSES)[name])
+        for name in ("f1_weighted", "f1_macro", "f1_binary", "recall", "specificity", "cohen_kappa")
+    },
 }

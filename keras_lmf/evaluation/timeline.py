@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.plots import open_panel
 from keras_lmf.media.sound import SILENCE, decibels
 
 # Okabe & Ito's colours, which colour-blind people tell apart, without the yellow, which is pale on white; then again
@@ -72,9 +73,7 @@ def emotion_timeline(
             continue
         for start, stop in silences:
             axes.axvspan(start, min(stop, end), color=QUIET, linewidth=0, zorder=0)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#f2f2f2")
-        axes.set_axisbelow(True)
+        open_panel(axes)
     if silences:
         handles.append(Patch(color=QUIET, label=f"silence (below −{-SILENCE:.0f} dB)"))
     emotions.set(xlim=(0, end), xlabel="time, s")

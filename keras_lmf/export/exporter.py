@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import tempfile
 import warnings
@@ -21,9 +20,9 @@ from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.export import tflite
 from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
 from keras_lmf.export.flatbuffer import operators, table
-from keras_lmf.export.process import run_script
+from keras_lmf.export.process import row_latency
 from keras_lmf.export.source import Source, agreement, differences_to, require_finite, source_of
-from keras_lmf.files import PARTIAL, sha256
+from keras_lmf.files import PARTIAL, sha256, size_of
 from keras_lmf.runtime import ROWS_PER_BATCH, TensorInfo, open_artifact
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import InputSpec, ModelSpec, Presence, attached
@@ -259,13 +258,13 @@ def _export(
         artifact = Artifact(
             path=folder / file,
             format=name,
-            bytes=_size(written),
+            bytes=size_of(written),
             metrics=dict(judged.metrics) if judged else {},
             table=judged.table if judged else None,
             difference_max=float(differences.max()),
             difference_mean=float(differences.mean()),
             agreement=agreement(outputs, expected, judged.target) if judged else None,
-            latency=_latency(source, written, Path(scratch)),
+            latency=_latency(source, written),
             operators=table(found),
             notes=tuple(notes),
         )
@@ -276,24 +275,10 @@ def _export(
     return artifact
 
 
-def _latency(source: Source, written: Path, scratch: Path) -> Latency:
-    """Measured in a process of its own: a running TensorFlow can't be told to use one thread."""
-    row, result = scratch / "row.npz", scratch / "latency.json"
-    np.savez(row, **{name: values[:1] for name, values in source.inputs.items()})
-    run_script(
-        "latency.py",
-        [written, row],
-        result,
-        what=f"Timing the file {written.name}",
-        model=source.model,
-        timeout_seconds=source.timeout_seconds,
-    )
-    return Latency(**json.loads(result.read_text(encoding="utf-8")))
-
-
-def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
-    return sum(part.stat().st_size for part in files)
+def _latency(source: Source, written: Path) -> Latency:
+    row = {name: values[:1] for name, values in source.inputs.items()}
+    found = row_latency(written, row, model=source.model, timeout_seconds=source.timeout_seconds)
+    return Latency(found["p50"], found["p95"])
 
 
 def _move(written: Path, final: Path, scratch: Path) -> None:

@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import keras
+import numpy as np
 
+from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError
 
 FOLDER = Path(__file__).parent
@@ -29,12 +31,13 @@ def run_script(
     output: Path,
     *,
     what: str,
-    model: keras.Model,
+    model: keras.Model | None,
     timeout_seconds: float,
 ) -> None:
     """Run `python -P SCRIPT arguments… OUTPUT FAILURE`, which writes `output` or says why not in FAILURE.
 
-    `script` is the name of a file beside this one; `what` is what it does to `model`, for error messages.
+    `script` is the name of a file beside this one; `what` is what it does, to `model` where it is given, for
+    error messages.
 
     FAILURE is JSON with `message` and `operators`, a list of [TensorFlow op, name scope of the op]: the ops
     that have no TensorFlow Lite builtin.
@@ -42,9 +45,12 @@ def run_script(
     Raises:
         LMFError: it failed, crashed or took longer than `timeout_seconds`.
     """
-    what = f"{what} of model {model.name!r}"
+    if model is not None:
+        what = f"{what} of model {model.name!r}"
     # No GPU is needed; TensorFlow's log is captured, and only its errors are asked for.
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "TQDM_DISABLE": "1"}
+    # This package, wherever it is.
+    path = os.pathsep.join([str(FOLDER.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     with tempfile.TemporaryDirectory() as scratch:
         failure = Path(scratch, "failure.json")
         # -P: modules beside the script, or in the working folder, must not hide TensorFlow's own.
@@ -52,7 +58,11 @@ def run_script(
         try:
             # `run` kills the process on time-out and on any exception here, Ctrl-C included.
             process = subprocess.run(
-                command, env=os.environ | quiet, capture_output=True, text=True, timeout=timeout_seconds
+                command,
+                env=os.environ | quiet | {"PYTHONPATH": path},
+                capture_output=True,
+                text=True,
+                timeout=timeout_seconds,
             )
         except subprocess.TimeoutExpired as error:
             raise LMFError(
@@ -71,6 +81,33 @@ def run_script(
     raise LMFError(f"{what} failed: {_cause(report['message'])}")
 
 
+def row_latency(
+    path: Path,
+    row: Mapping[str, np.ndarray] | None,
+    threads: int = 1,
+    *,
+    model: keras.Model | None = None,
+    timeout_seconds: float,
+) -> dict[str, float | None]:
+    """What `latency.py` measures of the file or folder at `path`: `p50`, `p95`, `peak_mib`.
+
+    In a process of its own: a running TensorFlow can't be told how many threads to use.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        inputs, result = Path(scratch, "row.npz"), Path(scratch, "latency.json")
+        if row is not None:
+            np.savez(inputs, **row)
+        run_script(
+            "latency.py",
+            [path, "" if row is None else inputs, threads],
+            result,
+            what=f"Timing the file {path.name}",
+            model=model,
+            timeout_seconds=timeout_seconds,
+        )
+        return json.loads(result.read_text(encoding="utf-8"))
+
+
 def places(model: keras.Model, operators: Iterable[tuple[str, str]]) -> str:
     """Ops, each with the layers of `model` it comes from: "op CONV_3D in layer 'clip' (Conv3D)".
 
@@ -78,10 +115,10 @@ def places(model: keras.Model, operators: Iterable[tuple[str, str]]) -> str:
         model: whose layers are looked for.
         operators: pairs of an op and its name scope, "model_1/backbone_1/layer_1/Op".
     """
-    every = list(model._flatten_layers(include_self=False))
+    every = nested_layers(model)[1:]
     # The cell of a recurrent layer is a layer, too, but not one that a user has named.
     recurrent = [layer for layer in every if isinstance(layer, keras.layers.RNN)]
-    cells = {id(cell) for layer in recurrent for cell in layer._flatten_layers(include_self=False)}
+    cells = {id(cell) for layer in recurrent for cell in nested_layers(layer)[1:]}
     layers = {layer.name: type(layer).__name__ for layer in every if id(layer) not in cells}
     found: dict[str, list[str]] = {}
     for operator, scope in operators:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.runtime import Runtime, open_artifact
 from keras_lmf.spec import attached
@@ -67,7 +68,7 @@ class Source:
         }
         # Where a GPU is visible, recurrent layers would trace cuDNN ops, which neither a machine without one
         # nor TensorFlow Lite can run.
-        recurrent = [layer for layer in self.model._flatten_layers() if hasattr(layer, "use_cudnn")]
+        recurrent = [layer for layer in nested_layers(self.model) if hasattr(layer, "use_cudnn")]
         before = [layer.use_cudnn for layer in recurrent]
         try:
             for layer in recurrent:

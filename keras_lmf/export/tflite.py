@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_lmf.backend import maker, nested_layers
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.export.flatbuffer import Operator, operators, with_fills
 from keras_lmf.export.process import places, run_script
@@ -163,7 +164,7 @@ def _quantize(kind: str, source: Source, path: Path) -> None:
 
 def _spectral(model: keras.Model) -> Spectral:
     """The layers of `model` that need spectra in float32 in every format."""
-    layers = list(model._flatten_layers())
+    layers = nested_layers(model)
     readers = [layer for layer in layers if isinstance(layer, keras.layers.RNN)]
     return Spectral(
         layers=tuple(sorted({layer.name for layer in layers if isinstance(layer, MelSpectrogram)})),
@@ -177,7 +178,7 @@ def _spectral(model: keras.Model) -> Spectral:
 def _before(layer: keras.layers.Layer) -> keras.Operation | None:
     """What made the layer's input; None of a layer that is called within another."""
     try:
-        return layer.input._keras_history.operation
+        return maker(layer.input)
     except (AttributeError, ValueError):
         return None
 

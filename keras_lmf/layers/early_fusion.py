@@ -5,7 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from keras_lmf.layers.modality_fusion import ModalityFusion, Tensor
+from keras_lmf.layers.base import Tensor
+from keras_lmf.layers.modality_fusion import ModalityFusion
 
 
 @keras.saving.register_keras_serializable("keras_lmf")

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.modality_fusion import Shape, Tensor
+from keras_lmf.layers.base import Float32Layer, Shape, Tensor
 
 LANDMARKS = 68
 # Corners of the eye on the left of the picture, then of the other (counted from 0).
@@ -16,7 +16,7 @@ LEFT_EYE, RIGHT_EYE = (36, 39), (42, 45)
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
-class FaceLandmarkNormalization(keras.layers.Layer):
+class FaceLandmarkNormalization(Float32Layer):
     """68 landmarks in pixels → the same, normalised for position, scale and roll, in each frame by itself.
 
     Bookstein's shape coordinates ("Size and shape spaces for landmark data in two dimensions", Statistical Science
@@ -41,7 +41,7 @@ class FaceLandmarkNormalization(keras.layers.Layer):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "dtype": "float32", "trainable": False})
+        super().__init__(**kwargs)
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
@@ -70,11 +70,3 @@ class FaceLandmarkNormalization(keras.layers.Layer):
         along, across = baseline[..., :1], baseline[..., 1:]
         level = ops.concatenate([x * along + y * across, y * along - x * across], axis=-1)
         return ops.reshape(level, (-1, *inputs.shape[1:]))
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return tuple(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["trainable"]
-        return config

@@ -8,11 +8,11 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.modality_fusion import Shape, Tensor
+from keras_lmf.layers.base import Float32Layer, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
-class LevelNormalization(keras.layers.Layer):
+class LevelNormalization(Float32Layer):
     """Scales each waveform so that the root mean square of its samples that are not zero is `level`.
 
     So padding does not count, and a clip of zeros stays one. Always computed in float32. What grows beyond [-1, 1] is
@@ -29,10 +29,11 @@ class LevelNormalization(keras.layers.Layer):
     [[0.1, -0.1, 0.0, 0.0]]
     """
 
+    ARGUMENTS = ("level",)
     LEAST = 1e-10  # mean square: what is quieter than -100 dB stays quieter than `level`
 
     def __init__(self, level: float = -30.0, **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "dtype": "float32", "trainable": False})
+        super().__init__(**kwargs)
         if not level <= 0:
             raise LMFError(f"{self.name}: level must be at most 0 dB, received {level!r}")
         self.level = level
@@ -42,11 +43,3 @@ class LevelNormalization(keras.layers.Layer):
         count = ops.sum(ops.cast(ops.not_equal(inputs, 0), "float32"), axis=-1, keepdims=True)
         power = ops.sum(ops.square(inputs), axis=-1, keepdims=True) / ops.maximum(count, 1.0)
         return inputs * ops.rsqrt(ops.maximum(power, self.LEAST)) * 10 ** (self.level / 20)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return tuple(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["trainable"]
-        return {**config, "level": self.level}

@@ -9,8 +9,8 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
+from keras_lmf.layers.base import Tensor
 from keras_lmf.layers.mel_spectrogram import MelSpectrogram
-from keras_lmf.layers.modality_fusion import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -34,6 +34,7 @@ class LogMelSpectrogram(MelSpectrogram):
     True
     """
 
+    ARGUMENTS = (*MelSpectrogram.ARGUMENTS, "dynamic_range")
     FLOOR = 1e-10
 
     def __init__(self, *args: Any, dynamic_range: float | None = 80.0, **kwargs: Any) -> None:
@@ -50,6 +51,3 @@ class LogMelSpectrogram(MelSpectrogram):
             decibels = ops.maximum(decibels, loudest - self.dynamic_range)
         sounds = ops.any(ops.greater(power, 0), axis=-1, keepdims=True)
         return ops.where(sounds, decibels, ops.zeros_like(decibels))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dynamic_range": self.dynamic_range}

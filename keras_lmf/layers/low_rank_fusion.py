@@ -11,7 +11,8 @@ import numpy as np
 from keras import ops
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.layers.modality_fusion import ModalityFusion, Tensor
+from keras_lmf.layers.base import Shape, Tensor
+from keras_lmf.layers.modality_fusion import ModalityFusion
 
 INITIALIZATIONS = ("variance_preserving", "reference")
 
@@ -54,6 +55,8 @@ class LowRankFusion(ModalityFusion):
     (2, 8, 3)
     """
 
+    ARGUMENTS = ("units", "rank", "use_bias", "initialization", "seed")
+
     def __init__(
         self,
         units: int,
@@ -68,15 +71,11 @@ class LowRankFusion(ModalityFusion):
         **kwargs: Any,
     ) -> None:
         super().__init__(modalities=modalities, **kwargs)
-        for name, value in (("units", units), ("rank", rank)):
-            if not isinstance(value, int) or value < 1:
-                raise LMFError(
-                    f"LowRankFusion: {name} must be a whole number of at least 1, received {value!r}"
-                )
         if initialization not in INITIALIZATIONS:
             raise unknown_name("initialization", initialization, INITIALIZATIONS)
         self.units = units
         self.rank = rank
+        self.require_whole(1, "units", "rank")
         self.use_bias = use_bias
         self.initialization = initialization
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
@@ -98,41 +97,23 @@ class LowRankFusion(ModalityFusion):
         super().build(input_shape)
         seeds = itertools.count(self.seed) if self.seed is not None else itertools.repeat(None)
 
-        def normal(deviation: float) -> keras.initializers.Initializer:
-            return keras.initializers.RandomNormal(stddev=deviation, seed=next(seeds))
+        def drawn(name: str, shape: Shape, deviation: float, **options: Any) -> keras.Variable:
+            normal = keras.initializers.RandomNormal(stddev=deviation, seed=next(seeds))
+            return self.add_weight(name=name, shape=shape, initializer=normal, **options)
 
         self.kernels, self.factor_biases = [], []
+        columns = self.rank * self.units
+        limits = {"regularizer": self.kernel_regularizer, "constraint": self.kernel_constraint}
+        # Without autocast: what enters the product and the rank sum stays float32 in mixed precision.
         for name, width in zip(self.modalities or range(len(self.widths)), self.widths):
             constant, data, _ = self._deviations(width)
-            self.kernels.append(
-                self.add_weight(
-                    name=f"kernel_{name}",
-                    shape=(width, self.rank * self.units),
-                    initializer=normal(data),
-                    regularizer=self.kernel_regularizer,
-                    constraint=self.kernel_constraint,
-                )
-            )
-            # Without autocast: what enters the product and the rank sum stays float32 in mixed precision.
-            self.factor_biases.append(
-                self.add_weight(
-                    name=f"factor_bias_{name}",
-                    shape=(self.rank * self.units,),
-                    initializer=normal(constant),
-                    autocast=False,
-                )
-            )
-        self.rank_weights = self.add_weight(
-            name="rank_weights",
-            shape=(self.rank,),
-            initializer=normal(self._deviations(1)[2]),
-            autocast=False,
-        )
-        self.bias = (
-            self.add_weight(name="bias", shape=(self.units,), initializer="zeros", autocast=False)
-            if self.use_bias
-            else None
-        )
+            self.kernels.append(drawn(f"kernel_{name}", (width, columns), data, **limits))
+            self.factor_biases.append(drawn(f"factor_bias_{name}", (columns,), constant, autocast=False))
+        deviation = self._deviations(1)[2]
+        self.rank_weights = drawn("rank_weights", (self.rank,), deviation, autocast=False)
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros", autocast=False)
 
     # -- computation ------------------------------------------------------------------------------------------
     def _data_terms(self, embeddings: list[Tensor]) -> list[Tensor]:
@@ -227,11 +208,6 @@ class LowRankFusion(ModalityFusion):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "units": self.units,
-            "rank": self.rank,
-            "use_bias": self.use_bias,
-            "initialization": self.initialization,
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "seed": self.seed,
         }

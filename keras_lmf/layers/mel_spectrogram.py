@@ -10,13 +10,13 @@ from keras import ops
 
 from keras_lmf.errors import LMFError
 from keras_lmf.layers import spectral
-from keras_lmf.layers.modality_fusion import Shape, Tensor
+from keras_lmf.layers.base import Float32Layer, Shape, Tensor
 
 FILTERS = "mel_filters"
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
-class MelSpectrogram(keras.layers.Layer):
+class MelSpectrogram(Float32Layer):
     """Waveform → power in mel bands, as `librosa.feature.melspectrogram` with its defaults.
 
     Hann windows around every `hop`-th sample (zeros beyond both ends), power spectrum, Slaney's mel filters. Each row
@@ -47,6 +47,8 @@ class MelSpectrogram(keras.layers.Layer):
     True
     """
 
+    ARGUMENTS = ("sample_rate", "fft_length", "hop", "bands", "window_length", "lowest", "highest")
+
     def __init__(
         self,
         sample_rate: int = 16000,
@@ -58,8 +60,8 @@ class MelSpectrogram(keras.layers.Layer):
         highest: float | None = None,
         **kwargs: Any,
     ) -> None:
-        # Powers leave float16's range, and eight bits of mantissa would spoil the transform.
-        super().__init__(**{**kwargs, "dtype": "float32"}, trainable=False)
+        # Float32: powers leave float16's range, and eight bits of mantissa would spoil the transform.
+        super().__init__(**kwargs)
         self.sample_rate = sample_rate
         self.fft_length = fft_length
         self.hop = hop
@@ -67,17 +69,10 @@ class MelSpectrogram(keras.layers.Layer):
         self.window_length = window_length
         self.lowest = lowest
         self.highest = highest
-        self._check()
-
-    def _check(self) -> None:
-        for name in ("sample_rate", "fft_length", "hop", "bands"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise LMFError(f"{self.name}: {name} must be a whole number ≥ 1, received {value!r}")
-        window = self.fft_length if self.window_length is None else self.window_length
-        if not 1 <= window <= self.fft_length:
+        self.require_whole(1, "sample_rate", "fft_length", "hop", "bands")
+        if not 1 <= (fft_length if window_length is None else window_length) <= fft_length:
             raise LMFError(
-                f"{self.name}: window_length must be 1 … fft_length={self.fft_length}, received {window!r}"
+                f"{self.name}: window_length must be 1 … fft_length={fft_length}, received {window_length!r}"
             )
         if not 0 <= self.lowest < self._highest <= self.sample_rate / 2:
             raise LMFError(
@@ -137,16 +132,8 @@ class MelSpectrogram(keras.layers.Layer):
         frames = ops.multiply(ops.reshape(frames, (-1, count, first, second)), self._window)
         frames = ops.transpose(frames, (0, 1, 3, 2))
         re, im = (ops.transpose(ops.matmul(frames, part), (0, 1, 3, 2)) for part in self._inner)
-        cosine, sine = self._twiddles
-        re, im = (
-            ops.multiply(re, cosine) - ops.multiply(im, sine),
-            ops.multiply(re, sine) + ops.multiply(im, cosine),
-        )
-        cosine, sine = self._outer
-        re, im = (
-            ops.matmul(re, cosine) - ops.matmul(im, sine),
-            ops.matmul(re, sine) + ops.matmul(im, cosine),
-        )
+        for product, (cosine, sine) in ((ops.multiply, self._twiddles), (ops.matmul, self._outer)):
+            re, im = product(re, cosine) - product(im, sine), product(re, sine) + product(im, cosine)
         power = ops.transpose(ops.square(re) + ops.square(im), (0, 1, 3, 2))
         power = ops.reshape(power, (-1, count, first * (second // 2 + 1)))
         return power[..., : 1 + self.fft_length // 2]
@@ -157,12 +144,6 @@ class MelSpectrogram(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self._count(input_shape[1]), self.bands)
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("sample_rate", "fft_length", "hop", "bands", "window_length", "lowest", "highest")
-        config = super().get_config()
-        del config["trainable"]
-        return {**config, **{name: getattr(self, name) for name in names}}
 
 
 def _parts(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ from keras import ops
 
 from keras_lmf.errors import LMFError
 from keras_lmf.layers import spectral
+from keras_lmf.layers.base import Shape, Tensor
 from keras_lmf.layers.log_mel_spectrogram import LogMelSpectrogram
-from keras_lmf.layers.modality_fusion import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -30,6 +30,8 @@ class MFCC(LogMelSpectrogram):
     True
     """
 
+    ARGUMENTS = (*LogMelSpectrogram.ARGUMENTS, "coefficients")
+
     def __init__(self, *args: Any, coefficients: int = 20, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not isinstance(coefficients, int) or not 1 <= coefficients <= self.bands:
@@ -47,6 +49,3 @@ class MFCC(LogMelSpectrogram):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*super().compute_output_shape(input_shape)[:-1], self.coefficients)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "coefficients": self.coefficients}

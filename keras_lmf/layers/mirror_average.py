@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.modality_fusion import Shape, Tensor
+from keras_lmf.layers.base import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError, unknown_name
-
-Tensor = Any
-Shape = tuple[int | None, ...]
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
 
 
-class ModalityFusion(keras.layers.Layer, abc.ABC):
+class ModalityFusion(ConfiguredLayer, abc.ABC):
     """Base of the fusion layers. A subclass implements `fuse(embeddings)` and `fused_width`.
 
     Inputs are a list or a dict of two or more tensors (…, d_m) with equal leading axes. A dict's insertion order
@@ -133,10 +131,7 @@ class ModalityFusion(keras.layers.Layer, abc.ABC):
         masks = self.bind(previous_mask, "masks") if previous_mask is not None else [None]
         if any(mask is None for mask in masks):
             return None
-        union = masks[0]
-        for mask in masks[1:]:
-            union = ops.logical_or(union, mask)
-        return union
+        return functools.reduce(ops.logical_or, masks)
 
     def compute_output_shape(self, input_shape: Mapping[str, Shape] | Sequence[Shape]) -> Shape:
         if not self.built:

@@ -9,11 +9,11 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.modality_fusion import Shape, Tensor
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
-class ModalityPresence(keras.layers.Layer):
+class ModalityPresence(ConfiguredLayer):
     """A modality is there when any of its numbers is not zero: the `presence` that fusion layers take.
 
     In training, each modality that is there is taken away with probability `dropout`; of a sample that would lose all
@@ -31,6 +31,8 @@ class ModalityPresence(keras.layers.Layer):
     >>> np.asarray(ModalityPresence()([voice, face])).tolist()
     [[1.0, 0.0]]
     """
+
+    ARGUMENTS = ("dropout", "seed")
 
     def __init__(self, dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -51,6 +53,3 @@ class ModalityPresence(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return (input_shape[0][0], len(input_shape))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dropout": self.dropout, "seed": self.seed}

@@ -9,11 +9,11 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.modality_fusion import Shape, Tensor
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
-class RandomAffine(keras.layers.Layer):
+class RandomAffine(ConfiguredLayer):
     """Mirrors, turns, scales and moves each picture at random, about its middle, in training only.
 
     All in one bilinear interpolation: Keras's layers, one for each change, interpolate three times, which blurs a small
@@ -34,6 +34,8 @@ class RandomAffine(keras.layers.Layer):
     True
     """
 
+    ARGUMENTS = ("rotation", "shift", "zoom", "seed")
+
     def __init__(
         self,
         rotation: float = 0.0,
@@ -43,6 +45,8 @@ class RandomAffine(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        # TensorFlow's op for it has no kernel in XLA, which `compile` would choose on a GPU.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
         self.rotation, self.shift, self.zoom = rotation, shift, zoom
         for name, most in (("rotation", 180), ("shift", 1), ("zoom", 0.99)):
             value = getattr(self, name)
@@ -61,46 +65,25 @@ class RandomAffine(keras.layers.Layer):
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training:
             return inputs
-        _, height, width, channels = inputs.shape
-        x, y = self._sources(ops.shape(inputs)[0], height, width)
-        left, top = ops.floor(x), ops.floor(y)
-        pixels = ops.reshape(inputs, (-1, channels))
-        rows = ops.expand_dims(ops.arange(ops.shape(inputs)[0], dtype="int32"), 1) * (height * width)
-
-        def row(column: Tensor, line: Tensor, weight: Tensor) -> Tensor:
-            """What the nearest pixel of the picture to (column, line) adds."""
-            column = ops.cast(ops.clip(column, 0, width - 1), "int32")
-            line = ops.cast(ops.clip(line, 0, height - 1), "int32")
-            found = ops.take(pixels, rows + line * width + column, axis=0)
-            return found * ops.expand_dims(ops.cast(weight, found.dtype), 2)
-
-        right, low = x - left, y - top
-        changed = (
-            row(left, top, (1 - right) * (1 - low))
-            + row(left + 1, top, right * (1 - low))
-            + row(left, top + 1, (1 - right) * low)
-            + row(left + 1, top + 1, right * low)
+        _, height, width, _ = inputs.shape
+        return ops.image.affine_transform(
+            inputs,
+            self._transforms(ops.shape(inputs)[0], height, width),
+            fill_mode="nearest",
+            data_format="channels_last",
         )
-        return ops.reshape(changed, ops.shape(inputs))
 
-    def _sources(self, batch: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """x and y, each (batch, height · width), of the point that each pixel is taken from, float32."""
-        drawn = keras.random.uniform((5, batch, 1), -1, 1, dtype="float32", seed=self.seed_generator)
+    def _transforms(self, batch: int, height: int, width: int) -> Tensor:
+        """(batch, 8), as `ops.image.affine_transform` takes them: from each pixel to the point it is taken from."""
+        drawn = keras.random.uniform((5, batch), -1, 1, dtype="float32", seed=self.seed_generator)
         angle = drawn[0] * (self.rotation * math.pi / 180)
         scale = 1 + drawn[1] * self.zoom
         mirror = ops.where(drawn[4] < 0, -1.0, 1.0)
-        index = ops.arange(height * width, dtype="float32")
-        line = ops.floor((index + 0.5) / width)
-        across = (index - line * width - (width - 1) / 2) * mirror
-        down = line - (height - 1) / 2
         cosine, sine = scale * ops.cos(angle), scale * ops.sin(angle)
-        x = cosine * across - sine * down + (width - 1) / 2 + drawn[2] * (self.shift * width)
-        y = sine * across + cosine * down + (height - 1) / 2 + drawn[3] * (self.shift * height)
-        return x, y
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return tuple(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("rotation", "shift", "zoom", "seed")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        # About the middle: there the turn, the scale and the mirror change nothing.
+        x, y = (width - 1) / 2, (height - 1) / 2
+        right = x + drawn[2] * (self.shift * width) - (cosine * mirror * x - sine * y)
+        down = y + drawn[3] * (self.shift * height) - (sine * mirror * x + cosine * y)
+        zeros = ops.zeros_like(angle)
+        rows = [cosine * mirror, -sine, right, sine * mirror, cosine, down, zeros, zeros]
+        return ops.stack(rows, axis=-1)

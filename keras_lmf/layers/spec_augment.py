@@ -8,11 +8,11 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.modality_fusion import Shape, Tensor
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
-class SpecAugment(keras.layers.Layer):
+class SpecAugment(ConfiguredLayer):
     """Sets random bands and random stretches of time to zero, anew for each clip, in training only.
 
     Park et al., "SpecAugment: A simple data augmentation method for automatic speech recognition", Interspeech 2019,
@@ -34,6 +34,8 @@ class SpecAugment(keras.layers.Layer):
     True
     """
 
+    ARGUMENTS = ("band_masks", "band_width", "step_masks", "step_width", "seed")
+
     def __init__(
         self,
         band_masks: int = 2,
@@ -46,10 +48,7 @@ class SpecAugment(keras.layers.Layer):
         super().__init__(**kwargs)
         self.band_masks, self.band_width = band_masks, band_width
         self.step_masks, self.step_width = step_masks, step_width
-        for name in ("band_masks", "band_width", "step_masks", "step_width"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 0:
-                raise LMFError(f"{self.name}: {name} must be a whole number ≥ 0, received {value!r}")
+        self.require_whole(0, "band_masks", "band_width", "step_masks", "step_width")
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
@@ -80,10 +79,3 @@ class SpecAugment(keras.layers.Layer):
         starts = ops.floor(drawn[1] * (length - widths + 1))
         index = ops.arange(length, dtype=drawn.dtype)
         return ops.any(ops.logical_and(index >= starts, index < starts + widths), axis=1)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return tuple(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("band_masks", "band_width", "step_masks", "step_width", "seed")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

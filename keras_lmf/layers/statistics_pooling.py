@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from keras_lmf.layers.modality_fusion import Shape, Tensor
+from keras_lmf.layers.base import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.layers.modality_fusion import Tensor
+from keras_lmf.layers.base import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")

@@ -9,7 +9,8 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.modality_fusion import ModalityFusion, Tensor
+from keras_lmf.layers.base import Tensor
+from keras_lmf.layers.modality_fusion import ModalityFusion
 
 
 @keras.saving.register_keras_serializable("keras_lmf")

@@ -14,9 +14,9 @@ import numpy as np
 
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.files import write_atomically
-from keras_lmf.media.clips import MAX_PIXELS, TRACKS, Limits, check_pixels
-from keras_lmf.media.encoding import AAC_RATES
-from keras_lmf.media.streams import choose, decoded, opened
+from keras_lmf.media.clips import TRACKS
+from keras_lmf.media.encoding import AAC_RATES, add_picture
+from keras_lmf.media.streams import MAX_PIXELS, choose, decoded, opened, started
 from keras_lmf.media.tracks import Upright
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Mark:
     """What is drawn from `time` on, until the next mark.
 
     Attributes:
-        time: seconds on the clock of `keras_lmf.data.Clip`, 0 where the file's sound or picture begins.
+        time: seconds on the clock of `keras_lmf.media.Clip`, 0 where the file's sound or picture begins.
         box: x, y, width, height in pixels of the upright frame; None: no box, and the words in the upper left corner.
         label: words; what is not ASCII is drawn as "?".
         confidence: in [0, 1], drawn as a percentage after the label; None: not drawn.
@@ -79,11 +79,11 @@ def annotate(
         target: ends in .mp4; not the source.
         marks: in order of time.
         colour: red, green and blue of box and words, 0 to 255.
-        tracks: as of `keras_lmf.data.decode`, of the clips whose clock the marks' times are of.
-        max_pixels: as of `keras_lmf.data.decode`.
+        tracks: as of `keras_lmf.media.decode`, of the clips whose clock the marks' times are of.
+        max_pixels: as of `keras_lmf.media.decode`.
 
     Raises:
-        LMFError: as of `keras_lmf.data.decode`; a source without picture, marks out of order, another suffix, or
+        LMFError: as of `keras_lmf.media.decode`; a source without picture, marks out of order, another suffix, or
             PyAV or OpenCV isn't installed.
     """
     source, target = Path(source), Path(target)
@@ -107,12 +107,10 @@ def _write(
     max_pixels: int,
 ) -> None:
     av = import_extra("av", "media")
-    limits = Limits(math.inf, math.inf, max_pixels, math.inf)
     # Each stream is read by a container of its own, as in `keras_lmf.media.clips`.
     with opened(source) as for_picture, opened(source) as for_sound, av.open(str(path), "w", "mp4") as output:
         stream, voice = choose(source, for_picture, "video"), choose(source, for_sound, "audio")
-        frames = decoded(source, for_picture, stream) if stream else iter(())
-        frames = (timed for timed in frames if check_pixels(source, timed.frame, limits))
+        frames = decoded(source, for_picture, stream, max_pixels) if stream else iter(())
         first = next(frames, None)
         if first is None:
             raise LMFError(
@@ -195,78 +193,62 @@ def draw(frame: np.ndarray, mark: Mark | None, colour: tuple[int, int, int]) -> 
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
-    height, width = frame.shape[:2]
-    return (
-        np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        if height % 2 or width % 2
-        else frame
-    )
+    below, right = frame.shape[0] % 2, frame.shape[1] % 2
+    return np.pad(frame, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else frame
 
 
 def _picture_stream(output: OutputContainer, like: Stream, size: tuple[int, int]) -> VideoStream:
-    av = import_extra("av", "media")
-    h264 = "libx264" in av.codecs_available
     rate = like.guessed_rate or like.average_rate or Fraction(25)
-    stream = output.add_stream("libx264" if h264 else "mpeg4", rate=rate)
-    stream.height, stream.width = (side + side % 2 for side in size)
-    stream.pix_fmt = "yuv420p"
+    height, width = (side + side % 2 for side in size)
+    stream = add_picture(output, rate, (height, width), {"crf": "20"})
     # Stated, since players guess it by the size: BT.709 of HD, else BT.601, studio range.
     stream.colorspace, stream.color_range = (1 if size[0] >= 720 else 6), 1
-    stream.options = {"crf": "20", "preset": "veryfast"} if h264 else {"qscale": "3", "flags": "+qscale"}
-    stream.codec_context.time_base = like.time_base if h264 else max(like.time_base, _MPEG4_TICK)
+    counts_long = stream.codec_context.name != "mpeg4"
+    stream.codec_context.time_base = like.time_base if counts_long else max(like.time_base, _MPEG4_TICK)
     return stream
 
 
 def _first_heard(source: Path) -> Fraction | None:
     """Seconds of the first sound that can be decoded, by the file's timestamps."""
     with opened(source) as container:
-        first = next(decoded(source, container, choose(source, container, "audio")), None)
-        return None if first is None else first.start
+        frames = started(source, container, "audio")
+        return next(frames).start if frames else None
 
 
 def _copied(
     source: Path, container: InputContainer, stream: AudioStream, output: OutputContainer, zero: Fraction
 ) -> Iterator[Packet]:
-    """The stream's packets as they are, from `zero` on."""
+    """The stream's packets as they are, from `zero` on. The output has its stream once the first is asked for."""
     copy = output.add_stream_from_template(stream)
-    shift = round(zero / stream.time_base)
-
-    def packets() -> Iterator[Packet]:
-        last = -math.inf
-        for packet in container.demux(stream):
-            time = packet.pts if packet.pts is not None else packet.dts
-            if time is None:  # the end
-                continue
-            # Packets of sound are in order of time: they are played as they are decoded. Two at one time are refused.
-            packet.pts = packet.dts = last = max(time - shift, last + 1)
-            packet.stream = copy
-            yield packet
-
-    return packets()
+    shift, last = round(zero / stream.time_base), -math.inf
+    for packet in container.demux(stream):
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is None:  # the end
+            continue
+        # Packets of sound are in order of time: they are played as they are decoded. Two at one time are refused.
+        packet.pts = packet.dts = last = max(time - shift, last + 1)
+        packet.stream = copy
+        yield packet
 
 
 def _encoded(
     source: Path, container: InputContainer, stream: AudioStream, output: OutputContainer, zero: Fraction
 ) -> Iterator[Packet]:
-    """The stream's sound as AAC of its own rate, or the next one that AAC has, and of its channels; of
-    a layout that AAC lacks, in stereo."""
+    """The stream's sound as AAC of its own rate, or the next one that AAC has, and of its channels; of a layout that
+    AAC lacks, in stereo. The output has its stream once the first packet is asked for."""
     av = import_extra("av", "media")
     rate = next((known for known in AAC_RATES if known >= stream.rate), AAC_RATES[-1])
     layout = stream.layout.name if stream.layout.name in _AAC_LAYOUTS else "stereo"
     layout = "mono" if stream.channels == 1 else layout
     coder = output.add_stream("aac", rate=rate, layout=layout)
     resampler = av.AudioResampler("fltp", layout, rate)
-
-    def packets() -> Iterator[Packet]:
-        for timed in itertools.chain(decoded(source, container, stream), [None]):
-            if timed is not None:
-                tick = Fraction(1, timed.frame.sample_rate)
-                timed.frame.time_base, timed.frame.pts = tick, round((timed.start - zero) / tick)
-            for frame in resampler.resample(timed and timed.frame):
-                yield from coder.encode(frame)
-        yield from coder.encode(None)
-
-    return packets()
+    for timed in itertools.chain(decoded(source, container, stream), [None]):
+        if timed is not None:
+            tick = Fraction(1, timed.frame.sample_rate)
+            timed.frame.time_base, timed.frame.pts = tick, round((timed.start - zero) / tick)
+        for frame in resampler.resample(timed and timed.frame):
+            yield from coder.encode(frame)
+    yield from coder.encode(None)
 
 
 def _seconds(packet: Packet) -> Fraction:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -23,9 +21,14 @@ def camera_pictures(camera: int | str | Path, rate: float) -> Iterator[tuple[flo
             yield clip.start, clip.frames[0]
         return
     cv2 = import_extra("cv2", "face")
-    with _quiet(cv2):
+    # OpenCV writes a line for each driver that has no such camera.
+    logging = cv2.utils.logging
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
         capture = cv2.VideoCapture(camera)
         there = capture.isOpened()
+    finally:
+        logging.setLogLevel(level)
     try:
         if not there:
             raise LMFError(
@@ -43,14 +46,3 @@ def camera_pictures(camera: int | str | Path, rate: float) -> Iterator[tuple[flo
             yield now - first, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     finally:
         capture.release()
-
-
-@contextlib.contextmanager
-def _quiet(cv2: ModuleType) -> Iterator[None]:
-    """OpenCV writes a line for each driver that has no such camera."""
-    logging = cv2.utils.logging
-    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(before)

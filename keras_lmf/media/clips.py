@@ -6,28 +6,20 @@ import contextlib
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from keras_lmf.errors import LMFError
-from keras_lmf.media.streams import Timed, check_end, choose, decoded, opened
+from keras_lmf.media.streams import MAX_PIXELS, check_end, opened, started
 from keras_lmf.media.tracks import Picture, Sound
 
-if TYPE_CHECKING:
-    from av import CodecContext, VideoFrame
-    from av.container import InputContainer
-
 TRACKS = ("sound", "picture")
-MAX_PIXELS = 2**26  # photos of phones have a quarter
 MAX_BYTES = 2**30
 DAY = 24 * 60 * 60.0
-
-Track = TypeVar("Track", Sound, Picture)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,41 +63,8 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Of the file: seconds, and pixels of one stored frame. Of a clip: frames, and the bytes that they take."""
-
-    seconds: float
-    frames: float
-    pixels: float
-    bytes: float
-
-
-def check_pixels(path: Path, frame: CodecContext | VideoFrame, limits: Limits) -> bool:
-    if frame.width * frame.height > limits.pixels:
-        raise LMFError(
-            f"{path}: its picture has {frame.width} × {frame.height} pixels, the limit is "
-            f"max_pixels={limits.pixels}. Raise max_pixels."
-        )
-    return True
-
-
-def check_frames(path: Path, shown: deque[np.ndarray], limits: Limits) -> None:
-    if len(shown) > limits.frames:
-        raise LMFError(
-            f"{path}: the clip has more frames than max_frames={limits.frames}. Raise max_frames, lower "
-            "frame_rate, or read the file in parts with keras_lmf.data.windows."
-        )
-    if len(shown) * shown[0].nbytes > limits.bytes:
-        height, width = shown[0].shape[:2]
-        raise LMFError(
-            f"{path}: {len(shown)} frames of {width} × {height} pixels take more than max_bytes={limits.bytes}. "
-            "Give a smaller size=(height, width), read shorter windows, or raise max_bytes."
-        )
-
-
-@dataclass(frozen=True)
-class Request:
-    """The clips that are asked for: windows of `seconds`, one every `hop`, of these tracks, rates, size and limits.
+class _Request:
+    """The clips that are asked for: windows of `seconds`, one every `hop`; the rest as of `decode`.
 
     Raises:
         LMFError: one of them is out of its range.
@@ -116,14 +75,17 @@ class Request:
     sample_rate: int
     frame_rate: float
     size: tuple[int, int] | None
-    limits: Limits
-    tracks: tuple[str, ...] = TRACKS
+    tracks: tuple[str, ...]
+    max_seconds: float
+    max_frames: float
+    max_pixels: int
+    max_bytes: int
 
     def __post_init__(self) -> None:
         # The limits first: `decode` asks for a window of max_seconds.
-        numbers = {f"max_{name}": limit for name, limit in vars(self.limits).items()}
-        numbers |= {name: getattr(self, name) for name in ("sample_rate", "frame_rate", "seconds", "hop")}
-        for name, number in numbers.items():
+        limits = ("max_seconds", "max_frames", "max_pixels", "max_bytes")
+        for name in (*limits, "sample_rate", "frame_rate", "seconds", "hop"):
+            number = getattr(self, name)
             if not number > 0 or (number == math.inf and name != "max_frames"):
                 raise LMFError(f"{name}={number!r}: it must be a finite number above 0.")
         if self.sample_rate != int(self.sample_rate):
@@ -137,6 +99,21 @@ class Request:
         size = self.size
         if size is not None and (len(size) != 2 or not all(side == int(side) and side > 0 for side in size)):
             raise LMFError(f"size={size!r}: it must be (height, width) in whole pixels.")
+
+    def check_frames(self, path: Path, shown: deque[np.ndarray]) -> None:
+        """Raise an LMFError if a clip of these frames is too large."""
+        if len(shown) > self.max_frames:
+            raise LMFError(
+                f"{path}: the clip has more frames than max_frames={self.max_frames}. Raise max_frames, lower "
+                "frame_rate, or read the file in parts with keras_lmf.media.windows."
+            )
+        if len(shown) * shown[0].nbytes > self.max_bytes:
+            height, width = shown[0].shape[:2]
+            raise LMFError(
+                f"{path}: {len(shown)} frames of {width} × {height} pixels take more than "
+                f"max_bytes={self.max_bytes}. Give a smaller size=(height, width), read shorter windows, or raise "
+                "max_bytes."
+            )
 
 
 def decode(
@@ -184,8 +161,8 @@ def decode(
         LMFError: a missing, truncated or damaged file, no sound and no picture in it, a limit that it exceeds, an
             argument out of its range, or PyAV isn't installed.
     """
-    limits = Limits(max_seconds, max_frames, max_pixels, max_bytes)
-    whole = Request(max_seconds, max_seconds, sample_rate, frame_rate, size, limits, tracks)
+    limits = max_seconds, max_frames, max_pixels, max_bytes
+    whole = _Request(max_seconds, max_seconds, sample_rate, frame_rate, size, tracks, *limits)
     with contextlib.closing(_clips(Path(path), whole)) as clips:
         return next(clips)
 
@@ -211,36 +188,30 @@ def windows(
     ends, fails or is closed.
 
     Args:
-        path: as of `decode`.
+        path, sample_rate, frame_rate, size, tracks, max_pixels: as of `decode`.
         seconds: length of a window; in a file with a picture rounded to whole frames.
         hop: seconds from one window's start to the next; None: `seconds`. With a picture, a window starts at the
             frame time nearest to the multiple of `hop`.
-        sample_rate: as of `decode`.
-        frame_rate: as of `decode`.
-        size: as of `decode`.
-        tracks: as of `decode`.
         max_seconds: the longest file that is allowed, against false timestamps; it fails where it gets there.
-        max_pixels: as of `decode`.
         max_bytes: the most memory that one window's frames take.
 
     Raises:
         LMFError: as of `decode`; damage is an error at the window that it lies in.
     """
-    limits = Limits(max_seconds, math.inf, max_pixels, max_bytes)
+    limits = max_seconds, math.inf, max_pixels, max_bytes
     hop = seconds if hop is None else hop
-    return _clips(Path(path), Request(seconds, hop, sample_rate, frame_rate, size, limits, tracks))
+    return _clips(Path(path), _Request(seconds, hop, sample_rate, frame_rate, size, tracks, *limits))
 
 
-def _clips(path: Path, request: Request) -> Iterator[Clip]:
-    limits, size = request.limits, request.size
-    sample_rate, frame_rate, hop = request.sample_rate, request.frame_rate, request.hop
+def _clips(path: Path, request: _Request) -> Iterator[Clip]:
+    sample_rate, frame_rate, hop, size = request.sample_rate, request.frame_rate, request.hop, request.size
     # Each stream is read by a container of its own, only as far as needed, however the file interleaves them.
     with opened(path) as for_sound, opened(path) as for_picture:
         sound = picture = None
-        if "sound" in request.tracks:
-            sound = _track(path, for_sound, "audio", limits, lambda frames: Sound(frames, sample_rate))
-        if "picture" in request.tracks:
-            picture = _track(path, for_picture, "video", limits, lambda frames: Picture(frames, size))
+        if "sound" in request.tracks and (heard := started(path, for_sound, "audio")):
+            sound = Sound(heard, sample_rate)
+        if "picture" in request.tracks and (seen := started(path, for_picture, "video", request.max_pixels)):
+            picture = Picture(seen, size)
         tracks = [track for track in (sound, picture) if track]
         if not tracks:
             kinds = ", ".join(sorted({stream.type for stream in for_sound.streams})) or "none"
@@ -256,10 +227,10 @@ def _clips(path: Path, request: Request) -> Iterator[Clip]:
             """The file's end in steps, infinite as long as it isn't reached."""
             last = max(track.end for track in tracks)
             steps = max(1, round((last - zero) * rate))
-            if steps > max(1, round(limits.seconds * rate)):
+            if steps > max(1, round(request.max_seconds * rate)):
                 raise LMFError(
-                    f"{path}: longer than max_seconds={limits.seconds:g}. Raise max_seconds, or read the file in "
-                    "parts with keras_lmf.data.windows."
+                    f"{path}: longer than max_seconds={request.max_seconds:g}. Raise max_seconds, or read the file in "
+                    "parts with keras_lmf.media.windows."
                 )
             if not all(track.exhausted for track in tracks):
                 return math.inf
@@ -278,7 +249,7 @@ def _clips(path: Path, request: Request) -> Iterator[Clip]:
                 if step >= end():
                     break
                 shown.append(picture.array(zero + step / rate))
-                check_frames(path, shown, limits)
+                request.check_frames(path, shown)
                 step += 1
             total = int(min(stop, end()))
             if index and total <= max(start, previous):
@@ -295,25 +266,6 @@ def _clips(path: Path, request: Request) -> Iterator[Clip]:
                 sample_rate,
                 frame_rate,
             )
-
-
-def _track(
-    path: Path,
-    container: InputContainer,
-    kind: Literal["audio", "video"],
-    limits: Limits,
-    make: Callable[[Iterator[Timed]], Track],
-) -> Track | None:
-    """The container's track of that kind, None if it has none or if nothing of it can be decoded."""
-    stream = choose(path, container, kind)
-    if stream is None:
-        return None
-    frames = decoded(path, container, stream)
-    if kind == "video":
-        check_pixels(path, stream.codec_context, limits)
-        frames = (check_pixels(path, timed.frame, limits) and timed for timed in frames)
-    first = next(frames, None)
-    return None if first is None else make(itertools.chain([first], frames))
 
 
 def _stacked(shown: deque[np.ndarray], released: int, size: tuple[int, int] | None) -> np.ndarray:

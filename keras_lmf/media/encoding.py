@@ -5,13 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_lmf.errors import import_extra
 
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _AAC_FRAME = 1024  # samples
+
+
+def add_picture(
+    output: OutputContainer, rate: int | Fraction, size: tuple[int, int], options: dict[str, str]
+) -> VideoStream:
+    """A stream of (height, width) pixels, both even: H.264 with x264's `options`, or MPEG-4 Part 2 without libx264."""
+    h264 = "libx264" in import_extra("av", "media").codecs_available
+    stream = output.add_stream("libx264" if h264 else "mpeg4", rate=rate)
+    stream.height, stream.width = size
+    stream.pix_fmt = "yuv420p"
+    stream.options = options | {"preset": "veryfast"} if h264 else {"qscale": "3", "flags": "+qscale"}
+    return stream
 
 
 def encode(
@@ -38,14 +55,9 @@ def encode(
     # A started AAC frame is decoded whole, and would outlast the picture: the rest is left out.
     sound = sound[: len(sound) // _AAC_FRAME * _AAC_FRAME]
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        h264 = "libx264" in av.codecs_available
-        picture = container.add_stream("libx264" if h264 else "mpeg4", rate=frame_rate)
-        picture.height, picture.width = size
-        picture.pix_fmt = "yuv420p"
-        picture.codec_context.thread_count = 1
         # With some processors x264 gives other bytes at every call, unless it is told not to.
-        exact = {"crf": "18", "preset": "veryfast", "x264-params": "cpu-independent=1"}
-        picture.options = exact if h264 else {"qscale": "3", "flags": "+qscale"}
+        picture = add_picture(container, frame_rate, size, {"crf": "18", "x264-params": "cpu-independent=1"})
+        picture.codec_context.thread_count = 1
         voice = container.add_stream("aac", rate=sample_rate, layout="mono")
         voice.bit_rate = 4 * sample_rate
         voice.codec_context.thread_count = 1

@@ -39,13 +39,7 @@ class Faces:
     timestamps: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """One frame's face; without one, `box` is None."""
-
-    box: np.ndarray | None = None
-    confidence: float = math.nan
-    crop: np.ndarray | None = None
+_Seen = tuple[np.ndarray, float, np.ndarray]  # box, confidence and crop of one frame's face
 
 
 @dataclass(eq=False)
@@ -78,9 +72,7 @@ class FaceTracker:
         size: pixels of a crop's side.
         margin: what a crop shows beyond the box's longer side, on each side, as a share of it.
         grey: one channel, else red, green, blue.
-        confirmations: as above; 1 for single pictures.
-        interval: as above; 0 detects at every frame.
-        hold: as above.
+        confirmations, interval, hold: as above; 1 for single pictures; 0 detects at every frame.
         smoothing: the time constant in seconds; 0 gives the detections themselves.
 
     Raises:
@@ -108,17 +100,13 @@ class FaceTracker:
         if not -0.5 < margin < math.inf:
             raise LMFError(f"margin={margin!r}: it must be a number above -0.5, where nothing would be left.")
         self.size, self.margin, self.grey = size, margin, grey
-        self.confirmations, self.interval, self.hold, self.smoothing = (
-            confirmations,
-            interval,
-            hold,
-            smoothing,
-        )
+        self.confirmations, self.interval = confirmations, interval
+        self.hold, self.smoothing = hold, smoothing
         self._detect = open_detector(detector) if isinstance(detector, str) else detector
         self._track: _Track | None = None
         self._candidates: list[tuple[np.ndarray, int]] = []  # detection, and how many in a row had it
         self._time = self._detected = -math.inf
-        self._answers: dict[float, _Seen] = {}
+        self._answers: dict[float, _Seen | None] = {}
 
     def __call__(self, frames: np.ndarray, timestamps: Sequence[float] | np.ndarray) -> Faces:
         """The faces of the next frames.
@@ -133,32 +121,28 @@ class FaceTracker:
             LMFError: another shape or type, or timestamps that don't rise.
         """
         frames, times = np.asarray(frames), np.asarray(timestamps, float)
-        if (
-            frames.ndim != 4
-            or frames.shape[3] != 3
-            or frames.dtype != np.uint8
-            or times.shape != frames.shape[:1]
-        ):
+        pictures = frames.ndim == 4 and frames.shape[3] == 3 and frames.dtype == np.uint8
+        if not pictures or times.shape != frames.shape[:1]:
             raise LMFError(
                 f"frames {frames.shape} {frames.dtype} with timestamps {times.shape}: they must be "
                 "(T, height, width, 3) uint8 with (T,) seconds."
             )
-        answers: dict[float, _Seen] = {}
+        answers: dict[float, _Seen | None] = {}
         for frame, time in zip(frames, times.tolist()):
-            seen = self._answers.get(time)
-            if seen is None:
-                if not time > self._time:
-                    raise LMFError(
-                        f"timestamp {time:g} s after {self._time:g} s: they must rise. "
-                        "For another file, make another FaceTracker."
-                    )
-                seen = self._step(frame, time)
-                self._time = time
-            answers[time] = seen
+            if time in self._answers:
+                answers[time] = self._answers[time]
+                continue
+            if not time > self._time:
+                raise LMFError(
+                    f"timestamp {time:g} s after {self._time:g} s: they must rise. "
+                    "For another file, make another FaceTracker."
+                )
+            answers[time] = self._step(frame, time)
+            self._time = time
         self._answers = answers
         return self._stacked(list(answers.values()), times)
 
-    def _step(self, frame: np.ndarray, time: float) -> _Seen:
+    def _step(self, frame: np.ndarray, time: float) -> _Seen | None:
         track = self._track
         if track:
             due = track.found < self._detected or time >= self._detected + self.interval - _EARLY
@@ -170,7 +154,7 @@ class FaceTracker:
             if self._found(track, detections):
                 track.box = self._smoothed(track, time)
                 track.crop, track.found = self._crop(frame, track.box), time
-                return _Seen(track.box, track.detection[4], track.crop)
+                return track.box, track.detection[4], track.crop
             if time <= track.found + self.hold + _EARLY and (seen := self._kept(track, frame, time)):
                 return seen
         return self._search(frame, time, detections)
@@ -182,7 +166,7 @@ class FaceTracker:
         if resemblance(crop, track.crop) < _ALIKE:
             return None
         track.box = box
-        return _Seen(box, track.detection[4], crop)
+        return box, track.detection[4], crop
 
     def _smoothed(self, track: _Track, time: float) -> np.ndarray:
         share = 1 - math.exp(-(time - self._time) / self.smoothing) if self.smoothing else 1.0
@@ -196,7 +180,7 @@ class FaceTracker:
         track.detection = detections[shared.argmax()]
         return True
 
-    def _search(self, frame: np.ndarray, time: float, detections: np.ndarray) -> _Seen:
+    def _search(self, frame: np.ndarray, time: float, detections: np.ndarray) -> _Seen | None:
         """Without a face that is followed: the largest of those that were detected often enough."""
         self._track, before = None, self._candidates
         self._candidates = []
@@ -205,11 +189,11 @@ class FaceTracker:
             self._candidates.append((detection, 1 + max(counts, default=0)))
         sure = [box for box, count in self._candidates if count >= self.confirmations]
         if not sure:
-            return _Seen()
+            return None
         detection = max(sure, key=lambda box: box[2] * box[3])
         self._candidates = []
         self._track = _Track(detection, detection[:4], time, self._crop(frame, detection[:4]))
-        return _Seen(detection[:4], detection[4], self._track.crop)
+        return detection[:4], detection[4], self._track.crop
 
     def _detections(self, frame: np.ndarray) -> np.ndarray:
         """(N, 5): the detector's boxes that have an area; without a confidence, NaN."""
@@ -224,14 +208,16 @@ class FaceTracker:
     def _crop(self, frame: np.ndarray, box: np.ndarray) -> np.ndarray:
         return square_crop(frame, box, self.margin, self.size, self.grey)
 
-    def _stacked(self, seen: list[_Seen], times: np.ndarray) -> Faces:
-        boxes = np.full((len(seen), 4), np.nan, np.float32)
+    def _stacked(self, seen: list[_Seen | None], times: np.ndarray) -> Faces:
+        boxes, confidence = (
+            np.full((len(seen), 4), np.nan, np.float32),
+            np.full(len(seen), np.nan, np.float32),
+        )
         crops = np.zeros((len(seen), self.size, self.size, 1 if self.grey else 3), np.float32)
         for index, face in enumerate(seen):
-            if face.box is not None:
-                boxes[index], crops[index] = face.box, face.crop
-        confidence = np.array([face.confidence for face in seen], np.float32)
-        return Faces(boxes, confidence, crops, np.array([face.box is not None for face in seen], bool), times)
+            if face is not None:
+                boxes[index], confidence[index], crops[index] = face
+        return Faces(boxes, confidence, crops, np.array([face is not None for face in seen], bool), times)
 
 
 def track(
@@ -240,7 +226,7 @@ def track(
     detector: str | Detector = "haar",
     **settings: float,
 ) -> Faces:
-    """The faces of a whole clip: `FaceTracker(detector, **settings)` called once, as of `keras_lmf.data.Clip`.
+    """The faces of a whole clip: `FaceTracker(detector, **settings)` called once, as of `keras_lmf.media.Clip`.
 
     >>> import numpy as np
     >>> left_half = lambda frame: [(0, 0, frame.shape[1] / 2, frame.shape[0])]
@@ -277,24 +263,15 @@ def square_crop(frame: np.ndarray, box: np.ndarray, margin: float, size: int, gr
     """
     cv2 = import_extra("cv2", "face")
     side = max(1, round(max(box[2:]) * (1 + 2 * margin)))
-    left, top = (round(middle - side / 2) for middle in box[:2] + box[2:] / 2)
-    rows, above, below = _inside(top, side, frame.shape[0])
-    columns, before, after = _inside(left, side, frame.shape[1])
-    square = frame[rows, columns]
-    if above or below or before or after:
-        square = cv2.copyMakeBorder(square, above, below, before, after, cv2.BORDER_REPLICATE)
-    crop = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
+    x, y = box[:2] + box[2:] / 2
+    rows, columns = (
+        (round(middle - side / 2) + np.arange(side)).clip(0, limit - 1)
+        for middle, limit in zip((y, x), frame.shape)
+    )
+    crop = cv2.resize(frame[rows[:, None], columns], (size, size), interpolation=cv2.INTER_AREA)
     if grey:
         crop = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None]
     return crop.astype(np.float32) / 255
-
-
-def _inside(start: int, length: int, limit: int) -> tuple[slice, int, int]:
-    """Of `length` pixels from `start` on those inside 0 … limit, one at least, and how many lack before and after."""
-    first = min(max(start, 0), limit - 1)
-    stop = max(min(start + length, limit), first + 1)
-    missing = min(max(-start, 0), length - 1)
-    return slice(first, stop), missing, length - missing - (stop - first)
 
 
 def resemblance(one: np.ndarray, other: np.ndarray) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.errors import LMFError, import_extra
-from keras_lmf.media.streams import check_end, choose, decoded, opened
+from keras_lmf.media.streams import check_end, opened, started
 from keras_lmf.media.tracks import Sound
 
 SAMPLE_RATE = 16000
@@ -33,10 +33,7 @@ def number_of_samples(seconds: object, what: str) -> int:
 
 def padded(waveform: np.ndarray, samples: int) -> np.ndarray:
     """(samples,) float32: `waveform`, cut at the end, or with zeros there."""
-    fixed = np.zeros(samples, np.float32)
-    kept = waveform[:samples]
-    fixed[: len(kept)] = kept
-    return fixed
+    return np.pad(np.asarray(waveform[:samples], np.float32), (0, max(0, samples - len(waveform))))
 
 
 def require_decoder() -> None:
@@ -61,8 +58,7 @@ def decode_sound(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     with opened(path) as container:
-        stream = choose(path, container, "audio")
-        sound = Sound(decoded(path, container, stream) if stream else iter(()), SAMPLE_RATE)
+        sound = Sound(started(path, container, "audio") or iter(()), SAMPLE_RATE)
         sound.read(sound.first + int(MAX_SECONDS) + 1)
         samples = round((sound.end - sound.first) * SAMPLE_RATE)
         if samples > MAX_SECONDS * SAMPLE_RATE:
@@ -83,26 +79,24 @@ def read_waveforms(paths: Iterable[Path], samples: int) -> np.ndarray:
         LMFError: a file that is missing, damaged, or at another rate or with more channels; or soundfile isn't
             installed.
     """
-    return np.stack([padded(_read(path, samples), samples) for path in paths])
+    return np.stack([_read(path, samples) for path in paths])
 
 
 def _read(path: Path, samples: int) -> np.ndarray:
-    """The file's first `samples`, at most."""
     soundfile = import_extra("soundfile", "media")
     if not path.is_file():
         raise LMFError(f"{path}: no such file.")
     try:
-        with soundfile.SoundFile(path) as file:
-            rate, channels = file.samplerate, file.channels
-            waveform = file.read(samples, dtype="float32") if channels == 1 else None
+        waveform, rate = soundfile.read(path, samples, dtype="float32", always_2d=True, fill_value=0)
     except soundfile.SoundFileError as error:
         raise LMFError(f"{path}: no sound file, or a damaged one ({error}). Copy it again.") from error
-    if waveform is None or rate != SAMPLE_RATE:
+    channels = waveform.shape[1]
+    if rate != SAMPLE_RATE or channels > 1:
         raise LMFError(
             f"{path}: {rate} Hz with {channels} channels, must be {SAMPLE_RATE} Hz with 1. "
             f"Convert it: ffmpeg -i {path.name} -ac 1 -ar {SAMPLE_RATE} converted{path.suffix}"
         )
-    return np.clip(waveform, -1, 1)
+    return np.clip(waveform[:, 0], -1, 1)
 
 
 def steps_rms(steps: np.ndarray) -> np.ndarray:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from keras_lmf.errors import LMFError, import_extra
 
@@ -17,19 +18,18 @@ if TYPE_CHECKING:
 
 # FFmpeg draws text files as pictures, and follows lists of other files, which may wait for more without end.
 _NO_MEDIA = {"tty", "bin", "xbin", "adf", "idf", "hls", "dash", "concat", "imf"}
+MAX_PIXELS = 2**26  # photos of phones have a quarter
 _BACKWARD = 1  # seconds; a smaller step back of the timestamps is jitter
 _MISSING = Fraction(1, 4)  # seconds that the end may lie before the length in the file's header
 
-Frame = TypeVar("Frame", bound="av.AudioFrame | av.VideoFrame")
 
-
-class Timed(NamedTuple, Generic[Frame]):
+class Timed(NamedTuple):
     """A decoded frame, the seconds at which it starts and ends by the file's timestamps, and half their step."""
 
     start: Fraction
     end: Fraction
     rounding: Fraction
-    frame: Frame
+    frame: av.AudioFrame | av.VideoFrame
 
 
 @contextlib.contextmanager
@@ -85,18 +85,36 @@ def choose(path: Path, container: InputContainer, kind: Literal["audio", "video"
     return chosen
 
 
-def decoded(path: Path, container: InputContainer, stream: Stream) -> Iterator[Timed]:
+def started(
+    path: Path, container: InputContainer, kind: Literal["audio", "video"], max_pixels: float = MAX_PIXELS
+) -> Iterator[Timed] | None:
+    """The frames of the container's stream of that kind, as of `choose` and `decoded`, at least one; None: has none.
+
+    Raises:
+        LMFError: as of these; a frame of more than `max_pixels`.
+    """
+    stream = choose(path, container, kind)
+    frames = decoded(path, container, stream, max_pixels) if stream else iter(())
+    first = next(frames, None)
+    return None if first is None else itertools.chain([first], frames)
+
+
+def decoded(
+    path: Path, container: InputContainer, stream: Stream, max_pixels: float = MAX_PIXELS
+) -> Iterator[Timed]:
     """The stream's frames in order of time.
 
     What can't be decoded before the first good frame is skipped, as where a recording was cut out of a
     longer one. Damage after it is an error. A gap between timestamps is none: such files are common.
 
     Raises:
-        LMFError: a packet that is damaged, cut off or can't be decoded; timestamps that go back.
+        LMFError: a packet that is damaged, cut off or can't be decoded; timestamps that go back; a picture of more than
+            `max_pixels`.
     """
     av = import_extra("av", "media")
     last = None
     if stream.type == "video":
+        _check_pixels(path, stream.codec_context, max_pixels)
         # Two frames at a time, where the codec can; each thread holds some.
         stream.thread_type, stream.codec_context.thread_count = "AUTO", 2
     packets = container.demux(stream)
@@ -113,6 +131,8 @@ def decoded(path: Path, container: InputContainer, stream: Stream) -> Iterator[T
             if frame.is_corrupt:
                 reason = "a frame misses some of its data"
             elif not reason:
+                if stream.type == "video":
+                    _check_pixels(path, frame, max_pixels)
                 last = _timed(path, stream, frame, last)
                 yield last
         if reason and last:
@@ -121,6 +141,14 @@ def decoded(path: Path, container: InputContainer, stream: Stream) -> Iterator[T
                 f"decoded ({reason}). Copy the file again, or keep what can be played: "
                 f"ffmpeg -i {path.name} repaired{path.suffix}"
             )
+
+
+def _check_pixels(path: Path, frame: av.CodecContext | av.VideoFrame, most: float) -> None:
+    if frame.width * frame.height > most:
+        raise LMFError(
+            f"{path}: its picture has {frame.width} × {frame.height} pixels, the limit is "
+            f"max_pixels={most}. Raise max_pixels."
+        )
 
 
 def _timed(path: Path, stream: Stream, frame: av.AudioFrame | av.VideoFrame, last: Timed | None) -> Timed:

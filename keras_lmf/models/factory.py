@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_lmf.backbones.sequence import STANDARDIZATION, dense, seed_stream
+from keras_lmf.backend import layer_calls, nested_layers
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.layers import ModalityPresence
 from keras_lmf.recipe import Recipe
@@ -210,7 +211,7 @@ def refresh_standardization(model: keras.Model) -> keras.Model:
 
     (`load_weights` does this by itself.)
     """
-    for layer in model._flatten_layers():
+    for layer in nested_layers(model):
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
     # A function that was compiled before holds the old statistics as constants.
@@ -226,8 +227,8 @@ def _backbone_layers(model: keras.Model, modality: str) -> list[keras.layers.Lay
     for part in model.layers:
         if not isinstance(part, keras.Model):
             continue
-        for node in part._inbound_nodes:
-            if any(tensor is entry for tensor in node.input_tensors for entry in reached):
+        for inputs, outputs in layer_calls(part):
+            if any(tensor is entry for tensor in inputs for entry in reached):
                 layers += part.layers
-                reached += node.output_tensors
+                reached += outputs
     return layers

@@ -188,7 +188,7 @@ def _spec(
     inputs = {
         name: spec.model_copy(
             update={
-                "rate": spec.rate or facts.rates.get(name),
+                "rate": spec.rate or facts.inputs[name].rate,
                 "range": (float(train[name].min()), float(train[name].max())),
             }
         )

@@ -45,7 +45,7 @@ def windows_of_file(
 ) -> Iterator[Window]:
     """The windows of a media file; a few frames of it are held at a time, and a window's sound and crops.
 
-    Windows are those of `keras_lmf.data.windows`, whose errors these are too. Where the model takes a face, a file with
+    Windows are those of `media.windows`, whose errors these are too. Where the model takes a face, a file with
     a picture needs the extra `face`, and `strip` gets its thumbnails.
     """
     if model.face is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_lmf.backend import variable_index
 from keras_lmf.metrics import PearsonCorrelation
 from keras_lmf.models import build
 from keras_lmf.models.factory import FUSION
@@ -45,7 +46,7 @@ class FusionAdam(keras.optimizers.Adam):
         super().build(variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if self._is_fusion[self._get_variable_index(variable)]:
+        if self._is_fusion[variable_index(self, variable)]:
             learning_rate = learning_rate * self.fusion_multiplier
         super().update_step(gradient, variable, learning_rate)
 

@@ -143,7 +143,9 @@ def _fit(
     )
     sample = {modality: values[:1] for modality, values in data["train"].inputs.items()}
     monitor = Monitor(state, training, save, sample)
-    bar = TqdmCallback(training.epochs, verbose=0, desc=recipe.name, initial=first_epoch, leave=False, delay=2)
+    bar = TqdmCallback(
+        training.epochs, verbose=0, desc=recipe.name, initial=first_epoch, leave=False, delay=2
+    )
     try:
         model.fit(
             batches,

@@ -61,7 +61,9 @@ def table(
             entries.append(entry)
         except (LMFError, OSError) as error:
             logging.getLogger(__name__).warning("Left out of the list: %s", error)
-    fusion = {section.acronym: word for word, section in FUSIONS.items()}.get(fusion, fusion) if fusion else None
+    fusion = (
+        {section.acronym: word for word, section in FUSIONS.items()}.get(fusion, fusion) if fusion else None
+    )
     _require_known("fusion", fusion, FUSIONS)
     _require_known("corpus", corpus, (entry.corpus for entry in entries))
     _require_known("modality", modality, (name for entry in entries for name in entry.modalities))

@@ -11,21 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bombs import Bomb
 from zoo_entry import NAME, Mirror
 
 from keras_lmf.errors import LMFError
 from keras_lmf.recipe import Recipe
 from keras_lmf.zoo import Entry, fetch, file_records, load, read_testvectors, show
-
-
-class Bomb:
-    """Unpickled, it makes the file `path`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
 
 
 def edited(folder: Path, keys: list[str], value: object) -> bytes:

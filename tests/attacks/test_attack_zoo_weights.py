@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from test_attack_zoo_entry import Bomb
+from bombs import Bomb
 from zoo_entry import Mirror, recipe
 
 from keras_lmf.errors import LMFError

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_lmf.data.corpora.files import LABELS, find_clips
-from keras_lmf.data.corpora.labels import Row, read_table
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.npz import read_npz
+from keras_lmf.data.tables import read_csv
 from keras_lmf.data.validation import check_groups, check_splits, whole_number
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import cache_folder, write_atomically
 from keras_lmf.media.sound import SAMPLE_RATE, decode_sound, number_of_samples, padded, require_decoder
 from keras_lmf.target import Target
 
 HELD_OUT = 0.2  # of the speakers, for the test split, and as many for validation
 MAX_BAD = 0.1
+NEEDED = ("file", "label", "speaker")
+COLUMNS = (*NEEDED, "split")
+_HINT = (
+    "The first line names the columns, with commas between them; a value that holds a comma stands in "
+    '"double quotes".'
+)
 _SHOWN = 10
 # Raised when `decode_sound` gives other numbers for the same file.
 _CACHE_VERSION = 1
+
+
+class Row(NamedTuple):
+    """A line of labels.csv; `split` is None where the table has no such column."""
+
+    line: int
+    file: str
+    label: str
+    speaker: str
+    split: str | None
 
 
 def load(
@@ -66,8 +84,11 @@ def load(
     require_decoder()
     folder = find_clips(root)
     table = folder / LABELS
-    rows = read_table(table)
-    bad = {row: f"{' and '.join(empty)} empty" for row in rows if (empty := _empty(row))}
+    rows = _read_table(table)
+    bad = {}
+    for row in rows:
+        if empty := [name for name in NEEDED if not getattr(row, name)]:
+            bad[row] = f"{' and '.join(empty)} empty"
     complete = [row for row in rows if row not in bad]
     _check_bad(table, bad, len(rows))
     classes = sorted({row.label for row in complete})
@@ -98,8 +119,59 @@ def load(
     )
 
 
-def _empty(row: Row) -> list[str]:
-    return [name for name in ("file", "label", "speaker") if not getattr(row, name)]
+def _read_table(path: Path) -> list[Row]:
+    """The table's rows, blanks around the values removed, labels and speakers in one Unicode form (NFC).
+
+    Raises:
+        LMFError: no UTF-8 or no table; a column that is missing or unknown; a line with too few or too many values;
+            a file that is named twice, or lies outside the folder; a label or a speaker in two spellings that differ
+            in upper and lower case alone. It names the line.
+    """
+    header, lines = read_csv(path, NEEDED, _HINT)
+    for column in header:
+        if column not in COLUMNS:
+            raise LMFError(f"{path}: {unknown_name('column', column, COLUMNS, _HINT)}")
+    if len(set(header)) != len(header):
+        raise LMFError(f"{path}: a column is there twice: {', '.join(header)}.")
+    rows = []
+    first: dict[str, int] = {}
+    for line, named in lines:
+        for column in ("label", "speaker"):
+            named[column] = unicodedata.normalize("NFC", named[column])
+        row = Row(line, *(named[column] for column in NEEDED), named.get("split"))
+        _check_inside(path, row)
+        earlier = first.setdefault(str(PurePosixPath(row.file)), line)
+        if row.file and earlier != line:
+            raise LMFError(f"{path}, lines {earlier} and {line}: both name {row.file!r}. Keep one.")
+        rows.append(row)
+    if not rows:
+        raise LMFError(f"{path}: no clips, only a header. Every further line is file,label,speaker.")
+    for column in ("label", "speaker"):
+        _check_spelling(path, column, rows)
+    return rows
+
+
+def _check_spelling(path: Path, column: str, rows: Sequence[Row]) -> None:
+    """Anna and anna are one speaker, who must not be in two splits."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        value = getattr(row, column)
+        earlier = first.setdefault(value.casefold(), row)
+        if (before := getattr(earlier, column)) != value:
+            raise LMFError(
+                f"{path}, lines {earlier.line} and {row.line}: the {column} {before!r} is also written {value!r}. "
+                "Write it in one way."
+            )
+
+
+def _check_inside(path: Path, row: Row) -> None:
+    """Refuse a path that is absolute or goes up, as Unix and as Windows read it."""
+    for place in (PurePosixPath(row.file), PureWindowsPath(row.file)):
+        if place.anchor or ".." in place.parts:
+            raise LMFError(
+                f"{path}, line {row.line}: {row.file!r} may lie outside the folder. Put the clips into "
+                f"{path.parent} and give paths relative to it, without '..'."
+            )
 
 
 def _decoded(folder: Path, rows: Sequence[Row], samples: int) -> tuple[np.ndarray, dict[Row, str]]:

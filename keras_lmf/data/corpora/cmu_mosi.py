@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from keras_lmf.data.corpora.description import CorpusDescription
-from keras_lmf.data.corpora.files import read_arrays
+from keras_lmf.data.corpora.files import find
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import unknown_name
 from keras_lmf.target import Target
 
@@ -46,7 +47,7 @@ def load(root: str | Path | None = None, *, split: str = "split") -> Dataset:
     if split not in MODALITIES:
         raise unknown_name("cmu_mosi split", split, MODALITIES)
     keys = (*MODALITIES[split], "label", "video_id", "ids", split)
-    arrays = read_arrays("cmu_mosi", "mosi_utterance.npz", root, keys)
+    arrays = read_npz(find("cmu_mosi", "mosi_utterance.npz", root), keys)
     return Dataset(
         name="cmu_mosi",
         target=Target(name="sentiment", range=(-3, 3)),

@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, invalid
 from keras_lmf.target import Text
 
 
 class CorpusInput(NamedTuple):
-    """The unit of an input's numbers, and what they are."""
+    """The unit of an input's numbers, what they are, and the steps (of sound: samples) a second of a sequence in Hz."""
 
     unit: Text
     description: Text
+    rate: float | None = None
 
 
 class CorpusDescription(BaseModel):
@@ -26,10 +27,9 @@ class CorpusDescription(BaseModel):
     Attributes:
         licence: of the data.
         weights_licence: under which weights trained on it can be passed on.
-        inputs: modality → (unit, what the numbers are).
+        inputs: by modality.
         notes: what to know of every figure on it.
         voice_notes, feature_notes: of figures of models that take raw sound, and of those that take features alone.
-        rates: steps (of sound: samples) per second of the sequences whose rate is known, in Hz.
         citation: of the corpus.
         warning: what must be known of its models before anything else; None: nothing.
     """
@@ -41,13 +41,12 @@ class CorpusDescription(BaseModel):
     inputs: dict[str, CorpusInput]
     notes: tuple[Text, ...] = ()
     citation: Text
-    rates: dict[str, float] = {}
     voice_notes: tuple[Text, ...] = ()
     feature_notes: tuple[Text, ...] = ()
     warning: Text | None = None
 
 
-VOICE = CorpusInput("full scale = 1", "mono sound at 16 kHz, zeros after the end")
+VOICE = CorpusInput("full scale = 1", "mono sound at 16 kHz, zeros after the end", 16000)
 
 
 def read_description(path: Path, inputs: Iterable[str]) -> CorpusDescription:
@@ -55,9 +54,7 @@ def read_description(path: Path, inputs: Iterable[str]) -> CorpusDescription:
     try:
         description = CorpusDescription.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise LMFError(f"{path}: {where}: {problem['msg']}, received {problem['input']!r}") from None
+        raise invalid(error, CorpusDescription, str(path)) from None
     except (OSError, ValueError) as error:
         raise LMFError(f"{path} is not a readable TOML file: {error}") from None
     if lacking := [name for name in inputs if name not in description.inputs]:

@@ -17,15 +17,7 @@ from keras_lmf.target import Target
 SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
 CLASSES = ("angry", "bored", "disgust", "fearful", "happy", "neutral", "sad")
 # The sixth character of a file's name: the first letter of the emotion's German word.
-EMOTIONS = {
-    "W": "angry",
-    "L": "bored",
-    "E": "disgust",
-    "A": "fearful",
-    "F": "happy",
-    "N": "neutral",
-    "T": "sad",
-}
+EMOTIONS = dict(zip("WLEAFNT", CLASSES))
 RECORDINGS = 535
 _NAME = re.compile(rf"({'|'.join(SPEAKERS)})[ab]\d\d[{''.join(EMOTIONS)}][a-z]")
 
@@ -44,7 +36,6 @@ DESCRIPTION = CorpusDescription(
         "The cross-validation, where there is one, leaves out each speaker in turn, with this one recipe. Its "
         "settings were chosen on validation speakers, who are test speakers of other rounds: it is not nested.",
     ),
-    rates={"voice": 16000},
     citation="Burkhardt et al., A database of German emotional speech, Interspeech 2005",
 )
 

@@ -15,15 +15,8 @@ from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import LMFError
 from keras_lmf.target import Target
 
-# As the corpus abbreviates them in file names.
-EMOTIONS = {
-    "an": "angry",
-    "di": "disgust",
-    "fe": "fearful",
-    "ha": "happy",
-    "sa": "sad",
-    "su": "surprised",
-}
+CLASSES = ("angry", "disgust", "fearful", "happy", "sad", "surprised")
+EMOTIONS = [name[:2] for name in CLASSES]  # in file names
 SUBJECTS = 5
 FRAMES = 156  # of the longest clip
 POINTS = (68, 2)
@@ -37,6 +30,7 @@ DESCRIPTION = CorpusDescription(
         "landmarks": (
             "pixels",
             "x and y of 68 face landmarks in the order of 300-W, a frame each 40 ms; zeros after the end",
+            25,
         ),
     },
     notes=(
@@ -46,7 +40,6 @@ DESCRIPTION = CorpusDescription(
         "how long, tells the emotion, too.",
         "Non-actors who were asked to react to a story: elicited on demand.",
     ),
-    rates={"landmarks": 25},
     citation="Martin et al., The eNTERFACE '05 Audio-Visual Emotion Database, ICDE Workshops 2006",
 )
 
@@ -58,8 +51,7 @@ def load(root: str | Path | None = None, *, fold: int = 0) -> Dataset:
         landmarks: (156, 68, 2), masked; x and y in pixels of the 68 points of Multi-PIE and 300-W, in each frame, at
             25 frames per second; zeros after the end. A clip has 33 to 156 frames.
 
-    Groups are the five subjects ("subject_1" … "subject_5"), 30 clips each (subject 2: 26). Each emotion has five
-    sentences of its own, which every subject says: what is said gives the emotion away, to whoever reads lips.
+    Groups are the five subjects ("subject_1" … "subject_5"), 30 clips each (subject 2: 26).
 
     Args:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
@@ -79,9 +71,9 @@ def load(root: str | Path | None = None, *, fold: int = 0) -> Dataset:
         landmarks[row, : len(clip)] = clip
     return Dataset(
         name="enterface05_landmarks",
-        target=Target(name="emotion", classes=tuple(EMOTIONS.values())),
+        target=Target(name="emotion", classes=CLASSES),
         inputs={"landmarks": landmarks},
-        labels=[list(EMOTIONS).index(match[2]) for match in found],
+        labels=[EMOTIONS.index(match[2]) for match in found],
         groups=np.array([f"subject_{number}" for number in subjects]),
         ids=np.array([path.stem for path in paths]),
         splits=fold_splits(subjects - 1, fold, SUBJECTS),

@@ -10,7 +10,7 @@ import numpy as np
 from keras_lmf.data.corpora.description import CorpusDescription
 from keras_lmf.data.corpora.files import find
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.npz import read_npz, require_keys
+from keras_lmf.data.npz import read_npz
 from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import LMFError
 from keras_lmf.target import Target
@@ -48,9 +48,7 @@ def load(root: str | Path | None = None, *, side: int = SIDE) -> Dataset:
         face: (side, side, 1), grey, 0 to 1.
 
     The file "validation" is the test split; of the file "train", a tenth of the images validates, drawn by each
-    image's own bytes. The corpus names no persons, so one may be in two splits; no two images are the same. Each
-    image is a group of its own. At most 2500 training images have the same class; the test split has the corpus's own
-    frequencies.
+    image's own bytes. No two images are the same; each is a group of its own.
 
     Args:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
@@ -60,8 +58,7 @@ def load(root: str | Path | None = None, *, side: int = SIDE) -> Dataset:
     images, labels, ids = [], [], []
     for file in FILES:
         path = find("fer2013", file, root)
-        arrays = read_npz(path)
-        require_keys(path, arrays, ("images", "labels", "classes"))
+        arrays = read_npz(path, ("images", "labels", "classes"))
         names = [NAMES.get(name, name) for name in arrays["classes"].tolist()]
         if sorted(names) != sorted(CLASSES):
             raise LMFError(f"{path}: the classes are {', '.join(names)}; FER2013 has {', '.join(CLASSES)}.")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.npz import read_npz, require_keys
 from keras_lmf.errors import LMFError
 
 LABELS = "labels.csv"  # what makes a folder one of clips: corpora.clips
@@ -53,16 +51,6 @@ def _folder(corpus: str, question: str, wanted: str, root: str | Path | None) ->
 def is_clips(folder: str | Path) -> bool:
     """Whether it is a folder of clips."""
     return (Path(folder) / LABELS).is_file()
-
-
-def read_arrays(
-    corpus: str, file: str, root: str | Path | None, keys: Iterable[str]
-) -> dict[str, np.ndarray]:
-    """The arrays of the .npz `<root>/<corpus>/<file>`, which must hold `keys`."""
-    path = find(corpus, file, root)
-    arrays = read_npz(path)
-    require_keys(path, arrays, keys)
-    return arrays
 
 
 def find_named(

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.data.corpora.description import CorpusDescription
-from keras_lmf.data.corpora.files import read_arrays
+from keras_lmf.data.corpora.files import find
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.npz import read_npz
 from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import unknown_name
 from keras_lmf.target import Target
@@ -67,7 +68,7 @@ def load(root: str | Path | None = None, *, labels: str = "merged", validation_s
     # Session 5 is the test split.
     whole_number("Corpus 'iemocap': validation_session", validation_session, 1, TEST_SESSION - 1)
     keys = ("audio", "duration", "text", "emotion", "speaker", "ids")
-    arrays = read_arrays("iemocap", "iemocap_audio_text.npz", root, keys)
+    arrays = read_npz(find("iemocap", "iemocap_audio_text.npz", root), keys)
     names = EMOTIONS[labels]
     rows = np.isin(arrays["emotion"], list(names))
     audio = np.column_stack([arrays["audio"], np.log(arrays["duration"])])[rows]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.pickles import read_pickle
 from keras_lmf.data.validation import SPLITS
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.target import Target
 
 KEYS = {"audio": "audio", "video": "vision", "text": "text"}  # our name -> the file's
@@ -73,31 +72,20 @@ def load(
                 raise unknown_name("split", name, SPLITS)
             if not isinstance(fields, dict):
                 raise LMFError(f"{name}: a {type(fields).__name__}, must be a dict of arrays.")
-        parts = [_part(name, fields, target, labels, fill) for name, fields in content.items()]
-        ids = np.concatenate([part.ids for part in parts])
+        parts = [_columns(name, fields, target, labels, fill) for name, fields in content.items()]
+        columns = _joined(parts)
         return Dataset(
             name=Path(path).stem,
             target=target,
-            inputs=_joined([part.inputs for part in parts]),
-            labels=_joined([{"label": part.labels} for part in parts])["label"],
-            groups=_groups(ids, np.concatenate([part.videos for part in parts]), group_pattern),
-            ids=ids,
-            splits=np.repeat(list(content), [len(part.ids) for part in parts]),
-            masks=_joined([part.masks for part in parts]),
+            inputs={name: columns[name] for name in KEYS if name in columns},
+            labels=columns["label"],
+            groups=_groups(columns["id"], columns["video of id"], group_pattern),
+            ids=columns["id"],
+            splits=np.repeat(list(content), [len(part["id"]) for part in parts]),
+            masks={name: columns[f"mask/{name}"] for name in KEYS if f"mask/{name}" in columns},
         )
     except LMFError as error:
         raise LMFError(f"{path}: {error}") from None
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The columns of one split; `videos` is "" where an id names none."""
-
-    inputs: dict[str, np.ndarray]
-    masks: dict[str, np.ndarray]
-    labels: np.ndarray
-    ids: np.ndarray
-    videos: np.ndarray
 
 
 def _target(target: Target | Mapping[str, object] | None) -> Target:
@@ -106,14 +94,16 @@ def _target(target: Target | Mapping[str, object] | None) -> Target:
     try:
         return Target.model_validate(target)
     except ValidationError as error:
-        problem = error.errors()[0]
         raise LMFError(
-            f"A .pkl doesn't say what its labels mean: pass target=Target(name=…, range=… or classes=…), or these as "
-            f"a dict. Received {str(target)[:100]}: {'.'.join(map(str, problem['loc']))} {problem['msg']}."
+            "A .pkl doesn't say what its labels mean: pass target=Target(name=…, range=… or classes=…), or these as "
+            f"a dict. {invalid(error, Target, f'Received {str(target)[:100]}')}"
         ) from None
 
 
-def _part(name: str, fields: dict, target: Target, label_key: str | None, fill: float | None) -> _Part:
+def _columns(
+    name: str, fields: dict, target: Target, label_key: str | None, fill: float | None
+) -> dict[str, np.ndarray]:
+    """The columns of one split: its modalities and their masks, "label", "id", and "video of id", "" where none is."""
     usual = ("classification_labels", "labels") if target.classes else ("regression_labels", "labels")
     keys = usual if label_key is None else (label_key,)
     key = next((key for key in keys if key in fields), None)
@@ -122,28 +112,26 @@ def _part(name: str, fields: dict, target: Target, label_key: str | None, fill: 
             f"{name}: {unknown_name('key', keys[0], _shown(fields), 'Pass labels=… to name the labels.')}"
         )
     labels = _labels(f"{name}/{key}", fields[key], target)
-    rows = len(labels)
-    inputs, masks = {}, {}
+    rows, columns = len(labels), {}
     for modality, key in KEYS.items():
         if key not in fields:
             continue
         values = _numbers(f"{name}/{key}", fields[key], rows)
         if fill is not None:
             values = np.where(np.isfinite(values), values, np.float32(fill))
-        inputs[modality] = values
+        columns[modality] = values
         if values.ndim > 2:
-            lengths = fields.get(f"{key}_lengths")
-            masks[modality] = _mask(f"{name}/{key}_lengths", values, lengths)
-    if not inputs:
+            lengths = f"{key}_lengths"
+            columns[f"mask/{modality}"] = _mask(f"{name}/{lengths}", values, fields.get(lengths))
+    if not columns:
         raise LMFError(
             f"{name}: {unknown_name('key', 'audio', _shown(fields))} None of {', '.join(KEYS.values())}."
         )
-    if "id" not in fields:
-        return _Part(
-            inputs, masks, labels, np.array([f"{name}_{row}" for row in range(rows)]), np.full(rows, "")
-        )
-    ids, videos = _ids(f"{name}/id", fields["id"], rows)
-    return _Part(inputs, masks, labels, ids, videos)
+    if "id" in fields:
+        ids, videos = _ids(f"{name}/id", fields["id"], rows)
+    else:
+        ids, videos = np.array([f"{name}_{row}" for row in range(rows)]), np.full(rows, "")
+    return columns | {"label": labels, "id": ids, "video of id": videos}
 
 
 def _shown(keys: Iterable[object]) -> list[str]:
@@ -171,10 +159,7 @@ def _labels(field: str, values: object, target: Target) -> np.ndarray:
     """(N, *target.label_shape) from the shapes that the field uses; values are checked by Dataset."""
     labels = _numbers(field, values)
     labels = labels.reshape(len(labels), *(size for size in labels.shape[1:] if size != 1))
-    if target.classes and labels.shape[1:] == (
-        target.size,
-        2,
-    ):  # a yes and a no for each class, in this order: no, yes
+    if target.classes and labels.shape[1:] == (target.size, 2):  # for each class, in this order: no, yes
         labels = labels.argmax(axis=-1)
     if target.classes and labels.shape[1:] == (target.size,):
         one_hot = ((labels == 0) | (labels == 1)).all(axis=1) & (labels.sum(axis=1) == 1)

@@ -7,30 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.data.corpora.description import CorpusDescription
-from keras_lmf.data.corpora.files import read_arrays
+from keras_lmf.data.corpora.files import find
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.npz import read_npz
 from keras_lmf.data.validation import SPLITS
 from keras_lmf.target import Target
 
 # The columns of the labels. The file names none: this is the presumed order of the public release.
 RATINGS = (
-    "confident",
-    "passionate",
-    "voice_pleasant",
-    "dominant",
-    "credible",
-    "vivid",
-    "expertise",
-    "entertaining",
-    "reserved",
-    "trusting",
-    "relaxed",
-    "outgoing",
-    "thorough",
-    "nervous",
-    "sentiment",
-    "persuasive",
-    "humorous",
+    *("confident", "passionate", "voice_pleasant", "dominant", "credible", "vivid", "expertise"),
+    *("entertaining", "reserved", "trusting", "relaxed", "outgoing", "thorough", "nervous"),
+    *("sentiment", "persuasive", "humorous"),
 )
 MASKS = {"audio": "mask", "video": "video_mask"}
 
@@ -67,17 +54,16 @@ def load(root: str | Path | None = None) -> Dataset:
     Every rating is a mean over raters on scales from 1 to 7. One of the 15 351, "reserved" of a test review, is
     0.67 in the file and is read as 1.
 
-    **Speakers.** The file has no ids, so nobody can say whether a reviewer of train is also in valid or test, and
-    the figures suggest it: a nearest neighbour on the audio alone reaches r .27 on the test split, .40 on rows
-    near a row of train and .22 on the others. Say so wherever a figure on POM stands. Here every review is a
-    group of its own, so the check for speakers in two splits says nothing.
+    **Speakers.** The file has no ids, so a reviewer of train may be in valid or test (`DESCRIPTION.notes`; the nearest
+    neighbour's r is .40 on rows near a row of train and .22 on the others). Here every review is a group of its own, so
+    the check for speakers in two splits says nothing.
 
     Args:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
     """
     keys = ("label", *MASKS, *MASKS.values())
     needed = [f"{split}_{key}" for key in keys for split in SPLITS]
-    arrays = read_arrays("pom", "pom_sequence.npz", root, needed)
+    arrays = read_npz(find("pom", "pom_sequence.npz", root), needed)
     columns = {key: np.concatenate([arrays[f"{split}_{key}"] for split in SPLITS]) for key in keys}
     sizes = [len(arrays[f"{split}_label"]) for split in SPLITS]
     ids = np.array([f"{split}_{row:03d}" for split, size in zip(SPLITS, sizes) for row in range(size)])

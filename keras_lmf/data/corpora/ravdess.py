@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.data.corpora.description import VOICE, CorpusDescription
-from keras_lmf.data.corpora.files import find, fold_splits, read_arrays
+from keras_lmf.data.corpora.files import find, fold_splits
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.npz import read_npz
 from keras_lmf.data.validation import whole_number
 from keras_lmf.media.sound import number_of_samples, read_waveforms
 from keras_lmf.target import Target
@@ -23,6 +24,7 @@ DESCRIPTION = CorpusDescription(
             "log power, kHz, octaves",
             "64 steps of 50 ms: 40 log-mel bands, log energy, zero-crossing rate, spectral centroid in kHz, "
             "log2(F0 / 100 Hz), voicing; zeros after the end",
+            20,
         ),
         "audio_statistics": ("mixed", "75 statistics of MFCC, energy and F0 over the take"),
         "video": ("intensity 0 to 5, presence 0 to 1", "35 facial action units, mean over the take"),
@@ -43,7 +45,6 @@ DESCRIPTION = CorpusDescription(
         "The cross-validation, where there is one, fits this one recipe to the other four folds, for each fold. "
         "Its settings were chosen on validation folds, which are test folds of other rounds: it is not nested.",
     ),
-    rates={"audio": 20, "voice": 16000},
     citation="Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 2018",
 )
 
@@ -75,7 +76,7 @@ def load(root: str | Path | None = None, *, fold: int = 0, seconds: float | None
     whole_number("Corpus 'ravdess': fold", fold, 0, FOLDS - 1)
     samples = None if seconds is None else number_of_samples(seconds, "Corpus 'ravdess': seconds")
     needed = ("audio", "audio_length", "audio_stat", "video", "label", "label_names", "actor", "fold", "ids")
-    arrays = read_arrays("ravdess", "ravdess_audio_video.npz", root, needed)
+    arrays = read_npz(find("ravdess", "ravdess_audio_video.npz", root), needed)
     steps = np.arange(arrays["audio"].shape[1])
     inputs = {"audio": arrays["audio"], "audio_statistics": arrays["audio_stat"], "video": arrays["video"]}
     if samples is not None:

@@ -20,7 +20,7 @@ DESCRIPTION = CorpusDescription(
     weights_licence="CC BY-NC-SA 4.0, and research only",
     inputs={
         "voice": VOICE,
-        "face": ("white = 1", "64 × 64 grey pixels of one face in each frame; zeros: no face"),
+        "face": ("white = 1", "64 × 64 grey pixels of one face in each frame; zeros: no face", 2),
     },
     notes=(
         "Voices and faces are paired by their label alone. What goes together in one person (timing, a smile "
@@ -29,7 +29,6 @@ DESCRIPTION = CorpusDescription(
         "Test voices (RAVDESS fold 0, EmoDB fold 0) and test images (FER2013) are in no other split. Each voice "
         "stands in several rows, so rows are not independent.",
     ),
-    rates={"voice": 16000, "face": 2},
     warning="Synthetic pairs: voices and faces of different people.",
     citation="Livingstone & Russo 2018; Burkhardt et al. 2005; Goodfellow et al. 2013",
 )
@@ -46,11 +45,8 @@ def load(
         face: (frames, 64, 64, 1), an image of FER2013, enlarged, grey, 0 to 1, as the first frame; the other frames are
             zeros, as where no face is seen.
 
-    Each voice stands in `faces` rows, each with a face drawn from those of its emotion. Test voices and faces are in no
-    other split: speakers and images as RAVDESS's fold 0, EmoDB's fold 0 and FER2013 split them. No pair can teach what
-    goes together in one person, such as timing. EmoDB knows no surprise.
-
-    Groups are the speakers ("ravdess_actor_01", "emodb_speaker_03").
+    Each voice stands in `faces` rows, each with a face drawn from those of its emotion. EmoDB knows no surprise. Groups
+    are the speakers ("ravdess_actor_01", "emodb_speaker_03").
 
     Args:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
@@ -62,40 +58,39 @@ def load(
     for name, value in (("frames", frames), ("faces", faces)):
         whole_number(f"Corpus 'voices_and_faces': {name}", value, 1)
     images = fer2013.load(root, side=SIDE)
-    sources = [ravdess.load(root, seconds=seconds).select(["voice"]), emodb.load(root, seconds=seconds)]
-    rows = [
-        (source, row, CLASSES.index(emotion))
-        for source in sources
-        for row, emotion in enumerate(np.array(source.target.classes)[source.labels])
-        if emotion in CLASSES
-    ]
+    voices = [ravdess.load(root, seconds=seconds).select(["voice"]), emodb.load(root, seconds=seconds)]
+    emotions = [np.array(voice.target.classes)[voice.labels] for voice in voices]
+
+    def joined(columns: list[np.ndarray]) -> np.ndarray:
+        """Of the voices whose emotion a face shows."""
+        return np.concatenate([c[np.isin(words, CLASSES)] for c, words in zip(columns, emotions)])
+
+    labels = np.array([CLASSES.index(word) for word in joined(emotions)])
+    splits = joined([voice.splits for voice in voices])
     random = np.random.default_rng(seed)
     # A face's row for every voice and turn, from those of the same emotion in the same split.
-    chosen = [
-        random.choice(np.flatnonzero((images.splits == source.splits[row]) & (images.labels == label)), faces)
-        for source, row, label in rows
-    ]
-    face = np.zeros((len(rows) * faces, frames, SIDE, SIDE, 1), np.float32)
-    face[:, 0] = images.inputs["face"][np.concatenate(chosen)]
-
-    def repeated(values: list[str]) -> np.ndarray:
-        return np.repeat(np.array(values), faces)
-
-    names = repeated([f"{source.name}_{source.ids[row]}" for source, row, _ in rows])
+    chosen = np.concatenate(
+        [
+            random.choice(np.flatnonzero((images.splits == split) & (images.labels == label)), faces)
+            for split, label in zip(splits, labels)
+        ]
+    )
+    face = np.zeros((len(chosen), frames, SIDE, SIDE, 1), np.float32)
+    face[:, 0] = images.inputs["face"][chosen]
+    names, groups = (
+        np.repeat(joined([np.char.add(f"{v.name}_", getattr(v, column)) for v in voices]), faces)
+        for column in ("ids", "groups")
+    )
+    pairs = enumerate(zip(names, images.ids[chosen]))
     return Dataset(
         name="voices_and_faces",
         target=Target(name="emotion", classes=CLASSES),
         inputs={
-            "voice": np.repeat([source.inputs["voice"][row] for source, row, _ in rows], faces, axis=0),
+            "voice": np.repeat(joined([voice.inputs["voice"] for voice in voices]), faces, axis=0),
             "face": face,
         },
-        labels=np.repeat([label for *_, label in rows], faces),
-        groups=repeated([f"{source.name}_{source.groups[row]}" for source, row, _ in rows]),
-        ids=np.array(
-            [
-                f"{name}_{images.ids[row]}_{turn}"
-                for turn, (name, row) in enumerate(zip(names, np.concatenate(chosen)))
-            ]
-        ),
-        splits=repeated([source.splits[row] for source, row, _ in rows]),
+        labels=np.repeat(labels, faces),
+        groups=groups,
+        ids=np.array([f"{name}_{image}_{turn}" for turn, (name, image) in pairs]),
+        splits=np.repeat(splits, faces),
     )

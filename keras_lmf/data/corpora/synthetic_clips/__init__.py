@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from keras_lmf.data.corpora.synthetic_clips.performance import (
 )
 from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.files import PARTIAL, remove_partial, write_atomically
+from keras_lmf.files import PARTIAL, remove_partial, write_atomically, write_text
 from keras_lmf.media.encoding import AAC_RATES, encode
 from keras_lmf.media.sound import require_decoder
 
@@ -97,7 +96,7 @@ def write(
     _check_folder(folder, files)
     cast = [draw_speaker(seed, number) for number in range(speakers)]
     count = round(seconds * frame_rate)
-    rows = []
+    lines = ["file,label,speaker\n"]
     for index, file in enumerate(tqdm(files, desc="clips", unit="clip", leave=False, disable=None, delay=2)):
         speaker = cast[index % speakers]
         emotion = names[index // speakers % len(names)]
@@ -113,26 +112,16 @@ def write(
                 sample_rate,
             ),
         )
-        rows.append((file, emotion, speaker.name))
-    write_atomically(folder / LABELS, lambda path: _write_rows(path, rows))
+        lines.append(f"{file},{emotion},{speaker.name}\n")
+    write_text(folder / LABELS, "".join(lines))
     return folder
 
 
 def _check_folder(folder: Path, files: list[str]) -> None:
     """Refuse to write among files of another kind, or beside clips that labels.csv would not list."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
+    if folder.exists() and not folder.is_dir():
         raise LMFError(f"{folder}: this is a file; give a new or empty folder.")
-    ours = set(files)
-    others = sorted(path.name for path in folder.iterdir() if not path.name.startswith(PARTIAL))
-    if strange := [name for name in others if name not in ours]:
+    others = {path.name for path in folder.glob("*") if not path.name.startswith(PARTIAL)}
+    if strange := sorted(others - set(files)):
         raise LMFError(f"{folder} holds {strange[0]!r} already; give a new or empty folder.")
     remove_partial(folder)
-
-
-def _write_rows(path: Path, rows: list[tuple[str, str, str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("file", "label", "speaker"))
-        writer.writerows(rows)

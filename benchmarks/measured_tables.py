@@ -1,0 +1,222 @@
+"""Tables of backbones and of media files, from what the measuring scripts have written into benchmarks/results."""
+
+from __future__ import annotations
+
+import pandas as pd
+from measurements import RESULTS
+
+SHOWN_MODEL, SHOWN_CLIP = "lmf-media-av", "ravdess"
+READERS_WORDS = {"war": "accuracy", "uar": "balanced accuracy"}
+
+
+def markdown() -> dict[str, str]:
+    """The tables of docs/results.md by their marker's name."""
+    return {
+        **backbone_tables(),
+        "clips": clip_table(),
+        "faces": face_table(),
+        "films": film_table(),
+        "real-clips": real_clip_tables(),
+        "alone": alone_tables(),
+    }
+
+
+def backbones_in_few_words() -> dict[str, str]:
+    """That of docs/compose.md."""
+    table = pd.read_csv(RESULTS / "backbones.csv")
+    file = table[table["runtime"] == "TFLite float32"]
+    few = pd.DataFrame(
+        {
+            "backbone": [f"`{name}`" for name in file["backbone"]],
+            "paper": file["paper"],
+            "parameters": [f"{number:,}" for number in file["parameters"]],
+            "MFLOPs": [f"{number:.0f}" for number in file["mflops"]],
+            "TFLite, kB": [f"{number / 1e3:,.0f}" for number in file["bytes"]],
+            "TFLite, ms": [f"{number:.1f}" for number in file["wall_ms"]],
+            "weights": file["weights"],
+        }
+    )
+    return {"backbones": few.to_markdown(index=False, disable_numparse=True)}
+
+
+def real_clip() -> dict[str, str]:
+    """That of docs/clips.md: the clip of a person whose voice and face are both there."""
+    film = answers(SHOWN_MODEL)
+    return {"real-clip": filled(film[film["clip"].str.startswith(SHOWN_CLIP)]).to_markdown(index=False)}
+
+
+def measured_on(table: pd.DataFrame) -> str:
+    """The machine and the versions that the rows of a script's CSV name."""
+    return "Measured on " + " and ".join(
+        f"{machine}; {versions}"
+        for machine, versions in table[["machine", "versions"]].drop_duplicates().to_numpy()
+    )
+
+
+def short(number: float) -> str:
+    """Three digits: "1,230", "12.3", "0.0123"."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
+
+
+def spread(table: pd.DataFrame, middle: str, low: str, high: str) -> list[str]:
+    """Median and range of each row; the one number where there was one call, a dash where there was none."""
+    texts = []
+    for numbers in table[[middle, low, high]].to_numpy(float):
+        median, least, most = map(short, numbers)
+        texts.append(median if numbers[1] == numbers[2] else f"{median} [{least}, {most}]")
+    return ["–" if pd.isna(number) else text for number, text in zip(table[middle], texts)]
+
+
+def backbone_tables() -> dict[str, str]:
+    """What each backbone is, and how large and fast on every runtime."""
+    table = pd.read_csv(RESULTS / "backbones.csv")
+    facts = table.drop_duplicates("backbone").set_index("backbone")
+    what = pd.DataFrame(
+        {
+            "parameters": [f"{number:,}" for number in facts["parameters"]],
+            "MFLOPs": [f"{number:.0f}" for number in facts["mflops"]],
+            "embedding": facts["embedding"],
+            "receptive field": facts["receptive_field"],
+            "code": facts["code"],
+            "weights": facts["weights"],
+            "paper": facts["paper"],
+        },
+        index=facts.index,
+    )
+    table["ms"] = spread(table, "wall_ms", "wall_ms_first_quartile", "wall_ms_third_quartile")
+    times = table.pivot(index="backbone", columns="runtime", values="ms")
+    runtimes = list(table["runtime"].unique())
+    sizes = table.pivot(index="backbone", columns="runtime", values="bytes")[runtimes] / 1e3
+    sizes = sizes.dropna(axis=1, how="all").add_suffix(", kB")
+    sizes = sizes.map(lambda size: "–" if pd.isna(size) else f"{size:,.0f}")
+    times = times[runtimes].join(sizes).reindex(facts.index)
+    caption = (
+        f"Milliseconds for one clip of {facts['clip_seconds'].iloc[0]:g} s (of image_cnn, one picture): wall clock, "
+        f"median and quartiles over the turns. {measured_on(table)}. A dash: the export refuses to call a file int8 in "
+        "which nothing computes in int8."
+    )
+    return {
+        "backbones": what.reset_index().to_markdown(index=False, disable_numparse=True),
+        "backbones-speed": f"{caption}\n\n"
+        + times.reset_index().to_markdown(index=False, disable_numparse=True),
+    }
+
+
+def face_table() -> str:
+    """How often each detector finds a face, and what that costs."""
+    table = pd.read_csv(RESULTS / "faces.csv")
+    read = table[table["refused"].isna()]
+    rows = []
+    for clip, found in read.groupby("clip", sort=False):
+        line = {"clip": clip, "face": "yes" if found["face"].iloc[0] else "no"}
+        line["frames"] = f"{found['frames'].iloc[0]:.0f}"
+        for row in found.itertuples():
+            line[f"{row.detector}: found"] = f"{row.found:.3f}"
+            line[f"{row.detector}: crop"] = f"{row.present:.3f}"
+        for row in found.itertuples():
+            line[f"{row.detector}: ms"] = f"{row.detect_ms:.1f} / {row.track_ms:.1f}"
+        rows.append(line)
+    machine, versions = table[["machine", "versions"]].iloc[0]
+    refused = sorted(set(table["refused"].dropna()))
+    caption = (
+        "Share of frames in which the detector sees a face, and to which tracking gives a crop; CPU time per frame of "
+        f"detection at every frame / of tracking. Measured on {machine}; {versions}."
+    )
+    notes = "".join(f"\n\nNot decoded: {reason.split('. ')[0]}." for reason in refused)
+    return f"{caption}\n\n{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}{notes}"
+
+
+def clip_table() -> str:
+    """Real-time factors, and the memory of a long file."""
+    table = pd.read_csv(RESULTS / "clips.csv")
+    factors = table.assign(
+        **{name: table[f"{name}_ms"] / 1e3 / table["clip_seconds"] for name in ("median", "least", "most")}
+    )
+    shown = pd.DataFrame(
+        {
+            "entry": table["entry"],
+            "clip": [f"{row.clip_seconds:g} s .{row.file}" for row in table.itertuples()],
+            "what": table["what"],
+            "windows": ["–" if pd.isna(count) else f"{count:.0f}" for count in table["windows"]],
+            "ms": spread(table, "median_ms", "least_ms", "most_ms"),
+            "time ÷ clip": spread(factors, "median", "least", "most"),
+            "peak memory, MiB": ["–" if pd.isna(peak) else f"{peak:.0f}" for peak in table["peak_mib"]],
+        }
+    )
+    caption = f"Median [least, most] over the calls. {measured_on(table)}."
+    return f"{caption}\n\n{shown.to_markdown(index=False, disable_numparse=True)}"
+
+
+def film_table() -> str:
+    """Real-time factors of films."""
+    table = pd.read_csv(RESULTS / "films.csv")
+    rows = [
+        {
+            "entry": row.entry,
+            "film": f"{row.film}, {row.clip_seconds:.2f} s",
+            "what": row.what,
+            "windows": "–" if pd.isna(row.windows) else f"{row.windows:.0f}",
+            "ms, median [least, most]": f"{row.median_ms:.0f} [{row.least_ms:.0f}, {row.most_ms:.0f}]",
+            "time ÷ clip": f"{row.real_time_factor:.3f}",
+        }
+        for row in table.itertuples()
+    ]
+    return f"{measured_on(table)}.\n\n{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}"
+
+
+def real_clip_tables() -> str:
+    """What each model answered about each clip."""
+    parts = []
+    for path in sorted((RESULTS / "real_clips").glob("*.csv")):
+        table = answers(path.stem)
+        judged = table[table["answer"] != ""]
+        right = (judged["answer"].str.rsplit(" ", n=1).str[0] == judged["acted"]).sum()
+        parts.append(f"`{path.stem}`: {right} of {len(judged)} as acted.\n\n{table.to_markdown(index=False)}")
+    return "\n\n".join(parts)
+
+
+def answers(name: str) -> pd.DataFrame:
+    """A line for each clip: what is acted, the answer, each modality's own, and the shares of what is there."""
+    table = pd.read_csv(RESULTS / "real_clips" / f"{name}.csv")
+    rows = []
+    for row in table.to_dict("records"):
+        known = {key: value for key, value in row.items() if not pd.isna(value)}
+        line = {"clip": row["clip"], "acted": known.get("acted", "")}
+        line["answer"] = f"{row['answer']} {row['probability']:.2f}" if "answer" in known else ""
+        for key in table.columns[table.columns.str.fullmatch("alone_[^_]+")]:
+            told = f"{known[key]} {known[f'{key}_probability']:.2f}" if key in known else ""
+            line[f"{key.removeprefix('alone_')} alone"] = told
+        shares = {
+            key.removeprefix("share_"): share for key, share in known.items() if key.startswith("share_")
+        }
+        if any(column.startswith("share_") for column in table):
+            line["shares"] = ", ".join(f"{what} {share:.0%}" for what, share in shares.items() if share > 0)
+        rows.append(line | {"not judged": known.get("refused", "")})
+    return filled(pd.DataFrame(rows))
+
+
+def filled(lines: pd.DataFrame) -> pd.DataFrame:
+    """Without the columns that are empty in every line."""
+    return lines.drop(columns=[name for name in lines if (lines[name] == "").all()])
+
+
+def alone_tables() -> str:
+    """Fused models with what is there, beside models of each modality."""
+    parts = []
+    for path in sorted((RESULTS / "alone").glob("*.csv")):
+        table = pd.read_csv(path)
+        rows = [
+            {"model": model, "there": there}
+            | {
+                metric: f"{found[metric].mean():.3f}"
+                + (f" ± {found[metric].std():.3f}" if len(found) > 1 else "")
+                for metric in ("war", "uar", "f1_macro", "nll")
+            }
+            for (model, there), found in table.groupby(["model", "there"], sort=False)
+        ]
+        seeds = table["seed"].nunique()
+        parts.append(
+            f"`{path.stem}`, mean ± standard deviation over {seeds} seeds:\n\n"
+            + pd.DataFrame(rows).rename(columns=READERS_WORDS).to_markdown(index=False, disable_numparse=True)
+        )
+    return "\n\n".join(parts)
