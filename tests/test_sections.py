@@ -142,5 +142,5 @@ def test_a_large_run_of_ones_own_loads(tmp_path: Path, monkeypatch):
 
 def test_parts_that_do_not_fit_are_told():
     words = recipe({"input": {"shape": [5], "backbone": {"name": "lstm"}}})
-    with pytest.raises(LMFError, match=r"takes inputs of shape \(steps, width\)"):
+    with pytest.raises(LMFError, match=r"takes features of shape \(steps, width\)"):
         foretold_shapes(words)
