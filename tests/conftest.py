@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from clips import make_clips
+from one_framework import keep_apart, shared
 from zoo_entry import NAME, Mirror, make_entry, serving
 
 from keras_lmf import locate
 from keras_lmf.zoo import fetching
 
+keep_apart()
 collect_ignore = ["pytorch_worker.py"]  # the search for doctests would import PyTorch
 
 
@@ -35,10 +36,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def one_framework() -> Iterator[None]:
-    """PyTorch's optimizers crash in a process that holds TensorFlow."""
     yield
-    both = {"tensorflow", "torch"} <= set(sys.modules)
-    assert not both, "TensorFlow and PyTorch are in one process: ask the other one in a process of its own"
+    assert not shared(), (
+        "TensorFlow and PyTorch are in one process: ask the other one in a process of its own"
+    )
 
 
 @pytest.fixture(scope="session")

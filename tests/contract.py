@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from contract_cases import BATCH, CASES, Case
 from keras import ops
+from one_framework import keep_apart
 
 # -- checks: each takes a case and a scratch folder, and raises AssertionError --------------------------------
 
@@ -171,6 +172,7 @@ CHECKS: tuple[Callable[[Case, Path], None], ...] = (
 
 def main() -> int:
     """Runs the whole table on the backend that Keras uses; the number of failures, at most 1."""
+    keep_apart()
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:

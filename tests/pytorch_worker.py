@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import torch
 from bombs import Bomb
+from one_framework import keep_apart
 
 import keras_lmf as klmf
 from keras_lmf.errors import LMFError
@@ -136,5 +137,6 @@ def mini_xception_files(folder: Path) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
+    keep_apart()
     task, target = sys.argv[1], Path(sys.argv[2])
     np.savez(target / f"{task}.npz", **globals()[task](target))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from one_framework import keep_apart
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
@@ -116,6 +117,7 @@ def die_at_write(number: int) -> None:
 
 
 if __name__ == "__main__":
+    keep_apart()
     parser = argparse.ArgumentParser()
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--die-at-write", type=int)

@@ -303,6 +303,7 @@ def test_a_process_never_outlives_the_conversation(module):
 
 
 # -- a whole run --------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_run_writes_whole_files(tmp_path):
     folder = tmp_path / "speed"
     done = subprocess.run(

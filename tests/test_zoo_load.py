@@ -99,7 +99,7 @@ def test_what_lacks_is_said(home: Path, run_folder: Path, tmp_path: Path) -> Non
         ((lonely,), r"no recipe.toml lies beside it.*weights="),
         ((run_folder / "recipe.toml",), "holds no weights. Give weights="),
         ((file, file), "Give one of them"),
-        ((tmp_path,), "neither a zoo entry"),
+        ((tmp_path,), "holds no entry.json or recipe.toml"),
         ((tmp_path / "nowhere",), "There is no file or folder"),
         ((run_folder, tmp_path / "x.weights.h5"), "does not exist"),
         ((run_folder, run_folder / "recipe.toml"), "is not a .weights.h5 file"),

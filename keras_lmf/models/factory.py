@@ -103,6 +103,10 @@ def build_front_ends(recipe: Recipe) -> dict[str, keras.Model]:
     }
 
 
+class TooManyWeights(LMFError):
+    """A recipe asks for more than is allowed."""
+
+
 def foretold_shapes(recipe: Recipe, most: int = MAX_PARAMETERS) -> Shapes:
     """`weight_shapes` of the recipe's model, which is not built: a few bytes of a recipe can ask for any memory.
 
@@ -111,7 +115,8 @@ def foretold_shapes(recipe: Recipe, most: int = MAX_PARAMETERS) -> Shapes:
         most: numbers in all its weights.
 
     Raises:
-        LMFError: the parts don't fit, or have more numbers than `most`.
+        TooManyWeights: the parts have more numbers than `most`.
+        LMFError: they don't fit.
     """
 
     def counted(parts: Iterator[SubModels]) -> Iterator[SubModels]:
@@ -123,7 +128,7 @@ def foretold_shapes(recipe: Recipe, most: int = MAX_PARAMETERS) -> Shapes:
 
     def require(numbers: int) -> None:
         if numbers > most:
-            raise LMFError(
+            raise TooManyWeights(
                 f"The recipe of {recipe.name!r} builds {numbers} weights or more, allowed here are {most}."
             )
 
@@ -136,9 +141,9 @@ def foretold_shapes(recipe: Recipe, most: int = MAX_PARAMETERS) -> Shapes:
     with ThreadPoolExecutor(1) as thread:
         try:
             found = thread.submit(shapes).result()
-        except LMFError:
+        except TooManyWeights:
             raise
-        except Exception as error:  # whatever Keras and the backend raise where the parts don't fit
+        except Exception as error:  # whatever we, Keras and the backend raise where the parts don't fit
             reason = " ".join(str(error).split())[:500]
             raise LMFError(f"The recipe of {recipe.name!r} builds no model: {reason}") from error
     require(_numbers(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,60 +95,39 @@ class Recipe(Part):
             raise invalid(error, type(self), "Recipe") from None
 
     @model_validator(mode="after")
-    def _loss_fits_target(self) -> Recipe:
-        if (self.training.loss == "cross_entropy") != (self.target.classes is not None):
-            kind = "classes" if self.target.classes else "a range"
-            raise ValueError(
-                f"loss {self.training.loss!r} does not fit target {self.target.name!r} of {kind}"
-            )
+    def _sections_agree(self) -> Recipe:
+        for problem in self._disagreements():
+            raise ValueError(problem)
         return self
 
-    @model_validator(mode="after")
-    def _training_fits_target(self) -> Recipe:
-        if self.training.label_smoothing and self.target.classes is None:
-            raise ValueError(f"label_smoothing needs classes; target {self.target.name!r} has a range")
+    def _disagreements(self) -> Iterator[str]:
+        training, target, inputs = self.training, self.target, ", ".join(self.inputs)
+        kind = "classes" if target.classes else "a range"
+        if (training.loss == "cross_entropy") != (target.classes is not None):
+            yield f"loss {training.loss!r} does not fit target {target.name!r} of {kind}"
+        if training.label_smoothing and target.classes is None:
+            yield f"label_smoothing needs classes; target {target.name!r} has a range"
         for key, word in (("output_bias", "label_mean"), ("monitor", "pearson")):
-            if getattr(self.training, key) == word and self.target.classes is not None:
-                raise ValueError(f"{key} {word!r} needs a range; target {self.target.name!r} has classes")
-        return self
-
-    @model_validator(mode="after")
-    def _several_are_fused(self) -> Recipe:
+            if getattr(training, key) == word and target.classes is not None:
+                yield f"{key} {word!r} needs a range; target {target.name!r} has classes"
         if isinstance(self.fusion, NoFusion) and len(self.inputs) > 1:
-            raise ValueError(
-                f"fusion {self.fusion.name!r} takes one input, received {', '.join(self.inputs)}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _presence_has_a_choice(self) -> Recipe:
+            yield f"fusion {self.fusion.name!r} takes one input, received {inputs}"
         if self.presence and len(self.inputs) == 1:
-            raise ValueError(
-                f"presence tells which of several inputs are there, received {next(iter(self.inputs))} alone"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _augmentation_has_a_waveform(self) -> Recipe:
+            yield f"presence tells which of several inputs are there, received {inputs} alone"
         waveforms = [name for name, section in self.inputs.items() if section.media == "waveform"]
-        if self.training.augmentation and len(waveforms) != 1:
-            raise ValueError(
+        if training.augmentation and len(waveforms) != 1:
+            yield (
                 "training.augmentation changes a waveform: it needs one input with a front_end for waveforms, "
                 f"received {', '.join(waveforms) or 'none'}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Recipe:
-        names = [*self.inputs, self.target.name]
+        names = [*self.inputs, target.name]
         reserved = ("fusion", "presence") if self.presence else ("fusion",)
         taken = [name for name in names if name in reserved or name.startswith("head_")]
         if taken or len(set(names)) != len(names):
-            raise ValueError(
+            yield (
                 f"modalities and target need different names, none of them {' or '.join(map(repr, reserved))} "
                 f"or beginning with 'head_': received {', '.join(names)}"
             )
-        return self
 
     @classmethod
     def read(cls, path: str | Path) -> Recipe:

@@ -42,8 +42,8 @@ def load(
     Returns:
         The functional model: modalities in, {target: (batch, size)} out; logits for classes.
 
-    An entry's weights are checked in this order: recipe against its fingerprint and the entry's number of parameters;
-    paths and shapes of the model's weights against the entry; sha256 of the file; then the model must answer the
+    An entry's weights are checked in this order: recipe against its fingerprint; paths and
+    shapes of the model's weights against the entry; sha256 of the file; then the model must answer the
     entry's test vectors. Your own weights have no record, so only their shapes are checked.
 
     Raises:
@@ -63,7 +63,7 @@ def load_entry(files: fetching.EntryFiles, weights: Path | None = None) -> keras
 
     entry, recipe = files.entry, fetching.recipe(files)
     _require_agreement(entry, recipe)
-    _require_shapes(foretold_shapes(recipe, entry.parameters), entry)
+    _require_shapes(foretold_shapes(recipe), entry)
     if weights is not None:
         return pretrained.load_own(recipe, weights)
     model = pretrained.fill_from_entry(build(recipe), recipe, fetching.file(files, "weights"))
