@@ -97,7 +97,7 @@ class MiniXception(FrontEndWord):
     """Frames → features of each by mini-Xception: `backbones.frames.mini_xception`."""
 
     title = "mini-Xception"
-    home = "frames"
+    home = "front_ends.frames"
     papers = (
         "Arriaga et al., Real-time Convolutional Neural Networks for Emotion and Gender Classification, 2017",
     )
@@ -121,7 +121,7 @@ class Application(FrontEndWord):
     """Frames → features of each by a network of `keras.applications`: `backbones.frames.application`."""
 
     title = "network of keras.applications"
-    home = "frames"
+    home = "front_ends.frames"
     media = "frames"
     name: Literal["application"]
     network: Annotated[str, AfterValidator(_known_network)] = Field(
