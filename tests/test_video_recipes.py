@@ -185,13 +185,13 @@ def test_a_file_of_weights_beside_a_published_front_end_is_read_without_a_downlo
     bodies = [model.get_layer("face_front_end") for model in (saved, loaded)]
     bodies[0].set_weights([weight + 0.5 for weight in bodies[0].get_weights()])
     pretrained.trained_part(words, saved).save_weights(tmp_path / "model.weights.h5")
-    application = backbones.frames.application
+    application = backbones.front_ends.application
 
     def offline(*shape, weights="random", **options):
         assert weights == "random", "a download"
         return application(*shape, **options)
 
-    monkeypatch.setattr(backbones.frames, "application", offline)
+    monkeypatch.setattr(backbones.front_ends, "application", offline)
     pretrained.fill_from_entry(loaded, words, tmp_path / "model.weights.h5")
     for old, new in zip(*(body.get_weights() for body in bodies), strict=True):
         np.testing.assert_array_equal(new, old)

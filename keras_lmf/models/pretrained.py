@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from keras_lmf.backbones import frames
+from keras_lmf import backbones
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.locate import OFFLINE, known_backbones, offline
 from keras_lmf.models.factory import (
@@ -99,7 +99,7 @@ def _downloaded(modality: str, section: Modality) -> keras.Model:
     if offline():
         raise LMFError(f"{where} would be downloaded, but {OFFLINE} is set. {hint}")
     try:
-        return frames.application(section.shape, **section.front_end.options)
+        return backbones.front_ends.application(section.shape, **section.front_end.options)
     except LMFError:
         raise
     except Exception as error:  # Keras has no class of its own for a download that failed

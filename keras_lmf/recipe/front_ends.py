@@ -37,6 +37,8 @@ def _known_network(name: str) -> str:
 class FrontEndWord(Network):
     """A front end: raw input → features, inside the model and never trained."""
 
+    home = "front_ends"
+
     def build(self, shape: Sequence[int], name: str) -> keras.Model:
         """The front end for rows of `shape`, with random weights where it has any."""
         # What a training starts from is no part of the architecture.
@@ -52,7 +54,6 @@ class FrontEndWord(Network):
 class Waveform(FrontEndWord):
     """A front end for a waveform of so many samples a second."""
 
-    home = "front_ends"
     media = "waveform"
     sample_rate: SampleRate = Field(16000, description="Samples a second, in Hz.")
 
@@ -94,10 +95,9 @@ class GE2E(Waveform):
 
 
 class MiniXception(FrontEndWord):
-    """Frames → features of each by mini-Xception: `backbones.frames.mini_xception`."""
+    """Frames → features of each by mini-Xception: `backbones.front_ends.mini_xception`."""
 
     title = "mini-Xception"
-    home = "front_ends.frames"
     papers = (
         "Arriaga et al., Real-time Convolutional Neural Networks for Emotion and Gender Classification, 2017",
     )
@@ -118,10 +118,9 @@ class MiniXception(FrontEndWord):
 
 
 class Application(FrontEndWord):
-    """Frames → features of each by a network of `keras.applications`: `backbones.frames.application`."""
+    """Frames → features of each by a network of `keras.applications`: `backbones.front_ends.application`."""
 
     title = "network of keras.applications"
-    home = "front_ends.frames"
     media = "frames"
     name: Literal["application"]
     network: Annotated[str, AfterValidator(_known_network)] = Field(
@@ -140,10 +139,9 @@ LandmarkStatistic = Literal["mean", "log_deviation", "log_change", "quarters"]
 
 
 class Landmarks(FrontEndWord):
-    """Face landmarks → features of each frame: `backbones.landmarks.landmarks`."""
+    """Face landmarks → features of each frame: `backbones.front_ends.landmarks`."""
 
     title = "face landmarks"
-    home = "landmarks"
     name: Literal["landmarks"]
     features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = Field(
         ("coordinates", "velocities", "distances"), description="What is told of each frame, in this order."
@@ -151,10 +149,9 @@ class Landmarks(FrontEndWord):
 
 
 class LandmarkStatistics(FrontEndWord):
-    """Face landmarks → statistics over the clip: `backbones.landmarks.landmark_statistics`."""
+    """Face landmarks → statistics over the clip: `backbones.front_ends.landmark_statistics`."""
 
     title = "statistics of face landmarks"
-    home = "landmarks"
     name: Literal["landmark_statistics"]
     features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = Field(
         ("distances",), description="What is told of each frame."
