@@ -145,8 +145,10 @@ def test_every_word_of_a_recipe_is_on_its_page(generated: ModuleType) -> None:
         words = name.get("enum", [name["const"]] if "const" in name else [])
         for word in words:
             assert f"`{word}`" in page
-        for key in section.get("properties", {}):
-            assert f"| `{key}` |" in page or (key == "name" and words), key
+        for key, value in section.get("properties", {}).items():
+            if key != "name" or not words:
+                assert f"| `{key}` |" in page, key
+                assert value.get("description"), f"{key} isn't described"
 
 
 def test_every_public_name_is_in_the_api(generated: ModuleType) -> None:

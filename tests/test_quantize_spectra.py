@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from exporting import converted_here
 
-from keras_lmf.export import quantize, quantized, tflite
+from keras_lmf.export import quantize, tflite
 from keras_lmf.export.flatbuffer import Operator, operators, with_fills
 from keras_lmf.export.source import source_of
 from keras_lmf.models import build, pretrained
@@ -191,7 +191,7 @@ def test_what_reads_power_keeps_its_input_kernel(tmp_path):
     source = source_of(model, None, 600, tmp_path)
     written = tmp_path / "model-dynamic.tflite"
     with converted_here():
-        quantized.write_dynamic(source, written)
+        tflite.write_dynamic(source, written)
     kernel, recurrent = sorted(
         (
             op
