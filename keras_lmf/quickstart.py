@@ -17,8 +17,8 @@ from keras_lmf.data import Dataset, corpora
 from keras_lmf.data.corpora import synthetic_clips
 from keras_lmf.errors import import_extra
 from keras_lmf.evaluation import plots
-from keras_lmf.export import FORMATS, Artifact, export_model, summary
-from keras_lmf.recipe import Recipe, run_spec
+from keras_lmf.export import FORMATS, Artifact, summary
+from keras_lmf.recipe import Recipe
 from keras_lmf.recognition import Prediction, Recognizer
 from keras_lmf.training import Run, train
 
@@ -102,7 +102,7 @@ def voice(folder: Path, say: Callable[[str], None]) -> Answer:
 
     say("Exporting it, and running every written file on the test split …")
     formats = ["tflite", "tflite-float16", "tflite-dynamic", "tflite-int8"]
-    artifacts, costs = _exported(run, data, folder / "exported" / "voice", formats)
+    artifacts, costs = _exported(run, folder / "exported" / "voice", formats)
     say(f"\n{costs}\n")
 
     model, test = artifacts[0].path, data["test"]
@@ -169,7 +169,7 @@ def fusions(folder: Path, say: Callable[[str], None]) -> Run:
     best = min(runs, key=lambda fusion: runs[fusion].history["val_loss"].min())
     say(f"Exporting the best on the validation split, {best} fusion, and running every written file …")
     exported = folder / "exported" / "fusion"
-    _, costs = _exported(runs[best], data, exported, list(FORMATS))
+    _, costs = _exported(runs[best], exported, list(FORMATS))
     say(
         f"\n{costs}\n\n"
         f"Report: {exported / 'report.md'}\n"
@@ -207,18 +207,9 @@ def _table(runs: Mapping[str, Run]) -> str:
     return pd.DataFrame(rows | {FLOOR: floor}).T.to_string(float_format="{:.3f}".format)
 
 
-def _exported(run: Run, data: Dataset, folder: Path, formats: Sequence[str]) -> tuple[list[Artifact], str]:
+def _exported(run: Run, folder: Path, formats: Sequence[str]) -> tuple[list[Artifact], str]:
     """The written files, and a table of what they answer on the test split, weigh and take."""
-    artifacts = export_model(
-        run.model,
-        folder,
-        formats,
-        evaluation=data["test"],
-        calibration=data["train"],
-        train_labels=data["train"].labels,
-        resamples=200,
-        spec=run_spec(run.folder),
-    )
+    artifacts = run.export(folder, formats, resamples=200)
     table = summary(artifacts).T[["bytes", "war", "f1_macro", "agreement with Keras", "latency p50, ms"]]
     title = "What the files themselves answer on the test split, and what they cost:"
     return artifacts, f"{title}\n\n{table.to_string()}"

@@ -173,7 +173,7 @@ def test_entries_on_features_are_refused_with_those_that_fit(made, home: Path, e
 
 
 def test_files_that_are_exported_from_an_entry_keep_what_a_recognizer_needs(made) -> None:
-    _, facts = opened(str(made[0]), None)
-    assert (facts["temperature"], facts["presence"]) == (2.5, "assumed")
-    voice = facts["descriptions"]["voice"]
+    spec = opened(str(made[0]), None).spec
+    assert (spec.temperature, spec.presence) == (2.5, "assumed")
+    voice = spec.inputs["voice"]
     assert (voice.media, voice.rate, voice.unit) == ("waveform", RATE, "full scale = 1")

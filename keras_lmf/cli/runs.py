@@ -93,7 +93,7 @@ def evaluate(
     """
     from keras_lmf.cli.sources import opened
 
-    judged, _ = opened(run, data)
+    judged = opened(run, data)
     report = judged.evaluate(split, resamples=resamples, artifact=artifact)
     folder = report.save(judged.folder / (split if artifact is None else f"{split}-{artifact.name}"))
     if as_json:
@@ -124,20 +124,11 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
     """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
     print its metrics. Int8 formats are calibrated on the training split."""
     from keras_lmf.cli.sources import opened
-    from keras_lmf.export import export_model, report, summary
+    from keras_lmf.export import report, summary
 
-    source, spec = opened(run, data)
+    source = opened(run, data)
     folder = folder or source.folder / "exported"
-    dataset = source.dataset()
-    artifacts = export_model(
-        source.model,
-        folder,
-        words(formats),
-        evaluation=dataset[split],
-        calibration=dataset["train"],
-        train_labels=dataset["train"].labels,
-        spec=spec,
-    )
+    artifacts = source.export(folder, words(formats), evaluation=source.dataset()[split])
     if as_json:
         click.echo(report(artifacts).to_json(orient="records", double_precision=15))
         return

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import keras
 
-from keras_lmf import zoo
 from keras_lmf.data import Dataset, corpora
 from keras_lmf.errors import LMFError
 from keras_lmf.locate import locate
-from keras_lmf.recipe import Recipe, run_spec
+from keras_lmf.recipe import Recipe
 from keras_lmf.spec import ModelSpec
 from keras_lmf.training import Run
-from keras_lmf.zoo import fetching
+from keras_lmf.zoo import fetching, loading
 
 
 @dataclass(frozen=True)
@@ -23,30 +22,34 @@ class EntryRun(Run):
     """A zoo entry as a run: its recipe and model are checked as `load` checks them; `folder` is for what is written.
 
     Attributes:
-        source: the entry's name, or its folder.
+        files: the entry's.
     """
 
-    source: str = ""
+    files: fetching.EntryFiles | None = None
 
     @functools.cached_property
     def model(self) -> keras.Model:
         """The entry's model."""
-        return zoo.load(self.source)
+        return loading.load_entry(self.files)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the entry says."""
+        return self.files.entry.spec
 
 
-def opened(source: str, data: Path | None) -> tuple[Run, ModelSpec]:
-    """The run with its data, and what its model takes and gives."""
+def opened(source: str, data: Path | None) -> Run:
+    """The run with its data."""
     try:
         place = locate(source, "run", "entry")
         if place.kind == "run":
             run = Run.open(place.path)
-            return Run(place.path, run.recipe, dataset(run.recipe, data)), run_spec(place.path)
+            return Run(place.path, run.recipe, dataset(run.recipe, data))
         files = fetching.files_of(place)
     except LMFError as error:
         raise LMFError(f"{source} is not a run's folder, and no zoo entry can be had: {error}") from None
     recipe = fetching.recipe(files)
-    run = EntryRun(run_folder(files.entry.name), recipe, dataset(recipe, data), source)
-    return run, files.entry.spec
+    return EntryRun(run_folder(files.entry.name), recipe, dataset(recipe, data), files)
 
 
 def run_folder(name: str) -> Path:

@@ -22,7 +22,7 @@ from keras_lmf.evaluation.calibration import (
     negative_log_likelihood,
     softmax,
 )
-from keras_lmf.export import FORMATS, Artifact, export_model
+from keras_lmf.export import FORMATS, Artifact
 from keras_lmf.export.artifact import write_plot
 from keras_lmf.files import write_atomically
 from keras_lmf.locate import RECIPE, known_backbones
@@ -203,15 +203,8 @@ def _exports(
     run: Run, data: Dataset, facts: CorpusDescription, calibration: Calibration | None, resamples: int
 ) -> tuple[dict[str, Artifact], dict[str, str]]:
     """The artifacts by format, and why there is none of the others."""
-    export = functools.partial(
-        export_model,
-        run.model,
-        evaluation=data["test"],
-        calibration=data["train"],
-        train_labels=data["train"].labels,
-        resamples=resamples,
-        spec=_spec(run.recipe, data, facts, calibration),
-    )
+    spec = _spec(run.recipe, data, facts, calibration)
+    export = functools.partial(run.export, resamples=resamples, spec=spec)
     folder = run.folder / "exported"
     try:
         return {artifact.format: artifact for artifact in export(folder, list(FORMATS))}, {}

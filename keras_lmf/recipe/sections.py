@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from keras_lmf.spec import Spec
 
@@ -23,7 +23,14 @@ Counts = Annotated[tuple[Count, ...], Field(max_length=32)]
 Span = tuple[float, float]
 
 
-class Part(Spec):
+class _OwnNames(type(Spec)):
+    """Lists what sections define: `help` shows the fields' page, not the hundred methods of pydantic's models."""
+
+    def __dir__(cls) -> list[str]:
+        return [name for name in super().__dir__() if name[0] != "_" and not hasattr(BaseModel, name)]
+
+
+class Part(Spec, metaclass=_OwnNames):
     """A frozen section of a recipe; an unknown key is an error."""
 
 
