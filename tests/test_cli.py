@@ -58,6 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_export_judges_the_written_file(folder: Path) -> None:
     exported = command("export", "run", "--formats", "tflite", "--json", folder=folder)
     assert exported.exit_code == 0, exported.stderr
@@ -106,6 +107,7 @@ def test_mistakes_are_one_line(folder: Path, words: list[str], code: int, messag
     assert isinstance(result.exception, SystemExit)
 
 
+@pytest.mark.slow
 def test_export_on_another_backend_gives_the_line_that_works(folder: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-c", "from keras_lmf.cli import main; main()", "export", "run"],

@@ -161,6 +161,7 @@ def test_data_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="files are written on TensorFlow")
 def test_a_run_exports_with_its_own_facts(run: Run, tmp_path: Path) -> None:
     reopened = Run.open(run.folder, sequences())

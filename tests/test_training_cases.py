@@ -31,6 +31,7 @@ class InterruptAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_an_interrupted_run_equals_an_undisturbed_one(policy: str, tmp_path: Path) -> None:
     keras.config.set_dtype_policy(policy)
