@@ -87,7 +87,7 @@ def test_export_judges_the_written_file(folder: Path) -> None:
     ("words", "code", "message"),
     [
         (["trian", "small.toml"], 2, "Did you mean 'train'?"),
-        (["train", "missing.toml"], 1, "no recipe file missing.toml"),
+        (["train", "missing.toml"], 1, "no file or folder 'missing.toml'"),
         (["train", "typo.toml"], 1, "Did you mean 'rank'?"),
         (["train", "small.toml", "--data", "missing.npz"], 1, "missing.npz"),
         (["train", "small.toml", "--data", "broken.npz"], 1, "broken.npz"),
