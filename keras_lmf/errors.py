@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
@@ -54,6 +55,8 @@ def invalid(error: ValidationError, model: type[BaseModel], where: str) -> LMFEr
         case "union_tag_invalid":
             allowed = context["expected_tags"].replace("'", "").split(", ")
             message = str(unknown_name(steps[-1], _short(context["tag"]), allowed))
+        case "literal_error":
+            message = str(unknown_name("word", problem["input"], re.findall("'(.*?)'", context["expected"])))
         case "union_tag_not_found":
             message = f"it needs a {context['discriminator']}"
         case _:

@@ -54,8 +54,9 @@ class Place(NamedTuple):
 def locate(word: str | Path, *kinds: Kind, hint: str = "") -> Place:
     """What `word` means.
 
-    The name of a bundled entry or backbone always means it. Another word means the file or folder of that name where
-    there is one, and an entry of the cache or the mirror where there is none. A Path is always a path.
+    The name of a bundled entry always means it, that of a backbone where the caller takes one. Another word means the
+    file or folder of that name where there is one, and an entry of the cache or the mirror where there is none. A Path
+    is always a path. A folder that could be several kinds is the first one that the caller takes.
 
     Args:
         word: a name or a path.
@@ -65,7 +66,7 @@ def locate(word: str | Path, *kinds: Kind, hint: str = "") -> Place:
     Raises:
         LMFError: no such file or folder, none of a known kind, or one of another kind than the caller takes.
     """
-    place = _place(word)
+    place = _place(word, kinds)
     if place and place.kind == "backbone" and kinds and "backbone" not in kinds:
         raise LMFError(
             f"{str(word)!r} is a backbone, no model by itself: recipes start from it ('keras-lmf show {word}')."
@@ -81,15 +82,19 @@ def locate(word: str | Path, *kinds: Kind, hint: str = "") -> Place:
     return place
 
 
-def _place(word: str | Path) -> Place | None:
+def _place(word: str | Path, kinds: tuple[Kind, ...]) -> Place | None:
     """What the word means; None for a file or folder of an unknown kind."""
+    taken = not kinds or "backbone" in kinds
+    if isinstance(word, str) and word in known_backbones() and (taken or not Path(word).exists()):
+        return Place("backbone", word, None)
     path = local_path(word)
     if path is None:
-        return Place("backbone" if word in known_backbones() else "entry", str(word), None)
+        return Place("entry", str(word), None)
     if not path.exists():
         raise LMFError(f"There is no file or folder {str(path)!r} (in {str(Path.cwd())!r}).")
     if path.is_dir():
-        kind = next((kind for file, kind in _FOLDERS.items() if (path / file).is_file()), None)
+        found = [kind for file, kind in _FOLDERS.items() if (path / file).is_file()]
+        kind = next((kind for kind in found if kind in kinds), found[0] if found else None)
     else:
         kind = _kind_of_file(path.name)
     return kind and Place(kind, str(word), path)
@@ -105,7 +110,7 @@ def _lacks(path: Path, kinds: tuple[Kind, ...]) -> str:
 
 
 def local_path(word: str | Path) -> Path | None:
-    """The path that `word` means, or None when it is the name of an entry or a backbone; as `locate` decides it."""
+    """The path that `word` means, or None when it is the name of an entry; as `locate` decides it."""
     if isinstance(word, Path):
         return word
     if not isinstance(word, str):
@@ -115,7 +120,7 @@ def local_path(word: str | Path) -> Path | None:
             f"{word!r} is an address. Give the name of a zoo entry; the address of a mirror goes into {MIRROR}."
         )
     is_name = re.fullmatch(ENTRY_NAME, word) is not None
-    if is_name and (word in folders_with(ENTRY, bundled_folder()) or word in known_backbones()):
+    if is_name and word in folders_with(ENTRY, bundled_folder()):
         return None
     if word and Path(word).exists():
         return Path(word)

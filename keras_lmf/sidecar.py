@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from keras_lmf.errors import LMFError, invalid
 from keras_lmf.files import sha256, write_text
@@ -14,7 +14,7 @@ from keras_lmf.spec import MAX_TEXT_BYTES, InputSpec, ModelSpec, Presence, Recip
 from keras_lmf.target import Target
 
 
-class Tensor(BaseModel):
+class StoredTensor(BaseModel):
     """How a file stores an input or an output.
 
     Attributes:
@@ -33,7 +33,7 @@ class SidecarInput(InputSpec):
     """An input: how the file stores it, and what it is.
 
     Attributes:
-        shape, dtype, scale, zero_point: as of `Tensor`.
+        shape, dtype, scale, zero_point: as of `StoredTensor`.
         calibration_range: smallest and largest number of the rows behind an int8 file; None of others.
     """
 
@@ -43,6 +43,11 @@ class SidecarInput(InputSpec):
     scale: float | None = None
     zero_point: int | None = None
     calibration_range: tuple[float, float] | None = None
+
+    @field_validator("unit", "description", mode="before")
+    @classmethod
+    def _known(cls, text: Any) -> Any:
+        return text or None  # older files say "" where nothing is known
 
     @property
     def spec(self) -> InputSpec:
@@ -70,13 +75,13 @@ class Sidecar(BaseModel):
     bytes: int = 0
     sha256: str
     inputs: dict[str, SidecarInput]
-    outputs: dict[str, Tensor] = Field(default_factory=dict)
+    outputs: dict[str, StoredTensor] = Field(default_factory=dict)
     target: Target | None = None
     labels: tuple[str, ...] | None = None
     temperature: Temperature | None = None
     presence: Presence = "assumed"
     recipe: RecipeName | None = None
-    licence: dict[str, str] | None = None
+    licence: dict[str, Any] | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     operators: list[dict[str, Any]] = Field(default_factory=list)
     notes: tuple[str, ...] = ()
@@ -90,8 +95,13 @@ class Sidecar(BaseModel):
     @property
     def spec(self) -> ModelSpec:
         """What the file takes and gives."""
-        shared = {name: getattr(self, name) for name in ModelSpec.model_fields if name != "inputs"}
-        return ModelSpec(inputs={name: entry.spec for name, entry in self.inputs.items()}, **shared)
+        kept = ("target", "temperature", "presence", "recipe")
+        told = {key: text for key, text in (self.licence or {}).items() if isinstance(text, str)}
+        return ModelSpec(
+            inputs={name: entry.spec for name, entry in self.inputs.items()},
+            licence=told or None,
+            **{name: getattr(self, name) for name in kept},
+        )
 
     @classmethod
     def read(cls, file: Path) -> Sidecar:

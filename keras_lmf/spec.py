@@ -5,12 +5,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from keras_lmf.errors import invalid, unknown_name
 from keras_lmf.target import Name, Target, Text
@@ -26,6 +35,7 @@ MAX_TEXT_BYTES = 2**20  # of a JSON or TOML file that describes a model
 
 Presence = Literal["assumed", "derived"]
 TEMPERATURES = (0.01, 100.0)
+FITTED_TEMPERATURES = (0.05, 20.0)  # that a fit may find: outside of these the rows are too few
 Temperature = Annotated[float, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
 PerSecond = Annotated[float, Field(gt=0, le=1e6)]
 
@@ -62,6 +72,10 @@ def _known_medium(word: str) -> str:
 
 
 Media = Annotated[str, AfterValidator(_known_medium)]
+# Text of a user's: what breaks a line is a space.
+Line = Annotated[
+    Text, BeforeValidator(lambda text: " ".join(text.split()) if isinstance(text, str) else text)
+]
 
 
 class Spec(BaseModel):
@@ -85,15 +99,17 @@ class InputSpec(Spec):
     """
 
     shape: tuple[Annotated[int, Field(ge=1, le=2**31)] | None, ...] | None = None
-    unit: Text | None = None
-    description: Text | None = None
+    unit: Line | None = None
+    description: Line | None = None
     media: Media | None = None
     rate: PerSecond | None = None
     range: tuple[float, float] | None = None
 
 
 class RecipeName(Spec):
-    """Which recipe a model was built from: its name and its fingerprint (SHA-256)."""
+    """Which recipe a model was built from: its name and its fingerprint (SHA-256). Files may say more of it."""
+
+    model_config = ConfigDict(extra="ignore")
 
     name: Name
     sha256: str
@@ -150,9 +166,25 @@ def attach(
     model.spec = spec
     # Keras would track a dict.
     model.examples = None if examples is None else MappingProxyType(dict(examples))
+    model.spec_digest = _digest(model)
     return model
 
 
 def attached(model: Any) -> tuple[ModelSpec | None, Mapping[str, np.ndarray] | None]:
-    """The spec and the example rows that `attach` gave to the model; None where it did not."""
-    return getattr(model, "spec", None), getattr(model, "examples", None)
+    """The spec and the example rows that `attach` gave to the model; None where it did not.
+
+    A temperature and licences are of the weights: without them where the weights have changed since.
+    """
+    spec = getattr(model, "spec", None)
+    if not isinstance(spec, ModelSpec):
+        return None, None
+    if (spec.temperature or spec.licence) and model.spec_digest != _digest(model):
+        spec = spec.model_copy(update={"temperature": None, "licence": None})
+    return spec, model.examples
+
+
+def _digest(model: keras.Model) -> str:
+    found = hashlib.sha256()
+    for array in model.get_weights():
+        found.update(array.tobytes())
+    return found.hexdigest()

@@ -197,14 +197,14 @@ def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
     )
     tiny.replace(training={"fit_on": "train + valid"}).write(folder / "recipe.toml")
     monkeypatch.setattr(entries, "FORMATS", ("tflite", "tflite-dynamic"))
-    export = entries.export_model
+    export = klmf.Run.export
 
-    def without_dynamic(model, path, formats, **options):
+    def without_dynamic(run, path, formats, **options):
         if "tflite-dynamic" in formats:
             raise klmf.LMFError("no dynamic today")
-        return export(model, path, formats, **options)
+        return export(run, path, formats, **options)
 
-    monkeypatch.setattr(entries, "export_model", without_dynamic)
+    monkeypatch.setattr(klmf.Run, "export", without_dynamic)
     with converted_here():
         entry = entries.publish(folder, tmp_path / "work", seeds=1)
     assert "tflite" in entry.files

@@ -136,7 +136,7 @@ def test_a_recipe_is_frozen(recipe):
         (("inputs", "video", "backbone", "kernel_size"), 3, "Allowed: name, .*units"),
         (("fusion", "name"), "lowrank", "'lowrank'. Did you mean 'low_rank'. Allowed: .*early"),
         (("inputs", "audio", "backbone", "name"), "bilstn", "'bilstn'. Did you mean 'bilstm'"),
-        (("training", "loss"), "mea", "training.loss.*'mae'.*received 'mea'"),
+        (("training", "loss"), "mea", "training.loss.*'mea'.*mae"),
         (("fusion", "rank"), 0, "fusion.*rank.*greater than or equal to 1.*received 0"),
         (("head", "dropout"), 1.0, "head.dropout.*less than 1.*received 1.0"),
         (("inputs", "audio", "shape"), ["x"], "inputs.audio.shape.*received 'x'"),

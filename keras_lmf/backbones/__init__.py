@@ -38,3 +38,7 @@ from keras_lmf.backbones.video import cnn_lstm as cnn_lstm
 
 _functions = [name for name, value in globals().items() if isinstance(value, FunctionType)]
 __all__ = ["frames", "front_ends", "landmarks", *sorted(_functions)]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,7 +9,6 @@ from pathlib import Path
 import keras
 
 from keras_lmf.data import Dataset, corpora
-from keras_lmf.errors import LMFError
 from keras_lmf.locate import locate
 from keras_lmf.recipe import Recipe
 from keras_lmf.spec import ModelSpec
@@ -40,14 +39,11 @@ class EntryRun(Run):
 
 def opened(source: str, data: Path | None) -> Run:
     """The run with its data."""
-    try:
-        place = locate(source, "run", "entry")
-        if place.kind == "run":
-            run = Run.open(place.path)
-            return Run(place.path, run.recipe, dataset(run.recipe, data))
-        files = fetching.files_of(place)
-    except LMFError as error:
-        raise LMFError(f"{source} is not a run's folder, and no zoo entry can be had: {error}") from None
+    place = locate(source, "run", "entry", hint="'keras-lmf train RECIPE' makes a run.")
+    if place.kind == "run":
+        run = Run.open(place.path)
+        return Run(place.path, run.recipe, dataset(run.recipe, data))
+    files = fetching.files_of(place)
     recipe = fetching.recipe(files)
     return EntryRun(run_folder(files.entry.name), recipe, dataset(recipe, data), files)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from keras_lmf.errors import LMFError
-from keras_lmf.spec import TEMPERATURES
+from keras_lmf.spec import FITTED_TEMPERATURES
 
 _HALVINGS = 60  # of the range in the logarithm: far below what float64 resolves
 
@@ -82,21 +82,21 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         labels: (N,) class integers.
 
     Returns:
-        A number in [0.01, 100] (`spec.TEMPERATURES`); an end of that range where the best lies beyond it, as for logits
-        that are always right.
+        A number in [0.05, 20] (`spec.FITTED_TEMPERATURES`); an end of that range where the best lies beyond it, as
+        for logits that are always right.
 
     Raises:
         LMFError: shapes or labels that don't fit, or no rows.
     """
     logits, labels = _checked("logits", logits, labels)
-    low, high = np.log(TEMPERATURES)
+    low, high = np.log(FITTED_TEMPERATURES)
     own = logits[np.arange(len(labels)), labels]
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         # The slope of the likelihood in 1 / temperature: the mean logit that is expected less the true class's.
         expected = (softmax(logits, float(np.exp(middle))) * logits).sum(axis=1)
         low, high = (middle, high) if np.mean(expected - own) > 0 else (low, middle)
-    return float(np.clip(np.exp((low + high) / 2), *TEMPERATURES))
+    return float(np.exp((low + high) / 2))
 
 
 def _positive(temperature: float) -> float:

@@ -23,7 +23,7 @@ from keras_lmf.export.flatbuffer import operators, table
 from keras_lmf.export.process import row_latency
 from keras_lmf.export.source import Source, agreement, differences_to, require_finite, source_of
 from keras_lmf.files import PARTIAL, sha256, size_of
-from keras_lmf.runtime import ROWS_PER_BATCH, TensorInfo, open_artifact
+from keras_lmf.runtime import ROWS_PER_BATCH, Runtime, TensorInfo, open_artifact
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import InputSpec, ModelSpec, Presence, attached
 
@@ -119,7 +119,7 @@ def export_model(
         resamples: bootstrap resamples behind the intervals in `Artifact.table`.
         spec: what the model takes and gives, for the sidecars. None: the recipe's, or what the model carries: the
             models of `klmf.build`, `klmf.load` and `Run.model` do.
-        recipe: whose spec it is, where `spec` is not given.
+        recipe: whose spec it is, where the model carries none of this recipe. Not beside `spec`.
         licence, temperature, presence: as of `ModelSpec`, instead of what the spec says. (The files give the model's
             own logits, whatever the temperature.)
         descriptions: of inputs by modality, likewise.
@@ -137,14 +137,14 @@ def export_model(
             that an earlier export left under its name stays as it was.
     """
     _check_formats(formats, calibration)
-    if spec is None:
-        spec = recipe.spec if recipe else attached(model)[0] or ModelSpec()
+    spec = _spec_of(model, spec, recipe)
     target = next((given.target for given in (evaluation, spec, calibration) if given and given.target), None)
     changes = {"target": target, "licence": licence, "temperature": temperature, "presence": presence}
     folder = Path(folder)
     with tempfile.TemporaryDirectory() as scratch:
         source = source_of(model, evaluation, timeout_seconds, Path(scratch), calibration)
-        changes["inputs"] = _described(source, spec, descriptions or {})
+        spec = spec.replace(inputs=_described(source, spec, descriptions or {}))
+        _require_fit(spec, open_artifact(model))
         spec = spec.replace(**{name: value for name, value in changes.items() if value is not None})
         tolerance = spec.tolerance if tolerance is None else tolerance
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,6 +180,35 @@ def _check_formats(formats: Sequence[str], calibration: Split | None) -> None:
         raise LMFError(
             f"Export needs Keras on the TensorFlow backend, received {keras.backend.backend()!r}. "
             f"Weights fit every backend: start again with\n  KERAS_BACKEND=tensorflow keras-lmf export …"
+        )
+
+
+def _spec_of(model: keras.Model, spec: ModelSpec | None, recipe: Recipe | None) -> ModelSpec:
+    """What is given; else what the model carries, where it is of that recipe; else what the recipe says."""
+    if spec is not None and recipe is not None:
+        raise LMFError("Give spec= or recipe=, not both: the recipe's own is recipe.spec.")
+    carried = spec or attached(model)[0] or ModelSpec()
+    if recipe is None or (carried.recipe and carried.recipe.sha256 == recipe.fingerprint):
+        return carried
+    return recipe.spec
+
+
+def _require_fit(spec: ModelSpec, runtime: Runtime) -> None:
+    """The spec is of a model with these inputs and outputs."""
+    for name, part in spec.inputs.items():
+        if part.shape is not None and part.shape != runtime.inputs[name].shape:
+            raise LMFError(
+                f"{runtime.name}, input {name!r}: its spec says a row of shape {part.shape}, the model takes "
+                f"{runtime.inputs[name].shape}. Give the spec of this model, or leave out the shape."
+            )
+    if (target := spec.target) is None:
+        return
+    if target.name not in runtime.outputs:
+        raise unknown_name(f"output of {runtime.name}:", target.name, runtime.outputs)
+    if runtime.outputs[target.name].shape != (target.size,):
+        raise LMFError(
+            f"{runtime.name}: its output {target.name!r} has the shape {runtime.outputs[target.name].shape} a row, its "
+            f"target has {target.size} {'classes' if target.classes else 'numbers'}."
         )
 
 

@@ -86,7 +86,14 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     own = facts.voice_notes if any(part.front_end for part in recipe.inputs.values()) else facts.feature_notes
     notes = [*facts.notes, *own, choice]
     calibration = _calibration(best, corpus, work)
-    exports = [_exports(run, data, facts, calibration, resamples=1000 if run is best else 0) for run in runs]
+    published = [Backbone.read(known_backbones()[name]) for name in pretrained.names(recipe).values()]
+    licences = Licences(
+        code="Apache-2.0",
+        weights="; ".join([facts.weights_licence, *(part.licences.weights for part in published)]),
+        data=facts.licence,
+    )
+    specs = [_spec(run.recipe, data, facts, calibration, licences) for run in runs]
+    exports = [_exports(run, spec, 1000 if run is best else 0) for run, spec in zip(runs, specs)]
     refused = {name: why for _, problems in exports for name, why in problems.items()}
     notes += [f"No {name} file: {why}"[:1000] for name, why in refused.items()]
     artifacts = {
@@ -110,7 +117,6 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
             shutil.copyfile(source, made / source.name)
             names[key] = source.name
     write_plot(list(artifacts.values()), made / PLOT)
-    published = [Backbone.read(known_backbones()[name]) for name in pretrained.names(recipe).values()]
     entry = Entry(
         name=folder.name,
         summary=sentence(recipe.target, recipe.inputs, recipe.fusion.name, data.name, recipe.corpus.options),
@@ -133,11 +139,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         calibration=calibration,
         presence=recipe.spec.presence,
         protocol=tuple(notes),
-        licences=Licences(
-            code="Apache-2.0",
-            weights="; ".join([facts.weights_licence, *(part.licences.weights for part in published)]),
-            data=facts.licence,
-        ),
+        licences=licences,
         citations=(
             "keras-lmf (CITATION.cff)",
             *recipe.fusion.papers,
@@ -180,7 +182,11 @@ def _inputs(recipe: Recipe, facts: CorpusDescription) -> dict[str, InputSpec]:
 
 
 def _spec(
-    recipe: Recipe, data: Dataset, facts: CorpusDescription, calibration: Calibration | None
+    recipe: Recipe,
+    data: Dataset,
+    facts: CorpusDescription,
+    calibration: Calibration | None,
+    licences: Licences,
 ) -> ModelSpec:
     """What the sidecars say: `_inputs`, with rates and ranges of features too."""
     train = data["train"].inputs
@@ -193,16 +199,12 @@ def _spec(
         )
         for name, spec in _inputs(recipe, facts).items()
     }
-    licence = {"code": "Apache-2.0", "weights": facts.weights_licence, "data": facts.licence}
     temperature = calibration and calibration.temperature
-    return recipe.spec.replace(inputs=inputs, licence=licence, temperature=temperature)
+    return recipe.spec.replace(inputs=inputs, licence=licences.model_dump(), temperature=temperature)
 
 
-def _exports(
-    run: Run, data: Dataset, facts: CorpusDescription, calibration: Calibration | None, resamples: int
-) -> tuple[dict[str, Artifact], dict[str, str]]:
+def _exports(run: Run, spec: ModelSpec, resamples: int) -> tuple[dict[str, Artifact], dict[str, str]]:
     """The artifacts by format, and why there is none of the others."""
-    spec = _spec(run.recipe, data, facts, calibration)
     export = functools.partial(run.export, resamples=resamples, spec=spec)
     folder = run.folder / "exported"
     try:

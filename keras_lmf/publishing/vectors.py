@@ -22,8 +22,7 @@ def write_vectors(path: Path, run: Run, data: Dataset) -> None:
     inputs = {}
     for absent, (modality, part) in enumerate(run.recipe.inputs.items()):
         if part.media:
-            draw = _waveforms if part.media == "waveform" else _videos
-            inputs[modality] = draw(random, part)
+            inputs[modality] = DRAWN[part.media](random, part)
             continue
         mean, variance = data.statistics(modality)
         rows = random.standard_normal((VECTOR_ROWS, *part.shape)) * np.sqrt(variance) / 2 + mean
@@ -68,3 +67,6 @@ def _videos(random: np.random.Generator, part: Modality) -> np.ndarray:
         rows[row] = (1 + np.round(fading * 62)) / 64
         rows[row, frames - row * frames // (VECTOR_ROWS + 1) :] = 0
     return rows.reshape(VECTOR_ROWS, *part.shape)
+
+
+DRAWN = {"waveform": _waveforms, "frames": _videos}  # by what of a recording fills the input

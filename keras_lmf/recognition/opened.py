@@ -186,6 +186,8 @@ def _checked(name: str, runtime: Runtime, spec: ModelSpec) -> Opened:
         raise LMFError(f"{name}: it has no output {target.name!r} of {target.size} classes, only: {outputs}.")
     if free := [key for key, info in runtime.inputs.items() if None in info.shape]:
         raise LMFError(f"{name}: the length of {', '.join(free)} is free; a Recognizer needs fixed lengths.")
+    if other := [key for key, part in spec.media.items() if part.media not in ("waveform", "frames")]:
+        raise LMFError(f"{name}: a Recognizer fills sound and pictures, not {', '.join(other)}.")
     by_media = {word: [key for key, part in spec.media.items() if part.media == word] for word in MEDIA}
     if several := [", ".join(keys) for keys in by_media.values() if len(keys) > 1]:
         raise LMFError(f"{name}: a clip has one sound and one face; it takes more of one kind: {several[0]}.")

@@ -60,3 +60,7 @@ def __getattr__(name: str) -> Any:
     if name in ("load_backbone", "read_testvectors", "weight_shapes", "write_testvectors"):
         return getattr(importlib.import_module("keras_lmf.models"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -39,18 +39,6 @@ METRICS = {
     "acc5": "accuracy, 5 steps",
     "acc7": "accuracy, 7 steps",
 }
-# Stands until the description of a corpus knows its title; a corpus of one's own is told by its name.
-CORPORA = {
-    "cmu_mosi": "CMU-MOSI",
-    "emodb": "EmoDB",
-    "enterface05_landmarks": "eNTERFACE '05",
-    "fer2013": "FER2013",
-    "iemocap": "IEMOCAP",
-    "pom": "POM",
-    "ravdess": "RAVDESS",
-    "synthetic": "made-up data",
-    "voices_and_faces": "voices of RAVDESS and EmoDB and faces of FER2013",
-}
 TOLD_OPTIONS = (
     "labels",
 )  # of a corpus: those that change what is learnt, not the split or an input's length
@@ -89,8 +77,15 @@ def sentence(
     source = listed(sources) if len(sources) > 1 else f"the {sources[0]}"
     way = f" by {title}" if (title := FUSIONS[fusion].title) else ""
     told = ", ".join(f"{spaced(key)}: {options[key]}" for key in TOLD_OPTIONS if key in options)
-    end = CORPORA.get(corpus, corpus) + (f" ({told})" if told else "")
+    end = corpus_title(corpus) + (f" ({told})" if told else "")
     return f"{name[:1].upper()}{name[1:]} ({what}) from {source}{way}, trained on {end}."
+
+
+def corpus_title(corpus: str) -> str:
+    """What readers call a corpus; one of one's own is called by its name."""
+    from keras_lmf.data import corpora  # takes a while, which `list` needn't wait
+
+    return corpora.title(corpus)
 
 
 def numbers(target: Target) -> str:

@@ -25,6 +25,7 @@ CORPORA = (
     "synthetic",
     "voices_and_faces",
 )
+DESCRIBED = tuple(name for name in CORPORA if name != "clips")  # those are anybody's
 
 
 def load(name: str | Path, root: str | Path | None = None, **options: object) -> Dataset:
@@ -66,12 +67,20 @@ def _load(module: str, name: str, place: str | Path | None, options: dict[str, o
 
 def describe(corpus: str, folder: Path, inputs: Iterable[str]) -> CorpusDescription:
     """What is known of a corpus by its name; of one's own, what the about.toml of `folder` says, for these inputs."""
-    described = [name for name in CORPORA if name != "clips"]  # those are anybody's
-    if corpus in described:
-        return importlib.import_module(f"{__name__}.{corpus}").DESCRIPTION
+    if corpus in DESCRIBED:
+        return _description(corpus)
     if Path(corpus).name != corpus:
         raise LMFError(f"The corpus {corpus!r} must be a file's name alone: give its folder with --data.")
     path = folder / "about.toml"
     if not path.is_file():
-        raise unknown_name("corpus with a description", corpus, described, f"Or describe your own in {path}.")
+        raise unknown_name("corpus with a description", corpus, DESCRIBED, f"Or describe your own in {path}.")
     return read_description(path, inputs)
+
+
+def title(corpus: str) -> str:
+    """What readers call a corpus; one of one's own is called by its name."""
+    return _description(corpus).title if corpus in DESCRIBED else corpus
+
+
+def _description(corpus: str) -> CorpusDescription:
+    return importlib.import_module(f"{__name__}.{corpus}").DESCRIPTION

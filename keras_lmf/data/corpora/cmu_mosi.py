@@ -16,6 +16,7 @@ from keras_lmf.target import Target
 MODALITIES = {"split": ("audio", "video", "text"), "split_sdk": ("audio",)}
 
 DESCRIPTION = CorpusDescription(
+    title="CMU-MOSI",
     licence="CMU-MOSI: research only",
     weights_licence="research only, as the training data",
     inputs={

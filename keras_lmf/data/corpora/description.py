@@ -25,6 +25,7 @@ class CorpusDescription(BaseModel):
     """What is known of a corpus. Each of ours holds its own beside its `load`; of yours it stands in an about.toml.
 
     Attributes:
+        title: what readers call it; None: its name.
         licence: of the data.
         weights_licence: under which weights trained on it can be passed on.
         inputs: by modality.
@@ -36,6 +37,7 @@ class CorpusDescription(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    title: Text | None = None
     licence: Text
     weights_licence: Text
     inputs: dict[str, CorpusInput]

@@ -22,6 +22,7 @@ RECORDINGS = 535
 _NAME = re.compile(rf"({'|'.join(SPEAKERS)})[ab]\d\d[{''.join(EMOTIONS)}][a-z]")
 
 DESCRIPTION = CorpusDescription(
+    title="EmoDB",
     licence="EmoDB: free, with attribution",
     weights_licence="free, with attribution",
     inputs={"voice": VOICE},

@@ -24,6 +24,7 @@ CLIPS = 146
 _NAME = re.compile(rf"s([1-{SUBJECTS}])_({'|'.join(EMOTIONS)})_[1-5]")
 
 DESCRIPTION = CorpusDescription(
+    title="eNTERFACE '05",
     licence="eNTERFACE '05: research only",
     weights_licence="research only, as the training data",
     inputs={

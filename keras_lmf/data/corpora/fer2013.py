@@ -23,6 +23,7 @@ SIDE = 48
 HELD_OUT = 10  # of the training file's images, each tenth validates
 
 DESCRIPTION = CorpusDescription(
+    title="FER2013",
     licence="FER2013: unclear, research",
     weights_licence="research only, as the training data",
     inputs={

@@ -22,6 +22,7 @@ TEST_SESSION = 5
 PROLONGATION = 10
 
 DESCRIPTION = CorpusDescription(
+    title="IEMOCAP",
     licence="IEMOCAP: on request from USC, no redistribution",
     weights_licence="research only, as the training data",
     inputs={

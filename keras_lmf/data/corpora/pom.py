@@ -22,6 +22,7 @@ RATINGS = (
 MASKS = {"audio": "mask", "video": "video_mask"}
 
 DESCRIPTION = CorpusDescription(
+    title="POM",
     licence="POM: research only",
     weights_licence="research only, as the training data",
     inputs={

@@ -17,6 +17,7 @@ from keras_lmf.target import Target
 FOLDS = 5
 
 DESCRIPTION = CorpusDescription(
+    title="RAVDESS",
     licence="RAVDESS: CC BY-NC-SA 4.0",
     weights_licence="CC BY-NC-SA 4.0",
     inputs={

@@ -17,6 +17,7 @@ from keras_lmf.target import Target
 GROUPS = ["train"] * 12 + ["valid"] * 4 + ["test"] * 4
 
 DESCRIPTION = CorpusDescription(
+    title="made-up data",
     licence="none needed: the data are generated",
     weights_licence="Apache-2.0",
     inputs=dict.fromkeys(("audio", "video"), ("standard deviations", "8 standard-normal numbers")),

@@ -16,6 +16,7 @@ CLASSES = fer2013.CLASSES
 SIDE = 64
 
 DESCRIPTION = CorpusDescription(
+    title="voices of RAVDESS and EmoDB and faces of FER2013",
     licence="RAVDESS: CC BY-NC-SA 4.0; EmoDB: free, with attribution; FER2013: unclear, research",
     weights_licence="CC BY-NC-SA 4.0, and research only",
     inputs={
