@@ -53,3 +53,7 @@ def published_text_network(
     )(inputs)
     state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
     return keras.Model(inputs, dense(units, next(seeds), name="linear_1")(state), name=name)
+
+
+# The words of a recipe.
+published_feature, published_text = published_feature_network, published_text_network

@@ -27,6 +27,11 @@ class ConfiguredLayer(keras.layers.Layer):
             if not isinstance(value, int) or value < least:
                 raise LMFError(f"{self.name}: {name} must be a whole number ≥ {least}, received {value!r}")
 
+    def require_axes(self, shape: Shape, axes: int, what: str) -> None:
+        """Refuses an input that has another number of axes, or an unknown length beside the batch's."""
+        if len(shape) != axes or None in shape[1:]:
+            raise LMFError(f"{self.name} takes {what}, received {shape}")
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)
 

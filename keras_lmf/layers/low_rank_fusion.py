@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.layers.base import Shape, Tensor
-from keras_lmf.layers.modality_fusion import ModalityFusion
+from keras_lmf.layers.fusion import ModalityFusion
 
 INITIALIZATIONS = ("variance_preserving", "reference")
 

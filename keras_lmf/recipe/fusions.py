@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from keras_lmf.errors import unknown_name
 from keras_lmf.recipe.sections import Count, Word, words
+from keras_lmf.spec import known
 
 if TYPE_CHECKING:
     import keras
@@ -85,10 +85,4 @@ class LowRank(FusionWord):
 
 Fusion = Annotated[NoFusion | Concatenation | OuterProduct | LowRank, Field(discriminator="name")]
 FUSIONS = words(Fusion)
-
-
-def known_fusion(word: str) -> str:
-    """`word`, if it is a fusion's."""
-    if word not in FUSIONS:
-        raise unknown_name("fusion", word, FUSIONS)
-    return word
+FusionName = Annotated[str, known("fusion", FUSIONS)]

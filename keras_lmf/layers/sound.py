@@ -1,7 +1,8 @@
-"""Mel power spectrogram, in the graph: the same features in training, in Python and on the phone."""
+"""Sound in the graph, so that training, Python and the phone compute the same features: level, mel spectra, MFCC."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -13,6 +14,40 @@ from keras_lmf.layers import spectral
 from keras_lmf.layers.base import Float32Layer, Shape, Tensor
 
 FILTERS = "mel_filters"
+
+
+@keras.saving.register_keras_serializable("keras_lmf")
+class LevelNormalization(Float32Layer):
+    """Scales each waveform so that the root mean square of its samples that are not zero is `level`.
+
+    So padding does not count, and a clip of zeros stays one. Always computed in float32. What grows beyond [-1, 1] is
+    not clipped.
+
+    Input and output: (batch, samples).
+
+    Args:
+        level: in decibels relative to full scale (an RMS of 1), ≤ 0.
+
+    >>> import numpy as np
+    >>> clip = np.array([[0.5, -0.5, 0.0, 0.0]], "float32")
+    >>> np.asarray(LevelNormalization(level=-20)(clip)).astype(float).round(3).tolist()
+    [[0.1, -0.1, 0.0, 0.0]]
+    """
+
+    ARGUMENTS = ("level",)
+    LEAST = 1e-10  # mean square: what is quieter than -100 dB stays quieter than `level`
+
+    def __init__(self, level: float = -30.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not level <= 0:
+            raise LMFError(f"{self.name}: level must be at most 0 dB, received {level!r}")
+        self.level = level
+
+    def call(self, inputs: Tensor) -> Tensor:
+        inputs = ops.cast(inputs, "float32")
+        count = ops.sum(ops.cast(ops.not_equal(inputs, 0), "float32"), axis=-1, keepdims=True)
+        power = ops.sum(ops.square(inputs), axis=-1, keepdims=True) / ops.maximum(count, 1.0)
+        return inputs * ops.rsqrt(ops.maximum(power, self.LEAST)) * 10 ** (self.level / 20)
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -85,10 +120,7 @@ class MelSpectrogram(Float32Layer):
         return self.sample_rate / 2 if self.highest is None else self.highest
 
     def build(self, input_shape: Shape) -> None:
-        if len(input_shape) != 2 or input_shape[-1] is None:
-            raise LMFError(
-                f"{self.name} takes waveforms (batch, samples) of known length, received {input_shape}"
-            )
+        self.require_axes(input_shape, 2, "waveforms (batch, samples) of known length")
         length = self.fft_length
         first, second = spectral.factors(length)
         window = spectral.hann_window(self.window_length or length, length)
@@ -101,7 +133,6 @@ class MelSpectrogram(Float32Layer):
         self._filters = spectral.mel_filters(
             self.sample_rate, length, self.bands, self.lowest, self._highest
         ).astype("float32")
-        super().build(input_shape)
 
     def call(self, inputs: Tensor) -> Tensor:
         power = self._power(self._frames(ops.cast(inputs, "float32")))
@@ -148,3 +179,81 @@ class MelSpectrogram(Float32Layer):
 
 def _parts(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return matrix.real.astype("float32"), matrix.imag.astype("float32")
+
+
+@keras.saving.register_keras_serializable("keras_lmf")
+class LogMelSpectrogram(MelSpectrogram):
+    """Waveform → decibels in mel bands, as `librosa.power_to_db` of librosa's mel spectrogram.
+
+    10 · log10(power), of at least 1e-10, and not further than `dynamic_range` below the loudest band of the same clip.
+    (Keras's own `MelSpectrogram` takes the loudest of the batch: a clip's features depend on its neighbours.)
+
+    A frame whose samples are all 0 is a row of zeros: padding, which `keras.layers.Masking` reads as absent.
+
+    Input: (batch, samples) in [-1, 1]. Output: (batch, 1 + samples // hop, bands).
+
+    Args:
+        dynamic_range: in dB, > 0; None: no limit.
+        sample_rate, fft_length, hop, bands, window_length, lowest, highest: as `MelSpectrogram`.
+
+    >>> import numpy as np
+    >>> silence = np.zeros((1, 16000), "float32")
+    >>> bool((np.asarray(LogMelSpectrogram()(silence)) == 0).all())
+    True
+    """
+
+    ARGUMENTS = (*MelSpectrogram.ARGUMENTS, "dynamic_range")
+    FLOOR = 1e-10
+
+    def __init__(self, *args: Any, dynamic_range: float | None = 80.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if dynamic_range is not None and not dynamic_range > 0:
+            raise LMFError(f"{self.name}: dynamic_range must be above 0 dB, received {dynamic_range!r}")
+        self.dynamic_range = dynamic_range
+
+    def call(self, inputs: Tensor) -> Tensor:
+        power = super().call(inputs)
+        decibels = ops.log(ops.maximum(power, self.FLOOR)) * (10 / math.log(10))
+        if self.dynamic_range is not None:
+            loudest = ops.max(decibels, axis=(1, 2), keepdims=True)
+            decibels = ops.maximum(decibels, loudest - self.dynamic_range)
+        sounds = ops.any(ops.greater(power, 0), axis=-1, keepdims=True)
+        return ops.where(sounds, decibels, ops.zeros_like(decibels))
+
+
+@keras.saving.register_keras_serializable("keras_lmf")
+class MFCC(LogMelSpectrogram):
+    """Waveform → mel-frequency cepstral coefficients, as `librosa.feature.mfcc`.
+
+    The orthonormal cosine transform (DCT-II) of `LogMelSpectrogram`'s decibels. Davis & Mermelstein 1980.
+
+    Input: (batch, samples) in [-1, 1]. Output: (batch, 1 + samples // hop, coefficients); padding frames are zero.
+
+    Args:
+        coefficients: how many, from the 0th on; at most `bands`.
+        dynamic_range, sample_rate, fft_length, hop, bands, window_length, lowest, highest: as `LogMelSpectrogram`.
+
+    >>> import numpy as np
+    >>> MFCC(coefficients=13)(np.ones((2, 16000), "float32")).shape[1:] == (101, 13)
+    True
+    """
+
+    ARGUMENTS = (*LogMelSpectrogram.ARGUMENTS, "coefficients")
+
+    def __init__(self, *args: Any, coefficients: int = 20, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not isinstance(coefficients, int) or not 1 <= coefficients <= self.bands:
+            raise LMFError(
+                f"{self.name}: coefficients must be 1 … bands={self.bands}, received {coefficients!r}"
+            )
+        self.coefficients = coefficients
+
+    def build(self, input_shape: Shape) -> None:
+        self._cosines = spectral.cosine_transform(self.bands, self.coefficients).astype("float32")
+        super().build(input_shape)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return ops.matmul(super().call(inputs), self._cosines)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (*super().compute_output_shape(input_shape)[:-1], self.coefficients)

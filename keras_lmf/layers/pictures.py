@@ -1,4 +1,4 @@
-"""Pictures mirrored, turned, scaled and moved in training."""
+"""Pictures: mirrored, turned, scaled and moved at random in training; a network's answers to both mirror images."""
 
 from __future__ import annotations
 
@@ -56,11 +56,7 @@ class RandomAffine(ConfiguredLayer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: Shape) -> None:
-        if len(input_shape) != 4 or None in input_shape[1:]:
-            raise LMFError(
-                f"{self.name} takes (batch, height, width, channels) of known sizes, received {input_shape}"
-            )
-        super().build(input_shape)
+        self.require_axes(input_shape, 4, "(batch, height, width, channels) of known sizes")
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training:
@@ -87,3 +83,49 @@ class RandomAffine(ConfiguredLayer):
         zeros = ops.zeros_like(angle)
         rows = [cosine * mirror, -sine, right, sine * mirror, cosine, down, zeros, zeros]
         return ops.stack(rows, axis=-1)
+
+
+@keras.saving.register_keras_serializable("keras_lmf")
+class MirrorAverage(keras.layers.Layer):
+    """The mean of a network's answers to a picture and to its mirror image; in training, the answer to the picture.
+
+    A face says the same either way, a network not quite (Krizhevsky et al., "ImageNet classification with deep
+    convolutional neural networks", 2012, section 4.1). It takes twice as long, but in training, where pictures are
+    better mirrored at random (`RandomAffine`).
+
+    Input: (batch, height, width, channels). Output: what the network gives, (batch, units).
+
+    Args:
+        network: a keras.Model of pictures.
+
+    >>> import numpy as np
+    >>> picture = keras.Input((1, 2, 1))
+    >>> left = keras.Model(picture, picture[:, 0, 0])
+    >>> float(MirrorAverage(left)(np.array([[[[1.0], [3.0]]]], "float32"))[0, 0])
+    2.0
+    """
+
+    def __init__(self, network: keras.Model, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.network = network
+
+    def build(self, input_shape: Shape) -> None:
+        if len(input_shape) != 4:
+            raise LMFError(f"{self.name} takes (batch, height, width, channels), received {input_shape}")
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if training:
+            return ops.cast(self.network(inputs, training=True), self.compute_dtype)
+        mirrored = ops.flip(inputs, axis=2)
+        one, other = (self.network(pictures, training=False) for pictures in (inputs, mirrored))
+        return ops.cast((one + other) / 2, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return self.network.compute_output_shape(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "network": keras.saving.serialize_keras_object(self.network)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MirrorAverage:
+        return cls(keras.saving.deserialize_keras_object(config.pop("network")), **config)
