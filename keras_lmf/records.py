@@ -16,7 +16,7 @@ from keras_lmf.spec import MAX_TEXT_BYTES, EntryName, Spec, known
 from keras_lmf.target import Text
 
 MAX_FILE_BYTES = 2**31
-PUBLISHED = [word for word, section in FRONT_ENDS.items() if section.complete()]  # their weights are
+PUBLISHED = [word for word, section in FRONT_ENDS.items() if section.published]
 
 FileName = Annotated[
     str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")

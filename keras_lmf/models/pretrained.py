@@ -27,7 +27,8 @@ from keras_lmf.records import Backbone
 
 def published_model(front_end: str, shape: Sequence[int]) -> keras.Model:
     """The front end of that word with all of its taps, {waveform or frames} → {embedding}, random weights."""
-    body = FRONT_ENDS[front_end].complete().build(shape, "front_end")
+    section = FRONT_ENDS[front_end]
+    body = section(name=front_end, **dict([section.published])).build(shape, "front_end")
     inputs = keras.Input(tuple(shape), name=body.input.name)
     return keras.Model({body.input.name: inputs}, {"embedding": body(inputs)}, name=front_end)
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from keras_lmf.recipe.sections import Count, Counts, Network, Noise, Rate, words
-
-if TYPE_CHECKING:
-    import keras
 
 Width = Annotated[int, Field(ge=0, le=4096)]
 Filters = Annotated[Counts, Field(min_length=1)]
@@ -18,10 +14,6 @@ Filters = Annotated[Counts, Field(min_length=1)]
 
 class BackboneWord(Network):
     """A backbone: features or frames → embedding."""
-
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        """The backbone for rows of `shape`, with random weights drawn from `seed`."""
-        return self.function()(shape, **self.options, seed=seed, name=name)
 
 
 class Regularised(BackboneWord):
@@ -115,7 +107,7 @@ class ImageCNN(BackboneWord):
     """(height, width, channels) → embedding: `backbones.image_cnn`."""
 
     title = "residual convolutions over a picture"
-    home = "image"
+    home = "pictures"
     papers = ("He et al., Deep Residual Learning for Image Recognition, CVPR 2016",)
     media = "frames"
     name: Literal["image_cnn"]
@@ -134,7 +126,7 @@ class CNN2Plus1D(BackboneWord):
     """(frames, height, width, channels) → embedding: `backbones.cnn_2plus1d`."""
 
     title = "(2+1)-D convolutions"
-    home = "video"
+    home = "pictures"
     papers = ("Tran et al., A Closer Look at Spatiotemporal Convolutions for Action Recognition, CVPR 2018",)
     media = "frames"
     name: Literal["cnn_2plus1d"]
@@ -159,7 +151,7 @@ class PublishedFeature(BackboneWord):
     """Vector → embedding, the published sub-network: `backbones.published_feature_network`."""
 
     title = "published feature sub-network"
-    home = "published"
+    home = "sequence"
     papers = ("Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017",)
     name: Literal["published_feature"]
     units: Count = Field(32, description="Width of the three layers.")
@@ -170,7 +162,7 @@ class PublishedText(BackboneWord):
     """Sequence → embedding, the published sub-network: `backbones.published_text_network`."""
 
     title = "published text sub-network"
-    home = "published"
+    home = "sequence"
     papers = PublishedFeature.papers
     name: Literal["published_text"]
     hidden_units: Count = Field(128, description="Width of the LSTM's state.")

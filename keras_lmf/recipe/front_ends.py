@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
 from keras_lmf.recipe.sections import Network, words
 from keras_lmf.spec import MEDIA, known
-
-if TYPE_CHECKING:
-    import keras
 
 Pretrained = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 SampleRate = Annotated[int, Field(ge=1, le=MEDIA["waveform"].rates[1])]
@@ -34,20 +30,14 @@ StatisticWords = Annotated[tuple[LandmarkStatistic, ...], Field(min_length=1, ma
 
 
 class FrontEndWord(Network):
-    """A front end: raw input → features, inside the model and never trained."""
+    """A front end: raw input → features, inside the model and never trained.
+
+    Class attributes:
+        published: (setting, value) that tap all its published weights hold; None: none are published for it.
+    """
 
     home = "front_ends"
-
-    def build(self, shape: Sequence[int], name: str) -> keras.Model:
-        """The front end for rows of `shape`, with random weights where it has any."""
-        # What a training starts from is no part of the architecture.
-        options = {key: value for key, value in self.options.items() if key not in ("pretrained", "weights")}
-        return self.function()(shape, **options, name=name)
-
-    @classmethod
-    def complete(cls) -> FrontEndWord | None:
-        """With all that its published weights hold; None: none are published for it."""
-        return None
+    published: ClassVar[tuple[str, tuple] | None] = None
 
 
 class Waveform(FrontEndWord):
@@ -79,16 +69,13 @@ class GE2E(Waveform):
 
     title = "GE2E speaker encoder"
     papers = ("Wan et al., Generalized End-to-End Loss for Speaker Verification, ICASSP 2018",)
+    published = ("layers", (1, 2, 3, 4))
     name: Literal["ge2e"]
     sample_rate: Literal[16000] = Field(16000, description="Samples a second, in Hz: what it was trained on.")
     layers: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1, max_length=4)] = (
         Field((2,), description="The tapped layers: 1, 2, 3 (LSTMs), 4 (the speaker embedding).")
     )
     pretrained: Pretrained = Field("ge2e", description="The zoo's backbone that a training starts from.")
-
-    @classmethod
-    def complete(cls) -> GE2E:
-        return cls(name="ge2e", layers=(1, 2, 3, 4))
 
 
 class MiniXception(FrontEndWord):
@@ -98,15 +85,12 @@ class MiniXception(FrontEndWord):
     papers = (
         "Arriaga et al., Real-time Convolutional Neural Networks for Emotion and Gender Classification, 2017",
     )
+    published = ("taps", get_args(Tap))
     media = "frames"
     name: Literal["mini_xception"]
     taps: tuple[Tap, ...] = Field(("block_4",), min_length=1, max_length=5, description="The tapped blocks.")
     mirror: bool = Field(False, description="Whether each picture's mirror image is seen too.")
     pretrained: Pretrained = Field("mini-xception", description="The zoo's backbone a training starts from.")
-
-    @classmethod
-    def complete(cls) -> MiniXception:
-        return cls(name="mini_xception", taps=get_args(Tap))
 
 
 class Application(FrontEndWord):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -19,13 +20,16 @@ class FusionWord(Word):
 
     Class attributes:
         acronym: what its models are called in papers; None: they have none.
+        layer: its name in `keras_lmf.layers`.
     """
 
     acronym: ClassVar[str | None] = None
+    layer: ClassVar[str]
 
     def build(self, seeds: Iterator[int | None], name: str) -> keras.layers.Layer | None:
         """The layer, with weights drawn from `seeds`; None: there is nothing to fuse."""
-        raise NotImplementedError
+        # Imported here, with Keras: a recipe is read without.
+        return getattr(importlib.import_module("keras_lmf.layers"), self.layer)(**self.options, name=name)
 
 
 class NoFusion(FusionWord):
@@ -42,26 +46,18 @@ class Concatenation(FusionWord):
     """Concatenation: `layers.EarlyFusion`."""
 
     title = "early fusion"
+    layer = "EarlyFusion"
     name: Literal["early"]
-
-    def build(self, seeds: Iterator[int | None], name: str) -> keras.layers.Layer:
-        from keras_lmf.layers import EarlyFusion
-
-        return EarlyFusion(name=name)
 
 
 class OuterProduct(FusionWord):
     """Outer product: `layers.TensorFusion`."""
 
     title = "tensor fusion"
+    layer = "TensorFusion"
     acronym = "tfn"
     papers = ("Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017",)
     name: Literal["tensor"]
-
-    def build(self, seeds: Iterator[int | None], name: str) -> keras.layers.Layer:
-        from keras_lmf.layers import TensorFusion
-
-        return TensorFusion(name=name)
 
 
 class LowRank(FusionWord):

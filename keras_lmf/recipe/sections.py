@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, Field
@@ -64,9 +64,13 @@ class Network(Word):
     home: ClassVar[str]
     media: ClassVar[str | None] = None
 
-    def function(self) -> Callable[..., keras.Model]:
-        """What makes it. It is imported here, with Keras: a recipe is read without."""
-        return getattr(importlib.import_module(f"keras_lmf.backbones.{self.home}"), self.name)
+    def build(self, shape: Sequence[int], name: str, **seed: int | None) -> keras.Model:
+        """The network for rows of `shape`, with random weights where it has any, drawn from `seed`."""
+        # What a training starts from is no part of the architecture.
+        options = self.model_dump(exclude={"name", "pretrained", "weights"})
+        # Imported here, with Keras: a recipe is read without.
+        make = getattr(importlib.import_module(f"keras_lmf.backbones.{self.home}"), self.name)
+        return make(shape, **options, **seed, name=name)
 
 
 def words(union: Any) -> dict[str, type[Word]]:

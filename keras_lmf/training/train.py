@@ -25,9 +25,8 @@ from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.recipe import FittedTemperature, Recipe
 from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
-from keras_lmf.training.checkpoint import Progress, State
+from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State
 from keras_lmf.training.features import features
-from keras_lmf.training.monitor import Monitor, NotFiniteLoss
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, WEIGHTS, Run, environment, fitting
 
