@@ -71,8 +71,8 @@ def load_backbone(name: str | Path, shape: Sequence[int] | None = None) -> keras
 
 def names(recipe: Recipe) -> dict[str, str]:
     """Modality → backbone of the zoo, of the modalities whose front end has published weights."""
-    found = {name: getattr(section.front_end, "pretrained", None) for name, section in recipe.inputs.items()}
-    return {modality: name for modality, name in found.items() if name}
+    words = {modality: section.front_end for modality, section in recipe.inputs.items()}
+    return {modality: word.pretrained for modality, word in words.items() if hasattr(word, "pretrained")}
 
 
 def published(recipe: Recipe) -> dict[str, keras.Model]:

@@ -146,9 +146,7 @@ class Training(Part):
     label_smoothing: Rate = Field(
         0.0, description="For classes: the share of a label that is spread over all (Szegedy et al. 2016)."
     )
-    class_weights: Literal["none", "balanced"] = Field(
-        "none", description='"balanced": classes count equally.'
-    )
+    class_weights: Literal["none", "balanced"] = Field("none", description='"balanced": classes count alike.')
     patience: Count = Field(10, description='Epochs without a better value on "valid" before training ends.')
     fit_on: Literal["train", "train + valid"] = Field(
         "train", description='"train + valid" is a last fit: all `epochs` run, and the last weights are kept.'
