@@ -108,17 +108,15 @@ def _section(section: dict[str, Any], classes: dict[str, Any], path: str, level:
     if keys:
         required = section.get("required", ())
         rows = [
-            f"| `{key}` | {_kind(value, classes)} | {_default(value, key in required)} | {_text(value)} |"
+            f"| `{key}` | {_linked(key, value, classes, path)} | {_default(value, key in required)} | {_text(value)} |"
             for key, value in keys.items()
         ]
         yield "\n".join(["| key | takes | if left out | meaning |", "|---|---|---|---|", *rows])
     for key, value in keys.items():
         inside = [classes[name] for name in _references(value)]
-        if _is_named(value):
-            key = f"{key}.NAME"
         if not inside:
             continue
-        place = f"{path}.{key}" if path else key
+        place = _place(key, value, path)
         yield f"{'#' * level} `[{place}]`"
         if any(_words(one) for one in inside):
             yield "One of these, by its `name`:"
@@ -154,6 +152,19 @@ def _references(value: dict[str, Any]) -> list[str]:
 def _is_named(value: dict[str, Any]) -> bool:
     """Whether a key holds sections under names of the reader's own."""
     return value.get("type") == "object"
+
+
+def _place(key: str, value: dict[str, Any], path: str) -> str:
+    """A section's name in TOML, as "inputs.NAME.backbone"."""
+    return ".".join(filter(None, (path, key, "NAME" if _is_named(value) else "")))
+
+
+def _linked(key: str, value: dict[str, Any], classes: dict[str, Any], path: str) -> str:
+    """What a key takes; of a section, with a link to its heading."""
+    kind = _kind(value, classes)
+    if not _references(value):
+        return kind
+    return f"[{kind}](#{_place(key, value, path).replace('.', '').lower()})"
 
 
 def _kind(value: dict[str, Any], classes: dict[str, Any]) -> str:

@@ -18,6 +18,8 @@ from keras_lmf.spec import ENTRY_NAME
 HOME, MIRROR, OFFLINE = files.HOME, "KERAS_LMF_ZOO_URL", "KERAS_LMF_OFFLINE"
 ENTRY, BACKBONE, RECIPE, SAVED_MODEL = "entry.json", "backbone.json", "recipe.toml", "saved_model.pb"
 WEIGHTS_SUFFIX = ".weights.h5"
+# What trainings and `publish` write, in a run's folder or an entry's.
+WEIGHTS, TESTVECTORS = f"model{WEIGHTS_SUFFIX}", "testvectors.npz"
 PACKAGE = Path(__file__).parent
 
 Kind = Literal["entry", "backbone", "run", "recipe", "weights", "saved_model", "tflite"]

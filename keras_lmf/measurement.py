@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.files import size_of
-from keras_lmf.locate import locate
+from keras_lmf.locate import WEIGHTS, locate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,6 @@ def formats_of(source: str | Path) -> Formats:
     """The formats of what `source` means."""
     from keras_lmf.export import FORMATS
     from keras_lmf.zoo import fetching, read_testvectors
-    from keras_lmf.zoo.loading import RUN_WEIGHTS
 
     place = locate(source, "entry", "run", "saved_model", "tflite")
     if place.kind == "entry":
@@ -103,12 +102,12 @@ def formats_of(source: str | Path) -> Formats:
     names = {format.file: name for name, format in FORMATS.items()}
     if place.kind != "run":
         return Formats({names.get(place.path.name, place.kind): place.path})
-    files = {KERAS: place.path / RUN_WEIGHTS}
+    files = {KERAS: place.path / WEIGHTS}
     files |= {name: place.path / "exported" / file for file, name in names.items()}
     if found := {name: file for name, file in files.items() if file.exists()}:
         return Formats(found)
     raise LMFError(
-        f"There is nothing to measure in {place.path}: it has no {RUN_WEIGHTS}. Train it to the end first."
+        f"There is nothing to measure in {place.path}: it has no {WEIGHTS}. Train it to the end first."
     )
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exporting import exported_here
 
 import keras_lmf as klmf
 from keras_lmf.runtime import open_artifact
+from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import attached
 from keras_lmf.zoo import Entry, cards, read_testvectors
 
@@ -46,9 +48,16 @@ def test_there_are_entries():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_entry_loads_by_name(name):
-    # `load` checks sha256, shapes and test vectors.
-    assert list(klmf.load(name).output) == [Entry.read(ZOO / name).target.name]
+def test_entry_loads_by_name_and_is_exported_without_another_word(name, tmp_path):
+    entry = Entry.read(ZOO / name)
+    model = klmf.load(name)  # checks sha256, shapes and test vectors
+    assert list(model.output) == [entry.target.name]
+    with exported_here():
+        (artifact,) = klmf.export_model(model, tmp_path, ["tflite"])
+    assert Sidecar.read(artifact.path).spec == entry.spec
+    inputs, expected = read_testvectors(ZOO / name / "testvectors.npz")
+    answers = open_artifact(artifact.path).predict(inputs)[entry.target.name]
+    assert np.abs(answers - expected[entry.target.name]).max() <= FLOAT32
 
 
 @pytest.mark.parametrize(("name", "key"), FILES)

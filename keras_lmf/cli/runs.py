@@ -10,6 +10,7 @@ import click
 
 from keras_lmf.cli.options import DATA, JSON, plain_errors, words
 from keras_lmf.errors import LMFError
+from keras_lmf.locate import WEIGHTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,7 @@ def train(
     if not as_json:
         click.echo(corpus.summary(), err=True)
     folder = folder or run_folder(f"{read.name}-check" if check else read.name)
-    if check and (folder / training.run.WEIGHTS).is_file():
+    if check and (folder / WEIGHTS).is_file():
         click.echo(f"{folder} holds this run already: a finished one is not trained again.", err=True)
     try:
         run = training.train(read, corpus, folder)

@@ -52,7 +52,8 @@ def list_entries(as_json: bool, **filters: Any) -> None:
         for row in entries.itertuples()
     ]
     click.echo(aligned(rows, header, "plain"))
-    click.echo("\nMore: keras-lmf show NAME", err=True)
+    click.echo("\nfloor: what a constant answer gets. Of an error, smaller is better.", err=True)
+    click.echo("More: keras-lmf show NAME", err=True)
 
 
 @click.command(epilog="Example: keras-lmf show lmf-mosi-avt")

@@ -10,6 +10,7 @@ import numpy as np
 import keras_lmf
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_atomically
+from keras_lmf.locate import TESTVECTORS, WEIGHTS
 from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo import Backbone, Licences, file_records, weight_shapes, write_testvectors
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import keras
 
 TOLERANCE = 1e-4
-FILES = {"weights": "model.weights.h5", "testvectors": "testvectors.npz"}
+FILES = {"weights": WEIGHTS, "testvectors": TESTVECTORS}
 
 
 def publish_backbone(

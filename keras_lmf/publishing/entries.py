@@ -25,7 +25,7 @@ from keras_lmf.evaluation.calibration import (
 from keras_lmf.export import FORMATS, Artifact
 from keras_lmf.export.artifact import write_plot
 from keras_lmf.files import write_atomically
-from keras_lmf.locate import RECIPE, known_backbones
+from keras_lmf.locate import RECIPE, TESTVECTORS, WEIGHTS, known_backbones
 from keras_lmf.models import pretrained
 from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
@@ -50,8 +50,7 @@ from keras_lmf.zoo import (
 )
 from keras_lmf.zoo.description import sentence
 
-WEIGHTS, VECTORS, PLOT = "model.weights.h5", "testvectors.npz", "files.png"
-FOLDS = "cross_validation.csv"
+PLOT, FOLDS = "files.png", "cross_validation.csv"
 
 
 def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = None, seeds: int = 5) -> Entry:
@@ -103,9 +102,9 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         pretrained.trained_part(best.recipe, best.model) if pretrained.names(best.recipe) else best.model
     )
     shipped.save_weights(made / WEIGHTS)
-    write_vectors(made / VECTORS, best, data)
-    names = {"weights": WEIGHTS, "testvectors": VECTORS}
-    for name in shipped_formats(artifacts, scores, read_testvectors(made / VECTORS), notes):
+    write_vectors(made / TESTVECTORS, best, data)
+    names = {"weights": WEIGHTS, "testvectors": TESTVECTORS}
+    for name in shipped_formats(artifacts, scores, read_testvectors(made / TESTVECTORS), notes):
         file = artifacts[name].path
         for key, source in ((name, file), (f"{name}-sidecar", Sidecar.path_of(file))):
             shutil.copyfile(source, made / source.name)

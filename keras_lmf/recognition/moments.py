@@ -11,7 +11,7 @@ import numpy as np
 from keras_lmf.errors import LMFError
 from keras_lmf.media.camera import camera_pictures
 from keras_lmf.media.faces import Detector, Faces
-from keras_lmf.recognition.opened import Face
+from keras_lmf.recognition.opened import FaceInput
 from keras_lmf.recognition.windows import Window, face_tracker, followed_rate, frames_each, joined
 
 
@@ -42,7 +42,7 @@ class Moment:
 
 
 def windows_of_camera(
-    camera: int | str | Path, face: Face, hop: float, detector: str | Detector
+    camera: int | str | Path, face: FaceInput, hop: float, detector: str | Detector
 ) -> Iterator[Window]:
     """The last window's faces, every `hop` seconds, from the first whole window on.
 

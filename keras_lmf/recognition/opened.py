@@ -27,7 +27,7 @@ PICTURES = 5.0  # that a model of single pictures is asked about, a second
 
 
 @dataclass(frozen=True)
-class Sound:
+class SoundInput:
     """The input that takes the waveform.
 
     Attributes:
@@ -47,7 +47,7 @@ class Sound:
 
 
 @dataclass(frozen=True)
-class Face:
+class FaceInput:
     """The input that takes pictures of the face.
 
     Attributes:
@@ -86,8 +86,8 @@ class Opened:
     name: str
     runtime: Runtime
     spec: ModelSpec
-    sound: Sound | None
-    face: Face | None
+    sound: SoundInput | None
+    face: FaceInput | None
     model: keras.Model | None = None
 
     @property
@@ -205,16 +205,16 @@ def _checked(name: str, runtime: Runtime, spec: ModelSpec) -> Opened:
     return opened
 
 
-def _sound(name: str, key: str, shape: tuple[int, ...], rate: float | None) -> Sound:
+def _sound(name: str, key: str, shape: tuple[int, ...], rate: float | None) -> SoundInput:
     if len(shape) not in MEDIA["waveform"].axes or rate is None or rate != int(rate):
         raise LMFError(
             f"{name}, input {key!r}: a waveform has the shape (samples,) and a whole number of samples a second; "
             f"received {shape} at {rate} Hz."
         )
-    return Sound(key, shape[0], int(rate))
+    return SoundInput(key, shape[0], int(rate))
 
 
-def _face(name: str, key: str, shape: tuple[int, ...], rate: float | None) -> Face:
+def _face(name: str, key: str, shape: tuple[int, ...], rate: float | None) -> FaceInput:
     lowest, highest = MEDIA["frames"].rates
     fits = len(shape) in MEDIA["frames"].axes and shape[-2] == shape[-3] and shape[-1] in (1, 3)
     if rate is None and len(shape) == 3:
@@ -225,4 +225,4 @@ def _face(name: str, key: str, shape: tuple[int, ...], rate: float | None) -> Fa
             f"{highest:g} frames a second; received {shape} at {rate} frames a second."
         )
     frames = shape[0] if len(shape) == 4 else 1
-    return Face(key, frames, shape[-2], shape[-1], Fraction(rate).limit_denominator(1000))
+    return FaceInput(key, frames, shape[-2], shape[-1], Fraction(rate).limit_denominator(1000))

@@ -16,7 +16,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.media import Clip
 from keras_lmf.media.faces import Detector, Faces, FaceTracker
 from keras_lmf.media.thumbnails import Strip
-from keras_lmf.recognition.opened import Face, Opened
+from keras_lmf.recognition.opened import FaceInput, Opened
 
 FOLLOWED = 10  # frames a second, at least, in which a face is followed
 DETECTED = 0.3  # seconds between detections of a face that is followed: they take longest
@@ -136,17 +136,17 @@ def checked_waveform(name: str, waveform: np.ndarray, rate: int) -> np.ndarray:
     return waveform.astype(np.float32)
 
 
-def frames_each(face: Face) -> int:
+def frames_each(face: FaceInput) -> int:
     """Frames that are followed for each one that the model takes."""
     return max(1, math.ceil(FOLLOWED / face.rate))
 
 
-def followed_rate(face: Face) -> Fraction:
+def followed_rate(face: FaceInput) -> Fraction:
     """Frames a second in which the model's face is followed."""
     return face.rate * frames_each(face)
 
 
-def face_tracker(face: Face, detector: str | Detector, confirmations: int = 2) -> FaceTracker:
+def face_tracker(face: FaceInput, detector: str | Detector, confirmations: int = 2) -> FaceTracker:
     """For crops as the model takes them."""
     return FaceTracker(
         detector, size=face.size, grey=face.channels == 1, confirmations=confirmations, interval=DETECTED
@@ -159,7 +159,7 @@ def joined(parts: Sequence[Faces]) -> Faces:
     return Faces(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def face_input(face: Face, faces: Faces | None) -> np.ndarray:
+def face_input(face: FaceInput, faces: Faces | None) -> np.ndarray:
     """What the model takes of a window: of each stretch of 1 / rate seconds the first frame with a face, else zeros."""
     pictures = np.zeros((face.frames, face.size, face.size, face.channels), np.float32)
     each = frames_each(face)

@@ -18,7 +18,7 @@ from keras_lmf.data import corpora
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
-from keras_lmf.locate import RECIPE
+from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models.pretrained import load_own
 from keras_lmf.recipe import Recipe, run_spec
 from keras_lmf.runtime import open_artifact
@@ -28,7 +28,7 @@ from keras_lmf.training.checkpoint import WATCHED
 if TYPE_CHECKING:
     from keras_lmf.export import Artifact
 
-WEIGHTS, HISTORY, CURVES = "model.weights.h5", "history.csv", "history.png"
+HISTORY, CURVES = "history.csv", "history.png"
 ENVIRONMENT, STATE = "environment.json", "state.npz"
 PACKAGES = ("keras-lmf", "keras", "numpy", "tensorflow", "tensorflow-cpu", "jax", "torch")
 

@@ -19,7 +19,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_temperature
 from keras_lmf.files import remove_partial, write_atomically, write_text
-from keras_lmf.locate import RECIPE
+from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models import build, is_standardized, refresh_standardization, set_standardization
 from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.recipe import FittedTemperature, Recipe
@@ -28,7 +28,7 @@ from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State
 from keras_lmf.training.features import features
 from keras_lmf.training.optimizer import compiled
-from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, WEIGHTS, Run, environment, fitting
+from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
 
 
 def train(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_lmf.errors import LMFError
-from keras_lmf.locate import ENTRY, RECIPE, WEIGHTS_SUFFIX, Place, locate
+from keras_lmf.locate import ENTRY, RECIPE, WEIGHTS, Place, locate
 from keras_lmf.recipe import Recipe, run_spec
 from keras_lmf.spec import attach
 from keras_lmf.zoo import fetching
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from keras_lmf.models.factory import Shapes
 
-RUN_WEIGHTS = f"model{WEIGHTS_SUFFIX}"
 OTHERS = (
     "(.tflite and SavedModel: klmf.runtime.open_artifact. A .keras file is a program: keras.saving.load_model, if you "
     "trust it.)"
@@ -92,11 +91,11 @@ def load_own(place: Place, weights: Path | None = None) -> keras.Model:
             raise LMFError(f"{path} is a recipe, which holds no weights. Give weights='….weights.h5' too.")
     else:
         recipe = Recipe.read(path / RECIPE)
-        if weights is None and (path / RUN_WEIGHTS).is_file():
-            return attach(pretrained.load_own(recipe, path / RUN_WEIGHTS), run_spec(path))
+        if weights is None and (path / WEIGHTS).is_file():
+            return attach(pretrained.load_own(recipe, path / WEIGHTS), run_spec(path))
     if weights is None:
         raise LMFError(
-            f"{path} has no {RUN_WEIGHTS}: train it to the end first, or give weights=…; "
+            f"{path} has no {WEIGHTS}: train it to the end first, or give weights=…; "
             f"klmf.build(recipe) makes the model with random weights."
         )
     return pretrained.load_own(recipe, weights)
