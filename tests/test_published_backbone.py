@@ -105,8 +105,14 @@ def other_inputs(folder: Path) -> None:
         (lambda folder: (folder / "model.weights.h5").unlink(), r"model\.weights\.h5 is missing"),
         (lambda folder: (folder / "backbone.json").unlink(), "is no backbone of the zoo"),
         (lambda folder: (folder / "backbone.json").write_text("{"), r"backbone\.json"),
-        (lambda folder: changed(folder, lambda f: f.update(hook="os")), r"backbone\.json: Unknown field 'hook'"),
-        (lambda folder: changed(folder, lambda f: f.pop("source")), r"backbone\.json: the field 'source' is missing"),
+        (
+            lambda folder: changed(folder, lambda f: f.update(hook="os")),
+            r"backbone\.json: Unknown field 'hook'",
+        ),
+        (
+            lambda folder: changed(folder, lambda f: f.pop("source")),
+            r"backbone\.json: the field 'source' is missing",
+        ),
         (lambda folder: changed(folder, lambda f: f.update(schema_version=2)), "schema_version"),
         (lambda folder: changed(folder, lambda f: f.update(shape=[2**40])), "shape"),
         (

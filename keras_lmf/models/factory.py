@@ -181,16 +181,15 @@ def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.nd
             Modalities whose backbone has no standardisation are passed over.
     """
     for modality, (mean, variance) in statistics.items():
-        for layer in _backbone_layers(model, modality):
-            if layer.name == STANDARDIZATION:
-                layer.adapt_mean.assign(mean)
-                layer.adapt_variance.assign(variance)
+        for layer in _standardizations(model, modality):
+            layer.adapt_mean.assign(mean)
+            layer.adapt_variance.assign(variance)
     refresh_standardization(model)
 
 
 def is_standardized(model: keras.Model, modality: str) -> bool:
     """Whether the modality's backbone has a feature standardisation."""
-    return any(layer.name == STANDARDIZATION for layer in _backbone_layers(model, modality))
+    return bool(_standardizations(model, modality))
 
 
 def refresh_standardization(model: keras.Model) -> keras.Model:
@@ -206,8 +205,8 @@ def refresh_standardization(model: keras.Model) -> keras.Model:
     return model
 
 
-def _backbone_layers(model: keras.Model, modality: str) -> list[keras.layers.Layer]:
-    """The layers of the sub-models that the modality's input enters, a front end and what follows it among them."""
+def _standardizations(model: keras.Model, modality: str) -> list[keras.layers.Layer]:
+    """Those in the sub-models that the modality's input enters, a front end and what follows it among them."""
     if modality not in model.input:
         raise unknown_name("modality", modality, model.input)
     reached, layers = [model.input[modality]], []
@@ -216,6 +215,6 @@ def _backbone_layers(model: keras.Model, modality: str) -> list[keras.layers.Lay
             continue
         for inputs, outputs in layer_calls(part):
             if any(tensor is entry for tensor in inputs for entry in reached):
-                layers += part.layers
+                layers += [layer for layer in part.layers if layer.name == STANDARDIZATION]
                 reached += outputs
     return layers
