@@ -68,7 +68,7 @@ def locate(word: str | Path, *kinds: Kind, hint: str = "") -> Place:
     place = _place(word)
     if place and place.kind == "backbone" and kinds and "backbone" not in kinds:
         raise LMFError(
-            f"{word} is a backbone, no model by itself: recipes start from it ('keras-lmf show {word}')."
+            f"{str(word)!r} is a backbone, no model by itself: recipes start from it ('keras-lmf show {word}')."
         )
     if place is None or (kinds and place.kind not in kinds):
         taken = ", ".join(MEANINGS[kind] for kind in kinds or MEANINGS)
@@ -87,12 +87,16 @@ def _place(word: str | Path) -> Place | None:
     if path is None:
         return Place("backbone" if word in known_backbones() else "entry", str(word), None)
     if not path.exists():
-        raise LMFError(f"There is no file or folder {path} (in {str(Path.cwd())!r}).")
+        raise LMFError(f"There is no file or folder {str(path)!r} (in {str(Path.cwd())!r}).")
     if path.is_dir():
         kind = next((kind for file, kind in _FOLDERS.items() if (path / file).is_file()), None)
     else:
-        kind = next((kind for suffix, kind in _SUFFIXES.items() if path.name.endswith(suffix)), None)
+        kind = _kind_of_file(path.name)
     return kind and Place(kind, str(word), path)
+
+
+def _kind_of_file(name: str) -> Kind | None:
+    return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None)
 
 
 def _lacks(path: Path, kinds: tuple[Kind, ...]) -> str:
@@ -117,6 +121,8 @@ def local_path(word: str | Path) -> Path | None:
         return Path(word)
     if is_name:
         return None
+    if os.sep in word or _kind_of_file(word):
+        raise LMFError(f"There is no file or folder {word!r} (in {str(Path.cwd())!r}).")
     raise LMFError(
         f"There is no file or folder {word!r} (in {str(Path.cwd())!r}), and the name of a zoo entry has only "
         f"letters, digits, '-' and '_'. 'keras-lmf list' shows them: {', '.join(known_entries()) or 'none'}."

@@ -91,6 +91,7 @@ def test_silence_is_finite(models, name):
     assert np.isfinite(answer(models[name], np.zeros((1, SAMPLES), "float32"))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_tflite_file_of_builtin_ops_agrees(models, name, tmp_path):
     voice = keras.Input((SAMPLES,), name="voice")

@@ -106,6 +106,7 @@ def test_the_contenders_of_the_ranks():
     np.testing.assert_allclose(found[0](inputs), found[4](inputs), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.backends("torch")
 def test_the_whole_low_rank_network_equals_a_tensor_network_of_the_same_factors(in_torch):
     arrays = published.published_arrays(published.LOW_RANK, 4)
@@ -119,6 +120,7 @@ def test_the_whole_low_rank_network_equals_a_tensor_network_of_the_same_factors(
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.backends("torch")
 @pytest.mark.parametrize(("name", "xla"), [("low-rank-1", False), ("low-rank-4", True), ("tensor", False)])
 def test_the_torch_networks_equal_ours(name, xla, in_torch):
@@ -130,6 +132,7 @@ def test_the_torch_networks_equal_ours(name, xla, in_torch):
     np.testing.assert_allclose(ours, in_torch[name]["output"], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.backends("torch")
 def test_training_steps_follow_the_same_losses(in_torch):
     """Forward, loss, gradients and Adam: five losses in a row agree only when all four do."""
@@ -177,6 +180,7 @@ def test_a_single_row_and_no_rival_start_no_process(monkeypatch):
             assert found == {}
 
 
+@pytest.mark.slow
 def test_the_files_answer_what_the_heads_answer():
     inputs = comparisons.embeddings()
     model = keras_networks.head(published.LOW_RANK, 4)

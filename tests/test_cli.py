@@ -58,6 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_export_judges_the_written_file(folder: Path) -> None:
     exported = command("export", "run", "--formats", "tflite", "--json", folder=folder)
     assert exported.exit_code == 0, exported.stderr
@@ -86,7 +87,7 @@ def test_export_judges_the_written_file(folder: Path) -> None:
     ("words", "code", "message"),
     [
         (["trian", "small.toml"], 2, "Did you mean 'train'?"),
-        (["train", "missing.toml"], 1, "no recipe file missing.toml"),
+        (["train", "missing.toml"], 1, "no file or folder 'missing.toml'"),
         (["train", "typo.toml"], 1, "Did you mean 'rank'?"),
         (["train", "small.toml", "--data", "missing.npz"], 1, "missing.npz"),
         (["train", "small.toml", "--data", "broken.npz"], 1, "broken.npz"),
@@ -106,6 +107,7 @@ def test_mistakes_are_one_line(folder: Path, words: list[str], code: int, messag
     assert isinstance(result.exception, SystemExit)
 
 
+@pytest.mark.slow
 def test_export_on_another_backend_gives_the_line_that_works(folder: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-c", "from keras_lmf.cli import main; main()", "export", "run"],

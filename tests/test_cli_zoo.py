@@ -57,6 +57,7 @@ def test_evaluate_prints_the_published_metrics(work: Path) -> None:
     assert (work / "runs" / BUNDLED / "test").is_dir()
 
 
+@pytest.mark.slow
 def test_export_tells_the_entrys_licences_and_inputs(work: Path) -> None:
     result = command("export", BUNDLED, "--formats", "tflite", "--json")
     assert result.exit_code == 0, result.output

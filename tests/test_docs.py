@@ -17,7 +17,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-SLOW = {"clips", "train", "export", "zoo"}  # they train, export or decode for more than ten seconds
+SLOW = {"README", "clips", "train", "export", "zoo"}  # they train, export or decode for more than ten seconds
 FENCED = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', flags=re.DOTALL | re.MULTILINE)
 TABLE = re.compile(r"^<!-- table ([\w-]+) -->\n(.*?)^<!-- end \1 -->$", flags=re.DOTALL | re.MULTILINE)
 # How a page's `keras-lmf …` lines are run: in the process of its Python snippets, where they stand.

@@ -226,6 +226,7 @@ def test_a_recipe_says_it_in_words(front_end, backbone):
     assert np.isfinite(keras.ops.convert_to_numpy(logits)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [backbones.landmark_mlp, backbones.landmark_convolution])
 def test_a_tflite_file_of_builtin_ops_agrees(make, tmp_path):
     keras.utils.set_random_seed(0)

@@ -60,6 +60,7 @@ def check(table, files: list[Path]) -> None:
         assert (table[f"p50_ms_{threads}"] <= table[f"p95_ms_{threads}"]).all()
 
 
+@pytest.mark.slow
 def test_a_run_has_a_row_for_every_format(run: Path) -> None:
     table = measure(run, [1])
     assert list(table) == COLUMNS
@@ -128,6 +129,7 @@ def test_mistakes_are_told(tmp_path: Path, exported: Path) -> None:
     assert "--threads takes whole numbers" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_length_that_is_free_is_told(tmp_path: Path) -> None:
     import keras
 

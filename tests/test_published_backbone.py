@@ -57,7 +57,7 @@ def test_the_shipped_weights_load_and_are_those_of_the_file():
 
 
 def test_a_backbone_is_no_entry():
-    with pytest.raises(LMFError, match=r"ge2e is a backbone, no model by itself: .*'keras-lmf show ge2e'"):
+    with pytest.raises(LMFError, match=r"'ge2e' is a backbone, no model by itself: .*'keras-lmf show ge2e'"):
         klmf.load("ge2e")
 
 
@@ -105,14 +105,8 @@ def other_inputs(folder: Path) -> None:
         (lambda folder: (folder / "model.weights.h5").unlink(), r"model\.weights\.h5 is missing"),
         (lambda folder: (folder / "backbone.json").unlink(), "is no backbone of the zoo"),
         (lambda folder: (folder / "backbone.json").write_text("{"), r"backbone\.json"),
-        (
-            lambda folder: changed(folder, lambda f: f.update(hook="os")),
-            r"backbone\.json: Unknown field 'hook'",
-        ),
-        (
-            lambda folder: changed(folder, lambda f: f.pop("source")),
-            r"backbone\.json: the field 'source' is missing",
-        ),
+        (lambda folder: changed(folder, lambda f: f.update(hook="os")), r"backbone\.json: .*hook"),
+        (lambda folder: changed(folder, lambda f: f.pop("source")), r"backbone\.json: .*source"),
         (lambda folder: changed(folder, lambda f: f.update(schema_version=2)), "schema_version"),
         (lambda folder: changed(folder, lambda f: f.update(shape=[2**40])), "shape"),
         (

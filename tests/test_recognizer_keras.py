@@ -117,7 +117,7 @@ def test_an_entry_must_say_of_its_input_what_its_recipe_says(made, tmp_path: Pat
     fields = json.loads((copy / "entry.json").read_text())
     fields["inputs"]["voice"][field] = {"rate": 8000.0, "media": "frames"}[field]
     (copy / "entry.json").write_text(json.dumps(fields))
-    with pytest.raises(LMFError, match="says media and rate"):
+    with pytest.raises(LMFError, match="says inputs"):
         klmf.load(copy)
 
 

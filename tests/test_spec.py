@@ -41,6 +41,7 @@ def with_temperature(where: str, temperature: float, tmp_path, entry_folder) -> 
     return Entry.read(entry_folder).spec.temperature
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["sidecar", "run", "entry"])
 def test_a_temperature_has_the_same_bounds_everywhere(where, tmp_path, entry_folder):
     for temperature in BOUNDS:
@@ -66,6 +67,7 @@ def test_a_loaded_model_carries_what_its_entry_says(home, entry_folder):
         np.testing.assert_array_equal(examples[name], rows)
 
 
+@pytest.mark.slow
 def test_an_export_says_what_the_model_carries_and_the_call_comes_first(home, entry_folder, tmp_path):
     loaded = klmf.load(entry_folder)
     (written,) = klmf.export_model(

@@ -109,6 +109,7 @@ def test_a_finished_run_is_returned_as_it_is(run: Run) -> None:
     assert Run.open(run.folder).recipe == recipe(**SHORT)
 
 
+@pytest.mark.slow
 def test_the_test_split_changes_nothing(run: Run, tmp_path: Path) -> None:
     other = train(recipe(**SHORT), sequences(test_shift=100.0), tmp_path / "other")
     for ours, theirs in zip(other.model.get_weights(), run.model.get_weights(), strict=True):
@@ -161,6 +162,7 @@ def test_data_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="files are written on TensorFlow")
 def test_a_run_exports_with_its_own_facts(run: Run, tmp_path: Path) -> None:
     reopened = Run.open(run.folder, sequences())

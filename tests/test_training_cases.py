@@ -31,6 +31,7 @@ class InterruptAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_an_interrupted_run_equals_an_undisturbed_one(policy: str, tmp_path: Path) -> None:
     keras.config.set_dtype_policy(policy)
@@ -46,6 +47,7 @@ def test_an_interrupted_run_equals_an_undisturbed_one(policy: str, tmp_path: Pat
         keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.slow
 def test_label_smoothing_is_that_of_the_closed_form(tmp_path: Path) -> None:
     """Szegedy et al. 2016, eq. 10: (1 − ε) · cross-entropy + ε · mean over classes of −log p."""
     words = recipe(training={"epochs": 1, "learning_rate": 1e-3, "label_smoothing": 0.2})

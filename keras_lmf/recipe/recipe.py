@@ -192,8 +192,8 @@ class FittedTemperature(Spec):
     """What `calibration.json` of a run says: the temperature that fits `rows` rows of `split`."""
 
     temperature: Temperature
-    split: str
-    rows: int
+    split: str | None = None
+    rows: int | None = None
 
     @classmethod
     def read(cls, folder: Path) -> FittedTemperature | None:
