@@ -114,7 +114,7 @@ class Landmarks(FrontEndWord):
     title = "face landmarks"
     name: Literal["landmarks"]
     features: FeatureWords = Field(
-        get_args(LandmarkFeature), description="Told of each frame, in this order."
+        get_args(LandmarkFeature), description="What is told of each frame, in this order."
     )
 
 
@@ -123,8 +123,8 @@ class LandmarkStatistics(FrontEndWord):
 
     title = "statistics of face landmarks"
     name: Literal["landmark_statistics"]
-    features: FeatureWords = Field(("distances",), description="Told of each frame.")
-    statistics: StatisticWords = Field(get_args(LandmarkStatistic), description="Of them, in this order.")
+    features: FeatureWords = Field(("distances",), description="What is told of each frame.")
+    statistics: StatisticWords = Field(get_args(LandmarkStatistic), description="Told of the clip, in order.")
 
 
 FrontEnd = Annotated[

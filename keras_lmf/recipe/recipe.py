@@ -75,7 +75,7 @@ class Recipe(Part):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="Of every random number.")
     corpus: Corpus = Field(description="What it is trained on.")
     target: Target = Field(description="What it predicts.")
-    inputs: dict[Name, Modality] = Field(min_length=1, max_length=16, description="By modality, in order.")
+    inputs: dict[Name, Modality] = Field(min_length=1, max_length=16, description="The modalities, in order.")
     fusion: Fusion = Field(description="What joins their embeddings.")
     presence: Presence | None = Field(None, description="Whether inputs may be absent; none: they may not.")
     head: Head = Field(Head(), description="What follows the fusion.")

@@ -152,8 +152,7 @@ class Training(Part):
         "train", description='"train + valid" is a last fit: all `epochs` run, and the last weights are kept.'
     )
     output_bias: Literal["zeros", "label_mean"] = Field(
-        "zeros",
-        description='Where the output\'s bias starts; "label_mean", for a range: the mean training label.',
+        "zeros", description="Where it starts: at zeros or, for a range, at the mean training label."
     )
     monitor: Literal["loss", "pearson"] = Field(
         "loss", description='What chooses the epoch on "valid"; "pearson", the correlation, is for a range.'
