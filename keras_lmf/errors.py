@@ -25,13 +25,9 @@ def unknown_name(what: str, received: object, allowed: Iterable[str], hint: str 
     """
     names = list(allowed)
     nearest = difflib.get_close_matches(str(received), names, n=1, cutoff=0.5)
-    parts = [f"Unknown {what} {str(received)!r}."]
-    if nearest:
-        parts.append(f"Did you mean {nearest[0]!r}?")
-    parts.append(f"Allowed: {', '.join(names) or 'none'}.")
-    if hint:
-        parts.append(hint)
-    return LMFError(" ".join(parts))
+    guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    allowed_names = f"Allowed: {', '.join(names) or 'none'}. {hint}".rstrip()
+    return LMFError(f"Unknown {what} {str(received)!r}.{guess} {allowed_names}")
 
 
 def invalid(error: ValidationError, model: type[BaseModel], where: str) -> LMFError:
@@ -60,13 +56,9 @@ def invalid(error: ValidationError, model: type[BaseModel], where: str) -> LMFEr
         case "union_tag_not_found":
             message = f"it needs a {context['discriminator']}"
         case _:
-            message = problem["msg"].removeprefix("Value error, ")
-            if (
-                field
-                and not isinstance(problem["input"], dict)
-                and not hasattr(problem["input"], "model_fields")
-            ):
-                message = f"{message.removesuffix('.')}, received {_short(repr(problem['input']))}."
+            message, received = problem["msg"].removeprefix("Value error, "), problem["input"]
+            if field and not isinstance(received, dict) and not hasattr(received, "model_fields"):
+                message = f"{message.removesuffix('.')}, received {_short(repr(received))}."
     return LMFError(": ".join(part for part in (where, field, message) if part))
 
 

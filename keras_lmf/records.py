@@ -6,16 +6,17 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from keras_lmf.errors import LMFError, invalid, unknown_name
+from keras_lmf.errors import LMFError, invalid
 from keras_lmf.files import sha256, write_text
 from keras_lmf.locate import BACKBONE
 from keras_lmf.recipe import FRONT_ENDS, MAX_PARAMETERS
-from keras_lmf.spec import MAX_TEXT_BYTES, EntryName, Spec
+from keras_lmf.spec import MAX_TEXT_BYTES, EntryName, Spec, known
 from keras_lmf.target import Text
 
 MAX_FILE_BYTES = 2**31
+PUBLISHED = [word for word, section in FRONT_ENDS.items() if section.published]
 
 FileName = Annotated[
     str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")
@@ -53,13 +54,6 @@ class Licences(Spec):
     data: Text
 
 
-def _published(word: str) -> str:
-    words = [word for word, section in FRONT_ENDS.items() if section.complete()]
-    if word not in words:
-        raise unknown_name("front end with published weights", word, words)
-    return word
-
-
 class Backbone(Spec):
     """Published weights of a backbone: a folder of the zoo with a backbone.json instead of an entry.json.
 
@@ -81,7 +75,7 @@ class Backbone(Spec):
     schema_version: Literal[1] = 1
     name: EntryName
     summary: Text
-    front_end: Annotated[str, AfterValidator(_published)]
+    front_end: Annotated[str, known("front end with published weights", PUBLISHED)]
     shape: Annotated[tuple[Annotated[int, Field(ge=1, le=2**20)], ...], Field(min_length=1, max_length=4)]
     parameters: Parameters
     files: dict[Literal["weights", "testvectors"], File]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -40,6 +40,17 @@ Temperature = Annotated[float, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
 PerSecond = Annotated[float, Field(gt=0, le=1e6)]
 
 
+def known(what: str, allowed: Collection[str]) -> AfterValidator:
+    """Refuses a word that is not one of `allowed`, and tells the nearest."""
+
+    def check(word: str) -> str:
+        if word not in allowed:
+            raise unknown_name(what, word, allowed)
+        return word
+
+    return AfterValidator(check)
+
+
 @dataclass(frozen=True)
 class Medium:
     """A kind of input that a recording fills.
@@ -65,13 +76,7 @@ MEDIA = {
 }
 
 
-def _known_medium(word: str) -> str:
-    if word not in MEDIA:
-        raise unknown_name("media", word, MEDIA)
-    return word
-
-
-Media = Annotated[str, AfterValidator(_known_medium)]
+Media = Annotated[str, known("media", MEDIA)]
 # Text of a user's: what breaks a line is a space.
 Line = Annotated[
     Text, BeforeValidator(lambda text: " ".join(text.split()) if isinstance(text, str) else text)

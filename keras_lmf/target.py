@@ -18,19 +18,11 @@ class Target(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: Name = Field(
-        description="The output's name in the model's dict of outputs, for example \"emotion\"."
-    )
-    classes: tuple[str, ...] | None = Field(
-        None, description="Class names in the order of the label integers 0, 1, …."
-    )
-    range: tuple[float, float] | None = Field(
-        None, description="Smallest and largest value of a regression label, for example (-3, 3)."
-    )
+    name: Name = Field(description="The output's name in the model's answers, for example \"emotion\".")
+    classes: tuple[str, ...] | None = Field(None, description="Class names in the order of labels 0, 1, ….")
+    range: tuple[float, float] | None = Field(None, description="Of a number: smallest, largest; as (-3, 3).")
     dimensions: tuple[Name, ...] | None = Field(
-        None,
-        description="Names of the numbers of a regression label that holds several, all in `range`, for example "
-        '("arousal", "valence"): two or more different names; none: the label is one number.',
+        None, description='Names of the numbers where a label holds several, as ("arousal", "valence").'
     )
 
     @model_validator(mode="after")

@@ -16,25 +16,25 @@ from keras_lmf.backbones.audio import mfcc_lstm as mfcc_lstm
 from keras_lmf.backbones.front_ends import frames as frames
 from keras_lmf.backbones.i3d import i3d as i3d
 from keras_lmf.backbones.i3d import load_i3d_variables as load_i3d_variables
-from keras_lmf.backbones.image import image_cnn as image_cnn
 from keras_lmf.backbones.landmarks import landmark_bilstm as landmark_bilstm
 from keras_lmf.backbones.landmarks import landmark_convolution as landmark_convolution
 from keras_lmf.backbones.landmarks import landmark_gru as landmark_gru
 from keras_lmf.backbones.landmarks import landmark_lstm as landmark_lstm
 from keras_lmf.backbones.landmarks import landmark_mlp as landmark_mlp
-from keras_lmf.backbones.published import published_feature_network as published_feature_network
-from keras_lmf.backbones.published import published_text_network as published_text_network
+from keras_lmf.backbones.pictures import cnn_2plus1d as cnn_2plus1d
+from keras_lmf.backbones.pictures import cnn_gru as cnn_gru
+from keras_lmf.backbones.pictures import cnn_lstm as cnn_lstm
+from keras_lmf.backbones.pictures import image_cnn as image_cnn
 from keras_lmf.backbones.sequence import average_pooling as average_pooling
 from keras_lmf.backbones.sequence import bilstm as bilstm
 from keras_lmf.backbones.sequence import gru as gru
 from keras_lmf.backbones.sequence import lstm as lstm
 from keras_lmf.backbones.sequence import mlp as mlp
+from keras_lmf.backbones.sequence import published_feature_network as published_feature_network
+from keras_lmf.backbones.sequence import published_text_network as published_text_network
 from keras_lmf.backbones.sequence import temporal_convolution as temporal_convolution
 from keras_lmf.backbones.spectrogram import spectrogram_cnn as spectrogram_cnn
 from keras_lmf.backbones.spectrogram import spectrogram_crnn as spectrogram_crnn
-from keras_lmf.backbones.video import cnn_2plus1d as cnn_2plus1d
-from keras_lmf.backbones.video import cnn_gru as cnn_gru
-from keras_lmf.backbones.video import cnn_lstm as cnn_lstm
 
 _functions = [name for name, value in globals().items() if isinstance(value, FunctionType)]
 __all__ = ["frames", "front_ends", "landmarks", *sorted(_functions)]

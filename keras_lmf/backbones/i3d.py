@@ -92,7 +92,7 @@ def load_i3d_variables(model: keras.Model, variables: Mapping[str, Any]) -> kera
     """
     wanted: list[tuple[keras.Variable, Any]] = []
     for layer in model.layers:
-        if not layer.weights or layer.name == "embedding":
+        if layer.name == "embedding":
             continue
         for weight in layer.weights:
             name = checkpoint_name(layer, weight)
@@ -100,9 +100,8 @@ def load_i3d_variables(model: keras.Model, variables: Mapping[str, Any]) -> kera
                 raise LMFError(f"The checkpoint has no {name!r}; is it the RGB network of Kinetics-I3D?")
             array = variables[name]
             # The checkpoint keeps (1, 1, 1, 1, maps) of what is one number a map.
-            if tuple(width for width in array.shape if width != 1) != tuple(
-                width for width in weight.shape if width != 1
-            ):
+            held, needed = ([width for width in shape if width != 1] for shape in (array.shape, weight.shape))
+            if held != needed:
                 raise LMFError(
                     f"{name!r} has the shape {tuple(array.shape)} instead of {tuple(weight.shape)}."
                 )

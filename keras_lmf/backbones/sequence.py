@@ -1,8 +1,9 @@
 """Backbones for feature corpora: a vector or a sequence of one modality in, one embedding out.
 
 Each is a functional `keras.Model` whose first layers derive the mask (a step with every feature zero is padding)
-and standardise the features; `models.set_standardization` gives them the statistics of the training split. Weights
-and dropout draw from seeds of their own when `seed` is given, never from a global generator.
+and standardise the features; `models.set_standardization` gives them the statistics of the training split. (The last
+two, of the published TFN and LMF code, do neither.) Weights and dropout draw from seeds of their own when `seed` is
+given, never from a global generator.
 """
 
 from __future__ import annotations
@@ -201,3 +202,53 @@ def temporal_convolution(
             hidden = keras.layers.Dropout(dropout, seed=next(seeds), name=f"dropout_{i}")(hidden)
     pooled = StatisticsPooling(name="pooling")(hidden)
     return keras.Model(inputs, embedding(pooled, units, dropout, seeds), name=name)
+
+
+def published_feature_network(
+    shape: Sequence[int],
+    *,
+    units: int = 32,
+    dropout: float = 0.0,
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Audio and video sub-network: batch normalisation → dropout → 3 × (dense → ReLU), (batch, width) → (batch, units).
+
+    Zadeh et al. 2017, section 4.1; Liu et al. 2018. Batch normalisation as in PyTorch: epsilon 1e-5, momentum 0.9.
+    """
+    seeds = seed_stream(seed)
+    inputs = input_layer("features", shape, "width")
+    hidden = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name="norm")(inputs)
+    hidden = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(hidden)
+    for i in (1, 2, 3):
+        hidden = dense(units, next(seeds), activation="relu", name=f"linear_{i}")(hidden)
+    return keras.Model(inputs, hidden, name=name)
+
+
+def published_text_network(
+    shape: Sequence[int],
+    *,
+    hidden_units: int = 128,
+    units: int = 64,
+    dropout: float = 0.0,
+    seed: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Text sub-network: LSTM → last hidden state → dropout → dense, (batch, steps, width) → (batch, units).
+
+    Zadeh et al. 2017, section 4.1; Liu et al. 2018. No mask: the published code runs over the padding too.
+    """
+    seeds = seed_stream(seed)
+    inputs = input_layer("features", shape, "steps", "width")
+    state = keras.layers.LSTM(
+        hidden_units,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+        recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
+        name="rnn",
+    )(inputs)
+    state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
+    return keras.Model(inputs, dense(units, next(seeds), name="linear_1")(state), name=name)
+
+
+# The words of a recipe.
+published_feature, published_text = published_feature_network, published_text_network

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 SIGNATURE = "serving_default"
-FILTERS = "mel_filters"  # as `layers.mel_spectrogram` names their scope; nothing of ours is imported here
+FILTERS = "mel_filters"  # as `layers.sound` names their scope; nothing of ours is imported here
 # Below this, a float16 constant's own entry and its DEQUANTIZE op take more bytes than it saves.
 LEAST_ELEMENTS = 64
 # Ops whose constants are weights. Those of other ops (means of a standardisation, for one) keep their digits.

@@ -1,32 +1,20 @@
 """Models from parts, from recipes, and with published weights."""
 
-import keras_lmf.layers  # noqa: F401  registers them, and says what to install without a backend
-from keras_lmf.models.factory import (
-    build,
-    build_front_ends,
-    foretold_shapes,
-    fusion_model,
-    is_standardized,
-    refresh_standardization,
-    set_standardization,
-    weight_shapes,
-)
-from keras_lmf.models.pretrained import load_backbone
-from keras_lmf.models.published_networks import load_i3d_checkpoint, load_published
-from keras_lmf.models.weights import read_testvectors, write_testvectors
+from types import FunctionType
 
-__all__ = [
-    "build",
-    "build_front_ends",
-    "foretold_shapes",
-    "fusion_model",
-    "is_standardized",
-    "load_backbone",
-    "load_i3d_checkpoint",
-    "load_published",
-    "read_testvectors",
-    "refresh_standardization",
-    "set_standardization",
-    "weight_shapes",
-    "write_testvectors",
-]
+import keras_lmf.layers  # noqa: F401  registers them, and says what to install without a backend
+from keras_lmf.models.factory import build as build
+from keras_lmf.models.factory import build_front_ends as build_front_ends
+from keras_lmf.models.factory import foretold_shapes as foretold_shapes
+from keras_lmf.models.factory import fusion_model as fusion_model
+from keras_lmf.models.factory import is_standardized as is_standardized
+from keras_lmf.models.factory import refresh_standardization as refresh_standardization
+from keras_lmf.models.factory import set_standardization as set_standardization
+from keras_lmf.models.factory import weight_shapes as weight_shapes
+from keras_lmf.models.pretrained import load_backbone as load_backbone
+from keras_lmf.models.published_networks import load_i3d_checkpoint as load_i3d_checkpoint
+from keras_lmf.models.published_networks import load_published as load_published
+from keras_lmf.models.weights import read_testvectors as read_testvectors
+from keras_lmf.models.weights import write_testvectors as write_testvectors
+
+__all__ = sorted(name for name, value in globals().items() if isinstance(value, FunctionType))

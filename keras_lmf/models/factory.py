@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -18,8 +18,6 @@ from keras_lmf.recipe.sections import MAX_PARAMETERS
 from keras_lmf.spec import attach
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
-# Of a modality: its name, its front end where it has one, its backbone.
-SubModels = tuple[str, keras.Model | None, keras.Model]
 FUSION = "fusion"
 
 
@@ -90,8 +88,7 @@ def build(recipe: Recipe) -> keras.Model:
     The sub-models of a modality are named `<modality>_front_end` and `<modality>_backbone`, the fusion layer `fusion`,
     the output layer after the target. `model.spec` is the recipe's.
     """
-    seeds = seed_stream(recipe.seed)
-    return attach(_joined(recipe, _parts(recipe, seeds), seeds), recipe.spec)
+    return attach(_model(recipe), recipe.spec)
 
 
 def build_front_ends(recipe: Recipe) -> dict[str, keras.Model]:
@@ -119,35 +116,19 @@ def foretold_shapes(recipe: Recipe, most: int = MAX_PARAMETERS) -> Shapes:
         LMFError: they don't fit.
     """
 
-    def counted(parts: Iterator[SubModels]) -> Iterator[SubModels]:
-        numbers = 0
-        for part in parts:
-            numbers += sum(_numbers(weight_shapes(model)) for model in part[1:] if model is not None)
-            require(numbers)
-            yield part
-
-    def require(numbers: int) -> None:
-        if numbers > most:
-            raise TooManyWeights(
-                f"The recipe of {recipe.name!r} builds {numbers} weights or more, allowed here are {most}."
-            )
-
     def shapes() -> Shapes:
-        seeds = seed_stream(recipe.seed)
         with keras.StatelessScope(initialize_variables=False):
-            return weight_shapes(_joined(recipe, counted(_parts(recipe, seeds)), seeds))
+            return weight_shapes(_model(recipe, most))
 
     # Keras keeps, per thread, what it will initialise at the end of the next such scope: here nothing ever is to be.
     with ThreadPoolExecutor(1) as thread:
         try:
-            found = thread.submit(shapes).result()
+            return thread.submit(shapes).result()
         except TooManyWeights:
             raise
         except Exception as error:  # whatever we, Keras and the backend raise where the parts don't fit
             reason = " ".join(str(error).split())[:500]
             raise LMFError(f"The recipe of {recipe.name!r} builds no model: {reason}") from error
-    require(_numbers(found))
-    return found
 
 
 def weight_shapes(model: keras.Model) -> Shapes:
@@ -155,34 +136,40 @@ def weight_shapes(model: keras.Model) -> Shapes:
     return tuple((weight.path, tuple(int(width) for width in weight.shape)) for weight in model.weights)
 
 
-def _numbers(shapes: Shapes) -> int:
-    return sum(math.prod(shape) for _, shape in shapes)
+def _model(recipe: Recipe, most: float = math.inf) -> keras.Model:
+    """The model of the recipe; no further part is made once there are more numbers than `most`."""
 
+    def count(numbers: int, model: keras.Model) -> int:
+        numbers += model.count_params()
+        if numbers > most:
+            raise TooManyWeights(
+                f"The recipe of {recipe.name!r} builds {numbers} weights or more, allowed here are {most}."
+            )
+        return numbers
 
-def _parts(recipe: Recipe, seeds: Iterator[int | None]) -> Iterator[SubModels]:
-    """The sub-models of the recipe, one modality after the other."""
+    seeds, numbers = seed_stream(recipe.seed), 0
+    front_ends, backbones = {}, {}
     for name, section in recipe.inputs.items():
-        front_end = section.front_end and section.front_end.build(section.shape, f"{name}_front_end")
-        shape = front_end.output_shape[1:] if front_end else section.shape
-        yield name, front_end, section.backbone.build(shape, next(seeds), f"{name}_backbone")
-
-
-def _joined(recipe: Recipe, parts: Iterable[SubModels], seeds: Iterator[int | None]) -> keras.Model:
-    """The model of the recipe, of its sub-models."""
-    sub_models = list(parts)
-    fusion = recipe.fusion.build(seeds, FUSION)
-    head = recipe.head.build(seeds)
-    return fusion_model(
-        {name: backbone for name, _, backbone in sub_models},
-        fusion,
+        shape = section.shape
+        if section.front_end:
+            front_ends[name] = section.front_end.build(shape, f"{name}_front_end")
+            numbers = count(numbers, front_ends[name])
+            shape = front_ends[name].output_shape[1:]
+        backbones[name] = section.backbone.build(shape, f"{name}_backbone", seed=next(seeds))
+        numbers = count(numbers, backbones[name])
+    model = fusion_model(
+        backbones,
+        recipe.fusion.build(seeds, FUSION),
         {recipe.target.name: recipe.target.size},
-        front_ends={name: front_end for name, front_end, _ in sub_models if front_end},
+        front_ends=front_ends,
         presence_dropout=recipe.presence and recipe.presence.dropout,
-        head=head,
+        head=recipe.head.build(seeds),
         seed=next(seeds),
         # Keras wants a Python-like name here, recipes have dashes.
         name=recipe.name.replace("-", "_").replace(".", "_"),
     )
+    count(0, model)
+    return model
 
 
 def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
@@ -194,16 +181,15 @@ def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.nd
             Modalities whose backbone has no standardisation are passed over.
     """
     for modality, (mean, variance) in statistics.items():
-        for layer in _backbone_layers(model, modality):
-            if layer.name == STANDARDIZATION:
-                layer.adapt_mean.assign(mean)
-                layer.adapt_variance.assign(variance)
+        for layer in _standardizations(model, modality):
+            layer.adapt_mean.assign(mean)
+            layer.adapt_variance.assign(variance)
     refresh_standardization(model)
 
 
 def is_standardized(model: keras.Model, modality: str) -> bool:
     """Whether the modality's backbone has a feature standardisation."""
-    return any(layer.name == STANDARDIZATION for layer in _backbone_layers(model, modality))
+    return bool(_standardizations(model, modality))
 
 
 def refresh_standardization(model: keras.Model) -> keras.Model:
@@ -219,8 +205,8 @@ def refresh_standardization(model: keras.Model) -> keras.Model:
     return model
 
 
-def _backbone_layers(model: keras.Model, modality: str) -> list[keras.layers.Layer]:
-    """The layers of the sub-models that the modality's input enters, a front end and what follows it among them."""
+def _standardizations(model: keras.Model, modality: str) -> list[keras.layers.Layer]:
+    """Those in the sub-models that the modality's input enters, a front end and what follows it among them."""
     if modality not in model.input:
         raise unknown_name("modality", modality, model.input)
     reached, layers = [model.input[modality]], []
@@ -229,6 +215,6 @@ def _backbone_layers(model: keras.Model, modality: str) -> list[keras.layers.Lay
             continue
         for inputs, outputs in layer_calls(part):
             if any(tensor is entry for tensor in inputs for entry in reached):
-                layers += part.layers
+                layers += [layer for layer in part.layers if layer.name == STANDARDIZATION]
                 reached += outputs
     return layers

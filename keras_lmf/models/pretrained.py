@@ -27,7 +27,8 @@ from keras_lmf.records import Backbone
 
 def published_model(front_end: str, shape: Sequence[int]) -> keras.Model:
     """The front end of that word with all of its taps, {waveform or frames} → {embedding}, random weights."""
-    body = FRONT_ENDS[front_end].complete().build(shape, "front_end")
+    section = FRONT_ENDS[front_end]
+    body = section(name=front_end, **dict([section.published])).build(shape, "front_end")
     inputs = keras.Input(tuple(shape), name=body.input.name)
     return keras.Model({body.input.name: inputs}, {"embedding": body(inputs)}, name=front_end)
 
@@ -70,8 +71,8 @@ def load_backbone(name: str | Path, shape: Sequence[int] | None = None) -> keras
 
 def names(recipe: Recipe) -> dict[str, str]:
     """Modality → backbone of the zoo, of the modalities whose front end has published weights."""
-    found = {name: getattr(section.front_end, "pretrained", None) for name, section in recipe.inputs.items()}
-    return {modality: name for modality, name in found.items() if name}
+    words = {modality: section.front_end for modality, section in recipe.inputs.items()}
+    return {modality: word.pretrained for modality, word in words.items() if hasattr(word, "pretrained")}
 
 
 def published(recipe: Recipe) -> dict[str, keras.Model]:

@@ -48,8 +48,7 @@ def load_published(arrays: Mapping[str, Any], *, target: str = "sentiment") -> k
         LMFError: names missing, or shapes that don't fit together.
     """
     if "audio_factor" in arrays:
-        weights = _read(arrays, SUBNETWORKS + LOW_RANK)
-        return _low_rank_network(weights, target)
+        return _low_rank_network(_read(arrays, SUBNETWORKS + LOW_RANK), target)
     if "post_fusion_layer_1.weight" in arrays:
         return _tensor_network(_read(arrays, SUBNETWORKS + TENSOR), arrays, target)
     raise LMFError(
@@ -95,31 +94,27 @@ def _subnetworks(weights: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dic
     """Inputs and embeddings of the three sub-networks, with their weights loaded."""
     inputs, embeddings = {}, {}
     for modality in ("audio", "video"):
-        part = {key: weights[f"{modality}_subnet.{key}"] for key in FEATURE_NETWORK}
-        units, width = _matrix(f"{modality}_subnet.linear_1.weight", part["linear_1.weight"])
+        part = f"{modality}_subnet"
+        units, width = _matrix(f"{part}.linear_1.weight", weights)
         network = published_feature_network((width,), units=units, name=f"{modality}_backbone")
-        _assign(
-            f"{modality}_subnet.norm", network.get_layer("norm"), [part[key] for key in FEATURE_NETWORK[:4]]
-        )
+        norm = [weights[f"{part}.{key}"] for key in FEATURE_NETWORK[:4]]
+        _assign(f"{part}.norm", network.get_layer("norm"), norm)
         for i in (1, 2, 3):
-            _assign_dense(f"{modality}_subnet.linear_{i}", network.get_layer(f"linear_{i}"), weights)
+            _assign_dense(f"{part}.linear_{i}", network.get_layer(f"linear_{i}"), weights)
         inputs[modality] = keras.Input((width,), name=modality)
         embeddings[modality] = network(inputs[modality])
 
-    input_weight, hidden_weight, input_bias, hidden_bias = (
-        weights[f"text_subnet.{key}"] for key in RECURRENT
-    )
-    gates, width = _matrix("text_subnet.rnn.weight_ih_l0", input_weight)
-    units, _ = _matrix("text_subnet.linear_1.weight", weights["text_subnet.linear_1.weight"])
+    input_weight, hidden_weight, input_bias, hidden_bias = (weights[f"text_subnet.{k}"] for k in RECURRENT)
+    gates, width = _matrix("text_subnet.rnn.weight_ih_l0", weights)
+    units, _ = _matrix("text_subnet.linear_1.weight", weights)
     text = published_text_network((None, width), hidden_units=gates // 4, units=units, name="text_backbone")
     if input_bias.shape != hidden_bias.shape:
         raise LMFError(
             f"text_subnet.rnn: bias_ih_l0 {input_bias.shape} and bias_hh_l0 {hidden_bias.shape} differ in shape"
         )
     # PyTorch and Keras both stack the gates i, f, g, o; PyTorch's two biases add up.
-    _assign(
-        "text_subnet.rnn", text.get_layer("rnn"), [input_weight.T, hidden_weight.T, input_bias + hidden_bias]
-    )
+    recurrent = [input_weight.T, hidden_weight.T, input_bias + hidden_bias]
+    _assign("text_subnet.rnn", text.get_layer("rnn"), recurrent)
     _assign_dense("text_subnet.linear_1", text.get_layer("linear_1"), weights)
     inputs["text"] = keras.Input((None, width), name="text")
     embeddings["text"] = text(inputs["text"])
@@ -145,7 +140,7 @@ def _tensor_network(weights: Mapping[str, np.ndarray], arrays: Mapping[str, Any]
     hidden = TensorFusion(name="fusion")(embeddings)
     for i, activation in ((1, "relu"), (2, "relu"), (3, "sigmoid")):
         name = f"post_fusion_layer_{i}"
-        units, _ = _matrix(f"{name}.weight", weights[f"{name}.weight"])
+        units, _ = _matrix(f"{name}.weight", weights)
         layer = dense(units, None, activation=activation, name=name)
         hidden = layer(hidden)
         _assign_dense(name, layer, weights)
@@ -155,10 +150,11 @@ def _tensor_network(weights: Mapping[str, np.ndarray], arrays: Mapping[str, Any]
     return keras.Model(inputs, outputs, name="tensor_fusion_network")
 
 
-def _matrix(name: str, array: np.ndarray) -> tuple[int, int]:
-    if array.ndim != 2:
-        raise LMFError(f"{name} must be a matrix (out, in), received shape {array.shape}")
-    return array.shape
+def _matrix(name: str, weights: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    shape = weights[name].shape
+    if len(shape) != 2:
+        raise LMFError(f"{name} must be a matrix (out, in), received shape {shape}")
+    return shape
 
 
 def _assign_dense(name: str, layer: keras.layers.Layer, weights: Mapping[str, np.ndarray]) -> None:

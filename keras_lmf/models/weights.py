@@ -58,9 +58,8 @@ def stored_numbers(path: Path, model: keras.Model) -> int:
         if not isinstance(item, h5py.Dataset) or name.startswith("optimizer/"):
             return
         kind, width = item.dtype.kind, item.dtype.itemsize
-        if (
-            kind not in "fiuV" or width > 8 or (kind == "V" and width != 2)
-        ):  # bfloat16 is stored as two raw bytes
+        # bfloat16 is stored as two raw bytes.
+        if kind not in "fiuV" or width > 8 or (kind == "V" and width != 2):
             raise LMFError(f"{path}: {name!r} holds {item.dtype} instead of numbers.")
         if item.chunks:
             raise LMFError(f"{path}: {name!r} is chunked or compressed, as Keras writes no weight.")

@@ -1,21 +1,15 @@
 """Recipes: what is built, on what it is trained, and how. TOML in and out; loads no backend."""
 
-from keras_lmf.recipe.backbones import BACKBONES
-from keras_lmf.recipe.front_ends import FRONT_ENDS
-from keras_lmf.recipe.fusions import FUSIONS, LowRank
-from keras_lmf.recipe.recipe import FittedTemperature, Modality, Recipe, run_spec
-from keras_lmf.recipe.sections import MAX_PARAMETERS, Augmentation, Training
+from keras_lmf.recipe.backbones import BACKBONES as BACKBONES
+from keras_lmf.recipe.front_ends import FRONT_ENDS as FRONT_ENDS
+from keras_lmf.recipe.fusions import FUSIONS as FUSIONS
+from keras_lmf.recipe.fusions import LowRank as LowRank
+from keras_lmf.recipe.recipe import FittedTemperature as FittedTemperature
+from keras_lmf.recipe.recipe import Modality as Modality
+from keras_lmf.recipe.recipe import Recipe as Recipe
+from keras_lmf.recipe.recipe import run_spec as run_spec
+from keras_lmf.recipe.sections import MAX_PARAMETERS as MAX_PARAMETERS
+from keras_lmf.recipe.sections import Augmentation as Augmentation
+from keras_lmf.recipe.sections import Training as Training
 
-__all__ = [
-    "BACKBONES",
-    "FRONT_ENDS",
-    "FUSIONS",
-    "MAX_PARAMETERS",
-    "Augmentation",
-    "FittedTemperature",
-    "LowRank",
-    "Modality",
-    "Recipe",
-    "Training",
-    "run_spec",
-]
+__all__ = sorted(name for name in globals() if name[0].isupper() or name == "run_spec")

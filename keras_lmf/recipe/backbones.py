@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from keras_lmf.recipe.sections import Count, Counts, Network, Noise, Rate, words
-
-if TYPE_CHECKING:
-    import keras
 
 Width = Annotated[int, Field(ge=0, le=4096)]
 Filters = Annotated[Counts, Field(min_length=1)]
@@ -19,19 +15,13 @@ Filters = Annotated[Counts, Field(min_length=1)]
 class BackboneWord(Network):
     """A backbone: features or frames → embedding."""
 
-    def build(self, shape: Sequence[int], seed: int | None, name: str) -> keras.Model:
-        """The backbone for rows of `shape`, with random weights drawn from `seed`."""
-        return self.function()(shape, **self.options, seed=seed, name=name)
-
 
 class Regularised(BackboneWord):
     """A backbone for features, and what it can do against overfitting; see `backbones.mlp`."""
 
     home = "sequence"
     input_dropout: Rate = Field(0.0, description="Rate of dropout on the standardised features.")
-    input_noise: Noise = Field(
-        0.0, description="Standard deviation of noise on the standardised features, in training only."
-    )
+    input_noise: Noise = Field(0.0, description="Standard deviation of noise on features, in training only.")
     dropout: Rate = Field(0.0, description="Rate of dropout after the layers.")
 
 
@@ -94,12 +84,8 @@ class Spectrogram(Regularised):
     home = "spectrogram"
     filters: Counts = Field((16, 32, 64), description="Maps of each block.")
     units: Count = Field(64, description="Width of the dense layer, or of each direction's state.")
-    band_width: Width = Field(
-        0, description="Bands under each of two SpecAugment masks, at most; 0 for none."
-    )
-    step_width: Width = Field(
-        0, description="Steps under each of two SpecAugment masks, at most; 0 for none."
-    )
+    band_width: Width = Field(0, description="Most bands under each of two SpecAugment masks; 0 for none.")
+    step_width: Width = Field(0, description="Most steps under each of two SpecAugment masks; 0 for none.")
 
 
 class SpectrogramCNN(Spectrogram):
@@ -121,21 +107,17 @@ class ImageCNN(BackboneWord):
     """(height, width, channels) → embedding: `backbones.image_cnn`."""
 
     title = "residual convolutions over a picture"
-    home = "image"
+    home = "pictures"
     papers = ("He et al., Deep Residual Learning for Image Recognition, CVPR 2016",)
     media = "frames"
     name: Literal["image_cnn"]
     filters: Filters = Field(
         (16, 32, 64, 128, 192), description="Maps of each block; the last is the embedding's width."
     )
-    rotation: Annotated[float, Field(ge=0, le=180)] = Field(
-        0.0, description="Largest turn in training, in degrees."
-    )
+    rotation: float = Field(0.0, ge=0, le=180, description="Largest turn in training, in degrees.")
     shift: Rate = Field(0.0, description="Largest move in training, as a share of height and width.")
     zoom: Rate = Field(0.0, description="Largest change of size in training, as a share.")
-    erasing: Rate = Field(
-        0.0, description="Largest part that training erases, as a share of the picture: 0, or from .02 on."
-    )
+    erasing: Rate = Field(0.0, description="Largest share that training erases: 0, or from .02 on.")
     dropout: Rate = Field(0.0, description="Rate of dropout on the embedding.")
     mirror: bool = Field(False, description="Whether each picture's mirror image is seen too.")
 
@@ -144,7 +126,7 @@ class CNN2Plus1D(BackboneWord):
     """(frames, height, width, channels) → embedding: `backbones.cnn_2plus1d`."""
 
     title = "(2+1)-D convolutions"
-    home = "video"
+    home = "pictures"
     papers = ("Tran et al., A Closer Look at Spatiotemporal Convolutions for Action Recognition, CVPR 2018",)
     media = "frames"
     name: Literal["cnn_2plus1d"]
@@ -169,31 +151,23 @@ class PublishedFeature(BackboneWord):
     """Vector → embedding, the published sub-network: `backbones.published_feature_network`."""
 
     title = "published feature sub-network"
+    home = "sequence"
     papers = ("Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017",)
     name: Literal["published_feature"]
     units: Count = Field(32, description="Width of the three layers.")
     dropout: Rate = Field(0.0, description="Rate of dropout on the normalised features.")
-
-    def function(self) -> Callable[..., keras.Model]:
-        from keras_lmf.backbones import published_feature_network
-
-        return published_feature_network
 
 
 class PublishedText(BackboneWord):
     """Sequence → embedding, the published sub-network: `backbones.published_text_network`."""
 
     title = "published text sub-network"
+    home = "sequence"
     papers = PublishedFeature.papers
     name: Literal["published_text"]
     hidden_units: Count = Field(128, description="Width of the LSTM's state.")
     units: Count = Field(64, description="Width of the embedding.")
     dropout: Rate = Field(0.0, description="Rate of dropout on the last state.")
-
-    def function(self) -> Callable[..., keras.Model]:
-        from keras_lmf.backbones import published_text_network
-
-        return published_text_network
 
 
 Backbone = Annotated[

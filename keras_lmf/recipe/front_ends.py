@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from keras_lmf.errors import unknown_name
 from keras_lmf.recipe.sections import Network, words
-from keras_lmf.spec import MEDIA
-
-if TYPE_CHECKING:
-    import keras
+from keras_lmf.spec import MEDIA, known
 
 Pretrained = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 SampleRate = Annotated[int, Field(ge=1, le=MEDIA["waveform"].rates[1])]
@@ -27,28 +22,22 @@ NETWORKS = (
     "ResNet101V2", "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
 )  # fmt: skip
 
-
-def _known_network(name: str) -> str:
-    if name not in NETWORKS:
-        raise unknown_name("network of keras.applications", name, NETWORKS)
-    return name
+Tap = Literal["block_1", "block_2", "block_3", "block_4", "logits"]
+LandmarkFeature = Literal["coordinates", "velocities", "distances"]
+FeatureWords = Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)]
+LandmarkStatistic = Literal["mean", "log_deviation", "log_change", "quarters"]
+StatisticWords = Annotated[tuple[LandmarkStatistic, ...], Field(min_length=1, max_length=4)]
 
 
 class FrontEndWord(Network):
-    """A front end: raw input → features, inside the model and never trained."""
+    """A front end: raw input → features, inside the model and never trained.
+
+    Class attributes:
+        published: (setting, value) that tap all its published weights hold; None: none are published for it.
+    """
 
     home = "front_ends"
-
-    def build(self, shape: Sequence[int], name: str) -> keras.Model:
-        """The front end for rows of `shape`, with random weights where it has any."""
-        # What a training starts from is no part of the architecture.
-        options = {key: value for key, value in self.options.items() if key not in ("pretrained", "weights")}
-        return self.function()(shape, **options, name=name)
-
-    @classmethod
-    def complete(cls) -> FrontEndWord | None:
-        """With all that its published weights hold; None: none are published for it."""
-        return None
+    published: ClassVar[tuple[str, tuple] | None] = None
 
 
 class Waveform(FrontEndWord):
@@ -80,18 +69,13 @@ class GE2E(Waveform):
 
     title = "GE2E speaker encoder"
     papers = ("Wan et al., Generalized End-to-End Loss for Speaker Verification, ICASSP 2018",)
+    published = ("layers", (1, 2, 3, 4))
     name: Literal["ge2e"]
     sample_rate: Literal[16000] = Field(16000, description="Samples a second, in Hz: what it was trained on.")
     layers: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1, max_length=4)] = (
         Field((2,), description="The tapped layers: 1, 2, 3 (LSTMs), 4 (the speaker embedding).")
     )
-    pretrained: Pretrained = Field(
-        "ge2e", description="The zoo's backbone whose weights a training starts from."
-    )
-
-    @classmethod
-    def complete(cls) -> GE2E:
-        return cls(name="ge2e", layers=(1, 2, 3, 4))
+    pretrained: Pretrained = Field("ge2e", description="The zoo's backbone that a training starts from.")
 
 
 class MiniXception(FrontEndWord):
@@ -101,20 +85,12 @@ class MiniXception(FrontEndWord):
     papers = (
         "Arriaga et al., Real-time Convolutional Neural Networks for Emotion and Gender Classification, 2017",
     )
+    published = ("taps", get_args(Tap))
     media = "frames"
     name: Literal["mini_xception"]
-    taps: Annotated[
-        tuple[Literal["block_1", "block_2", "block_3", "block_4", "logits"], ...],
-        Field(min_length=1, max_length=5),
-    ] = Field(("block_4",), description="The tapped blocks.")
+    taps: tuple[Tap, ...] = Field(("block_4",), min_length=1, max_length=5, description="The tapped blocks.")
     mirror: bool = Field(False, description="Whether each picture's mirror image is seen too.")
-    pretrained: Pretrained = Field(
-        "mini-xception", description="The zoo's backbone whose weights a training starts from."
-    )
-
-    @classmethod
-    def complete(cls) -> MiniXception:
-        return cls(name="mini_xception", taps=("block_1", "block_2", "block_3", "block_4", "logits"))
+    pretrained: Pretrained = Field("mini-xception", description="The zoo's backbone a training starts from.")
 
 
 class Application(FrontEndWord):
@@ -123,19 +99,13 @@ class Application(FrontEndWord):
     title = "network of keras.applications"
     media = "frames"
     name: Literal["application"]
-    network: Annotated[str, AfterValidator(_known_network)] = Field(
+    network: Annotated[str, known("network of keras.applications", NETWORKS)] = Field(
         "MobileNetV3Small", description="Its name in `keras.applications`."
     )
-    size: tuple[Side, Side] | None = Field(
-        None, description="(height, width) that frames are resized to, up to 1024; none by default."
-    )
+    size: tuple[Side, Side] | None = Field(None, description="(height, width) of resized frames, up to 1024.")
     weights: Literal["random", "imagenet"] = Field(
         "imagenet", description="What a training starts from; Keras downloads those of ImageNet."
     )
-
-
-LandmarkFeature = Literal["coordinates", "velocities", "distances"]
-LandmarkStatistic = Literal["mean", "log_deviation", "log_change", "quarters"]
 
 
 class Landmarks(FrontEndWord):
@@ -143,8 +113,8 @@ class Landmarks(FrontEndWord):
 
     title = "face landmarks"
     name: Literal["landmarks"]
-    features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = Field(
-        ("coordinates", "velocities", "distances"), description="What is told of each frame, in this order."
+    features: FeatureWords = Field(
+        get_args(LandmarkFeature), description="What is told of each frame, in this order."
     )
 
 
@@ -153,13 +123,8 @@ class LandmarkStatistics(FrontEndWord):
 
     title = "statistics of face landmarks"
     name: Literal["landmark_statistics"]
-    features: Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)] = Field(
-        ("distances",), description="What is told of each frame."
-    )
-    statistics: Annotated[tuple[LandmarkStatistic, ...], Field(min_length=1, max_length=4)] = Field(
-        ("mean", "log_deviation", "log_change", "quarters"),
-        description="What is told of the frames, in this order.",
-    )
+    features: FeatureWords = Field(("distances",), description="What is told of each frame.")
+    statistics: StatisticWords = Field(get_args(LandmarkStatistic), description="Told of the clip, in order.")
 
 
 FrontEnd = Annotated[

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from keras_lmf.errors import unknown_name
 from keras_lmf.recipe.sections import Count, Word, words
+from keras_lmf.spec import known
 
 if TYPE_CHECKING:
     import keras
@@ -19,13 +20,16 @@ class FusionWord(Word):
 
     Class attributes:
         acronym: what its models are called in papers; None: they have none.
+        layer: its name in `keras_lmf.layers`.
     """
 
     acronym: ClassVar[str | None] = None
+    layer: ClassVar[str]
 
     def build(self, seeds: Iterator[int | None], name: str) -> keras.layers.Layer | None:
         """The layer, with weights drawn from `seeds`; None: there is nothing to fuse."""
-        raise NotImplementedError
+        # Imported here, with Keras: a recipe is read without.
+        return getattr(importlib.import_module("keras_lmf.layers"), self.layer)(**self.options, name=name)
 
 
 class NoFusion(FusionWord):
@@ -42,26 +46,18 @@ class Concatenation(FusionWord):
     """Concatenation: `layers.EarlyFusion`."""
 
     title = "early fusion"
+    layer = "EarlyFusion"
     name: Literal["early"]
-
-    def build(self, seeds: Iterator[int | None], name: str) -> keras.layers.Layer:
-        from keras_lmf.layers import EarlyFusion
-
-        return EarlyFusion(name=name)
 
 
 class OuterProduct(FusionWord):
     """Outer product: `layers.TensorFusion`."""
 
     title = "tensor fusion"
+    layer = "TensorFusion"
     acronym = "tfn"
     papers = ("Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, EMNLP 2017",)
     name: Literal["tensor"]
-
-    def build(self, seeds: Iterator[int | None], name: str) -> keras.layers.Layer:
-        from keras_lmf.layers import TensorFusion
-
-        return TensorFusion(name=name)
 
 
 class LowRank(FusionWord):
@@ -85,10 +81,4 @@ class LowRank(FusionWord):
 
 Fusion = Annotated[NoFusion | Concatenation | OuterProduct | LowRank, Field(discriminator="name")]
 FUSIONS = words(Fusion)
-
-
-def known_fusion(word: str) -> str:
-    """`word`, if it is a fusion's."""
-    if word not in FUSIONS:
-        raise unknown_name("fusion", word, FUSIONS)
-    return word
+FusionName = Annotated[str, known("fusion", FUSIONS)]

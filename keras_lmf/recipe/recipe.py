@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,13 +32,9 @@ class Modality(Part):
         description="Without the batch axis: (width,), (steps, width), (samples,) of a waveform, (height, width, "
         "channels) of a picture, or (frames, height, width, channels) of video."
     )
-    frame_rate: PerSecond | None = Field(
-        None, description="Of video or pictures, how many a second; none: unknown."
-    )
+    frame_rate: PerSecond | None = Field(None, description="Of video: pictures a second; none: unknown.")
     front_end: FrontEnd | None = Field(
-        None,
-        description="What makes features of a waveform or of frames, inside the model; none: the input holds "
-        "features, or frames that the backbone takes.",
+        None, description="What makes features of raw input, inside the model; none: the backbone takes it."
     )
     backbone: Backbone = Field(description="Features or frames → embedding.")
 
@@ -79,9 +75,7 @@ class Recipe(Part):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="Of every random number.")
     corpus: Corpus = Field(description="What it is trained on.")
     target: Target = Field(description="What it predicts.")
-    inputs: Annotated[dict[Name, Modality], Field(min_length=1, max_length=16)] = Field(
-        description="The modalities by name, in order."
-    )
+    inputs: dict[Name, Modality] = Field(min_length=1, max_length=16, description="The modalities, in order.")
     fusion: Fusion = Field(description="What joins their embeddings.")
     presence: Presence | None = Field(None, description="Whether inputs may be absent; none: they may not.")
     head: Head = Field(Head(), description="What follows the fusion.")
@@ -96,27 +90,22 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Recipe:
-        for problem in self._disagreements():
-            raise ValueError(problem)
-        return self
-
-    def _disagreements(self) -> Iterator[str]:
         training, target, inputs = self.training, self.target, ", ".join(self.inputs)
         kind = "classes" if target.classes else "a range"
         if (training.loss == "cross_entropy") != (target.classes is not None):
-            yield f"loss {training.loss!r} does not fit target {target.name!r} of {kind}"
+            raise ValueError(f"loss {training.loss!r} does not fit target {target.name!r} of {kind}")
         if training.label_smoothing and target.classes is None:
-            yield f"label_smoothing needs classes; target {target.name!r} has a range"
+            raise ValueError(f"label_smoothing needs classes; target {target.name!r} has a range")
         for key, word in (("output_bias", "label_mean"), ("monitor", "pearson")):
             if getattr(training, key) == word and target.classes is not None:
-                yield f"{key} {word!r} needs a range; target {target.name!r} has classes"
+                raise ValueError(f"{key} {word!r} needs a range; target {target.name!r} has classes")
         if isinstance(self.fusion, NoFusion) and len(self.inputs) > 1:
-            yield f"fusion {self.fusion.name!r} takes one input, received {inputs}"
+            raise ValueError(f"fusion {self.fusion.name!r} takes one input, received {inputs}")
         if self.presence and len(self.inputs) == 1:
-            yield f"presence tells which of several inputs are there, received {inputs} alone"
+            raise ValueError(f"presence tells which of several inputs are there, received {inputs} alone")
         waveforms = [name for name, section in self.inputs.items() if section.media == "waveform"]
         if training.augmentation and len(waveforms) != 1:
-            yield (
+            raise ValueError(
                 "training.augmentation changes a waveform: it needs one input with a front_end for waveforms, "
                 f"received {', '.join(waveforms) or 'none'}"
             )
@@ -124,10 +113,11 @@ class Recipe(Part):
         reserved = ("fusion", "presence") if self.presence else ("fusion",)
         taken = [name for name in names if name in reserved or name.startswith("head_")]
         if taken or len(set(names)) != len(names):
-            yield (
+            raise ValueError(
                 f"modalities and target need different names, none of them {' or '.join(map(repr, reserved))} "
                 f"or beginning with 'head_': received {', '.join(names)}"
             )
+        return self
 
     @classmethod
     def read(cls, path: str | Path) -> Recipe:
@@ -137,10 +127,8 @@ class Recipe(Part):
             sections = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise LMFError(f"There is no recipe file {path}") from None
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # ValueError: no TOML, no UTF-8, or a number of too many digits
+        # ValueError: no TOML, no UTF-8, or a number of too many digits
+        except (OSError, ValueError) as error:
             raise LMFError(f"{path} is not a readable TOML file: {error}") from None
         try:
             return cls(**sections)
@@ -230,12 +218,10 @@ def run_spec(folder: Path) -> ModelSpec:
 
 
 def _merged(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(old)
+    merged = {**old, **changes}
     for key, value in changes.items():
-        before = merged.get(key)
+        before = old.get(key)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
-            renamed = "name" in value and value["name"] != before.get("name")
-            merged[key] = dict(value) if renamed else _merged(before, value)
-        else:
-            merged[key] = value
+            renamed = value.get("name", before.get("name")) != before.get("name")
+            merged[key] = _merged({} if renamed else before, value)
     return merged

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, Field
@@ -64,9 +64,13 @@ class Network(Word):
     home: ClassVar[str]
     media: ClassVar[str | None] = None
 
-    def function(self) -> Callable[..., keras.Model]:
-        """What makes it. It is imported here, with Keras: a recipe is read without."""
-        return getattr(importlib.import_module(f"keras_lmf.backbones.{self.home}"), self.name)
+    def build(self, shape: Sequence[int], name: str, **seed: int | None) -> keras.Model:
+        """The network for rows of `shape`, with random weights where it has any, drawn from `seed`."""
+        # What a training starts from is no part of the architecture.
+        options = self.model_dump(exclude={"name", "pretrained", "weights"})
+        # Imported here, with Keras: a recipe is read without.
+        make = getattr(importlib.import_module(f"keras_lmf.backbones.{self.home}"), self.name)
+        return make(shape, **options, **seed, name=name)
 
 
 def words(union: Any) -> dict[str, type[Word]]:
@@ -81,18 +85,14 @@ class Presence(Part):
     Without this section every modality is taken to be there.
     """
 
-    dropout: Rate = Field(
-        0.0, description="Rate at which training takes a modality away from a sample that has others."
-    )
+    dropout: Rate = Field(0.0, description="Rate at which training takes away one of a sample's modalities.")
 
 
 class Head(Part):
     """What follows the fusion: dropout, then hidden ReLU layers with dropout, then one linear layer."""
 
     units: Counts = Field((), description="Widths of the hidden layers.")
-    dropout: Rate = Field(
-        0.0, description="Rate of dropout, before the first layer and after each hidden one."
-    )
+    dropout: Rate = Field(0.0, description="Rate of dropout before the first layer and after hidden ones.")
 
     def build(self, seeds: Iterator[int | None]) -> list[keras.layers.Layer]:
         """The layers between the fusion and the linear one, with weights and dropout drawn from `seeds`."""
@@ -120,9 +120,7 @@ class Corpus(Part):
 class Augmentation(Part):
     """Changed copies of the training split's waveforms: `data.Augmentation`. Each change is drawn from a span."""
 
-    copies: Annotated[int, Field(ge=2, le=64)] = Field(
-        2, description="Clips for each clip, itself among them."
-    )
+    copies: int = Field(2, ge=2, le=64, description="Clips for each clip, itself among them.")
     gain_db: Span = Field((-6.0, 6.0), description="Louder or quieter, in dB.")
     noise_db: Span | Literal["none"] = Field(
         (15.0, 40.0), description='Signal-to-noise ratio of added noise, in dB; "none" adds none.'
@@ -138,36 +136,25 @@ class Training(Part):
     batch_size: Count = Field(32, description="Rows a step.")
     learning_rate: Positive = Field(1e-3, description="Of Adam.")
     schedule: Literal["constant", "cosine"] = Field(
-        "constant",
-        description='"cosine" lets the learning rates fall to 0 at the end of `epochs` (Loshchilov & Hutter 2017).',
+        "constant", description='"cosine": the rate falls to 0 over `epochs` (Loshchilov & Hutter 2017).'
     )
-    fusion_learning_rate: Positive | None = Field(
-        None, description="A rate of its own for the fusion layer's weights (Liu et al. 2018)."
-    )
+    fusion_learning_rate: Positive | None = Field(None, description="Of the fusion layer (Liu et al. 2018).")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Of Adam; 0 for none.")
     loss: Literal["cross_entropy", "mae", "mse", "huber"] = Field(
         description='"cross_entropy" for classes, the others for a range.'
     )
     label_smoothing: Rate = Field(
-        0.0,
-        description="For classes: the share of each label that is spread evenly over all (Szegedy et al. 2016).",
+        0.0, description="For classes: the share of a label that is spread over all (Szegedy et al. 2016)."
     )
-    class_weights: Literal["none", "balanced"] = Field(
-        "none", description='"balanced" gives every class the same weight in the loss.'
-    )
+    class_weights: Literal["none", "balanced"] = Field("none", description='"balanced": classes count alike.')
     patience: Count = Field(10, description='Epochs without a better value on "valid" before training ends.')
     fit_on: Literal["train", "train + valid"] = Field(
-        "train",
-        description='"train + valid" is for a last fit with all settings chosen: it runs for all `epochs` and keeps '
-        "the last weights.",
+        "train", description='"train + valid" is a last fit: all `epochs` run, and the last weights are kept.'
     )
     output_bias: Literal["zeros", "label_mean"] = Field(
-        "zeros",
-        description='Where the output layer\'s bias starts. "label_mean", for a range: at the mean label of the '
-        "training rows, which saves a small learning rate the way there.",
+        "zeros", description="Where it starts: at zeros or, for a range, at the mean training label."
     )
     monitor: Literal["loss", "pearson"] = Field(
-        "loss",
-        description='What chooses the epoch on "valid". "pearson", the correlation, is for a range.',
+        "loss", description='What chooses the epoch on "valid"; "pearson", the correlation, is for a range.'
     )
     augmentation: Augmentation | None = Field(None, description="Of waveforms; none without this section.")

@@ -1,7 +1,7 @@
 """train(recipe, data) → Run: seeds fixed, early stopping, exact resume, a folder per run."""
 
 import keras_lmf.layers  # noqa: F401  registers them, and says what to install without a backend
-from keras_lmf.training.monitor import NotFiniteLoss
+from keras_lmf.training.checkpoint import NotFiniteLoss
 from keras_lmf.training.optimizer import FusionAdam
 from keras_lmf.training.run import Run
 from keras_lmf.training.train import train

@@ -55,19 +55,16 @@ def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) 
         splits["train"] = augmented(splits["train"], augmentation, modality=modality)
     parts = [_transformed(split, models, recipe.name) for split in splits.values()]
 
-    def joined(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    inputs = {name: np.concatenate([part.inputs[name] for part in parts]) for name in data.inputs}
     return Dataset(
         name=data.name,
         target=data.target,
-        inputs=inputs,
-        labels=joined("labels"),
-        groups=joined("groups"),
-        ids=joined("ids"),
         splits=np.repeat(list(splits), [len(part) for part in parts]),
+        inputs={name: np.concatenate([part.inputs[name] for part in parts]) for name in data.inputs},
         masks={name: np.concatenate([part.masks[name] for part in parts]) for name in parts[0].masks},
+        **{
+            field: np.concatenate([getattr(part, field) for part in parts])
+            for field in ("labels", "groups", "ids")
+        },
     )
 
 

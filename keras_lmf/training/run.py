@@ -20,10 +20,10 @@ from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models.pretrained import load_own
-from keras_lmf.recipe import FittedTemperature, Recipe
+from keras_lmf.recipe import Recipe, run_spec
 from keras_lmf.runtime import open_artifact
 from keras_lmf.spec import ModelSpec, attach
-from keras_lmf.training.monitor import WATCHED
+from keras_lmf.training.checkpoint import WATCHED
 
 if TYPE_CHECKING:
     from keras_lmf.export import Artifact
@@ -69,8 +69,7 @@ class Run:
     @property
     def spec(self) -> ModelSpec:
         """What the model takes and gives: the recipe's, with the run's temperature."""
-        fitted = FittedTemperature.read(self.folder)
-        return self.recipe.spec.model_copy(update={"temperature": fitted and fitted.temperature})
+        return run_spec(self.folder)
 
     @property
     def history(self) -> pd.DataFrame:

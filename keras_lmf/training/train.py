@@ -25,9 +25,8 @@ from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.recipe import FittedTemperature, Recipe
 from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
-from keras_lmf.training.checkpoint import Progress, State
+from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State
 from keras_lmf.training.features import features
-from keras_lmf.training.monitor import Monitor, NotFiniteLoss
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
 
@@ -89,15 +88,13 @@ def train(
         state.save(folder / STATE)
         _write_history(folder, state.progress)
 
-    def best_model() -> keras.Model:
+    def write_results() -> keras.Model:
         # Without optimizer: Keras would write the optimizer's moments too, which are the last step's.
         best = build(trained)
         best.set_weights(state.best_weights)
-        return refresh_standardization(best)
-
-    def write_results() -> None:
-        best = best_model()
+        refresh_standardization(best)
         _write_results(folder, recipe, fill(build(recipe), models, best) if models else best, state.progress)
+        return best
 
     if not state.progress.finished:
         _standardize(model, rows())
@@ -108,9 +105,9 @@ def train(
             raise NotFiniteLoss(f"{error} They are in {folder / WEIGHTS}.") from None
         state.progress.finished = True
         save()
-    write_results()
+    best = write_results()
     if recipe.target.classes and "valid" in data.split_names and not (folder / CALIBRATION).is_file():
-        _calibrate(folder, best_model(), rows()["valid"])
+        _calibrate(folder, best, rows()["valid"])
     return Run(folder, recipe, data)
 
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints, ValidationError, model_validator
+from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 from keras_lmf.errors import LMFError, invalid
 from keras_lmf.files import sha256, write_text
 from keras_lmf.locate import ENTRY, RECIPE, WEIGHTS_SUFFIX
-from keras_lmf.recipe.fusions import known_fusion
+from keras_lmf.recipe.fusions import FusionName
 from keras_lmf.records import Count, File, Licences, Parameters, Sha256, Weights
 from keras_lmf.spec import (
     MAX_TEXT_BYTES,
@@ -118,7 +118,7 @@ class Entry(Spec):
     name: EntryName
     summary: Text
     warning: Text | None = None
-    fusion: Annotated[str, AfterValidator(known_fusion)]
+    fusion: FusionName
     corpus: Name
     modalities: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
     parameters: Parameters
