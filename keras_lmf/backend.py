@@ -1,7 +1,10 @@
-"""Keras: the backend it needs, and all of its private parts that this package uses, each with the reason."""
+"""Keras and its backend: what is installed, and all private parts that this package uses, each with the reason."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -69,3 +72,14 @@ def stateless() -> bool:
     from keras.src.backend.common.stateless_scope import in_stateless_scope
 
     return in_stateless_scope()
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of those that are installed."""
+    found = {}
+    for name in packages:
+        with contextlib.suppress(
+            metadata.PackageNotFoundError
+        ):  # one of TensorFlow's two wheels, for instance
+            found[name] = metadata.version(name)
+    return found

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from keras_lmf.recognition import Prediction, Recognizer
 
 # What is looked for in folders; a file that is named is read whatever it is called.
-MEDIA = re.compile(
+MEDIA_FILES = re.compile(
     r"\.(3gp|aac|aiff?|amr|avi|flac|flv|m4a|m4v|mka|mkv|mov|mp3|mp4|mpe?g|mts|og[agv]|opus|ts|wav|webm|wm[av])",
     re.IGNORECASE,
 )
 
 # Beside them, where the model takes one picture.
-PICTURES = re.compile(r"\.(bmp|gif|jpe?g|png|tiff?|webp)", re.IGNORECASE)
+PICTURE_FILES = re.compile(r"\.(bmp|gif|jpe?g|png|tiff?|webp)", re.IGNORECASE)
 
 TOLD = ("emotion", "probability", "presence", "each alone", "shares")
 DEFAULT_MODEL = "lmf-media-av"
@@ -98,7 +98,7 @@ def predict(
     if camera is not None:
         _watch(recognizer, camera, as_json)
         return
-    found = _media_files(files, [MEDIA, PICTURES] if recognizer.single_picture else [MEDIA])
+    found = _media_files(files, [MEDIA_FILES, PICTURE_FILES] if recognizer.single_picture else [MEDIA_FILES])
     answers: list[tuple[Path, Prediction | str]] = []
     try:
         _answer(recognizer, found, answers)
@@ -162,7 +162,7 @@ def _watch(recognizer: Recognizer, camera: str, as_json: bool) -> None:
         click.echo("Stopped.", err=True)
 
 
-def _media_files(paths: tuple[Path, ...], kinds: Sequence[re.Pattern[str]] = (MEDIA,)) -> list[Path]:
+def _media_files(paths: tuple[Path, ...], kinds: Sequence[re.Pattern[str]] = (MEDIA_FILES,)) -> list[Path]:
     """Each file as given; of a folder the media files in it, by path, or itself where it holds none. Each once."""
     found: dict[Path, None] = {}
     for path in paths:
@@ -183,7 +183,7 @@ def _answer(recognizer: Recognizer, files: list[Path], answers: list[tuple[Path,
     for path in tqdm(files, desc="predict", unit="file", delay=2, leave=False, disable=None):
         try:
             if path.is_dir():
-                pictures = any(PICTURES.fullmatch(part.suffix) for part in path.rglob("*"))
+                pictures = any(PICTURE_FILES.fullmatch(part.suffix) for part in path.rglob("*"))
                 hint = (
                     " Its pictures are for a model that takes one picture, or name them." if pictures else ""
                 )

@@ -7,7 +7,6 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +14,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from keras_lmf.backend import installed
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.export import tflite
@@ -240,7 +240,7 @@ def _sidecar(artifact: Artifact, spec: ModelSpec, calibration: Mapping[str, np.n
         inputs=inputs,
         outputs={name: _tensor(info, rows) for name, info in runtime.outputs.items()},
         labels=spec.target and spec.target.classes,
-        versions={name: version for name in PACKAGES if (version := _installed(name))},
+        versions=installed(PACKAGES),
         operators=artifact.operators.to_dict("records"),
         notes=artifact.notes,
     )
@@ -254,13 +254,6 @@ def _tensor(info: TensorInfo, rows: int | None) -> dict[str, Any]:
         "scale": stored and stored.scale,
         "zero_point": stored and stored.zero_point,
     }
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None  # one of TensorFlow's two wheels, for instance
 
 
 def _export(

@@ -9,7 +9,6 @@ from keras_lmf.recipe.recipe import Modality as Modality
 from keras_lmf.recipe.recipe import Recipe as Recipe
 from keras_lmf.recipe.recipe import run_spec as run_spec
 from keras_lmf.recipe.sections import MAX_PARAMETERS as MAX_PARAMETERS
-from keras_lmf.recipe.sections import Augmentation as Augmentation
 from keras_lmf.recipe.sections import Training as Training
 
 __all__ = sorted(name for name in globals() if name[0].isupper() or name == "run_spec")

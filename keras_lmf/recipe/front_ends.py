@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from keras_lmf.recipe.sections import Network, words
-from keras_lmf.spec import MEDIA, known
+from keras_lmf.spec import MEDIA, EntryName, known
 
-Pretrained = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 SampleRate = Annotated[int, Field(ge=1, le=MEDIA["waveform"].rates[1])]
 Bands = Annotated[int, Field(ge=1, le=256)]
 Side = Annotated[int, Field(ge=1, le=1024)]  # of a picture that is made larger, so that it takes no gigabytes
@@ -55,7 +54,7 @@ class LogMel(Waveform):
     bands: Bands = Field(64, description="Mel bands.")
 
 
-class MFCC(Waveform):
+class CepstralCoefficients(Waveform):
     """Waveform → mel-frequency cepstral coefficients: `backbones.front_ends.mfcc`."""
 
     title = "mel-frequency cepstral coefficients"
@@ -75,7 +74,7 @@ class GE2E(Waveform):
     layers: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1, max_length=4)] = (
         Field((2,), description="The tapped layers: 1, 2, 3 (LSTMs), 4 (the speaker embedding).")
     )
-    pretrained: Pretrained = Field("ge2e", description="The zoo's backbone that a training starts from.")
+    pretrained: EntryName = Field("ge2e", description="The zoo's backbone that a training starts from.")
 
 
 class MiniXception(FrontEndWord):
@@ -90,7 +89,7 @@ class MiniXception(FrontEndWord):
     name: Literal["mini_xception"]
     taps: tuple[Tap, ...] = Field(("block_4",), min_length=1, max_length=5, description="The tapped blocks.")
     mirror: bool = Field(False, description="Whether each picture's mirror image is seen too.")
-    pretrained: Pretrained = Field("mini-xception", description="The zoo's backbone a training starts from.")
+    pretrained: EntryName = Field("mini-xception", description="The zoo's backbone a training starts from.")
 
 
 class Application(FrontEndWord):
@@ -128,7 +127,7 @@ class LandmarkStatistics(FrontEndWord):
 
 
 FrontEnd = Annotated[
-    LogMel | MFCC | GE2E | MiniXception | Application | Landmarks | LandmarkStatistics,
+    LogMel | CepstralCoefficients | GE2E | MiniXception | Application | Landmarks | LandmarkStatistics,
     Field(discriminator="name"),
 ]
 FRONT_ENDS = words(FrontEnd)

@@ -183,8 +183,10 @@ class Recipe(Part):
 Recipe.__signature__ = inspect.Signature(
     [field.replace(annotation=field.empty) for field in inspect.signature(Recipe).parameters.values()]
 )
-Recipe.__doc__ += "\nFields:\n" + "".join(
-    f"    {name}: {field.description}\n" for name, field in Recipe.model_fields.items()
+Recipe.__doc__ = (
+    (Recipe.__doc__ or "")
+    + "\nFields:\n"
+    + "".join(f"    {name}: {field.description}\n" for name, field in Recipe.model_fields.items())
 )
 
 

@@ -117,7 +117,7 @@ class Corpus(Part):
     options: dict[str, Any] = Field(default_factory=dict, description="Options of its loader.")
 
 
-class Augmentation(Part):
+class WaveformAugmentation(Part):
     """Changed copies of the training split's waveforms: `data.Augmentation`. Each change is drawn from a span."""
 
     copies: int = Field(2, ge=2, le=64, description="Clips for each clip, itself among them.")
@@ -157,4 +157,6 @@ class Training(Part):
     monitor: Literal["loss", "pearson"] = Field(
         "loss", description='What chooses the epoch on "valid"; "pearson", the correlation, is for a range.'
     )
-    augmentation: Augmentation | None = Field(None, description="Of waveforms; none without this section.")
+    augmentation: WaveformAugmentation | None = Field(
+        None, description="Of waveforms; none without this section."
+    )

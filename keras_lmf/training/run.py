@@ -7,13 +7,13 @@ import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import pandas as pd
 
+from keras_lmf.backend import installed
 from keras_lmf.data import corpora
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, unknown_name
@@ -149,15 +149,8 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "backend": keras.backend.backend(),
         "dtype_policy": keras.config.dtype_policy().name,
-        "packages": {name: found for name in PACKAGES if (found := _installed(name))},
+        "packages": installed(PACKAGES),
     }
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def fitting(recipe: Recipe, data: Dataset) -> Dataset:
