@@ -7,19 +7,10 @@ import sys
 
 
 def shared() -> bool:
-    return {"tensorflow", "torch"} <= set(sys.modules)
-
-
-class _NoTensorFlow:
-    """Finds no TensorFlow, wherever it is installed."""
-
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:
-        if name.partition(".")[0] == "tensorflow":
-            raise ModuleNotFoundError("TensorFlow stays out of a process of PyTorch", name=name)
+    return all(sys.modules.get(name) for name in ("tensorflow", "torch"))
 
 
 def keep_apart() -> None:
     """In a process of Keras on PyTorch, TensorFlow can't be imported: else Keras loads it to read a model."""
     if os.environ.get("KERAS_BACKEND") == "torch":
-        sys.meta_path.insert(0, _NoTensorFlow)
+        sys.modules.setdefault("tensorflow", None)  # Python's way to say that there is none
