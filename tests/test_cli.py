@@ -91,7 +91,7 @@ def test_export_judges_the_written_file(folder: Path) -> None:
         (["train", "typo.toml"], 1, "Did you mean 'rank'?"),
         (["train", "small.toml", "--data", "missing.npz"], 1, "missing.npz"),
         (["train", "small.toml", "--data", "broken.npz"], 1, "broken.npz"),
-        (["evaluate", "nowhere"], 1, "nowhere is not a run"),
+        (["evaluate", "nowhere"], 1, "Unknown zoo entry 'nowhere'"),
         (["evaluate", "run", "--split", "tset"], 2, "'test'"),
         (["export", "run", "--formats", "tflit"], 1, "Did you mean 'tflite'?"),
         (["evaluate", "run", "--artifact", "broken.tflite"], 1, "broken.tflite"),
