@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.files import write_text
@@ -192,6 +192,8 @@ Recipe.__doc__ = (
 
 class FittedTemperature(Spec):
     """What `calibration.json` of a run says: the temperature that fits `rows` rows of `split`."""
+
+    model_config = ConfigDict(extra="ignore")
 
     temperature: Temperature
     split: str | None = None
