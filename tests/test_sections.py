@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from word_recipes import recipe, two
 
 from keras_lmf import backbones, layers
 from keras_lmf.errors import LMFError
 from keras_lmf.models import build, foretold_shapes, weight_shapes
-from keras_lmf.recipe import BACKBONES, FRONT_ENDS, FUSIONS, Recipe
+from keras_lmf.recipe import BACKBONES, FRONT_ENDS, FUSIONS
 from keras_lmf.training import Run
 
 MOST = 2**20  # of one number in a recipe
@@ -59,24 +60,6 @@ ON_FRONT_ENDS = {
 CASES = {word: {"backbone": {"name": word}, **section} for word, section in ON_BACKBONES.items()} | {
     word: {"front_end": {"name": word}, **section} for word, section in ON_FRONT_ENDS.items()
 }
-
-
-def recipe(inputs: dict, fusion: dict | None = None, **changes) -> Recipe:
-    return Recipe(
-        name="words",
-        seed=7,
-        corpus={"name": "synthetic"},
-        target={"name": "emotion", "classes": ["calm", "excited"]},
-        inputs=inputs,
-        fusion=fusion or {"name": "none"},
-        training={"loss": "cross_entropy"},
-        **changes,
-    )
-
-
-def two(fusion: dict, **changes) -> Recipe:
-    inputs = {name: {"shape": [5], "backbone": {"name": "mlp", "units": [4]}} for name in ("voice", "face")}
-    return recipe(inputs, fusion, **changes)
 
 
 def test_every_word_is_tried():

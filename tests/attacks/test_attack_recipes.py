@@ -8,32 +8,15 @@ from pathlib import Path
 
 import keras
 import pytest
+from word_recipes import recipe, two
 
 from keras_lmf.errors import LMFError
 from keras_lmf.models import build, foretold_shapes
-from keras_lmf.recipe import MAX_PARAMETERS, Recipe
+from keras_lmf.recipe import MAX_PARAMETERS
 from keras_lmf.training import Run
 from keras_lmf.zoo import load
 
 MOST = 2**20  # of one number in a recipe
-
-
-def recipe(inputs: dict, fusion: dict | None = None, **changes) -> Recipe:
-    return Recipe(
-        name="words",
-        seed=7,
-        corpus={"name": "synthetic"},
-        target={"name": "emotion", "classes": ["calm", "excited"]},
-        inputs=inputs,
-        fusion=fusion or {"name": "none"},
-        training={"loss": "cross_entropy"},
-        **changes,
-    )
-
-
-def two(fusion: dict, **changes) -> Recipe:
-    inputs = {name: {"shape": [5], "backbone": {"name": "mlp", "units": [4]}} for name in ("voice", "face")}
-    return recipe(inputs, fusion, **changes)
 
 
 HOSTILE = {
