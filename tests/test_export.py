@@ -117,6 +117,7 @@ def independent(exported, split, tmp_path_factory):
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["saved_model", "model.tflite"])
 @pytest.mark.parametrize("kind", [*KINDS, "emotion"])
 def test_file_agrees_with_keras(model, split, independent, file, kind):

@@ -58,6 +58,7 @@ def constants(content: bytes) -> dict[int, list[np.ndarray]]:
     return found
 
 
+@pytest.mark.slow
 def test_float16_holds_the_rounded_weights(linear, tmp_path):
     content, kernel, bias, x = linear
     halved = quantize.float16(content)

@@ -80,6 +80,7 @@ def by_hand(model, temperature: float) -> np.ndarray:
     return softmax(logits / temperature, axis=1)
 
 
+@pytest.mark.slow
 def test_an_entry_by_its_folder_and_by_its_name(made, home: Path, tmp_path: Path) -> None:
     folder, model = made
     home.parent.mkdir()

@@ -76,6 +76,7 @@ def test_a_word_says_what_it_is_called_and_described(section):
     assert undescribed == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", CASES)
 def test_the_size_is_foretold_and_weights_come_from_the_seed(word):
     words = recipe({"input": CASES[word]})
@@ -86,6 +87,7 @@ def test_the_size_is_foretold_and_weights_come_from_the_seed(word):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", [word for word in BACKBONES if not word.startswith("published")])
 def test_a_backbone_is_the_function_of_its_name(word):
     words = recipe({"input": CASES[word]})

@@ -49,6 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, epochs: Epochs) -> Run:
     return train(recipe(**SHORT), sequences(), folder, callbacks=[epochs])
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept_and_patience_ends_the_run(run: Run, epochs: Epochs) -> None:
     losses = run.history["val_loss"]
     best = int(losses.idxmin())

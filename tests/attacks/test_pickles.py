@@ -127,6 +127,7 @@ def test_a_registered_extension_is_refused_even_when_cached(tmp_path: Path, cana
         copyreg.clear_extension_cache()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_stay_small(name: str, tmp_path: Path) -> None:
     path = tmp_path / "bomb.pkl"
