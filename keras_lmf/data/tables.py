@@ -6,7 +6,8 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, missing_name
+from keras_lmf.files import require_content
 
 
 def read_csv(
@@ -20,23 +21,40 @@ def read_csv(
         hint: how such a table is made.
 
     Raises:
-        LMFError: no such file or no table; a column that is missing; a line with too few or too many values.
+        LMFError: no such file or no table; a column that is missing, or there twice; a line with too few or too many
+            values.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with require_content(path).open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, skipinitialspace=True, strict=True)
             lines = [(reader.line_num, [value.strip() for value in values]) for values in reader]
-    except FileNotFoundError:
-        raise LMFError(f"{path}: no such file.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LMFError(f"{path}: not a table of comma-separated values in UTF-8 ({error}). {hint}") from None
     (_, header), *lines = [line for line in lines if any(line[1])] or [(0, [])]
     for name in needed:
         if name not in header:
-            raise LMFError(
-                f"{path}: the column {name!r} is missing. {unknown_name('column', name, header, hint)}"
-            )
+            raise LMFError(f"{path}: {missing_name('the column', name, header, hint)}")
+    if len(set(header)) != len(header):
+        raise LMFError(f"{path}: a column is there twice: {', '.join(header)[:1000]}.")
     for line, values in lines:
         if len(values) != len(header):
             raise LMFError(f"{path}, line {line}: {len(values)} values, must be {len(header)}. {hint}")
     return header, [(line, dict(zip(header, values))) for line, values in lines]
+
+
+def read_numbers(path: Path, numbered: str, hint: str) -> list[dict[str, float]]:
+    """The lines of a table of numbers alone; an empty value is NaN, those of the column `numbered` are whole.
+
+    Raises:
+        LMFError: as of `read_csv`; no line, or a value that is no number.
+    """
+    _, lines = read_csv(path, [numbered], hint)
+    if not lines:
+        raise LMFError(f"{path}: no line after the columns' names. {hint}")
+    try:
+        return [
+            {name: float(value or "nan") for name, value in row.items()} | {numbered: int(row[numbered])}
+            for _, row in lines
+        ]
+    except ValueError as error:
+        raise LMFError(f"{path}: not a table of numbers ({error}). {hint}") from None

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 
 from keras_lmf import __version__
 from keras_lmf.data import Dataset, corpora
 from keras_lmf.data.corpora import CorpusDescription
+from keras_lmf.data.tables import read_numbers
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate, summarise
 from keras_lmf.evaluation.calibration import (
@@ -172,7 +172,8 @@ def _best(runs: Sequence[Run]) -> tuple[Run, str]:
 def _cross_validation(path: Path) -> dict[str, Spread]:
     if not path.is_file():
         return {}
-    return _spreads(pd.read_csv(path).drop(columns="fold").to_dict("records"))
+    rows = read_numbers(path, "fold", "The comparison of recipes writes it.")
+    return _spreads([{name: value for name, value in row.items() if name != "fold"} for row in rows])
 
 
 def _inputs(recipe: Recipe, facts: CorpusDescription) -> dict[str, InputSpec]:
@@ -244,7 +245,10 @@ def trained(recipe: Recipe, data: Dataset, folder: Path) -> Run:
     if (folder / STATE).is_file() and (folder / ENVIRONMENT).is_file():
         run = Run(folder, recipe, data)
         facts = run.environment
-        same = (facts["recipe"], facts["data"]) == (recipe.fingerprint, fitting(recipe, data).fingerprint)
+        same = (facts.get("recipe"), facts.get("data")) == (
+            recipe.fingerprint,
+            fitting(recipe, data).fingerprint,
+        )
         if same and read_progress(folder / STATE).finished:
             return run
     return train(recipe, data, folder)

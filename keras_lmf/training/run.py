@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import pandas as pd
+from pydantic import JsonValue, RootModel
 
+from keras_lmf import documents
 from keras_lmf.backend import installed
 from keras_lmf.data import corpora
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.tables import read_numbers
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.locate import RECIPE, WEIGHTS
@@ -74,7 +76,8 @@ class Run:
     @property
     def history(self) -> pd.DataFrame:
         """Every logged value, one row per epoch."""
-        return pd.read_csv(self.folder / HISTORY, index_col="epoch")
+        rows = read_numbers(self.folder / HISTORY, "epoch", "'keras-lmf train' writes it.")
+        return pd.DataFrame(rows).set_index("epoch")
 
     @property
     def watched(self) -> pd.Series | None:
@@ -92,7 +95,7 @@ class Run:
     @property
     def environment(self) -> dict[str, Any]:
         """Versions, backend and fingerprints of the run."""
-        return json.loads((self.folder / ENVIRONMENT).read_text(encoding="utf-8"))
+        return documents.read(self.folder / ENVIRONMENT, RootModel[dict[str, JsonValue]]).root
 
     @property
     def temperature(self) -> float | None:

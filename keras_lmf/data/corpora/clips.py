@@ -131,8 +131,6 @@ def _read_table(path: Path) -> list[Row]:
     for column in header:
         if column not in COLUMNS:
             raise LMFError(f"{path}: {unknown_name('column', column, COLUMNS, _HINT)}")
-    if len(set(header)) != len(header):
-        raise LMFError(f"{path}: a column is there twice: {', '.join(header)}.")
     rows = []
     first: dict[str, int] = {}
     for line, named in lines:
@@ -272,10 +270,9 @@ def cached_sound(path: Path) -> np.ndarray:
     waveform = decode_sound(path)
     try:
         write_atomically(place, lambda temporary: np.savez(temporary, waveform=waveform))
-    except OSError as error:
+    except LMFError as error:
         warnings.warn(
-            f"{place.parent} can't be written ({error.strerror}): clips are decoded again every time. "
-            "KERAS_LMF_HOME names another cache.",
+            f"{error} Clips are decoded again every time. KERAS_LMF_HOME names another cache.",
             stacklevel=2,
         )
     return waveform
