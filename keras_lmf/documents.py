@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import tomllib
@@ -18,22 +19,16 @@ MAX_DEPTH = 32
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read(path: Path, model: type[Model], *, strict: bool = False, finite: bool = True) -> Model:
+def read(path: Path, model: type[Model], *, strict: bool = False) -> Model:
     """What a file says, as a `model`; TOML where its name ends in .toml, else JSON.
-
-    Args:
-        path: of a stranger's file, perhaps.
-        model: the fields.
-        strict: whether a number written as text is none.
-        finite: whether NaN and infinity are errors.
 
     Raises:
         LMFError: no such file, an empty one, one of more than 1 MiB, one that can't be read; no JSON or TOML in UTF-8,
-            a key that is there twice, numbers beyond 64 bits, more than 32 levels; a field that is missing, unknown or
-            wrong. It names the file.
+            a key that is there twice, a number that is none or of more than 64 bits, more than 32 levels; a field that
+            is missing, unknown or wrong. It names the file.
     """
     if path.suffix != ".toml":
-        return parse(content(path), model, str(path), strict=strict, finite=finite)
+        return parse(content(path), model, str(path), strict=strict)
     try:
         return model.model_validate(toml(path))
     except ValidationError as error:
@@ -43,18 +38,22 @@ def read(path: Path, model: type[Model], *, strict: bool = False, finite: bool =
 def parse(
     content: bytes, model: type[Model], where: str, *, strict: bool = False, finite: bool = True
 ) -> Model:
-    """What the JSON in `content` says; `where` names it in errors, which are those of `read`."""
-    plain(content, where, finite=finite)
+    """What the JSON in `content` says; `where` names it in errors, which are those of `read`.
+
+    Args:
+        strict: whether a number written as text is none.
+        finite: whether NaN and infinity are errors.
+    """
+    plain(content, where, finite)
     try:
         return model.model_validate_json(content, strict=strict)
     except ValidationError as error:
         raise invalid(error, model, where) from None
 
 
-def plain(content: bytes, where: str, *, finite: bool = True) -> Any:
+def plain(content: bytes, where: str, finite: bool = True) -> Any:
     """The values in JSON, not yet held against a model; errors as of `read`."""
-    if len(content) > MAX_TEXT_BYTES:
-        raise LMFError(f"{where} is larger than {MAX_TEXT_BYTES} bytes, so it does not describe a model.")
+    _require_size(content, where)
     try:
         # Pydantic's parser would take the last of two equal keys.
         values = json.loads(content.decode("utf-8"), object_pairs_hook=_no_duplicates)
@@ -66,10 +65,11 @@ def plain(content: bytes, where: str, *, finite: bool = True) -> Any:
 
 def toml(path: Path) -> dict[str, Any]:
     """The values in a TOML file; errors as of `read`."""
-    text = content(path)
     try:
-        values = tomllib.loads(text.decode("utf-8"))
+        values = tomllib.loads(content(path).decode("utf-8"))
         _require_plain(values)
+    except LMFError:
+        raise
     except (ValueError, RecursionError) as error:
         raise LMFError(f"{path} is not a readable TOML file: {error}") from None
     return values
@@ -82,9 +82,13 @@ def content(path: Path) -> bytes:
             found = stream.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
         raise LMFError(f"{path} can't be read: {error.strerror}.") from None
-    if len(found) > MAX_TEXT_BYTES:
-        raise LMFError(f"{path} is larger than {MAX_TEXT_BYTES} bytes, so it does not describe a model.")
+    _require_size(found, str(path))
     return found
+
+
+def _require_size(content: bytes, where: str) -> None:
+    if len(content) > MAX_TEXT_BYTES:
+        raise LMFError(f"{where} is larger than {MAX_TEXT_BYTES} bytes, so it does not describe a model.")
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -96,7 +100,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _require_plain(values: object, finite: bool = True) -> None:
-    """Numbers that 64 bits hold, and no deeper nesting than what follows can walk through."""
+    """A ValueError for numbers beyond 64 bits, and for deeper nesting than what follows can walk through."""
     level = [values]
     for _ in range(MAX_DEPTH):
         for value in level:
@@ -104,12 +108,7 @@ def _require_plain(values: object, finite: bool = True) -> None:
                 raise ValueError("a number of more than 64 bits")
             if finite and isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{value} is no number")
-        inner = (
-            value.values() if isinstance(value, dict) else value
-            for value in level
-            if isinstance(value, dict | list)
-        )
-        level = [value for values in inner for value in values]
-        if not level:
-            return
-    raise ValueError(f"nested too deeply: more than {MAX_DEPTH} levels")
+        lists = [value for value in level if isinstance(value, list)]
+        level = [*itertools.chain(*lists, *(value.values() for value in level if isinstance(value, dict)))]
+    if level:
+        raise ValueError(f"nested too deeply: more than {MAX_DEPTH} levels")

@@ -17,6 +17,11 @@ from platformdirs import user_cache_path
 
 from keras_lmf.errors import LMFError
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 HOME = "KERAS_LMF_HOME"
 PARTIAL, LOCK = ".partial-", ".lock"
 
@@ -57,7 +62,7 @@ def _temporary(path: Path) -> Path:
 
 def unwritable(path: Path, error: OSError) -> LMFError:
     """The error for a file that could not be written, whatever temporary name the system's own error tells."""
-    return LMFError(f"{path} can't be written: {error.strerror or error}.")
+    return LMFError(f"{path} can't be written: {os.strerror(error.errno) if error.errno else error}.")
 
 
 def require_writable(path: Path) -> None:
@@ -81,10 +86,9 @@ def require_content(path: Path) -> Path:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds `folder`, which is made where it isn't there. The system lets go of it when the process ends, however.
+    """Holds `folder`, made where it isn't there; an LMFError where another process does, or nothing can be written.
 
-    Raises:
-        LMFError: another process holds it, and which; or nothing can be written there.
+    The system lets go of it when the process ends, however it ends.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,32 +97,21 @@ def locked(folder: Path) -> Iterator[None]:
         raise unwritable(folder / LOCK, error) from error
     with open(handle, "r+", encoding="utf-8") as stream:
         try:
-            _lock(handle)
+            if sys.platform == "win32":
+                os.lseek(handle, 2**20, os.SEEK_SET)  # beyond the text, as what is locked can't be read there
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+                os.lseek(handle, 0, os.SEEK_SET)
+            else:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             holder = stream.read(100) or "another process"
-            raise LMFError(
-                f"{folder} is in use by {holder}. Wait for its end, or name another folder."
-            ) from None
+            raise LMFError(f"{folder} is in use by {holder}. Wait, or name another folder.") from None
         except OSError:
             pass  # a file system without locks
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {platform.node()}")
         stream.flush()
         yield
-
-
-def _lock(handle: int) -> None:
-    """Locks the open file; a BlockingIOError or PermissionError where another has it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        os.lseek(handle, 2**20, os.SEEK_SET)  # beyond the text: what is locked can't be read there
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        os.lseek(handle, 0, os.SEEK_SET)
-    else:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _umask() -> int:

@@ -102,7 +102,7 @@ def predict(
     """
     _check_usage(files, enrol, csv, timeline, annotate, camera)
     if resume and (csv is None or timeline or annotate):
-        raise click.UsageError("--resume goes on with a --csv, and without --timeline and --annotate.")
+        raise click.UsageError("--resume goes on with a --csv, without --timeline and --annotate.")
     for target in filter(None, (csv, timeline, annotate)):
         require_writable(target)
     from keras_lmf.recognition import Recognizer  # takes a moment, which wrong usage needn't wait
@@ -114,29 +114,28 @@ def predict(
     found = _media_files(files, [MEDIA_FILES, PICTURE_FILES] if recognizer.single_picture else [MEDIA_FILES])
     table = None if csv is None else Table(csv, recognizer, resume=resume)
     known = {} if table is None else table.known
-    left = [path for path in found if utf8(str(path)) not in known]
-    if known:
-        click.echo(f"{len(found) - len(left)} of {len(found)} files are in {csv}.", err=True)
+    judged = [
+        known[name] for name in map(utf8, map(str, found)) if name in known
+    ]  # in an earlier call, or not
+    if judged:
+        click.echo(f"{len(judged)} of {len(found)} files are in {csv}.", err=True)
     screen = Screen(recognizer, found, as_json=as_json, needed=not (csv or timeline or annotate))
-    failed = sum(bool(known.get(utf8(str(path)))) for path in found)
     few: list[str] = []
-    done = len(found) - len(left)
     answer: Prediction | str = ""
     try:
-        for path, answer in _judged(recognizer, left):
+        for path, answer in _answers(recognizer, [path for path in found if utf8(str(path)) not in known]):
             if table is not None:
                 table.add(path, answer)
             screen.add(path, answer)
-            done += 1
-            failed += isinstance(answer, str)
+            judged.append(not isinstance(answer, str))
             few += _few_faces(path, answer)
     except KeyboardInterrupt:
-        go_on = (
-            f"are in {csv}. The same command with --resume goes on"
+        kept = (
+            f"in {csv}. The same command with --resume goes on"
             if csv
-            else "are above. --csv keeps them for --resume"
+            else "above. --csv keeps them for --resume"
         )
-        raise click.ClickException(f"Interrupted: {done} of {len(found)} files {go_on}.") from None
+        raise click.ClickException(f"Interrupted: {len(judged)} of {len(found)} files are {kept}.") from None
     finally:
         screen.close()
         if table is not None:
@@ -145,7 +144,7 @@ def predict(
         click.echo(f"\nFew faces were found in {', '.join(few)}: --face-detector yunet finds more.", err=True)
     if not isinstance(answer, str):
         _draw(answer, timeline, annotate)
-    if failed:
+    if failed := judged.count(False):
         raise LMFError(f"{failed} of {len(found)} files could not be judged.")
 
 
@@ -210,7 +209,7 @@ def _is_one_of(path: Path, folder: Path, kinds: Sequence[re.Pattern[str]]) -> bo
     return any(kind.fullmatch(path.suffix) for kind in kinds) and not hidden and path.is_file()
 
 
-def _judged(recognizer: Recognizer, files: list[Path]) -> Iterator[tuple[Path, Prediction | str]]:
+def _answers(recognizer: Recognizer, files: list[Path]) -> Iterator[tuple[Path, Prediction | str]]:
     """Each file with its prediction, or why there is none. The bar is out of the way of what is told meanwhile."""
     from tqdm import tqdm
 

@@ -21,8 +21,7 @@ def read_csv(
         hint: how such a table is made.
 
     Raises:
-        LMFError: no such file or no table; a column that is missing, or there twice; a line with too few or too many
-            values.
+        LMFError: no such file or no table; a column that is missing; a line with too few or too many values.
     """
     try:
         with require_content(path).open(encoding="utf-8-sig", newline="") as stream:
@@ -34,27 +33,7 @@ def read_csv(
     for name in needed:
         if name not in header:
             raise LMFError(f"{path}: {missing_name('the column', name, header, hint)}")
-    if len(set(header)) != len(header):
-        raise LMFError(f"{path}: a column is there twice: {', '.join(header)[:1000]}.")
     for line, values in lines:
         if len(values) != len(header):
             raise LMFError(f"{path}, line {line}: {len(values)} values, must be {len(header)}. {hint}")
     return header, [(line, dict(zip(header, values))) for line, values in lines]
-
-
-def read_numbers(path: Path, numbered: str, hint: str) -> list[dict[str, float]]:
-    """The lines of a table of numbers alone; an empty value is NaN, those of the column `numbered` are whole.
-
-    Raises:
-        LMFError: as of `read_csv`; no line, or a value that is no number.
-    """
-    _, lines = read_csv(path, [numbered], hint)
-    if not lines:
-        raise LMFError(f"{path}: no line after the columns' names. {hint}")
-    try:
-        return [
-            {name: float(value or "nan") for name, value in row.items()} | {numbered: int(row[numbered])}
-            for _, row in lines
-        ]
-    except ValueError as error:
-        raise LMFError(f"{path}: not a table of numbers ({error}). {hint}") from None

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 
 from keras_lmf import __version__
 from keras_lmf.data import Dataset, corpora
 from keras_lmf.data.corpora import CorpusDescription
-from keras_lmf.data.tables import read_numbers
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate, summarise
 from keras_lmf.evaluation.calibration import (
@@ -172,8 +172,7 @@ def _best(runs: Sequence[Run]) -> tuple[Run, str]:
 def _cross_validation(path: Path) -> dict[str, Spread]:
     if not path.is_file():
         return {}
-    rows = read_numbers(path, "fold", "The comparison of recipes writes it.")
-    return _spreads([{name: value for name, value in row.items() if name != "fold"} for row in rows])
+    return _spreads(pd.read_csv(path).drop(columns="fold").to_dict("records"))
 
 
 def _inputs(recipe: Recipe, facts: CorpusDescription) -> dict[str, InputSpec]:

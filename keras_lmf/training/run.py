@@ -17,7 +17,6 @@ from keras_lmf import documents
 from keras_lmf.backend import installed
 from keras_lmf.data import corpora
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.tables import read_numbers
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.locate import RECIPE, WEIGHTS
@@ -76,8 +75,15 @@ class Run:
     @property
     def history(self) -> pd.DataFrame:
         """Every logged value, one row per epoch."""
-        rows = read_numbers(self.folder / HISTORY, "epoch", "'keras-lmf train' writes it.")
-        return pd.DataFrame(rows).set_index("epoch")
+        path = self.folder / HISTORY
+        try:
+            table = pd.read_csv(path, index_col="epoch", dtype=float, float_precision="round_trip")
+            table.index = table.index.astype(int)
+        except (OSError, ValueError) as error:
+            raise LMFError(f"{path} is no table of numbers by epoch: {error}".rstrip()) from None
+        if table.empty:
+            raise LMFError(f"{path} has no line of numbers.")
+        return table
 
     @property
     def watched(self) -> pd.Series | None:
@@ -90,7 +96,7 @@ class Run:
     def best_epoch(self) -> int:
         """The epoch whose weights are kept: the best one on "valid", or the last without validation."""
         watched = self.watched
-        return int(self.history.index[-1] if watched is None else watched.idxmin())
+        return int(self.history.index[-1] if watched is None or watched.isna().all() else watched.idxmin())
 
     @property
     def environment(self) -> dict[str, Any]:

@@ -30,6 +30,8 @@ from keras_lmf.training.features import features
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
 
+LEFT = (STATE, RECIPE, ENVIRONMENT, WEIGHTS, HISTORY, CURVES)  # by every training
+
 
 def train(
     recipe: Recipe,
@@ -69,23 +71,14 @@ def train(
 
 def _is_complete(run: Run, fingerprint: str) -> bool:
     """Whether all that a training leaves is in the folder, and nothing is to be written."""
-    names = [
-        STATE,
-        RECIPE,
-        ENVIRONMENT,
-        WEIGHTS,
-        HISTORY,
-        CURVES,
-        *([CALIBRATION] if _is_calibrated(run) else []),
-    ]
-    if not all((run.folder / name).is_file() for name in names):
+    if not all((run.folder / name).is_file() for name in (*LEFT, *_calibrated(run))):
         return False
     progress = read_progress(run.folder / STATE)
     return progress.finished and progress.fingerprint == fingerprint
 
 
-def _is_calibrated(run: Run) -> bool:
-    return bool(run.recipe.target.classes) and "valid" in run.data.split_names
+def _calibrated(run: Run) -> list[str]:
+    return [CALIBRATION] if run.recipe.target.classes and "valid" in run.data.split_names else []
 
 
 def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callback]) -> None:
@@ -139,7 +132,7 @@ def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callb
         state.progress.finished = True
         save()
     best = write_results()
-    if _is_calibrated(run) and not (folder / CALIBRATION).is_file():
+    if _calibrated(run) and not (folder / CALIBRATION).is_file():
         _calibrate(folder, best, rows()["valid"])
 
 

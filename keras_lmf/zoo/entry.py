@@ -190,7 +190,7 @@ class Entry(Spec):
         fields = documents.plain(content, where)
         if isinstance(fields, dict) and fields.get("schema_version", 1) != 1:
             raise LMFError(
-                f"{where} has schema version {_short(fields['schema_version'])}; this keras-lmf reads 1. "
+                f"{where} has schema version {fields['schema_version']!r:.100}; this keras-lmf reads 1. "
                 f'Upgrade: pip install -U "keras-lmf"'
             )
         return documents.parse(content, cls, where, strict=True)
@@ -210,11 +210,6 @@ class Entry(Spec):
         path, text = Path(folder) / ENTRY, self.to_json()
         self.parse(text.encode(), str(path))  # nothing is written that can't be read back
         return write_text(path, text)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
 
 
 def file_records(folder: str | Path, names: Mapping[str, str]) -> dict[str, File]:

@@ -14,7 +14,6 @@ from keras_lmf import documents, locate
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.recipe import FUSIONS, Recipe
 from keras_lmf.records import Backbone
-from keras_lmf.spec import Spec
 from keras_lmf.zoo import cards, fetching
 from keras_lmf.zoo.description import rendered
 from keras_lmf.zoo.entry import Entry
@@ -110,30 +109,22 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
 
 
 def facts(name: str | Path, cache_dir: str | Path | None = None) -> dict[str, Any]:
-    """What `show` tells, for a program: the record of an entry or a backbone with its `folder`; or of a file `path`,
-    `size` in bytes, `inputs` and `outputs` with shape and dtype, and the JSON beside it in `sidecars`.
-
-    Raises:
-        LMFError: as of `show`.
+    """What `show` tells, for a program: the record of an entry or a backbone, with its `folder`; or a file's `size` in
+    bytes, `inputs` and `outputs` (shape, dtype), and the JSON beside it in `sidecars`. Errors are those of `show`.
     """
     place = locate.locate(name, "entry", "backbone", "tflite")
     if place.kind == "tflite":
         about = _about_file(place.path)
         model = about.pop("model")
-        ends = {
-            end: {
-                key: {"shape": info.shape, "dtype": str(info.dtype)}
-                for key, info in getattr(model, end).items()
-            }
-            for end in ("inputs", "outputs")
-        }
-        return {"path": str(place.path), **about, **ends}
-    if place.kind == "backbone":
-        folder = _folder_of(place)
-        record: Spec = Backbone.read(folder)
-    else:
+        for end, infos in (("inputs", model.inputs), ("outputs", model.outputs)):
+            about[end] = {key: {"shape": info.shape, "dtype": str(info.dtype)} for key, info in infos.items()}
+        return about
+    if place.kind == "entry":
         found = fetching.files_of(place, cache_dir)
         folder, record = found.folder, found.entry
+    else:
+        folder = _folder_of(place)
+        record = Backbone.read(folder)
     return {"folder": str(folder), **record.model_dump(mode="json", exclude_none=True)}
 
 

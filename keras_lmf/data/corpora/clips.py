@@ -131,6 +131,8 @@ def _read_table(path: Path) -> list[Row]:
     for column in header:
         if column not in COLUMNS:
             raise LMFError(f"{path}: {unknown_name('column', column, COLUMNS, _HINT)}")
+    if len(set(header)) != len(header):
+        raise LMFError(f"{path}: a column is there twice: {', '.join(header)}.")
     rows = []
     first: dict[str, int] = {}
     for line, named in lines:

@@ -62,8 +62,8 @@ def load(
         LMFError: a file that is damaged, hostile or another thing, or content that no Dataset can hold.
     """
     target = _target(target)
-    if fill is not None and (not isinstance(fill, int | float) or not np.isfinite(fill)):
-        raise LMFError(f"fill must be a finite number, for example 0, or None; received {fill!r}.")
+    if fill is not None and (not isinstance(fill, int | float) or not abs(fill) < 3e38):
+        raise LMFError(f"fill must be a finite number of float32, for example 0, or None; received {fill!r}.")
     content = read_pickle(path)
     try:
         if not isinstance(content, dict) or not content:
@@ -239,36 +239,26 @@ def _groups(ids: np.ndarray, videos: np.ndarray, pattern: str | None) -> np.ndar
 
 
 # A pattern can take longer than the universe will last, and Python's matching can't be interrupted: only a process can.
-_MATCHING = """
-import json, re, sys
+_MATCHING = """import json, re, sys
 pattern, names = json.load(sys.stdin)
-try:
-    expression = re.compile(pattern)
-    found = [expression.match(name) for name in names]
-    json.dump([match.group(1) if match and expression.groups else None for match in found], sys.stdout)
-except (re.error, ArithmeticError, MemoryError, RecursionError) as error:
-    sys.exit(f"{type(error).__name__}: {error}")
-"""
+found = [re.match(pattern, name) for name in names]
+json.dump([match.group(1) if match and match.re.groups else None for match in found], sys.stdout)"""
 
 
 def _matched(pattern: str, names: list[str]) -> list[str | None]:
     """What the first parentheses of `pattern` hold in each name; None where it doesn't match."""
-    what = f"group_pattern {pattern[:200]!r}"
+    what, command = f"group_pattern {pattern[:200]!r}", [sys.executable, "-I", "-c", _MATCHING]
+    options = {"capture_output": True, "text": True, "timeout": MATCHING_SECONDS}
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", _MATCHING],
-            input=json.dumps([pattern, names]),
-            capture_output=True,
-            text=True,
-            timeout=MATCHING_SECONDS,
-        )
+        done = subprocess.run(command, input=json.dumps([pattern, names]), check=True, **options)
     except subprocess.TimeoutExpired:
         raise LMFError(
             f"{what} takes more than {MATCHING_SECONDS} s on {len(names)} ids: repeat nothing that is repeated itself."
         ) from None
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["it ended the process"])[-1]
-        raise LMFError(f"{what} is no regular expression: {reason}.")
+    except subprocess.CalledProcessError as error:
+        raise LMFError(
+            f"{what} is no regular expression: {error.stderr.strip().rpartition(chr(10))[2][:200]}."
+        ) from None
     return json.loads(done.stdout)
 
 
