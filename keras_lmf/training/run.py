@@ -17,6 +17,7 @@ from keras_lmf import documents
 from keras_lmf.backend import installed
 from keras_lmf.data import corpora
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.tables import read_csv
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.locate import RECIPE, WEIGHTS
@@ -76,14 +77,12 @@ class Run:
     def history(self) -> pd.DataFrame:
         """Every logged value, one row per epoch."""
         path = self.folder / HISTORY
+        _, lines = read_csv(path, ["epoch"], "'keras-lmf train' writes it.")
         try:
-            table = pd.read_csv(path, index_col="epoch", dtype=float, float_precision="round_trip")
-            table.index = table.index.astype(int)
-        except (OSError, ValueError) as error:
-            raise LMFError(f"{path} is no table of numbers by epoch: {error}".rstrip()) from None
-        if table.empty:
-            raise LMFError(f"{path} has no line of numbers.")
-        return table
+            rows = [{name: float(value or "nan") for name, value in row.items()} for _, row in lines]
+            return pd.DataFrame(rows).astype({"epoch": int}).set_index("epoch")
+        except (ValueError, KeyError) as error:  # KeyError: no line
+            raise LMFError(f"{path}: no table of numbers by epoch ({error}).") from None
 
     @property
     def watched(self) -> pd.Series | None:
