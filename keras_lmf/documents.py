@@ -53,7 +53,6 @@ def parse(
 
 def plain(content: bytes, where: str, finite: bool = True) -> Any:
     """The values in JSON, not yet held against a model; errors as of `read`."""
-    _require_size(content, where)
     try:
         # Pydantic's parser would take the last of two equal keys.
         values = json.loads(content.decode("utf-8"), object_pairs_hook=_no_duplicates)
@@ -82,13 +81,9 @@ def content(path: Path) -> bytes:
             found = stream.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
         raise LMFError(f"{path} can't be read: {error.strerror}.") from None
-    _require_size(found, str(path))
+    if len(found) > MAX_TEXT_BYTES:
+        raise LMFError(f"{path} is larger than {MAX_TEXT_BYTES} bytes, so it does not describe a model.")
     return found
-
-
-def _require_size(content: bytes, where: str) -> None:
-    if len(content) > MAX_TEXT_BYTES:
-        raise LMFError(f"{where} is larger than {MAX_TEXT_BYTES} bytes, so it does not describe a model.")
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

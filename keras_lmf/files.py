@@ -47,7 +47,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     except BaseException as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise (unwritable(path, error) if isinstance(error, OSError) else error) from error
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from error
+        raise
     return path
 
 
