@@ -53,6 +53,8 @@ def parse(
 
 def plain(content: bytes, where: str, finite: bool = True) -> Any:
     """The values in JSON, not yet held against a model; errors as of `read`."""
+    if len(content) > MAX_TEXT_BYTES:
+        raise LMFError(f"{where} is larger than {MAX_TEXT_BYTES} bytes, so it does not describe a model.")
     try:
         # Pydantic's parser would take the last of two equal keys.
         values = json.loads(content.decode("utf-8"), object_pairs_hook=_no_duplicates)
