@@ -132,7 +132,6 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
 
     source = opened(run, data)
     folder = folder or source.folder / "exported"
-    require_writable(folder / "report.md")
     artifacts = source.export(folder, words(formats), evaluation=source.dataset()[split])
     if as_json:
         click.echo(report(artifacts).to_json(orient="records", double_precision=15))
