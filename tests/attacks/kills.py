@@ -88,6 +88,10 @@ def wrong(folder: Path, entry) -> int:
     return found
 
 
+def told(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {number}" for name, number in counts.items())
+
+
 def trainings(kills: int, chance: random.Random) -> dict[str, int]:
     """Of the run of resume_worker.py: ten epochs with everything random switched on."""
     from test_resume import assert_identical, finish, optimizer, start, weights
@@ -101,7 +105,7 @@ def trainings(kills: int, chance: random.Random) -> dict[str, int]:
         finish(start(backend, alone))
         while counts["kills"] < kills:
             folder = Path(scratch, f"killed{counts['runs']}")
-            for _ in range(min(chance.randint(2, 4), kills - counts["kills"])):
+            for _ in range(min(chance.randint(3, 6), kills - counts["kills"])):
                 kind = chance.choice(
                     ["in imports or a step", "after an epoch", "after an epoch", "within a write"]
                 )
@@ -128,6 +132,7 @@ def trainings(kills: int, chance: random.Random) -> dict[str, int]:
             except AssertionError as error:
                 counts["different"] += 1
                 print(folder, error)
+            print(told(counts), flush=True)
     return counts
 
 
@@ -142,5 +147,5 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     count = {"download": downloads, "training": trainings}[arguments.what]
     found = count(arguments.kills, random.Random(arguments.seed))
-    print(", ".join(f"{name}: {number}" for name, number in found.items()))
+    print(told(found))
     sys.exit(bool(found.get("wrong files") or found.get("different")))
