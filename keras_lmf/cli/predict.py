@@ -114,9 +114,8 @@ def predict(
     found = _media_files(files, [MEDIA_FILES, PICTURE_FILES] if recognizer.single_picture else [MEDIA_FILES])
     table = None if csv is None else Table(csv, recognizer, resume=resume)
     known = {} if table is None else table.known
-    judged = [
-        known[name] for name in map(utf8, map(str, found)) if name in known
-    ]  # in an earlier call, or not
+    # Whether each could be, those of an earlier call first.
+    judged = [known[name] for name in map(utf8, map(str, found)) if name in known]
     if judged:
         click.echo(f"{len(judged)} of {len(found)} files are in {csv}.", err=True)
     screen = Screen(recognizer, found, as_json=as_json, needed=not (csv or timeline or annotate))
@@ -225,8 +224,8 @@ def _answers(recognizer: Recognizer, files: list[Path]) -> Iterator[tuple[Path, 
         except Exception as error:  # whatever a file brings about, the others go on
             kind = "" if isinstance(error, LMFError) else f"{type(error).__name__}: "
             answer = kind + " ".join(str(error).split()).removeprefix(f"{path}: ")
-        with bar.external_write_mode():
-            yield path, answer
+        bar.clear()
+        yield path, answer
 
 
 def _few_faces(path: Path, answer: Prediction | str) -> list[str]:
