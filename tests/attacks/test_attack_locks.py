@@ -44,6 +44,7 @@ def holder(folder: Path) -> subprocess.Popen:
     return process
 
 
+@pytest.mark.slow
 def test_the_second_training_says_who_holds_the_folder(tmp_path: Path) -> None:
     process = holder(tmp_path / "run")
     try:
@@ -92,6 +93,7 @@ def test_a_finished_run_in_a_folder_that_cant_be_written_is_returned(
     assert {path.name: (path.stat().st_mtime_ns, path.stat().st_ino) for path in copy.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_run_that_lacks_a_result_gets_it(run: Run, tmp_path: Path) -> None:
     """As after a kill between the last epoch and the results."""
     for name in ("model.weights.h5", "calibration.json", "history.csv", "recipe.toml"):

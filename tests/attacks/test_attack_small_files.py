@@ -212,7 +212,12 @@ READERS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("name", READERS)
+SLOW = {"run/recipe.toml", "entry/entry.json"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in READERS]
+)
 def test_a_value_of_another_kind_is_our_error(name: str, folder: Path) -> None:
     path = folder / name
     values = (tomllib if name.endswith(".toml") else json).loads(path.read_text())
@@ -230,6 +235,7 @@ def test_a_value_of_another_kind_is_our_error(name: str, folder: Path) -> None:
     assert refused > len(LEAVES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["run/state.npz"])
 def test_a_state_of_other_progress_is_our_error(name: str, folder: Path) -> None:
     arrays = read_npz(folder / name)
