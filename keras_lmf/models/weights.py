@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import LMFError
-from keras_lmf.files import write_atomically
+from keras_lmf.files import require_content, write_atomically
 from keras_lmf.locate import WEIGHTS_SUFFIX
 from keras_lmf.models.factory import Shapes, weight_shapes
 
@@ -74,7 +74,7 @@ def stored_numbers(path: Path, shapes: Shapes) -> int:
         total += int(item.size or 0)
 
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(require_content(path), "r") as file:
             file.visititems(check)
     except LMFError:
         raise

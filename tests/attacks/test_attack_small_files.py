@@ -184,6 +184,17 @@ def test_a_file_of_harmful_content_is_our_error(name: str, folder: Path) -> None
     assert not (folder / "canary").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["run/model.weights.h5", "run/state.npz", "data.npz", "entry/testvectors.npz", "about.toml"]
+)
+def test_an_empty_file_is_called_empty(name: str, folder: Path) -> None:
+    (folder / name).write_bytes(b"")
+    (folder / "run" / "history.png").unlink(missing_ok=True)
+    with pytest.raises(LMFError, match=r"empty \(0 bytes\)") as caught:
+        USES[name](folder)
+    assert "truncated" not in str(caught.value)
+
+
 LEAVES: list[Any] = [
     None, True, [], {}, "", "x", "\0", "é" * 5000, -1, 0, 2**40, 10**18, 10**400, 0.5, 1e308, float("nan"),
     float("inf"), [[[1]]], {"a": {"b": 1}}, [1] * 5000,
