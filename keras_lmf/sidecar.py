@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from keras_lmf.errors import LMFError, invalid
+from keras_lmf import documents
+from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256, write_text
-from keras_lmf.spec import MAX_TEXT_BYTES, InputSpec, ModelSpec, Presence, RecipeName, Temperature
+from keras_lmf.spec import InputSpec, ModelSpec, Presence, RecipeName, Temperature
 from keras_lmf.target import Target
 
 
@@ -116,12 +117,7 @@ class Sidecar(BaseModel):
                 f"{file} has no sidecar {path.name} beside it, so its classes and inputs are unknown. Copy it along, "
                 f"or export the model again with keras_lmf.export_model."
             )
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise LMFError(f"{path} is larger than {MAX_TEXT_BYTES} bytes, so it does not describe a model.")
-        try:
-            sidecar = cls.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise invalid(error, Sidecar, f"{path} is no sidecar of an exported file") from None
+        sidecar = documents.read(path, cls)
         if file.is_file() and sha256(file) != sidecar.sha256:
             raise LMFError(f"{path} describes another {file.name}: the sha256 differ. Copy both files again.")
         return sidecar

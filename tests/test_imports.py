@@ -11,6 +11,7 @@ from package_modules import MODULES
 
 COMMON = {
     "keras_lmf.errors",
+    "keras_lmf.documents",
     "keras_lmf.files",
     "keras_lmf.target",
     "keras_lmf.spec",
@@ -25,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "files": {"platformdirs", "keras_lmf.errors"},
     "target": {"pydantic", "keras_lmf.errors"},
+    "documents": {"pydantic", *COMMON},
     "spec": {"pydantic", *COMMON},
     "locate": COMMON,
     "sidecar": {"pydantic", *COMMON},
@@ -88,6 +90,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": {"numpy", "keras", "tensorflow", "ai_edge_litert", "onnxruntime", *COMMON},
     # layers: registers them; runtime: a Run is evaluated as an exported file is, and `Run.export` writes it.
     "training": {
+        "pydantic",
         "keras_lmf.backend",
         "keras_lmf.layers",
         "keras_lmf.runtime",

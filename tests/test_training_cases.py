@@ -132,8 +132,9 @@ def test_without_validation_broken_weights_are_never_kept(tmp_path: Path) -> Non
     diverging = recipe(training={"epochs": 1, "batch_size": 64, "learning_rate": 1.0e30})
     with pytest.raises(NotFiniteLoss, match="epoch 1"):
         train(diverging, data, tmp_path / "run")
-    kept = Run.open(tmp_path / "run", data).model
-    assert all(np.isfinite(weight).all() for weight in kept.get_weights())
+    assert not (tmp_path / "run" / "model.weights.h5").exists()
+    with pytest.raises(LMFError, match=r"has no model\.weights\.h5 yet"):
+        Run.open(tmp_path / "run", data)
 
 
 @pytest.mark.slow

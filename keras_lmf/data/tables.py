@@ -6,7 +6,8 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, missing_name
+from keras_lmf.files import require_content
 
 
 def read_csv(
@@ -23,19 +24,15 @@ def read_csv(
         LMFError: no such file or no table; a column that is missing; a line with too few or too many values.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with require_content(path).open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, skipinitialspace=True, strict=True)
             lines = [(reader.line_num, [value.strip() for value in values]) for values in reader]
-    except FileNotFoundError:
-        raise LMFError(f"{path}: no such file.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LMFError(f"{path}: not a table of comma-separated values in UTF-8 ({error}). {hint}") from None
     (_, header), *lines = [line for line in lines if any(line[1])] or [(0, [])]
     for name in needed:
         if name not in header:
-            raise LMFError(
-                f"{path}: the column {name!r} is missing. {unknown_name('column', name, header, hint)}"
-            )
+            raise LMFError(f"{path}: {missing_name('the column', name, header, hint)}")
     for line, values in lines:
         if len(values) != len(header):
             raise LMFError(f"{path}, line {line}: {len(values)} values, must be {len(header)}. {hint}")

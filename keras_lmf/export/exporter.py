@@ -22,7 +22,7 @@ from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_rep
 from keras_lmf.export.flatbuffer import operators, table
 from keras_lmf.export.process import row_latency
 from keras_lmf.export.source import Source, agreement, differences_to, require_finite, source_of
-from keras_lmf.files import PARTIAL, sha256, size_of
+from keras_lmf.files import PARTIAL, require_writable, sha256, size_of
 from keras_lmf.runtime import ROWS_PER_BATCH, Runtime, TensorInfo, open_artifact
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import InputSpec, ModelSpec, Presence, attached
@@ -147,7 +147,7 @@ def export_model(
         _require_fit(spec, open_artifact(model))
         spec = spec.replace(**{name: value for name, value in changes.items() if value is not None})
         tolerance = spec.tolerance if tolerance is None else tolerance
-        folder.mkdir(parents=True, exist_ok=True)
+        require_writable(folder / REPORT_FILES[0])
         # A report must never describe files that have been replaced since.
         for name in REPORT_FILES:
             (folder / name).unlink(missing_ok=True)

@@ -272,10 +272,9 @@ def cached_sound(path: Path) -> np.ndarray:
     waveform = decode_sound(path)
     try:
         write_atomically(place, lambda temporary: np.savez(temporary, waveform=waveform))
-    except OSError as error:
+    except LMFError as error:
         warnings.warn(
-            f"{place.parent} can't be written ({error.strerror}): clips are decoded again every time. "
-            "KERAS_LMF_HOME names another cache.",
+            f"{error} Clips are decoded again every time. KERAS_LMF_HOME names another cache.",
             stacklevel=2,
         )
     return waveform
