@@ -24,4 +24,6 @@ class _WithoutTensorFlow(PathFinder):
 def keep_apart() -> None:
     """In a process of Keras on PyTorch, TensorFlow can't be imported: else Keras loads it to read a model."""
     if os.environ.get("KERAS_BACKEND") == "torch":
-        sys.meta_path[:] = [_WithoutTensorFlow if finder is PathFinder else finder for finder in sys.meta_path]
+        sys.meta_path[:] = [
+            _WithoutTensorFlow if finder is PathFinder else finder for finder in sys.meta_path
+        ]
