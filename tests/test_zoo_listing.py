@@ -17,6 +17,7 @@ from zoo_entry import NAME, Mirror
 import keras_lmf as klmf
 from keras_lmf import locate
 from keras_lmf.errors import LMFError
+from keras_lmf.files import sha256
 from keras_lmf.zoo import Entry, fetch
 
 
@@ -145,11 +146,13 @@ def test_show_explains_a_tflite_file(home: Path, tmp_path: Path) -> None:
     assert "float32" in text
     assert "Outputs: y" in text
     assert "\x1b" not in text
-    (tmp_path / "model.tflite.json").write_text(json.dumps({"labels": ["calm", "\x1b[31mred"]}))
-    assert 'labels: ["calm"' in klmf.zoo.show(str(path))
+    facts = {"sha256": sha256(path), "inputs": {"x": {}}, "notes": ["calm", "\x1b[31mred"]}
+    (tmp_path / "model.tflite.json").write_text(json.dumps(facts))
+    assert 'notes: ["calm"' in klmf.zoo.show(str(path))
     (tmp_path / "model.tflite.json").write_text("{")
-    with pytest.raises(LMFError, match="not readable JSON"):
+    with pytest.raises(LMFError, match="no sidecar of an exported file"):
         klmf.zoo.show(path)
+    (tmp_path / "model.tflite.json").unlink()
     path.write_bytes(b"no model")
     with pytest.raises(LMFError, match="damaged or cut off"):
         klmf.zoo.show(path)

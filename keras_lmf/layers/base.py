@@ -45,7 +45,9 @@ class ConfiguredLayer(keras.layers.Layer):
 
     def require_shape(self, shape: Any) -> None:
         """Refuses a shape that the layer can't take: at build, at each call, and when an output's is asked for."""
-        if not is_shape(shape) or len(shape) != len(self.AXES) or not all(shape[self.KNOWN :]):
+        if self.AXES and (
+            not is_shape(shape) or len(shape) != len(self.AXES) or not all(shape[self.KNOWN :])
+        ):
             known = " and ".join(self.AXES[self.KNOWN :])
             raise LMFError(
                 f"{self.name} takes one tensor ({', '.join(self.AXES)}){known and f' of known {known}'}, received the "
