@@ -87,7 +87,7 @@ def test_free_length_needs_real_rows(tmp_path):
 def test_model_that_returns_nan_is_refused(tmp_path):
     model = small_model()
     model.set_weights([np.nan * weight for weight in model.get_weights()])
-    with pytest.raises(LMFError, match="Keras model 'small' returns NaN"):
+    with pytest.raises(LMFError, match="Keras model 'small' answers with NaN or infinity"):
         export_model(model, tmp_path, ["saved_model"])
 
 

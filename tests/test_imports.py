@@ -87,7 +87,18 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.spec", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
     "evaluation.timeline": {"numpy", "pandas", "matplotlib", "keras_lmf.media", *COMMON},
-    "runtime": {"numpy", "keras", "tensorflow", "ai_edge_litert", "onnxruntime", *COMMON},
+    "saved_model": {"tensorflow", *COMMON},
+    "runtime": {
+        "numpy",
+        "keras",
+        "tensorflow",
+        "ai_edge_litert",
+        "onnxruntime",
+        "keras_lmf.backend",
+        "keras_lmf.saved_model",
+        "keras_lmf.sidecar",
+        *COMMON,
+    },
     # layers: registers them; runtime: a Run is evaluated as an exported file is, and `Run.export` writes it.
     "training": {
         "pydantic",
@@ -146,6 +157,7 @@ ALLOWED: dict[str, set[str]] = {
         "tqdm",
         "keras_lmf.export",
         "keras_lmf.locate",
+        "keras_lmf.runtime",
         "keras_lmf.zoo",
         *COMMON,
     },
@@ -252,7 +264,9 @@ def test_tensorflow_is_named_where_it_is_the_subject_only():
     for module, path in MODULES.items():
         names = {name.split(".")[0] for name, _ in imports(ast.parse(path.read_text(encoding="utf-8")))}
         if "tensorflow" in names:
-            assert part_of(module) in ("export", "runtime", "models.published_networks"), module
+            assert part_of(module) in ("export", "runtime", "saved_model", "models.published_networks"), (
+                module
+            )
 
 
 def test_nothing_climbs_to_the_command_line():

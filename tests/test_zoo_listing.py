@@ -19,6 +19,7 @@ import keras_lmf as klmf
 from keras_lmf import locate
 from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
+from keras_lmf.files import sha256
 from keras_lmf.zoo import Entry, fetch
 
 
@@ -161,21 +162,24 @@ def test_show_explains_a_tflite_file(home: Path, tmp_path: Path) -> None:
     assert "float32" in text
     assert "Outputs: y" in text
     assert "\x1b" not in text
-    (tmp_path / "model.tflite.json").write_text(json.dumps({"labels": ["calm", "\x1b[31mred"]}))
-    assert 'labels: ["calm"' in klmf.zoo.show(str(path))
+    told = {"sha256": sha256(path), "inputs": {"x": {}}, "notes": ["calm", "\x1b[31mred"]}
+    (tmp_path / "model.tflite.json").write_text(json.dumps(told))
+    assert 'notes: ["calm"' in klmf.zoo.show(str(path))
     facts = show_json(str(path))
     assert facts["size"] == path.stat().st_size
     assert list(facts["inputs"].values()) == [{"shape": [3], "dtype": "float32"}]
     assert list(facts["outputs"]) == ["y"]
-    assert facts["sidecars"] == {"model.tflite.json": {"labels": ["calm", "\x1b[31mred"]}}
+    assert facts["sidecars"] == {"model.tflite.json": told}
     (tmp_path / "model.tflite.json").write_text("{")
     with pytest.raises(LMFError, match="not plain JSON"):
         klmf.zoo.show(path)
+    (tmp_path / "model.tflite.json").unlink()
     path.write_bytes(b"no model")
     with pytest.raises(LMFError, match="damaged or cut off"):
         klmf.zoo.show(path)
+    (tmp_path / "notes.json").write_text("{}")
     with pytest.raises(LMFError, match=r"Can't tell what .* is"):
-        klmf.zoo.show(tmp_path / "model.tflite.json")
+        klmf.zoo.show(tmp_path / "notes.json")
 
 
 def test_table_and_show_load_no_framework(entry_folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import tempfile
@@ -21,7 +22,7 @@ from keras_lmf.export import tflite
 from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
 from keras_lmf.export.flatbuffer import operators, table
 from keras_lmf.export.process import row_latency
-from keras_lmf.export.source import Source, agreement, differences_to, require_finite, source_of
+from keras_lmf.export.source import Source, agreement, differences_to, source_of
 from keras_lmf.files import PARTIAL, require_writable, sha256, size_of
 from keras_lmf.runtime import ROWS_PER_BATCH, Runtime, TensorInfo, open_artifact
 from keras_lmf.sidecar import Sidecar
@@ -269,9 +270,8 @@ def _export(
     with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as scratch:
         written = Path(scratch) / file
         write(source, written)
-        outputs = open_artifact(written).predict(source.inputs)
         label = f"The {name} file of model {source.model.name!r}"
-        require_finite(outputs, label)
+        outputs = dataclasses.replace(open_artifact(written), name=label).predict(source.inputs)
         expected = expect(batch)
         differences = differences_to(expected, outputs, label, tolerance if float32 else np.inf)
         judged = judge(outputs) if judge else None

@@ -244,9 +244,9 @@ class Recognizer:
 
     def _checked(self, key: str, value: np.ndarray) -> np.ndarray:
         shape, face = self._model.runtime.inputs[key].shape, self._model.face
-        if value.shape != shape or value.dtype.kind not in "fiu" or not np.isfinite(value).all():
+        if value.shape != shape or value.dtype.kind not in "fiu":
             raise LMFError(
-                f"input {key!r}: received {value.dtype} of shape {value.shape}; {self._model.name} takes finite "
+                f"input {key!r}: received {value.dtype} of shape {value.shape}; {self._model.name} takes "
                 f"numbers of shape {shape}."
             )
         if face and key == face.name and not 0 <= value.min() <= value.max() <= 1:
