@@ -49,11 +49,13 @@ FEW_FACES = 0.5  # of a film's frames
 )
 @click.option(
     "--face-detector",
-    type=click.Choice(["haar", "yunet"]),
+    type=click.Choice(["haar", "yunet", "none"]),
     default="haar",
     show_default=True,
-    help="What finds faces: OpenCV's cascade, or a small network that loses fewer of them.",
+    help="What finds faces: OpenCV's cascade, or a small network that loses fewer of them; none: the picture is the "
+    "face.",
 )
+@click.option("--max-seconds", default=10800.0, show_default=True, help="The longest file that is allowed.")
 @click.option(
     "--csv",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -87,6 +89,7 @@ def predict(
     hop: float | None,
     enrol: tuple[Path, ...],
     face_detector: str,
+    max_seconds: float,
     csv: Path | None,
     resume: bool,
     timeline: Path | None,
@@ -107,7 +110,8 @@ def predict(
         require_writable(target)
     from keras_lmf.recognition import Recognizer  # takes a moment, which wrong usage needn't wait
 
-    recognizer = Recognizer(model, hop=hop, enrolment=_media_files(enrol), face_detector=face_detector)
+    options = {"face_detector": face_detector, "max_seconds": max_seconds}
+    recognizer = Recognizer(model, hop=hop, enrolment=_media_files(enrol), **options)
     if camera is not None:
         _watch(recognizer, camera, as_json)
         return

@@ -29,6 +29,7 @@ CORPORA = (
     "synthetic",
     "voices_and_faces",
 )
+PICKLES = (".pkl", ".pickle", ".p", ".pk", ".pck")  # the field's names for one thing
 DESCRIBED = tuple(name for name in CORPORA if name != "clips")  # those are anybody's
 
 
@@ -47,7 +48,7 @@ def load(name: str | Path, root: str | Path | None = None, **options: object) ->
         return _load(str(name), str(name), root, options)
     path = Path(name) if root is None else Path(root) / name
     suffix = path.suffix.lower()
-    if suffix in (".pkl", ".pickle"):
+    if suffix in PICKLES:
         return _load("pickled_splits", ".pkl", path, options)
     if suffix == ".npz":
         if options:
