@@ -136,7 +136,7 @@ def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temperature: flo
 def test_a_damaged_calibration_is_told(tmp_path: Path) -> None:
     with_front_end(tmp_path)
     (tmp_path / "calibration.json").write_text('{"temperature": -1}')
-    with pytest.raises(LMFError, match=r"calibration\.json is damaged"):
+    with pytest.raises(LMFError, match=r"calibration\.json: temperature"):
         klmf.Recognizer(tmp_path)
 
 

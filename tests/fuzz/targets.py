@@ -145,7 +145,7 @@ def _openface_seeds() -> Iterator[bytes]:
 def _labels(content: bytes) -> None:
     folder = _at("clips/labels.csv", content).parent
     for name in "abcdef":
-        _at(f"clips/{name}.wav", _wav(160))
+        _at(f"clips/{name}.wav", _wav(1600))
     clips.load(folder, seconds=0.5)
 
 
@@ -156,8 +156,8 @@ def _labels_seeds() -> Iterator[bytes]:
         for name, label, split in zip("abcdef", ["sad", "happy"] * 3, splits)
     ]
     yield "\n".join(["file,label,speaker,split", *rows]).encode()
-    yield b"file;label\r\na.wav;happy\r\nb.wav;sad\r\n"
-    yield "file\tlabel\na.wav\tfroh\nb.wav\ttraurig\n".encode("utf-16")
+    yield b"file;label;speaker\r\na.wav;happy;x\r\nb.wav;sad;y\r\n"
+    yield "file\tlabel\tspeaker\na.wav\tfroh\tx\nb.wav\ttraurig\ty\n".encode("utf-16")
 
 
 # -- media and models ---------------------------------------------------------------------------------------

@@ -282,9 +282,10 @@ def cached_sound(path: Path) -> np.ndarray:
     waveform = decode_sound(path)
     try:
         write_atomically(place, lambda temporary: np.savez(temporary, waveform=waveform))
-    except LMFError as error:
+    except LMFError as error:  # about each clip another one, so that this would be told for each
         warnings.warn(
-            f"{error} Clips are decoded again every time. KERAS_LMF_HOME names another cache.",
+            f"{str(error).replace(str(place), str(place.parent))} Clips are decoded again every time. "
+            "KERAS_LMF_HOME names another cache.",
             stacklevel=2,
         )
     return waveform
