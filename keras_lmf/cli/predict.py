@@ -38,7 +38,8 @@ FEW_FACES = 0.5  # of a film's frames
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
-    help="A zoo entry that takes media, a run's folder, a SavedModel folder or a .tflite file.",
+    help="A zoo entry that takes media, a run's folder, a SavedModel folder or a .tflite file. A SavedModel with ops "
+    "that could touch files, processes or Python is refused before it is loaded.",
 )
 @click.option("--hop", type=float, help="Seconds from one window to the next; default half a window.")
 @click.option(

@@ -81,7 +81,8 @@ def train(
 @click.option(
     "--artifact",
     type=click.Path(path_type=Path),
-    help="Judge this SavedModel folder or .tflite instead of the run's own weights.",
+    help="Judge this SavedModel folder or .tflite instead of the run's own weights. A SavedModel with ops that could "
+    "touch files, processes or Python is refused before it is loaded.",
 )
 @click.option("--resamples", default=1000, show_default=True, help="Of the bootstrap; 0 for no intervals.")
 @JSON
