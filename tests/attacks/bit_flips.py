@@ -1,7 +1,8 @@
 """Files that ship, with one bit flipped: each is refused, or answers as before.
 
 `python tests/attacks/bit_flips.py 1000` flips so many bits of each file in `zoo` that answers are made of, one at a
-time, and prints what came of it. With the path of a .tflite file too, of that file without its sidecar.
+time, prints what came of it, and writes the figures to benchmarks/results. With the path of a .tflite file too, of that
+file without its sidecar.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import figures
 import numpy as np
 
 from keras_lmf.errors import LMFError
@@ -120,9 +122,13 @@ def main(count: str = "1000", file: str | None = None) -> int:
         return 0
     found = flipped(ZOO, int(count))
     total = sum(found.values(), Counter())
+    wrong = total.total() - sum(total[kind] for kind in ("files", "refused", "same"))
+    flips = total.total() - total["files"]
+    command = f"python tests/attacks/bit_flips.py {count}"
+    figures.record(f"bits flipped in {total['files']} files of the zoo", flips, wrong, command)
     for name, row in [*sorted(found.items()), ("all", total)]:
         print(name, dict(row), flush=True)
-    return int(bool(total.keys() - {"files", "refused", "same"}))
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

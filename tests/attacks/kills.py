@@ -24,6 +24,7 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 
+import figures  # noqa: E402
 from one_framework import keep_apart  # noqa: E402
 
 FETCH = """
@@ -144,8 +145,16 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=["download", "training"])
     parser.add_argument("kills", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--record", action="store_true", help="write the figures to benchmarks/results")
     arguments = parser.parse_args()
     count = {"download": downloads, "training": trainings}[arguments.what]
     found = count(arguments.kills, random.Random(arguments.seed))
     print(told(found))
+    if arguments.record:
+        backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+        attack = (
+            "kills of a download" if arguments.what == "download" else f"kills of a training on {backend}"
+        )
+        command = f"python tests/attacks/kills.py {arguments.what} {arguments.kills} --record"
+        figures.record(attack, found["kills"], found.get("wrong files", found.get("different")), command)
     sys.exit(bool(found.get("wrong files") or found.get("different")))

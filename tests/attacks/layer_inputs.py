@@ -1,6 +1,7 @@
 """What layers must refuse, and odd inputs that they must answer right: one table, any backend.
 
-`KERAS_BACKEND=jax python tests/attacks/layer_inputs.py` runs it, prints what was wrong, and how many checks there were.
+`KERAS_BACKEND=jax python tests/attacks/layer_inputs.py` runs it, prints what was wrong, and how many checks there were; `--record` writes the figures to
+benchmarks/results.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import figures
 import keras
 import numpy as np
 from layer_check import Check, normal, problem
@@ -294,6 +296,10 @@ def main() -> int:
     for name, trouble in wrong.items():
         print(f"FAILED {name}: {trouble}")
     print(f"{len(found)} checks on {keras.backend.backend()}, {len(wrong)} wrong", flush=True)
+    if "--record" in sys.argv:
+        backend = keras.backend.backend()
+        command = f"KERAS_BACKEND={backend} python tests/attacks/layer_inputs.py --record"
+        figures.record(f"calls of layers on {backend}", len(found), len(wrong), command)
     return min(len(wrong), 1)
 
 
