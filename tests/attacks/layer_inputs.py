@@ -1,7 +1,7 @@
 """What layers must refuse, and odd inputs that they must answer right: one table, any backend.
 
-`KERAS_BACKEND=jax python tests/attacks/layer_inputs.py` runs it, prints what was wrong, and how many checks there were; `--record` writes the figures to
-benchmarks/results.
+`KERAS_BACKEND=jax python tests/attacks/layer_inputs.py` runs it, prints what was wrong, and how many checks there were;
+`--record` writes the figures to benchmarks/results.
 """
 
 from __future__ import annotations
