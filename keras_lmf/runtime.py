@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     import keras
 
 ROWS_PER_BATCH = 256  # of Keras models and SavedModels; a .tflite file takes one row at a time
-# Larger numbers are finite, but not their squares' sums in float32. Some layers (a ReLU) make a number of what is none.
-LARGEST = 1e12
-LARGEST_FLOAT16 = 65504.0
+# What an input may hold, by what a model computes in: beyond, sums of squares aren't finite, and a ReLU makes 0 of NaN.
+LARGEST = {"float32": 1e12, "float16": 65504.0}
 _Arrays = dict[str, np.ndarray]
 
 
@@ -76,14 +75,14 @@ class Runtime:
         name: the file, or the Keras model, as error messages call it.
         inputs: by modality, the shape of one row and the dtype. Files keep no order: theirs is alphabetical.
         outputs: by target likewise.
-        largest: magnitude of an input's numbers.
+        precision: what it computes in, a key of `LARGEST`.
     """
 
     name: str
     inputs: dict[str, TensorInfo]
     outputs: dict[str, TensorInfo]
     _run: Callable[[_Arrays], _Arrays] = field(repr=False)
-    largest: float = LARGEST
+    precision: str = "float32"
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's outputs for N rows.
@@ -96,7 +95,7 @@ class Runtime:
 
         Raises:
             LMFError: a missing or extra name, a wrong shape or dtype, unequal numbers of rows, no rows, NaN, infinity
-                or a number beyond `largest` in an input; a file whose content fails when it runs; or an answer
+                or a number beyond `LARGEST` in an input; a file whose content fails when it runs; or an answer
                 with NaN or infinity.
         """
         checked = self.check(inputs)
@@ -107,19 +106,10 @@ class Runtime:
         for name, values in outputs.items():
             if (row := _bad_row(values, sys.float_info.max)) is not None:
                 raise LMFError(
-                    f"{self.name} answers with NaN or infinity: output {name!r}, row {row}{self._precision}."
+                    f"{self.name} answers with NaN or infinity: output {name!r}, row {row}. It computes in "
+                    f"{self.precision}."
                 )
         return outputs
-
-    @property
-    def _precision(self) -> str:
-        """What to say where float16 may be the cause."""
-        half = self.largest == LARGEST_FLOAT16
-        return (
-            f"; it computes in float16, which ends at {LARGEST_FLOAT16:g}: build it in float32"
-            if half
-            else ""
-        )
 
     def check(self, inputs: Mapping[str, np.ndarray]) -> _Arrays:
         """The inputs in the order of `self.inputs`; an LMFError, as of `predict`, for those it refuses."""
@@ -151,9 +141,11 @@ class Runtime:
                     f"{where}: received shape {value.shape}, it takes ({', '.join(map(str, shape))}), "
                     f"where N is the number of rows."
                 )
-            if (row := _bad_row(value, self.largest)) is not None:
+            largest = LARGEST[self.precision]
+            if (row := _bad_row(value, largest)) is not None:
                 raise LMFError(
-                    f"{where}, row {row}: received NaN, infinity or a number beyond ±{self.largest:g}{self._precision}."
+                    f"{where}, row {row}: received NaN, infinity or a number beyond ±{largest:g}. It computes in "
+                    f"{self.precision}."
                 )
             rows[name] = len(value)
         if len(set(rows.values())) != 1 or 0 in rows.values():
@@ -220,7 +212,7 @@ def _open_keras(model: Any) -> Runtime:
         return _joined([model.predict_on_batch(batch) for batch in _batches(arrays)])
 
     half = any(getattr(layer, "compute_dtype", None) == "float16" for layer in nested_layers(model))
-    return Runtime(name, inputs, outputs, run, LARGEST_FLOAT16 if half else LARGEST)
+    return Runtime(name, inputs, outputs, run, "float16" if half else "float32")
 
 
 def _open_saved_model(path: Path) -> Runtime:

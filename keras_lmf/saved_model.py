@@ -21,9 +21,12 @@ SAVING = """
     DisableCopyOnRead MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename StaticRegexFullMatch StringJoin VarHandleOp
     VarIsInitializedOp
 """
-# What loading makes; tables, assets and resources would run functions of the file.
-OBJECTS = ("user_object", "variable", "function", "bare_concrete_function", "constant", "captured_tensor")
-REGISTERED = ("", "tf.TrackableConstant")
+# What loading makes, kind and class; tables, assets and resources would run functions of the file.
+OBJECTS = """
+    variable: function: bare_concrete_function: captured_tensor: constant:tf.TrackableConstant user_object:signature_map
+    user_object:_generic_user_object user_object:trackable_list_wrapper user_object:trackable_dict_wrapper
+    user_object:trackable_tuple_wrapper
+"""
 
 
 def require_harmless(folder: Path) -> None:
@@ -49,10 +52,8 @@ def require_harmless(folder: Path) -> None:
     found |= {key for function in graph.library.function for key in function.attr if key.startswith("api_")}
     found |= {name for name in bodies if _definition(name)}
     found |= {name for node in nodes for name in _called(node)} - bodies.keys()
-    for node in objects.nodes:
-        kind = node.WhichOneof("kind") or "nothing"
-        if kind not in OBJECTS or node.registered_name not in REGISTERED:
-            found.add(f"{kind} {node.registered_name}".strip())
+    made = {f"{o.WhichOneof('kind')}:{o.registered_name}{o.user_object.identifier}" for o in objects.nodes}
+    found |= made - set(OBJECTS.split())
     if found:
         names = ", ".join(map(repr, sorted(found)[:5]))
         raise LMFError(

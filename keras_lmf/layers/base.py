@@ -28,6 +28,9 @@ class ConfiguredLayer(keras.layers.Layer):
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         self.require_inputs(inputs)
+        for other in keras.tree.flatten((args, kwargs)):  # presence and masks
+            if hasattr(other, "dtype"):
+                self._shape_of(other)
         return super().__call__(inputs, *args, **kwargs)
 
     def require_inputs(self, inputs: Any) -> None:

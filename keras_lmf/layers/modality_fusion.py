@@ -35,12 +35,9 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
 
     def _checked_names(self, names: Any) -> tuple[str, ...]:
         """Weights are named after them, inputs are found by them."""
-        listed = None if isinstance(names, str) else tuple(names)
-        if (
-            listed is None
-            or any(not isinstance(name, str) or not name or "/" in name for name in listed)
-            or not 2 <= len(set(listed)) == len(listed)
-        ):
+        listed = tuple(names) if isinstance(names, Mapping | list | tuple) else ()
+        fits = all(isinstance(name, str) and name and "/" not in name for name in listed)
+        if not fits or not 2 <= len(set(listed)) == len(listed):
             raise LMFError(
                 f'{self.name}: modalities are two or more different names without "/", received {names!r}.'
             )
@@ -51,7 +48,7 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
         """d_m of each modality."""
         if self._widths is None:
             raise LMFError(
-                f"{self.name} is not built yet, so it has no widths and weights: call it on inputs first."
+                f"{self.name} is not built, so it has no widths and weights: call it on inputs first."
             )
         return self._widths
 
@@ -144,11 +141,10 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
         """
         embeddings = [ops.cast(embedding, self.compute_dtype) for embedding in self.bind(inputs)]
         masks = self.bind(mask, "masks") if mask is not None else [None] * len(embeddings)
-        shape = () if presence is None else getattr(presence, "shape", type(presence).__name__)
-        if presence is not None and tuple(shape)[-1:] != (len(embeddings),):
+        if presence is not None and (shape := self._shape_of(presence))[-1:] != (len(embeddings),):
             raise LMFError(
-                f"{self.name}: presence is a tensor with one value per modality on its last axis, received {shape} "
-                f"for {len(embeddings)} modalities"
+                f"{self.name}: presence needs one value per modality on its last axis, received the shape {shape} for "
+                f"{len(embeddings)} modalities"
             )
         present = []
         for m, (embedding, step_mask) in enumerate(zip(embeddings, masks)):
@@ -156,11 +152,9 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
             if presence is not None:
                 flags.append(presence[..., m])
             for flag in flags:
-                axes, leading = tuple(flag.shape), tuple(embedding.shape)[:-1]
+                axes, leading = self._shape_of(flag), tuple(embedding.shape)[:-1]
                 if not axes or not _agree(axes, leading):
-                    raise LMFError(
-                        f"{self.name}: presence and masks are for {axes}, the inputs for {leading}"
-                    )
+                    raise LMFError(f"{self.name}: presence or a mask is for {axes}, an input for {leading}")
                 flag = ops.cast(flag, "bool")
                 while len(flag.shape) < len(embedding.shape):
                     flag = ops.expand_dims(flag, -1)

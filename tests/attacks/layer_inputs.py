@@ -111,6 +111,7 @@ def wrong_presence(count: int) -> dict[str, Any]:
         "number": 1.0,
         "bool": True,
         "text": "yes",
+        "array of text": flags.astype(str),
         "scalar array": np.float32(1),
         "one fewer": flags[:, 1:],
         "one more": np.ones((BATCH, count + 1)),
@@ -153,6 +154,8 @@ def fusion_checks(kind: str, count: int, named: bool) -> Iterator[Check]:
         "of more steps": [np.ones((BATCH, 4), bool)] * count,
         "of another batch": [np.ones((1, 3), bool)] * count,
         "of one axis": [np.ones((3,), bool)] * count,
+        "lists": [np.ones((BATCH, 3)).tolist()] * count,
+        "of text": [np.ones((BATCH, 3)).astype(str)] * count,
     }
     for what, wrong in masks.items():
         yield Check(f"{where}, masks: {what}", lambda w=wrong: built(arranged(steps), mask=arranged(w)))
@@ -197,7 +200,7 @@ def fusion_checks(kind: str, count: int, named: bool) -> Iterator[Check]:
 def name_checks() -> Iterator[Check]:
     x = normal(BATCH, 3)
     wrong_keys = [("a/b", "c"), ("", "c"), (0, 1), (0, "b"), (None, "b"), ("a",), (b"a", b"b"), ((), "c")]
-    wrong_names = [("a", "a"), "ab", ("a",), (), (1, 2), ("a/b", "c"), ("a", ""), ("a", None)]
+    wrong_names = [("a", "a"), "ab", ("a",), (), (1, 2), ("a/b", "c"), ("a", ""), ("a", None), 5, ([], "a")]
     for kind, make in FUSIONS.items():
         for keys in wrong_keys:
             yield Check(f"{kind}: keys {keys}", lambda make=make, keys=keys: make()(dict.fromkeys(keys, x)))

@@ -96,10 +96,10 @@ def test_what_float16_cannot_hold_is_said(policy: str) -> None:
     model = small_model(middle)
     rows = {"x": np.ones((2, 3), "f4"), "w": np.ones((2, 3), "f4")}
     open_artifact(model).predict(rows)
-    with pytest.raises(LMFError, match=r"input 'x', row 1: .*±65504; it computes in float16"):
+    with pytest.raises(LMFError, match=r"input 'x', row 1: .*±65504\. It computes in float16"):
         open_artifact(model).predict({**rows, "x": np.array([[1, 1, 1], [7e4, 1, 1]], "f4")})
     with pytest.raises(
-        LMFError, match=r"answers with NaN or infinity: output 'y', row 0; it computes in float16"
+        LMFError, match=r"answers with NaN or infinity: output 'y', row 0\. It computes in float16"
     ):
         open_artifact(model).predict({name: 6e4 * array for name, array in rows.items()})
 
