@@ -12,6 +12,7 @@ from media_files import numbered, numbers, tone, with_matrix, write
 from PIL import ExifTags, Image, ImageOps
 
 from keras_lmf.data import decode
+from keras_lmf.errors import LMFError
 
 RATE = 16000
 FREQUENCY = 440.0
@@ -87,10 +88,16 @@ def test_channels_are_mixed_without_clipping(tmp_path: Path) -> None:
 
 def test_numbers_beyond_the_range(tmp_path: Path) -> None:
     wild = tone(1, RATE) * 8
-    wild[100:105, 0] = np.nan, np.inf, -np.inf, 1e30, -3
-    clip = decode(write(tmp_path / "a.wav", sound=wild, rate=RATE, sound_codec="pcm_f32le"))
+    wild[100:103, 0] = 1e30, -3, 0.5
+    path = write(tmp_path / "a.wav", sound=wild, rate=RATE, sound_codec="pcm_f32le")
+    clip = decode(path)
     assert np.abs(clip.waveform).max() == 1
-    np.testing.assert_array_equal(clip.waveform[100:105], [0, 1, -1, 1, -1])
+    np.testing.assert_array_equal(clip.waveform[100:103], [1, -1, 0.5])
+    for bad in (np.nan, np.inf, -np.inf):
+        wild[RATE // 2] = bad
+        write(path, sound=wild, rate=RATE, sound_codec="pcm_f32le")
+        with pytest.raises(LMFError, match=r"a\.wav: its sound holds NaN or infinity"):
+            decode(path)
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4"),

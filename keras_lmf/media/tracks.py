@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lmf.errors import import_extra
+from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.media.streams import Timed
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Sound:
     """The samples of one stream: resampled, mixed to mono, and placed by timestamps.
 
     Args:
-        path: names the file in a warning.
+        path: names the file in a warning or an error.
         frames: the decoded frames, at least one.
         rate: samples a second that are asked.
 
@@ -43,6 +43,7 @@ class Sound:
     def __init__(self, path: Path, frames: Iterator[Timed], rate: int) -> None:
         self.rate = rate
         self.exhausted = False
+        self._path = path
         self._pieces = _resampled(path, frames, rate)
         self._held: deque[tuple[Fraction, np.ndarray]] = deque()
         self.first = self.end = Fraction(0)
@@ -69,13 +70,15 @@ class Sound:
                 inside = samples[max(0, -at) : max(0, len(taken) - at)]
                 taken[max(0, at) : max(0, at) + len(inside)] = inside
         self._held = held
-        # Lossy codecs and the resampler overshoot at peaks, and files of floats may hold any number.
-        return np.clip(np.nan_to_num(taken, copy=False), -1, 1, out=taken)
+        # Lossy codecs and the resampler overshoot at peaks, and files of floats may hold large numbers.
+        return np.clip(taken, -1, 1, out=taken)
 
     def _pull(self) -> None:
         time, samples = next(self._pieces, (self.end, None))
         if samples is None:
             self.exhausted = True
+        elif not np.isfinite(samples).all():
+            raise LMFError(f"{self._path}: its sound holds NaN or infinity after {float(time):.1f} s.")
         else:
             self._held.append((time, samples))
             self.end = max(self.end, time + Fraction(len(samples), self.rate))
