@@ -178,4 +178,4 @@ def test_a_file_runs_no_more_often_than_there_are_different_answers() -> None:
 def test_answers_that_are_no_numbers_are_told() -> None:
     broken = Model(answer=lambda inputs: np.full((len(inputs["face"]), 3), np.nan))
     with pytest.raises(LMFError, match=r"the clip: model answers with NaN or infinity"):
-        broken.recognizer()({"voice": np.ones(9, "float32")})
+        broken.recognizer()({"voice": clip()["voice"]})
