@@ -27,7 +27,7 @@ def crop(tmp_path: Path) -> Path:
 
 
 def test_the_picture_is_the_face(crop: Path) -> None:
-    with pytest.raises(LMFError, match=r"no face .*face_detector none"):
+    with pytest.raises(LMFError, match=r"no face .*--face-detector none"):
         Model(**PICTURE).recognizer(face_detector="haar")(crop)
     model = Model(**PICTURE)
     answer = model.recognizer(face_detector="none")(crop)
@@ -58,7 +58,7 @@ def test_on_the_command_line(crop: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         lambda *_, **given: Model(**PICTURE).recognizer(face_detector=given["face_detector"]),
     )
     words = ["predict", str(crop), "--json"]
-    assert "face_detector none" in CliRunner().invoke(main, words).stdout
+    assert "--face-detector none" in CliRunner().invoke(main, words).stdout
     done = CliRunner().invoke(main, [*words, "--face-detector", "none"])
     assert done.exit_code == 0
     assert json.loads(done.stdout)[0]["presence"] == {"face": True}

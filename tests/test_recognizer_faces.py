@@ -144,7 +144,7 @@ def test_nothing_to_judge_by_says_why(tmp_path: Path) -> None:
         ("needs face too. Give a dict", needs_both, np.ones(9, "float32")),
         ("no picture that can be decoded. Its streams: audio", Model(**FACE_ONLY).recognizer(), voice),
         (
-            r"no face \(none is found in the picture; .*face_detector none\)",
+            r"no face \(none is found in the picture; .*--face-detector none\)",
             Model(**FACE_ONLY).recognizer(),
             silent,
         ),

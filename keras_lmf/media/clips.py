@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.errors import LMFError
-from keras_lmf.media.containers import check_duration, check_end, opened, too_long
+from keras_lmf.media.containers import check_duration, check_end, failures_told, opened, too_long
 from keras_lmf.media.streams import MAX_PIXELS, started
 from keras_lmf.media.tracks import Picture, Sound
 
@@ -211,7 +211,7 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
     seconds, hop = exact(request.seconds), exact(request.hop)
     # Each stream is read by a container of its own, only as far as needed, however the file interleaves them.
     second = opened(path) if "picture" in request.tracks else contextlib.nullcontext()
-    with opened(path) as for_sound, second as for_picture:
+    with failures_told(path), opened(path) as for_sound, second as for_picture:
         check_duration(path, for_sound, [TRACKS[name] for name in request.tracks], request.max_seconds)
         sound = picture = None
         if "sound" in request.tracks and (heard := started(path, for_sound, "audio")):

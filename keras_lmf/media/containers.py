@@ -61,6 +61,18 @@ def opened(path: Path) -> Iterator[InputContainer]:
         yield container
 
 
+@contextlib.contextmanager
+def failures_told(path: Path) -> Iterator[None]:
+    """Within, an error of FFmpeg that nobody expects is an LMFError, with the file's name."""
+    av = import_extra("av", "media")
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise LMFError(
+            f"{path}: damaged: FFmpeg fails on it ({error.strerror}). Copy the file again."
+        ) from error
+
+
 def _check_index(path: Path, container: InputContainer) -> None:
     indexes = [stream.index_entries for stream in container.streams]
     needed = max((entries[-1].pos + entries[-1].size for entries in indexes if len(entries)), default=0)

@@ -96,8 +96,9 @@ def is_silent(waveform: np.ndarray, rate: int) -> bool:
     shape = np.blackman(size)
     ends_padded = np.pad(waveform, (step, size)).astype(np.float64)
     pieces = np.lib.stride_tricks.sliding_window_view(ends_padded, size)[::step]
-    band = np.abs(np.fft.fftfreq(size, 1 / rate)) >= VOICE_HERTZ
-    power = np.square(np.abs(np.fft.fft(pieces * shape)[:, band])).sum(axis=1)
-    loud = decibels(np.sqrt(power / (size * np.square(shape).sum()))) >= SILENCE
+    power = np.square(np.abs(np.fft.rfft(pieces * shape)))
+    power[:, -1] /= 2  # every other frequency stands for its negative too
+    band = 2 * power[:, np.fft.rfftfreq(size, 1 / rate) >= VOICE_HERTZ].sum(axis=1)
+    loud = decibels(np.sqrt(band / (size * np.square(shape).sum()))) >= SILENCE
     count = round(VOICE_SECONDS / STEP_SECONDS)
     return not (np.convolve(loud, np.ones(count)) > count - 0.5).any()

@@ -24,6 +24,7 @@ _GAP = Fraction(20, 1000)
 _STANDS = Fraction(1, 2)
 # Channels cancel where their mix has less than this share of the energy that the loudest one alone has in their mean.
 _CANCELLED = 0.1
+_HIGHEST = 1_000_000  # samples a second
 
 
 class Sound:
@@ -125,6 +126,10 @@ def _resampled(path: Path, frames: Iterator[Timed], rate: int) -> Iterator[tuple
             if resamplers:
                 yield from resample(None)
             channels = frame.layout.nb_channels
+            if frame.sample_rate > _HIGHEST:  # resampling would take minutes
+                raise LMFError(
+                    f"{path}: its sound has {frame.sample_rate} samples a second, the most are {_HIGHEST}."
+                )
             # Weights of the mix that add up to at most 1: it can't clip.
             mono = av.AudioResampler("flt", "mono", rate, options={"rematrix_maxval": "1"})
             resamplers = (

@@ -98,7 +98,7 @@ class Summary:
                 else " (there is no sound)"
             )
         if face and modality == face.name:
-            none = " (none is found in the picture; if that is a face alone: face_detector none)"
+            none = " (none is found in the picture; of one that is a face alone: --face-detector none)"
             return none if self._seen else " (there is no picture)"
         return ""
 
