@@ -96,17 +96,17 @@ class FusionOfSteps(FusionWord):
         raise NotImplementedError
 
     def build(self, seeds: Iterator[int | None], name: str) -> Callable[..., Any]:
-        from keras_lmf.models import steps
+        from keras_lmf import sequence_fusion
 
         def fuse(embeddings: dict[str, Any], presence: Any = None) -> Any:
-            there = steps.present(embeddings, presence, name)
-            return steps.pooled(self.sequences(there, seeds, name), self.pooling, seeds, name)
+            there = sequence_fusion.present(embeddings, presence, name)
+            return sequence_fusion.pooled(self.sequences(there, seeds, name), self.pooling, seeds, name)
 
         return fuse
 
 
 class StepByStep(FusionOfSteps):
-    """Fusion at each step, convolutions over time, cross-modal attention: `models.steps`."""
+    """Fusion at each step, convolutions over time, cross-modal attention: `sequence_fusion`."""
 
     title = "fusion at each step"
     papers = (
@@ -130,18 +130,18 @@ class StepByStep(FusionOfSteps):
     )
 
     def sequences(self, embeddings: dict[str, Any], seeds: Iterator[int | None], name: str) -> dict[str, Any]:
-        from keras_lmf.models import steps
+        from keras_lmf import sequence_fusion
 
-        clock = steps.Clock.of(embeddings, self.rates)
+        clock = sequence_fusion.Clock.of(embeddings, self.rates)
         fusion = self.each.build(seeds, name)
-        fused = steps.fused_steps(
+        fused = sequence_fusion.fused_steps(
             embeddings, clock, fusion, self.filters, self.kernel_size, self.dropout, seeds
         )
-        return steps.ATTENTION[self.attention](fused, embeddings, clock, seeds, name)
+        return sequence_fusion.ATTENTION[self.attention](fused, embeddings, clock, seeds, name)
 
 
 class MultimodalTransformer(FusionOfSteps):
-    """Attention between all pairs of modalities: `models.steps.crossmodal_transformers`."""
+    """Attention between all pairs of modalities: `sequence_fusion.crossmodal_transformers`."""
 
     title = "pairwise cross-modal attention"
     acronym = "mult"
@@ -152,9 +152,11 @@ class MultimodalTransformer(FusionOfSteps):
     dropout: Rate = Field(0.0, description="Rate of dropout in each block.")
 
     def sequences(self, embeddings: dict[str, Any], seeds: Iterator[int | None], name: str) -> dict[str, Any]:
-        from keras_lmf.models import steps
+        from keras_lmf import sequence_fusion
 
-        return steps.crossmodal_transformers(embeddings, self.units, self.layers, self.dropout, seeds, name)
+        return sequence_fusion.crossmodal_transformers(
+            embeddings, self.units, self.layers, self.dropout, seeds, name
+        )
 
 
 Fusion = Annotated[
