@@ -23,6 +23,7 @@ CORPORA = (
     "pom",
     "ravdess",
     "synthetic",
+    "synthetic_steps",
     "voices_and_faces",
 )
 DESCRIBED = tuple(name for name in CORPORA if name != "clips")  # those are anybody's
