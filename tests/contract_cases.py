@@ -129,6 +129,7 @@ TWO = {"audio": (3,), "video": (4,)}
 THREE = {"audio": (3,), "video": (4,), "text": (2,)}
 STEPS = {"audio": (6, 3), "video": (6, 4)}
 ATTENTION = {"video": (3, 4), "audio": (6, 3)}
+ANSWERS = {"voice": (3,), "face": (3,)}
 DEEP = {"audio": (3, 2, 3), "video": (3, 2, 4), "text": (3, 2, 2)}
 
 CASES = (
@@ -148,6 +149,8 @@ CASES = (
         DEEP,
         "list",
     ),
+    Case("product", lambda: layers.DecisionFusion(prior=[0.5, 0.2, 0.3]), ANSWERS, presence=(2,)),
+    Case("sum", lambda: layers.DecisionFusion("sum", importance=[1, 2]), ANSWERS, "list"),
     Case("convolution", convolution, {"audio": (6, 3)}, "single"),
     Case("convolution_masked", convolution, {"audio": (6, 3)}, "single", masked=True),
     Case("attention", attention, ATTENTION, "list"),

@@ -7,6 +7,7 @@ require_backend()
 
 from keras_lmf.layers.attention_pooling import AttentionPooling as AttentionPooling
 from keras_lmf.layers.cross_modal_attention import CrossModalAttention as CrossModalAttention
+from keras_lmf.layers.decision_fusion import DecisionFusion as DecisionFusion
 from keras_lmf.layers.early_fusion import EarlyFusion as EarlyFusion
 from keras_lmf.layers.face_landmark_normalization import (
     FaceLandmarkNormalization as FaceLandmarkNormalization,
