@@ -5,10 +5,14 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from exporting import exported_here
 from scipy.special import log_softmax, softmax
+from word_recipes import recipe
 
+import keras_lmf as klmf
 from keras_lmf.errors import LMFError
 from keras_lmf.layers import DecisionFusion
+from keras_lmf.runtime import open_artifact
 
 PRIOR = np.array([0.5, 0.2, 0.3])
 IMPORTANCE = np.array([1.0, 0.5])
@@ -100,3 +104,54 @@ def test_importance_and_temperatures_train():
 def test_settings_that_do_not_fit_are_refused(settings, says):
     with pytest.raises(LMFError, match=says):
         DecisionFusion(**settings)(list(answers()))
+
+
+# -- of models ------------------------------------------------------------------------------------------------
+def two_models() -> dict[str, keras.Model]:
+    def of(name: str, backbone: dict) -> keras.Model:
+        return klmf.build(recipe({name: backbone}).replace(seed=len(name)))
+
+    return {
+        "voice": of("voice", {"shape": [6, 5], "backbone": {"name": "lstm", "units": 3}}),
+        "face": of("face", {"shape": [4], "backbone": {"name": "mlp"}}),
+    }
+
+
+def test_a_model_of_models_answers_by_the_rule_and_is_saved_and_exported(tmp_path):
+    parts = two_models()
+    random = np.random.default_rng(3)
+    rows = {
+        "voice": random.normal(size=(4, 6, 5)).astype("float32"),
+        "face": random.normal(size=(4, 4)).astype("float32"),
+    }
+    rows["face"][1] = 0
+    model = klmf.models.decision_fusion(parts, prior=[0.4, 0.6])
+    probabilities = {
+        name: softmax(np.asarray(part({name: rows[name]})["emotion"]), axis=1) for name, part in parts.items()
+    }
+    prior = np.array([0.4, 0.6])
+    expected = probabilities["voice"] * probabilities["face"] / prior
+    expected[1] = probabilities["voice"][1]
+    found = softmax(np.asarray(model(rows)["emotion"]), axis=1)
+    np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), rtol=1e-4)
+
+    model.save(tmp_path / "both.keras")
+    loaded = keras.saving.load_model(tmp_path / "both.keras")
+    np.testing.assert_allclose(loaded(rows)["emotion"], model(rows)["emotion"], rtol=1e-5)
+    with exported_here():
+        (file,) = klmf.export_model(model, tmp_path, ["tflite"])
+    answers = open_artifact(file.path).predict(rows)["emotion"]
+    np.testing.assert_allclose(answers, model(rows)["emotion"], rtol=1e-4, atol=1e-4)
+
+
+def test_models_about_different_things_are_refused():
+    parts = two_models()
+    other = klmf.build(
+        recipe({"face": {"shape": [4], "backbone": {"name": "mlp"}}}).replace(
+            target={"name": "mood", "classes": ["low", "high"]}
+        )
+    )
+    with pytest.raises(LMFError, match="different things"):
+        klmf.models.decision_fusion({"voice": parts["voice"], "face": other})
+    with pytest.raises(LMFError, match="two models or more"):
+        klmf.models.decision_fusion({"voice": parts["voice"]})

@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "layers": {"keras", "numpy", "keras_lmf.backend", "keras_lmf.errors"},
     "metrics": {"keras", "keras_lmf.backend", "keras_lmf.errors"},
     "backbones": {"keras", "keras_lmf.backend", "keras_lmf.layers", "keras_lmf.errors"},
+    "decisions": {"numpy", "pydantic", *COMMON},
     "sequence_fusion": {"keras", "keras_lmf.backbones", "keras_lmf.layers", "keras_lmf.errors"},
     "models": {
         "keras",

@@ -71,7 +71,7 @@ class DecisionFusion(ModalityFusion):
 
     >>> import numpy as np
     >>> voice, face = np.log([[0.8, 0.2]]), np.log([[0.6, 0.4]])
-    >>> np.exp(DecisionFusion("sum")([voice, face])).round(2).tolist()
+    >>> np.exp(np.asarray(DecisionFusion("sum")([voice, face]), float)).round(2).tolist()
     [[0.7, 0.3]]
     """
 

@@ -25,7 +25,7 @@ class Positions(ConfiguredLayer):
         rate: steps in a unit of time, above 0: step j stands at j / rate.
 
     >>> import numpy as np
-    >>> np.asarray(Positions()(np.zeros((1, 2, 2), "float32"))).round(2).tolist()
+    >>> np.asarray(Positions()(np.zeros((1, 2, 2), "float32")), float).round(2).tolist()
     [[[0.0, 1.0], [0.84, 0.54]]]
     """
 

@@ -53,7 +53,8 @@ def decision_fusion(
                     f"The parts take different inputs {key!r}: of shape {known.shape[1:]} and {tensor.shape[1:]}."
                 )
             own[key] = known
-        answer = model(own)
+        # Under a name of its own: parts of two recipes may have the same.
+        answer = keras.Model(model.input, model.output, name=f"{part}_model")(own)
         output, answers[part] = next(iter(answer.items())) if isinstance(answer, dict) else ("answer", answer)
         outputs[output] = answers[part].shape[-1]
         flat = [keras.layers.Flatten(name=f"{part}_{key}_flat")(tensor) for key, tensor in own.items()]
