@@ -173,6 +173,14 @@ def fold_table() -> str:
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 
+def attack_table() -> str:
+    """What was tried on files, downloads and trainings, and how often something went wrong."""
+    figures = pd.read_csv(RESULTS / "attacks.csv")
+    figures["tried"] = figures["tried"].map("{:,}".format)
+    figures["command"] = figures["command"].map("`{}`".format)
+    return figures.rename(columns={"wrong": "went wrong"}).to_markdown(index=False)
+
+
 def tables() -> dict[str, dict[str, str]]:
     """The marked tables of each page."""
     page = {"initialization": initialization_table(), "layers": layer_table()}
@@ -186,6 +194,7 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),
         "docs/clips.md": measured_tables.real_clip(),
+        "docs/security.md": {"attacks": attack_table()},
     }
 
 

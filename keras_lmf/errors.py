@@ -23,11 +23,28 @@ def unknown_name(what: str, received: object, allowed: Iterable[str], hint: str 
     >>> print(unknown_name("fusion", "lowrank", ["early", "tensor", "low_rank"]))
     Unknown fusion 'lowrank'. Did you mean 'low_rank'? Allowed: early, tensor, low_rank.
     """
-    names = list(allowed)
-    nearest = difflib.get_close_matches(str(received), names, n=1, cutoff=0.5)
-    guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    names, received = [_short(name) for name in allowed], _short(str(received))
+    guess = _guess("Did you mean", received, names)
     allowed_names = f"Allowed: {', '.join(names) or 'none'}. {hint}".rstrip()
-    return LMFError(f"Unknown {what} {str(received)!r}.{guess} {allowed_names}")
+    return LMFError(f"Unknown {what} {received!r}.{guess} {allowed_names}")
+
+
+def missing_name(what: str, name: str, present: Iterable[str], hint: str = "") -> LMFError:
+    """The error for a name that must be there and isn't, with the nearest of those that are.
+
+    >>> print(missing_name("key", "group", ["groups", "label"]))
+    key 'group' is missing. Did you mean it by 'groups'? There are: groups, label.
+    """
+    names, name = [_short(other) for other in present], _short(name)
+    guess = _guess("Did you mean it by", name, names)
+    return LMFError(
+        f"{what} {name!r} is missing.{guess} There are: {', '.join(names) or 'none'}. {hint}".rstrip()
+    )
+
+
+def _guess(question: str, received: str, names: list[str]) -> str:
+    nearest = difflib.get_close_matches(received, names, n=1, cutoff=0.5)
+    return f" {question} {nearest[0]!r}?" if nearest else ""
 
 
 def invalid(error: ValidationError, model: type[BaseModel], where: str) -> LMFError:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
+import platform
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from keras_lmf.errors import LMFError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 HOME = "KERAS_LMF_HOME"
-PARTIAL = ".partial-"
+PARTIAL, LOCK = ".partial-", ".lock"
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
@@ -20,23 +31,89 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
 
     The temporary name keeps the suffix of `path` (some writers choose the format by it). When `write` fails,
     the temporary file is removed and `path` stays as it was.
+
+    Raises:
+        LMFError: the system can't write it (a full disk, no right to): it names `path`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # ".weights.h5" is one suffix to Keras: keep everything after the first dot.
-    handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix="".join(path.suffixes[-2:]), dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        temporary = _temporary(path)
         write(temporary)
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from error
         raise
     return path
+
+
+def _temporary(path: Path) -> Path:
+    """A new file in `path`'s folder, which is made where it isn't there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # ".weights.h5" is one suffix to Keras: keep everything after the first dot.
+    handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix="".join(path.suffixes[-2:]), dir=path.parent)
+    os.close(handle)
+    return Path(name)
+
+
+def unwritable(path: Path, error: OSError) -> LMFError:
+    """The error for a file that could not be written, whatever temporary name the system's own error tells."""
+    return LMFError(f"{path} can't be written: {os.strerror(error.errno) if error.errno else error}.")
+
+
+def require_writable(path: Path) -> None:
+    """An LMFError unless a file can be made under `path`: asked before the work whose result goes there."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _temporary(path).unlink()
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def require_content(path: Path) -> Path:
+    """`path`, an LMFError unless it is a file with something in it."""
+    if not path.is_file():
+        raise LMFError(f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}.")
+    if not path.stat().st_size:
+        raise LMFError(f"{path}: the file is empty (0 bytes). Copy or write it again.")
+    return path
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds `folder`, made where it isn't there; an LMFError where another process does, or nothing can be written.
+
+    The system lets go of it when the process ends, however it ends.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise unwritable(folder / LOCK, error) from error
+    with open(handle, "r+", encoding="utf-8") as stream:
+        try:
+            if sys.platform == "win32":
+                os.lseek(handle, 2**20, os.SEEK_SET)  # beyond the text, as what is locked can't be read there
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+                os.lseek(handle, 0, os.SEEK_SET)
+            else:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            holder = stream.read(100) or "another process"
+            raise LMFError(f"{folder} is in use by {holder}. Wait, or name another folder.") from None
+        except OSError:
+            pass  # a file system without locks
+        stream.truncate(0)
+        stream.write(f"process {os.getpid()} on {platform.node()}")
+        stream.flush()
+        yield
 
 
 def _umask() -> int:

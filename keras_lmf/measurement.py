@@ -14,6 +14,7 @@ import numpy as np
 from keras_lmf.errors import LMFError
 from keras_lmf.files import size_of
 from keras_lmf.locate import WEIGHTS, locate
+from keras_lmf.runtime import open_artifact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +77,8 @@ def measure(
             if name == KERAS:
                 path = Path(scratch, "model.keras")
                 zoo.load(source).save(path)
+            else:
+                open_artifact(file)  # refused here, it is not run there
             row = {"format": name, "file": file.name, "bytes": size_of(file)}
             peaks = []
             for count in dict.fromkeys(threads):

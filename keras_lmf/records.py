@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from keras_lmf.errors import LMFError, invalid
+from keras_lmf import documents
+from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256, write_text
 from keras_lmf.locate import BACKBONE
 from keras_lmf.recipe import FRONT_ENDS, MAX_PARAMETERS
-from keras_lmf.spec import MAX_TEXT_BYTES, EntryName, Spec, known
+from keras_lmf.spec import EntryName, Spec, known
 from keras_lmf.target import Text
 
 MAX_FILE_BYTES = 2**31
@@ -99,14 +100,9 @@ class Backbone(Spec):
             LMFError: no backbone.json, a large one, no JSON, or a field that is missing, unknown or wrong.
         """
         path = Path(folder) / BACKBONE
-        if not path.is_file() or path.stat().st_size > MAX_TEXT_BYTES:
-            raise LMFError(
-                f"{str(folder)!r} is no backbone of the zoo: no {path} of at most {MAX_TEXT_BYTES} bytes."
-            )
-        try:
-            return cls.model_validate_json(path.read_bytes(), strict=True)
-        except ValidationError as error:
-            raise invalid(error, cls, str(path)) from None
+        if not path.is_file():
+            raise LMFError(f"{str(folder)!r} is no backbone of the zoo: there is no {path}.")
+        return documents.read(path, cls, strict=True)
 
     def write(self, folder: Path) -> Path:
         """Writes backbone.json, atomically."""

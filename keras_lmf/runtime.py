@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +15,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError, import_extra, unknown_name
-from keras_lmf.locate import locate
+from keras_lmf.locate import MEANINGS, locate
+from keras_lmf.saved_model import require_harmless
+from keras_lmf.sidecar import Sidecar
 
 if TYPE_CHECKING:
     import keras
 
 ROWS_PER_BATCH = 256  # of Keras models and SavedModels; a .tflite file takes one row at a time
+# Larger numbers are finite, but not their squares' sums in float32. Some layers (a ReLU) make a number of what is none.
+LARGEST = 1e12
+LARGEST_FLOAT16 = 65504.0
 _Arrays = dict[str, np.ndarray]
 
 
@@ -69,12 +76,14 @@ class Runtime:
         name: the file, or the Keras model, as error messages call it.
         inputs: by modality, the shape of one row and the dtype. Files keep no order: theirs is alphabetical.
         outputs: by target likewise.
+        largest: magnitude of an input's numbers.
     """
 
     name: str
     inputs: dict[str, TensorInfo]
     outputs: dict[str, TensorInfo]
     _run: Callable[[_Arrays], _Arrays] = field(repr=False)
+    largest: float = LARGEST
 
     def predict(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's outputs for N rows.
@@ -86,14 +95,31 @@ class Runtime:
             By target an array (N, size): logits for classes, the value for a regression.
 
         Raises:
-            LMFError: a missing or extra name, a wrong shape or dtype, unequal numbers of rows, no rows, or a
-                file whose content fails when it runs.
+            LMFError: a missing or extra name, a wrong shape or dtype, unequal numbers of rows, no rows, NaN, infinity
+                or a number beyond `largest` in an input; a file whose content fails when it runs; or an answer
+                with NaN or infinity.
         """
         checked = self.check(inputs)
         try:
-            return self._run(checked)
+            outputs = self._run(checked)
         except Exception as error:  # each framework has its own kinds
             raise LMFError(f"{self.name} failed while it ran: {_first_line(error)}") from error
+        for name, values in outputs.items():
+            if (row := _bad_row(values, sys.float_info.max)) is not None:
+                raise LMFError(
+                    f"{self.name} answers with NaN or infinity: output {name!r}, row {row}{self._precision}."
+                )
+        return outputs
+
+    @property
+    def _precision(self) -> str:
+        """What to say where float16 may be the cause."""
+        half = self.largest == LARGEST_FLOAT16
+        return (
+            f"; it computes in float16, which ends at {LARGEST_FLOAT16:g}: build it in float32"
+            if half
+            else ""
+        )
 
     def check(self, inputs: Mapping[str, np.ndarray]) -> _Arrays:
         """The inputs in the order of `self.inputs`; an LMFError, as of `predict`, for those it refuses."""
@@ -116,17 +142,18 @@ class Runtime:
                     f"{where}: received dtype {value.dtype}, it takes {expected.dtype}. "
                     f'Convert it with .astype("{expected.dtype}").'
                 )
-            if expected.quantization and not np.isfinite(value).all():
-                raise LMFError(
-                    f"{where}: received NaN or infinity, which {expected.quantization.dtype} can't hold."
-                )
             shape = ("N", *("any" if width is None else width for width in expected.shape))
             if value.ndim != len(shape) or any(
-                width not in (None, received) for width, received in zip(expected.shape, value.shape[1:])
+                (not width and not received) or width not in (None, received)
+                for width, received in zip(expected.shape, value.shape[1:])
             ):
                 raise LMFError(
                     f"{where}: received shape {value.shape}, it takes ({', '.join(map(str, shape))}), "
                     f"where N is the number of rows."
+                )
+            if (row := _bad_row(value, self.largest)) is not None:
+                raise LMFError(
+                    f"{where}, row {row}: received NaN, infinity or a number beyond ±{self.largest:g}{self._precision}."
                 )
             rows[name] = len(value)
         if len(set(rows.values())) != 1 or 0 in rows.values():
@@ -143,17 +170,29 @@ def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
             `serving_default`; needs TensorFlow), or a `.tflite` file (its signature `serving_default`, one
             row at a time; needs ai-edge-litert alone).
 
-    A `.tflite` file is data: TensorFlow Lite's builtin ops read it, and no code in it can run. A SavedModel
-    is a TensorFlow program, whose graph ops may read and write files: open only folders that you trust.
+    A `.tflite` file is data: TensorFlow Lite's builtin ops read it, and no code in it can run. A SavedModel is a
+    TensorFlow program: one with ops that could touch files, processes or Python is refused before it is loaded. Where
+    the sidecar of a file or folder is beside it, its content must have the sha256 that stands there.
 
     Raises:
-        LMFError: no such file, an unreadable one, no `serving_default`, or a framework that is not installed.
+        LMFError: no such file, an unreadable, changed or refused one, no `serving_default`, or a framework that is not
+            installed.
     """
     if not isinstance(artifact, (str, Path)):
         return _open_keras(artifact)
     hint = "Or a Keras model (a .keras file: keras.saving.load_model first)."
     place = locate(Path(artifact), "saved_model", "tflite", hint=hint)
-    return {"saved_model": _open_saved_model, "tflite": _open_tflite}[place.kind](place.path)
+    if Sidecar.path_of(place.path).is_file():
+        Sidecar.read(place.path).require(place.path)
+    try:
+        return {"saved_model": _open_saved_model, "tflite": _open_tflite}[place.kind](place.path)
+    except LMFError:
+        raise
+    except Exception as error:  # each framework has its own kinds
+        raise LMFError(
+            f"Can't read {str(place.path)!r} as {MEANINGS[place.kind]}; it may be damaged or cut off: "
+            f"{_first_line(error)}"
+        ) from error
 
 
 def _open_keras(model: Any) -> Runtime:
@@ -180,15 +219,14 @@ def _open_keras(model: Any) -> Runtime:
     def run(arrays: _Arrays) -> _Arrays:
         return _joined([model.predict_on_batch(batch) for batch in _batches(arrays)])
 
-    return Runtime(name, inputs, outputs, run)
+    half = any(getattr(layer, "compute_dtype", None) == "float16" for layer in nested_layers(model))
+    return Runtime(name, inputs, outputs, run, LARGEST_FLOAT16 if half else LARGEST)
 
 
 def _open_saved_model(path: Path) -> Runtime:
     tensorflow = import_extra("tensorflow", "tf")
-    try:
-        program = tensorflow.saved_model.load(str(path))
-    except Exception as error:
-        raise LMFError(f"Can't read the SavedModel {str(path)!r}: {_first_line(error)}") from error
+    require_harmless(path)
+    program = tensorflow.saved_model.load(str(path))
     if "serving_default" not in program.signatures:
         raise LMFError(
             f"The SavedModel {str(path)!r} has no signature 'serving_default', only: "
@@ -216,16 +254,9 @@ def _open_saved_model(path: Path) -> Runtime:
 
 def _open_tflite(path: Path) -> Runtime:
     interpreter_module = import_extra("ai_edge_litert.interpreter", "export")
-    try:
-        content = path.read_bytes()
-        interpreter = interpreter_module.Interpreter(model_content=content)
-        interpreter.allocate_tensors()
-        signatures = interpreter.get_signature_list()
-    except Exception as error:
-        raise LMFError(
-            f"Can't read {str(path)!r} ({path.stat().st_size} bytes) as a TFLite model; "
-            f"it may be damaged or cut off: {_first_line(error)}"
-        ) from error
+    interpreter = interpreter_module.Interpreter(model_content=path.read_bytes())
+    interpreter.allocate_tensors()
+    signatures = interpreter.get_signature_list()
     if "serving_default" not in signatures:
         raise LMFError(
             f"{str(path)!r} has no signature 'serving_default', only: {', '.join(signatures) or 'none'}. "
@@ -269,6 +300,15 @@ def _tensor_info(detail: dict[str, Any]) -> TensorInfo:
 def _batches(arrays: _Arrays) -> Iterator[_Arrays]:
     for start in range(0, _rows(arrays), ROWS_PER_BATCH):
         yield {name: value[start : start + ROWS_PER_BATCH] for name, value in arrays.items()}
+
+
+def _bad_row(values: np.ndarray, largest: float) -> int | None:
+    """The first row with NaN, infinity or a number beyond ±largest; None without one."""
+    if values.dtype.kind != "f" or not values.size:
+        return None
+    if -largest <= float(values.min()) and float(values.max()) <= largest:  # without a copy of all numbers
+        return None
+    return int(np.argmin((np.abs(values) <= np.float64(largest)).reshape(len(values), -1).all(axis=1)))
 
 
 def _rows(arrays: _Arrays) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from keras_lmf.errors import LMFError, invalid
+from keras_lmf import documents
+from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256, write_text
-from keras_lmf.spec import MAX_TEXT_BYTES, InputSpec, ModelSpec, Presence, RecipeName, Temperature
+from keras_lmf.spec import InputSpec, ModelSpec, Presence, RecipeName, Temperature
 from keras_lmf.target import Target
 
 
@@ -68,6 +70,7 @@ class Sidecar(BaseModel):
         versions: of the packages that wrote the file.
         operators: of a .tflite file, with their dtypes.
         notes: what else a user of the file must know.
+        seal: the SHA-256 of the JSON itself, with an empty seal; "" in older files and those of a user's hand.
     """
 
     file: str = ""
@@ -85,6 +88,7 @@ class Sidecar(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
     operators: list[dict[str, Any]] = Field(default_factory=list)
     notes: tuple[str, ...] = ()
+    seal: str = ""
 
     @staticmethod
     def path_of(file: Path) -> Path:
@@ -108,7 +112,7 @@ class Sidecar(BaseModel):
         """The sidecar of an exported file or folder.
 
         Raises:
-            LMFError: there is none, a large or damaged one, or that of another file.
+            LMFError: there is none, or a large or damaged one.
         """
         path = cls.path_of(file)
         if not path.is_file():
@@ -116,17 +120,28 @@ class Sidecar(BaseModel):
                 f"{file} has no sidecar {path.name} beside it, so its classes and inputs are unknown. Copy it along, "
                 f"or export the model again with keras_lmf.export_model."
             )
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise LMFError(f"{path} is larger than {MAX_TEXT_BYTES} bytes, so it does not describe a model.")
-        try:
-            sidecar = cls.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise invalid(error, Sidecar, f"{path} is no sidecar of an exported file") from None
-        if file.is_file() and sha256(file) != sidecar.sha256:
-            raise LMFError(f"{path} describes another {file.name}: the sha256 differ. Copy both files again.")
+        content = documents.content(path)
+        sidecar = documents.parse(content, cls, str(path))
+        if sidecar.seal and _digest(content.replace(sidecar.seal.encode(), b"", 1)) != sidecar.seal:
+            raise LMFError(
+                f"{path} is damaged, or was changed: its seal differs. Copy it again, or empty its seal."
+            )
         return sidecar
+
+    def require(self, file: Path) -> None:
+        """Refuses a file or folder whose content is another than the one described."""
+        if sha256(file) != self.sha256:
+            path = self.path_of(file)
+            raise LMFError(f"{path} describes another {file.name}: the sha256 differ. Copy both again.")
 
     def write(self, file: Path) -> Path:
         """Writes it beside `file`, atomically."""
-        text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
-        return write_text(self.path_of(file), text + "\n")
+        fields = self.model_dump(mode="json") | {"seal": ""}
+        text = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return write_text(
+            self.path_of(file), text.replace('"seal": ""', f'"seal": "{_digest(text.encode())}"', 1)
+        )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -57,6 +57,7 @@ def models() -> dict[str, keras.Model]:
     return {name: trained(make((SAMPLES,))) for name, (make, _) in MAKERS.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_shape_and_rows_by_themselves(models, name):
     rows = clips()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -112,10 +113,11 @@ def test_columns_in_any_order_with_blanks_bom_and_quotes(folder: Path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "the column 'file' is missing"),
+        ("", "empty"),
+        ("\n", "the column 'file' is missing"),
         (
-            "file;label;speaker\na.wav;calm;anna",
-            "column 'file' is missing.*: file;label;speaker.*with commas between",
+            "file|label|speaker\na.wav|calm|anna",
+            r"column 'file' is missing.*: file\|label\|speaker.*with commas .* between",
         ),
         ("file,label,speaker,spilt\n", r"Unknown column 'spilt'\. Did you mean 'split'\?"),
         ("file,label\na.wav,calm", "the column 'speaker' is missing"),
@@ -254,7 +256,7 @@ def test_sound_alone_is_the_sound_of_decode(tmp_path: Path):
 
 @pytest.mark.parametrize("option", [{"seconds": 0}, {"seconds": 61}, {"seed": -1}, {"seed": 0.5}])
 def test_options_out_of_their_range(folder: Path, option: dict):
-    with pytest.raises(LMFError, match=f"Corpus 'clips': {next(iter(option))} must be"):
+    with pytest.raises(LMFError, match=f"Corpus 'clips': {next(iter(option))}(:| must be)"):
         load(folder, **option)
 
 
@@ -262,3 +264,33 @@ def test_without_pyav_the_extra_is_named(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(LMFError, match=r"keras-lmf\[media\]"):
         load(folder)
+
+
+def foreign(text: str) -> dict[str, bytes]:
+    """The table as other systems and spreadsheets write it."""
+    return {
+        "semicolons": text.replace(",", ";").encode(),
+        "Excel's first line": ("sep=;\r\n" + text.replace(",", ";")).encode(),
+        "tabs in UTF-16": text.replace(",", "\t").encode("utf-16"),
+        "a byte order mark": text.encode("utf-8-sig"),
+        "old line ends": text.replace("\n", "\r").encode(),
+        "backslashes": text.replace("/", "\\").encode(),
+        "accents apart": unicodedata.normalize("NFD", text).encode(),
+    }
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_tables_of_other_systems(tmp_path: Path, form: str):
+    """Whatever the form in which this system keeps the names of files."""
+    speakers = ("anna", "bert", "rené")
+    lines = make_clips(tmp_path, [unicodedata.normalize(form, name) for name in speakers], takes=1)
+    plain = load(tmp_path, seconds=0.2)
+    assert set(plain.groups) == set(speakers)
+    text = (tmp_path / "labels.csv").read_text(encoding="utf-8")
+    for name, content in foreign(unicodedata.normalize("NFC", text)).items():
+        (tmp_path / "labels.csv").write_bytes(content)
+        assert load(tmp_path, seconds=0.2).fingerprint == plain.fingerprint, name
+    double = lines[0][0].replace("/", "\\")
+    write_table(tmp_path, [*lines, [double, *lines[0][1:]]])
+    with pytest.raises(LMFError, match="lines 2 and 8: both name"):
+        load(tmp_path)

@@ -144,7 +144,7 @@ def test_a_folder_that_can_not_be_written(folder: Path, cache: Path):
 
 def test_a_cache_that_can_not_be_written_is_a_warning(folder: Path, cache: Path):
     cache.parent.write_text("a file where the cache should be")
-    with pytest.warns(UserWarning, match=f"{cache} can't be written .*KERAS_LMF_HOME"):
+    with pytest.warns(UserWarning, match=f"{cache} can't be written.*KERAS_LMF_HOME"):
         data = load(folder, seconds=0.1)
     assert len(data) == 30
 

@@ -10,6 +10,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
 from package_modules import ROOT
 
 WALK = re.compile(
@@ -43,6 +44,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_the_walk_through_a_new_backbone_works(tmp_path: Path) -> None:
     package = tmp_path / "keras_lmf"
     shutil.copytree(ROOT, package, ignore=shutil.ignore_patterns("_zoo", "__pycache__"))

@@ -120,6 +120,7 @@ BASELINES = {
 }
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.parametrize("labels", BASELINES)
 @pytest.mark.parametrize("modalities", ["audio", "text", "audio text"])

@@ -59,7 +59,7 @@ def test_a_hand_written_file_loads(tmp_path):
 FILE_MISTAKES = {
     "missing key": (
         {"label": None, "lable": np.zeros(6, int)},
-        "key 'label' is missing. .*Did you mean 'lable'",
+        "key 'label' is missing. Did you mean it by 'lable'",
     ),
     "unknown key": (
         {"inputs__text": np.zeros((6, 2))},
@@ -122,8 +122,12 @@ def test_broken_files_are_clear_errors(tmp_path):
             Dataset.load(broken)
     with pytest.raises(LMFError, match=r"absent\.npz: no such file"):
         Dataset.load(tmp_path / "absent.npz")
-    with pytest.raises(LMFError, match="no such file"):
+    with pytest.raises(LMFError, match="a folder"):
         Dataset.load(tmp_path)
+    broken.write_bytes(b"")
+    with pytest.raises(LMFError, match=r"empty \(0 bytes\)") as caught:
+        Dataset.load(broken)
+    assert "truncated" not in str(caught.value)
 
 
 def test_no_single_damaged_byte_is_anything_but_an_lmf_error_or_harmless(tmp_path):

@@ -17,7 +17,8 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-SLOW = {"README", "clips", "train", "export", "zoo"}  # they train, export or decode for more than ten seconds
+# They train, export or decode.
+SLOW = {"README", "clips", "compose", "evaluate", "export", "recipes", "train", "zoo"}
 FENCED = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', flags=re.DOTALL | re.MULTILINE)
 TABLE = re.compile(r"^<!-- table ([\w-]+) -->\n(.*?)^<!-- end \1 -->$", flags=re.DOTALL | re.MULTILINE)
 # How a page's `keras-lmf …` lines are run: in the process of its Python snippets, where they stand.
@@ -111,6 +112,8 @@ def test_links_of_a_page_lead_somewhere(page: str) -> None:
             assert (folder / target).exists(), f"{page}: {target}"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif("KERAS_LMF_DATA" not in os.environ, reason="KERAS_LMF_DATA is not set: no corpora here")
 def test_tables_are_those_of_the_results() -> None:
     ran = subprocess.run(
         [sys.executable, REPOSITORY / "benchmarks" / "report.py", "--check"], capture_output=True, text=True

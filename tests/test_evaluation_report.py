@@ -175,6 +175,7 @@ def test_interval_is_scipys_percentile_bootstrap() -> None:
         )
 
 
+@pytest.mark.slow
 def test_interval_covers_the_true_value_95_times_in_100() -> None:
     random = np.random.default_rng(3)
     truth, hits = math.sqrt(2 / math.pi), []  # the mean of |N(0, 1)|

@@ -18,6 +18,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.export import export_model, process, tflite
 
 
+@pytest.mark.slow
 def test_ops_without_a_builtin_are_named_with_their_layers(tmp_path):
     class Odd(keras.layers.Layer):
         def call(self, x):

@@ -42,6 +42,7 @@ def test_unknown_description(tmp_path):
         export_model(small_model(), tmp_path, ["tflite"], descriptions={"v": InputDescription()})
 
 
+@pytest.mark.slow
 def test_a_file_without_int8_products_is_not_called_int8(tmp_path):
     clip = keras.Input((3, 6, 6, 2), name="video")
     pooled = keras.layers.GlobalAveragePooling3D(name="emotion")(keras.layers.Conv3D(3, 3, name="only")(clip))
@@ -86,10 +87,11 @@ def test_free_length_needs_real_rows(tmp_path):
 def test_model_that_returns_nan_is_refused(tmp_path):
     model = small_model()
     model.set_weights([np.nan * weight for weight in model.get_weights()])
-    with pytest.raises(LMFError, match="Keras model 'small' returns NaN"):
+    with pytest.raises(LMFError, match="Keras model 'small' answers with NaN or infinity"):
         export_model(model, tmp_path, ["saved_model"])
 
 
+@pytest.mark.slow
 def test_other_backend_names_the_command(tmp_path):
     code = (
         "import sys, keras\n"

@@ -18,6 +18,7 @@ ROOT = os.environ.get("KERAS_LMF_DATA")
 needs_data = pytest.mark.skipif(ROOT is None, reason="needs KERAS_LMF_DATA, the folder of the corpora")
 
 
+@pytest.mark.slow
 @needs_data
 def test_fer2013_is_its_files():
     data = load("fer2013")
@@ -79,6 +80,7 @@ def test_fer2013_enlarged(tmp_path):
     np.testing.assert_array_equal(enlarged(small, 64), large)
 
 
+@pytest.mark.slow
 @needs_data
 def test_pairs_agree_in_their_label_alone():
     data = load("voices_and_faces", seconds=0.05, frames=2, faces=2)

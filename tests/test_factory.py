@@ -131,6 +131,7 @@ def test_the_order_of_keys_in_a_batch_does_not_matter():
     np.testing.assert_array_equal(model(swapped)["emotion"], model(inputs)["emotion"])
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_weights_here_and_in_another_process(tmp_path):
     toy = recipe()
     keras.utils.set_random_seed(1)

@@ -102,6 +102,7 @@ def features_of(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.get_layer("features").output)
 
 
+@pytest.mark.slow
 def test_the_network_is_the_published_one(model, variables):
     clip = np.random.default_rng(1).uniform(0.02, 1, (1, *SHAPE)).astype("float32")
     original = Original(variables)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from package_modules import MODULES, ROOT
 
 # Importing keras loads its backend, so of data only what needs no keras is asked.
@@ -79,6 +80,7 @@ def test_the_package_and_its_light_modules_load_no_framework():
     assert run(loaded(LIGHT_MODULES) + ask) == ["[]"]
 
 
+@pytest.mark.slow
 def test_importing_reads_no_variable_opens_no_file_and_makes_no_folder():
     modules = [name for name in MODULES if name not in ("export.convert", "__main__")]
     assert run(SPY + loaded(modules)) == []

@@ -77,6 +77,7 @@ def answers(model: keras.Model, inputs: dict[str, np.ndarray]) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(inputs, training=False)["emotion"]).astype("float64")
 
 
+@pytest.mark.slow
 def test_alone_is_the_answer_with_the_others_zero_and_shares_are_the_fusions_interactions(
     model: keras.Model, recognizers: Iterator[Recognizer]
 ) -> None:

@@ -241,7 +241,7 @@ def test_set_factors_of_another_number_or_without_bias():
     layer = LowRankFusion(3, 2, use_bias=False)
     layer(embeddings((4, 2)))
     factors = [np.zeros((2, 5, 3)), np.zeros((2, 3, 3))]
-    with pytest.raises(LMFError, match="received 1 factors for 2 modalities"):
+    with pytest.raises(LMFError, match="built on 2 modalities, received 1 factors"):
         layer.set_factors(factors[:1])
     with pytest.raises(LMFError, match="use_bias=False"):
         layer.set_factors(factors, bias=np.zeros(3))

@@ -69,6 +69,7 @@ def test_a_run_has_a_row_for_every_format(run: Path) -> None:
     check(table, [run / "model.weights.h5", *written])
 
 
+@pytest.mark.slow
 def test_numbers_of_threads_are_columns_for_a_file(exported: Path, tmp_path: Path) -> None:
     mine = Path(shutil.copy(exported / "model.tflite", tmp_path / "mine.tflite"))
     table = measure(str(mine), [1, 3])
@@ -97,6 +98,7 @@ def test_folders_of_files_alone(exported: Path, made_entry: Path) -> None:
     assert formats_of("lmf-mosi-avt").files.keys() >= {"keras", "tflite", "tflite-int8"}
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_json(exported: Path) -> None:
     words = ["benchmark", str(exported / "model.tflite"), "--threads", "1"]
     result = CliRunner().invoke(main, words)
@@ -122,7 +124,7 @@ def test_mistakes_are_told(tmp_path: Path, exported: Path) -> None:
             measure(exported / "model.tflite", threads)
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(b"\0" * 64)
-    with pytest.raises(LMFError, match=r"Timing the file broken\.tflite failed"):
+    with pytest.raises(LMFError, match=r"broken\.tflite.*damaged or cut off"):
         measure(broken, [1])
     result = CliRunner().invoke(main, ["benchmark", str(broken), "--threads", "one"])
     assert result.exit_code == 2

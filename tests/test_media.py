@@ -162,8 +162,8 @@ def test_rotation(tmp_path: Path, matrix: tuple[int, int, int, int], upright) ->
         assert np.abs(seen - expected[row * height // 32, column * width // 16]).max() < 25
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
-@pytest.mark.parametrize("orientation", [None, 1, 3, 6, 8])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff"])
+@pytest.mark.parametrize("orientation", [None, *range(1, 9)])
 def test_photos_with_exif(tmp_path: Path, suffix: str, orientation: int | None) -> None:
     picture = np.full((48, 64, 3), 20, np.uint8)
     picture[:24, :32] = 230

@@ -73,7 +73,7 @@ def test_what_is_no_media_file(tmp_path: Path) -> None:
         ("index_last.mp4", 0.4, "no media file, or a truncated one"),
         ("index_last.mp4", 0.98, "no media file, or a truncated one"),
         ("a.mkv", 0.4, r"truncated: its header says 4\.\d\d s, its streams end at [12]\.\d\d s"),
-        ("a.wav", 0.4, "after 1.*the audio stream can't be decoded"),
+        ("a.wav", 0.4, r"truncated: its index reaches to byte \d+, the file has \d+"),
         ("a.flac", 0.4, "the audio stream can't be decoded"),
     ],
 )
@@ -133,9 +133,11 @@ def test_limits(folder: Path) -> None:
     path = folder / "index_first.mp4"
     whole = decode(path, max_seconds=4.1, max_frames=101, max_pixels=48 * 64, max_bytes=101 * 48 * 64 * 3)
     assert len(whole.frames) in (100, 101)
-    with pytest.raises(LMFError, match=r"longer than max_seconds=3\.5\. Raise max_seconds, or .*windows"):
+    with pytest.raises(
+        LMFError, match=r"longer than 3\.5 s, the limit max_seconds\. .*raise the limit; .*windows"
+    ):
         decode(path, max_seconds=3.5)
-    with pytest.raises(LMFError, match="longer than max_seconds=2"):
+    with pytest.raises(LMFError, match="longer than 2 s"):
         decode(folder / "a.wav", max_seconds=2)
     with pytest.raises(LMFError, match=r"more frames than max_frames=99\. Raise max_frames"):
         decode(path, max_frames=99)
@@ -149,10 +151,8 @@ def test_limits(folder: Path) -> None:
     assert len(list(windows(path, 0.4, max_bytes=100_000))) >= 10
     with pytest.raises(LMFError, match="shorter windows"):
         next(windows(path, 0.5, max_bytes=100_000))
-    parts = windows(path, 1.0, max_seconds=2.5)
-    next(parts)
-    with pytest.raises(LMFError, match=r"longer than max_seconds=2\.5"):
-        list(parts)
+    with pytest.raises(LMFError, match=r"longer than 2\.5 s"):
+        next(windows(path, 1.0, max_seconds=2.5))
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def file_of(model: keras.Model, folder: Path) -> bytes:
     return artifact.path.read_bytes()
 
 
+@pytest.mark.slow
 def test_loops_count_as_often_as_they_run(tmp_path):
     features = keras.Input((STEPS, BANDS), name="features")
     picture = keras.layers.Reshape((STEPS, BANDS, 1))(features)

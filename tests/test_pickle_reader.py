@@ -113,6 +113,7 @@ MANY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [0, 4])
 @pytest.mark.parametrize("name", MANY)
 def test_many_small_values_are_no_bomb(name: str, protocol: int, tmp_path) -> None:

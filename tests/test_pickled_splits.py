@@ -199,7 +199,7 @@ MISTAKES = {
     "nothing": ({"audio": np.zeros((4, 0))}, r"train/audio: .*shape \(4, 0\)"),
     "no labels": (
         {"regression_labels": None},
-        "train: Unknown key 'regression_labels'. Did you mean 'classification_labels'",
+        "train: key 'regression_labels' is missing. Did you mean it by 'classification_labels'",
     ),
     "label out of range": (
         {"regression_labels": np.full(4, 9.0)},
@@ -235,8 +235,8 @@ def test_mistakes_name_file_field_and_row(file: Path, mistake: str) -> None:
         ({}, "holds a dict"),
         ({"dev": {}}, "Unknown split 'dev'"),
         ({"train": [1]}, "train: a list, must be a dict of arrays"),
-        ({"train": {"labels": [1.0]}}, "train: Unknown key 'audio'.* None of audio, vision, text"),
-        ({"train": {"au\ndio": 1}}, r"Allowed: au\\ndio"),
+        ({"train": {"labels": [1.0]}}, "train: key 'audio' is missing.* None of audio, vision, text"),
+        ({"train": {"au\ndio": 1}}, r"There are: au\\ndio"),
     ],
 )
 def test_other_content_is_refused(file: Path, content: object, words: str) -> None:

@@ -42,6 +42,7 @@ def recorded(folder: Path, key: str, name: str) -> None:
     changed(folder, lambda fields: fields["files"][key].update(facts))
 
 
+@pytest.mark.slow
 def test_the_shipped_weights_load_and_are_those_of_the_file():
     model = zoo.load_backbone("ge2e")
     assert not model.trainable_weights
@@ -97,6 +98,7 @@ def other_inputs(folder: Path) -> None:
     recorded(folder, "testvectors", "testvectors.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [

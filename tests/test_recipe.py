@@ -223,7 +223,7 @@ def test_select_keeps_these_modalities_in_this_order(recipe):
 
 def test_unreadable_files_are_named(tmp_path):
     path = tmp_path / "recipe.toml"
-    with pytest.raises(LMFError, match=r"no recipe file .*recipe\.toml"):
+    with pytest.raises(LMFError, match=r"recipe\.toml: no such file"):
         Recipe.read(path)
     for content in (b"name = ", b"\xff\xfe\x00"):
         path.write_bytes(content)
@@ -232,7 +232,7 @@ def test_unreadable_files_are_named(tmp_path):
     path.write_text(TEXT.replace("rank = 3", "rnak = 3"))
     with pytest.raises(LMFError, match=r"recipe\.toml: .*Did you mean 'rank'"):
         Recipe.read(path)
-    with pytest.raises(LMFError, match="not a readable TOML file"):
+    with pytest.raises(LMFError, match="a folder"):
         Recipe.read(tmp_path)
 
 

@@ -109,7 +109,7 @@ def test_ctrl_c_leaves_a_run_that_resumes(tmp_path: Path) -> None:
     assert process.returncode in (1, 130, -signal.SIGINT)
     assert "KeyboardInterrupt" in errors
     assert sorted(path.name for path in folder.iterdir()) == [
-        "environment.json", "history.csv", "recipe.toml", "state.npz",
+        ".lock", "environment.json", "history.csv", "recipe.toml", "state.npz",
     ]  # fmt: skip
     done = len((folder / "history.csv").read_text().splitlines()) - 1
     assert 2 <= done < 10

@@ -215,7 +215,7 @@ def test_folder_that_is_no_saved_model(tmp_path):
 def test_damaged_saved_model(artifacts, tmp_path):
     content = (artifacts["saved_model"] / "saved_model.pb").read_bytes()
     (tmp_path / "saved_model.pb").write_bytes(content[: len(content) // 2])
-    with pytest.raises(LMFError, match="Can't read the SavedModel"):
+    with pytest.raises(LMFError, match=r"Can't read .* as the folder of a SavedModel"):
         open_artifact(tmp_path)
 
 
@@ -225,9 +225,9 @@ def test_saved_model_without_the_signature(tmp_path):
 
 
 def test_saved_model_that_fails_as_it_runs(tmp_path):
-    folder = save_function(lambda x: tf.debugging.check_numerics(x, "bad"), tmp_path / "saved")
+    folder = save_function(lambda x: tf.cast(7 // tf.cast(x, "int32"), "float32"), tmp_path / "saved")
     with pytest.raises(LMFError, match="saved failed while it ran"):
-        open_artifact(folder).predict({"x": np.full((1, 3), np.nan, "float32")})
+        open_artifact(folder).predict({"x": np.zeros((1, 3), "float32")})
 
 
 @pytest.mark.parametrize(

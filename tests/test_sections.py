@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from word_recipes import recipe, two
+from word_recipes import CASES, recipe, two
 
 from keras_lmf import backbones, layers
 from keras_lmf.errors import LMFError
@@ -16,50 +16,6 @@ from keras_lmf.recipe import BACKBONES, FRONT_ENDS, FUSIONS
 from keras_lmf.training import Run
 
 MOST = 2**20  # of one number in a recipe
-OF_STEPS = {"name": "gru", "units": 3}
-# Word → an input that it takes.
-ON_BACKBONES = {
-    "mlp": {"shape": [5], "backbone": {"name": "mlp", "units": [4, 3], "dropout": 0.1}},
-    "average_pooling": {"shape": [6, 5]},
-    "lstm": {"shape": [6, 5]},
-    "bilstm": {"shape": [6, 5]},
-    "gru": {"shape": [6, 5]},
-    "temporal_convolution": {
-        "shape": [6, 5],
-        "backbone": {"name": "temporal_convolution", "filters": [5, 6]},
-    },
-    "spectrogram_cnn": {"shape": [6, 5], "backbone": {"name": "spectrogram_cnn", "filters": []}},
-    "spectrogram_crnn": {"shape": [6, 5], "backbone": {"name": "spectrogram_crnn", "band_width": 2}},
-    "image_cnn": {"shape": [16, 16, 1], "backbone": {"name": "image_cnn", "mirror": True, "rotation": 9}},
-    "cnn_2plus1d": {"shape": [3, 16, 16, 1]},
-    "i3d": {"shape": [8, 32, 32, 3]},
-    "published_feature": {"shape": [5]},
-    "published_text": {"shape": [6, 5]},
-}
-ON_FRONT_ENDS = {
-    "log_mel": {"shape": [1600], "backbone": OF_STEPS},
-    "mfcc": {"shape": [1600], "backbone": OF_STEPS},
-    "ge2e": {
-        "shape": [1600],
-        "front_end": {"name": "ge2e", "layers": [3, 4]},
-        "backbone": {"name": "mlp", "units": [3]},
-    },
-    "mini_xception": {
-        "shape": [2, 64, 64, 1],
-        "front_end": {"name": "mini_xception", "taps": ["logits", "block_2"]},
-        "backbone": OF_STEPS,
-    },
-    "application": {
-        "shape": [2, 32, 32, 1],
-        "front_end": {"name": "application", "network": "MobileNetV2", "size": [40, 40]},
-        "backbone": OF_STEPS,
-    },
-    "landmarks": {"shape": [7, 68, 2], "backbone": OF_STEPS},
-    "landmark_statistics": {"shape": [7, 68, 2], "backbone": {"name": "mlp"}},
-}
-CASES = {word: {"backbone": {"name": word}, **section} for word, section in ON_BACKBONES.items()} | {
-    word: {"front_end": {"name": word}, **section} for word, section in ON_FRONT_ENDS.items()
-}
 
 
 def test_every_word_is_tried():
@@ -76,6 +32,7 @@ def test_a_word_says_what_it_is_called_and_described(section):
     assert undescribed == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", CASES)
 def test_the_size_is_foretold_and_weights_come_from_the_seed(word):
     words = recipe({"input": CASES[word]})
@@ -86,6 +43,7 @@ def test_the_size_is_foretold_and_weights_come_from_the_seed(word):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", [word for word in BACKBONES if not word.startswith("published")])
 def test_a_backbone_is_the_function_of_its_name(word):
     words = recipe({"input": CASES[word]})

@@ -79,6 +79,7 @@ def test_an_export_says_what_the_model_carries_and_the_call_comes_first(home, en
     assert (said.temperature, said.licence) == (2.5, {"code": "MIT"})
 
 
+@pytest.mark.slow
 def test_a_new_medium_is_one_word(monkeypatch, tmp_path):
     """A sensor's signal: known to inputs, tolerance and sidecar once it is in the table."""
     with pytest.raises(ValueError, match="Unknown media 'signal'"):

@@ -106,6 +106,7 @@ def features_of_face(frames: np.ndarray) -> np.ndarray:
     return np.concatenate([outline, [eye_white(frames).mean() * 100], blocks.ravel()])
 
 
+@pytest.mark.slow
 def test_length(clips: list) -> None:
     for clip, _, _ in clips:
         assert clip.frames.shape == (40, 96, 96, 3)

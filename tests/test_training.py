@@ -49,6 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, epochs: Epochs) -> Run:
     return train(recipe(**SHORT), sequences(), folder, callbacks=[epochs])
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept_and_patience_ends_the_run(run: Run, epochs: Epochs) -> None:
     losses = run.history["val_loss"]
     best = int(losses.idxmin())
@@ -76,8 +77,8 @@ def test_the_temperature_is_that_of_the_kept_model(run: Run) -> None:
 
 def test_the_folder_explains_itself(run: Run) -> None:
     assert sorted(path.name for path in run.folder.iterdir()) == [
-        "calibration.json", "environment.json", "history.csv", "history.png", "model.weights.h5", "recipe.toml",
-        "state.npz",
+        ".lock", "calibration.json", "environment.json", "history.csv", "history.png", "model.weights.h5",
+        "recipe.toml", "state.npz",
     ]  # fmt: skip
     facts = json.loads((run.folder / "environment.json").read_text())
     assert facts["backend"] == keras.backend.backend()

@@ -81,6 +81,7 @@ def data() -> Dataset:
     return tones()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("front_end", "backbone"),
     [
@@ -116,6 +117,7 @@ def finished(data, tmp_path_factory):
     return train(recipe(), data.select(["voice"]), tmp_path_factory.mktemp("finished") / "run")
 
 
+@pytest.mark.slow
 def test_features_are_standardised_by_librosas_mean_over_the_frames_of_train(data, finished):
     frames = np.concatenate(log_mel(data["train"].inputs["voice"]))
     layer = finished.model.get_layer("voice_backbone").get_layer("standardization")
@@ -158,6 +160,7 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_identical_weights(data, tmp_path):
     words = recipe(
         training={
@@ -251,6 +254,7 @@ class Rates(keras.callbacks.Callback):
         self.rates.append(float(self.model.optimizer.learning_rate))
 
 
+@pytest.mark.slow
 def test_the_cosine_schedule_falls_to_zero_at_the_last_of_the_augmented_rows_steps(data, tmp_path: Path):
     callback = Rates()
     words = recipe(training={"schedule": "cosine", "augmentation": {"copies": 2}, "epochs": 2})

@@ -96,6 +96,7 @@ def dataset(words: Recipe, rows: int = 12) -> Dataset:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("voice", "face", "fusion"), COMBINATIONS)
 def test_any_audio_with_any_video_and_any_fusion(voice, face, fusion, tmp_path: Path):
     """Builds, trains a step, which moves both backbones, and exports: the file answers as the trained model."""

@@ -113,14 +113,8 @@ def test_emodb_short_recordings_are_padded(two_recordings: Path):
 
 def test_emodb_with_a_wrong_file(two_recordings: Path):
     root = two_recordings.parents[1]
-    soundfile.write(two_recordings / "03a01Fa.flac", np.zeros(800), 44100)
-    with pytest.raises(LMFError, match=r"03a01Fa\.flac: 44100 Hz with 1 channels, must be 16000 Hz with 1"):
-        load("emodb", root)
-    soundfile.write(two_recordings / "03a01Fa.flac", np.zeros((800, 2)), 16000)
-    with pytest.raises(LMFError, match=r"03a01Fa\.flac: 16000 Hz with 2 channels"):
-        load("emodb", root)
     (two_recordings / "03a01Fa.flac").write_bytes(b"fLaC and no more")
-    with pytest.raises(LMFError, match=r"03a01Fa\.flac: no sound file, or a damaged one"):
+    with pytest.raises(LMFError, match=r"03a01Fa\.flac: no media file, or a truncated one"):
         load("emodb", root)
     (two_recordings / "03a01Xa.flac").write_bytes(b"")
     with pytest.raises(LMFError, match=r"03a01Xa\.flac: no file of emodb has this name"):

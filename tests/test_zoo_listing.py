@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from click.testing import CliRunner
 from exporting import save_function, to_tflite
 from zoo_entry import NAME, Mirror
 
 import keras_lmf as klmf
 from keras_lmf import locate
+from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
+from keras_lmf.files import sha256
 from keras_lmf.zoo import Entry, fetch
 
 
@@ -128,6 +131,20 @@ def test_show_explains_an_entry(bundle: Path, entry_folder: Path) -> None:
         klmf.zoo.show("tiny-sintetic-av")
 
 
+def show_json(name: str) -> dict:
+    """What `show NAME --json` prints, for a program."""
+    done = CliRunner().invoke(main, ["show", name, "--json"])
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_show_tells_a_program_all_fields(bundle: Path) -> None:
+    facts = show_json(NAME)
+    assert Path(facts.pop("folder")) == bundle / NAME
+    assert facts.items() >= json.loads((bundle / NAME / "entry.json").read_text()).items()
+    assert CliRunner().invoke(main, ["show", "no-such-entry", "--json"]).exit_code == 1
+
+
 def test_a_bundled_name_means_the_bundled_entry(bundle: Path, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "work" / NAME).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "work")
@@ -145,16 +162,24 @@ def test_show_explains_a_tflite_file(home: Path, tmp_path: Path) -> None:
     assert "float32" in text
     assert "Outputs: y" in text
     assert "\x1b" not in text
-    (tmp_path / "model.tflite.json").write_text(json.dumps({"labels": ["calm", "\x1b[31mred"]}))
-    assert 'labels: ["calm"' in klmf.zoo.show(str(path))
+    told = {"sha256": sha256(path), "inputs": {"x": {}}, "notes": ["calm", "\x1b[31mred"]}
+    (tmp_path / "model.tflite.json").write_text(json.dumps(told))
+    assert 'notes: ["calm"' in klmf.zoo.show(str(path))
+    facts = show_json(str(path))
+    assert facts["size"] == path.stat().st_size
+    assert list(facts["inputs"].values()) == [{"shape": [3], "dtype": "float32"}]
+    assert list(facts["outputs"]) == ["y"]
+    assert facts["sidecars"] == {"model.tflite.json": told}
     (tmp_path / "model.tflite.json").write_text("{")
-    with pytest.raises(LMFError, match="not readable JSON"):
+    with pytest.raises(LMFError, match="not plain JSON"):
         klmf.zoo.show(path)
+    (tmp_path / "model.tflite.json").unlink()
     path.write_bytes(b"no model")
     with pytest.raises(LMFError, match="damaged or cut off"):
         klmf.zoo.show(path)
+    (tmp_path / "notes.json").write_text("{}")
     with pytest.raises(LMFError, match=r"Can't tell what .* is"):
-        klmf.zoo.show(tmp_path / "model.tflite.json")
+        klmf.zoo.show(tmp_path / "notes.json")
 
 
 def test_table_and_show_load_no_framework(entry_folder: Path) -> None:

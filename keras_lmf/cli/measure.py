@@ -39,7 +39,8 @@ def benchmark(model: str, threads: str, as_json: bool) -> None:
     folder of a SavedModel.
 
     One row per format: bytes; milliseconds for one row of input, median (p50) and 95th percentile, by number of
-    threads; and peak memory. Each is measured in a process of its own, on the processor alone.
+    threads; and peak memory. Each is measured in a process of its own, on the processor alone. A SavedModel with ops
+    that could touch files, processes or Python is refused before it is loaded.
     """
     from keras_lmf.measurement import measure, processor
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from keras_lmf.cli.answers import Screen, Table, utf8
 from keras_lmf.cli.options import JSON, plain_errors
 from keras_lmf.errors import LMFError
+from keras_lmf.files import require_writable
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from keras_lmf.recognition import Prediction, Recognizer
 
 # What is looked for in folders; a file that is named is read whatever it is called.
@@ -28,7 +28,6 @@ MEDIA_FILES = re.compile(
 # Beside them, where the model takes one picture.
 PICTURE_FILES = re.compile(r"\.(bmp|gif|jpe?g|png|tiff?|webp)", re.IGNORECASE)
 
-TOLD = ("emotion", "probability", "presence", "each alone", "shares")
 DEFAULT_MODEL = "lmf-media-av"
 FEW_FACES = 0.5  # of a film's frames
 
@@ -39,7 +38,8 @@ FEW_FACES = 0.5  # of a film's frames
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
-    help="A zoo entry that takes media, a run's folder, a SavedModel folder or a .tflite file.",
+    help="A zoo entry that takes media, a run's folder, a SavedModel folder or a .tflite file. A SavedModel with ops "
+    "that could touch files, processes or Python is refused before it is loaded.",
 )
 @click.option("--hop", type=float, help="Seconds from one window to the next; default half a window.")
 @click.option(
@@ -50,12 +50,23 @@ FEW_FACES = 0.5  # of a film's frames
 )
 @click.option(
     "--face-detector",
-    type=click.Choice(["haar", "yunet"]),
+    type=click.Choice(["haar", "yunet", "none"]),
     default="haar",
     show_default=True,
-    help="What finds faces: OpenCV's cascade, or a small network that loses fewer of them.",
+    help="What finds faces: OpenCV's cascade, or a small network that loses fewer of them; none: the picture is the "
+    "face.",
 )
-@click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Write one row per file here.")
+@click.option("--max-seconds", default=10800.0, show_default=True, help="The longest file that is allowed.")
+@click.option(
+    "--csv",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write one row per file here, each as soon as its file is judged.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the --csv of an interrupted call: pass over files that have a row.",
+)
 @click.option(
     "--timeline",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -79,7 +90,9 @@ def predict(
     hop: float | None,
     enrol: tuple[Path, ...],
     face_detector: str,
+    max_seconds: float,
     csv: Path | None,
+    resume: bool,
     timeline: Path | None,
     annotate: Path | None,
     camera: str | None,
@@ -92,27 +105,51 @@ def predict(
     probabilities of every window too.
     """
     _check_usage(files, enrol, csv, timeline, annotate, camera)
+    if resume and (csv is None or timeline or annotate):
+        raise click.UsageError("--resume goes on with a --csv, without --timeline and --annotate.")
+    for target in filter(None, (csv, timeline, annotate)):
+        require_writable(target)
     from keras_lmf.recognition import Recognizer  # takes a moment, which wrong usage needn't wait
 
-    recognizer = Recognizer(model, hop=hop, enrolment=_media_files(enrol), face_detector=face_detector)
+    options = {"face_detector": face_detector, "max_seconds": max_seconds}
+    recognizer = Recognizer(model, hop=hop, enrolment=_media_files(enrol), **options)
     if camera is not None:
         _watch(recognizer, camera, as_json)
         return
     found = _media_files(files, [MEDIA_FILES, PICTURE_FILES] if recognizer.single_picture else [MEDIA_FILES])
-    answers: list[tuple[Path, Prediction | str]] = []
+    table = None if csv is None else Table(csv, recognizer, resume=resume)
+    known = {} if table is None else table.known
+    # Whether each could be, those of an earlier call first.
+    judged = [known[name] for name in map(utf8, map(str, found)) if name in known]
+    if judged:
+        click.echo(f"{len(judged)} of {len(found)} files are in {csv}.", err=True)
+    screen = Screen(recognizer, found, as_json=as_json, needed=not (csv or timeline or annotate))
+    few: list[str] = []
+    answer: Prediction | str = ""
     try:
-        _answer(recognizer, found, answers)
+        for path, answer in _answers(recognizer, [path for path in found if utf8(str(path)) not in known]):
+            if table is not None:
+                table.add(path, answer)
+            screen.add(path, answer)
+            judged.append(not isinstance(answer, str))
+            few += _few_faces(path, answer)
     except KeyboardInterrupt:
-        _tell(answers, as_json)
-        _write(recognizer, answers, csv)
-        raise click.ClickException(f"Interrupted: {len(answers)} of {len(found)} files are above.") from None
-    _tell(answers, as_json)
-    _tell_few_faces(answers, face_detector)
-    _write(recognizer, answers, csv)
-    if not isinstance(answer := answers[0][1], str):
+        kept = (
+            f"in {csv}. The same command with --resume goes on"
+            if csv
+            else "above. --csv keeps them for --resume"
+        )
+        raise click.ClickException(f"Interrupted: {len(judged)} of {len(found)} files are {kept}.") from None
+    finally:
+        screen.close()
+        if table is not None:
+            table.close()
+    if few and face_detector == "haar":
+        click.echo(f"\nFew faces were found in {', '.join(few)}: --face-detector yunet finds more.", err=True)
+    if not isinstance(answer, str):
         _draw(answer, timeline, annotate)
-    if failed := sum(isinstance(answer, str) for _, answer in answers):
-        raise LMFError(f"{failed} of {len(answers)} files could not be judged.")
+    if failed := judged.count(False):
+        raise LMFError(f"{failed} of {len(found)} files could not be judged.")
 
 
 def _check_usage(
@@ -176,11 +213,11 @@ def _is_one_of(path: Path, folder: Path, kinds: Sequence[re.Pattern[str]]) -> bo
     return any(kind.fullmatch(path.suffix) for kind in kinds) and not hidden and path.is_file()
 
 
-def _answer(recognizer: Recognizer, files: list[Path], answers: list[tuple[Path, Prediction | str]]) -> None:
-    """Appends each file's prediction, or why there is none."""
+def _answers(recognizer: Recognizer, files: list[Path]) -> Iterator[tuple[Path, Prediction | str]]:
+    """Each file with its prediction, or why there is none. The bar is out of the way of what is told meanwhile."""
     from tqdm import tqdm
 
-    for path in tqdm(files, desc="predict", unit="file", delay=2, leave=False, disable=None):
+    for path in (bar := tqdm(files, desc="predict", unit="file", delay=2, leave=False, disable=None)):
         try:
             if path.is_dir():
                 pictures = any(PICTURE_FILES.fullmatch(part.suffix) for part in path.rglob("*"))
@@ -188,94 +225,17 @@ def _answer(recognizer: Recognizer, files: list[Path], answers: list[tuple[Path,
                     " Its pictures are for a model that takes one picture, or name them." if pictures else ""
                 )
                 raise LMFError(f"no media file in this folder.{hint}")
-            answers.append((path, recognizer(path)))
+            answer: Prediction | str = recognizer(path)
         except Exception as error:  # whatever a file brings about, the others go on
             kind = "" if isinstance(error, LMFError) else f"{type(error).__name__}: "
-            answers.append((path, kind + " ".join(str(error).split()).removeprefix(f"{path}: ")))
+            answer = kind + " ".join(str(error).split()).removeprefix(f"{path}: ")
+        bar.clear()
+        yield path, answer
 
 
-def _write(recognizer: Recognizer, answers: list[tuple[Path, Prediction | str]], csv: Path | None) -> None:
-    """The answers into the CSV, where one is asked for."""
-    if csv is not None:
-        from keras_lmf.files import write_text
-
-        write_text(csv, _utf8(_table(recognizer, answers).to_csv(index=False)))
-
-
-def _tell(answers: list[tuple[Path, Prediction | str]], as_json: bool) -> None:
-    """The answers on standard output."""
-    if as_json:
-        facts = [
-            {"file": str(path), "error": answer} if isinstance(answer, str) else answer.to_dict()
-            for path, answer in answers
-        ]
-        click.echo(_utf8(json.dumps(facts, ensure_ascii=False, allow_nan=False)))
-        return
-    rows = [_row(path, answer) for path, answer in answers]
-    columns = [name for name in (rows[0] if rows else ()) if any(row[name] for row in rows)]
-    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
-    for row in ([dict(zip(columns, columns))] if rows else []) + rows:
-        click.echo(_utf8("  ".join(row[name].ljust(widths[name]) for name in columns).rstrip()))
-
-
-def _tell_few_faces(answers: list[tuple[Path, Prediction | str]], detector: str) -> None:
-    """Where the default detector lost the face, that there is another."""
-    few = [
-        f"{path.name} ({seen:.0%} of its frames)"
-        for path, answer in answers
-        if not isinstance(answer, str) and len(answer.faces)
-        if (seen := answer.faces["x"].notna().mean()) < FEW_FACES
-    ]
-    if few and detector == "haar":
-        click.echo(f"\nFew faces were found in {', '.join(few)}: --face-detector yunet finds more.", err=True)
-
-
-def _utf8(text: str) -> str:
-    """With "?" for what can't be written: bytes of a file's name that are no UTF-8."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _row(path: Path, answer: Prediction | str) -> dict[str, str]:
-    """Of the table that people read."""
-    from keras_lmf.recognition.prediction import best
-
-    if isinstance(answer, str):
-        return {"file": str(path), **dict.fromkeys(TOLD, ""), "error": answer}
-    there = [name for name, present in answer.presence.items() if present]
-    several = answer.by_modality if len(answer.by_modality) > 1 else {}
-    return {
-        "file": str(path),
-        "emotion": answer.emotion,
-        "probability": f"{answer.probabilities[answer.emotion]:.2f}",
-        "presence": ", ".join(there),
-        "each alone": ", ".join(f"{name}: {best(shares)}" for name, shares in several.items()),
-        "shares": ", ".join(f"{name} {share:.0%}" for name, share in answer.shares.items() if several),
-        "error": "",
-    }
-
-
-def _table(recognizer: Recognizer, answers: list[tuple[Path, Prediction | str]]) -> pd.DataFrame:
-    """One row per file: `file`, `emotion`, columns per label and per modality, shares, `error`; empty where unknown."""
-    import pandas as pd
-
-    rows: list[dict[str, Any]] = []
-    for path, answer in answers:
-        row: dict[str, Any] = {"file": str(path)}
-        if isinstance(answer, str):
-            row["error"] = answer
-        else:
-            row |= {"emotion": answer.emotion}
-            row |= {f"probability_{label}": share for label, share in answer.probabilities.items()}
-            row |= {f"presence_{name}": there for name, there in answer.presence.items()}
-            row |= {
-                f"alone_{name}": max(shares, key=shares.get) for name, shares in answer.by_modality.items()
-            }
-            row |= {f"share_{name}": share for name, share in answer.shares.items()}
-        rows.append(row)
-    labels = [f"probability_{label}" for label in recognizer.labels]
-    presence = [f"presence_{name}" for name in recognizer.modalities]
-    several = recognizer.presence == "derived" and len(recognizer.modalities) > 1
-    alone = [f"alone_{name}" for name in recognizer.modalities if several]
-    first = ["file", "emotion", *labels, *presence, *alone]
-    further = dict.fromkeys(name for row in rows for name in row if name not in (*first, "error"))
-    return pd.DataFrame(rows, columns=[*first, *further, "error"])
+def _few_faces(path: Path, answer: Prediction | str) -> list[str]:
+    """The file, where the detector lost the face."""
+    if isinstance(answer, str) or not len(answer.faces):
+        return []
+    seen = answer.faces["x"].notna().mean()
+    return [f"{path.name} ({seen:.0%} of its frames)"] if seen < FEW_FACES else []

@@ -10,6 +10,7 @@ import click
 
 from keras_lmf.cli.options import DATA, JSON, plain_errors, words
 from keras_lmf.errors import LMFError
+from keras_lmf.files import require_writable
 from keras_lmf.locate import WEIGHTS
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def train(
 @click.option(
     "--artifact",
     type=click.Path(path_type=Path),
-    help="Judge this SavedModel folder or .tflite instead of the run's own weights.",
+    help="Judge this SavedModel folder or .tflite instead of the run's own weights. A SavedModel with ops that could "
+    "touch files, processes or Python is refused before it is loaded.",
 )
 @click.option("--resamples", default=1000, show_default=True, help="Of the bootstrap; 0 for no intervals.")
 @JSON
@@ -95,8 +97,10 @@ def evaluate(
     from keras_lmf.cli.sources import opened
 
     judged = opened(run, data)
+    folder = judged.folder / (split if artifact is None else f"{split}-{artifact.name}")
+    require_writable(folder / "report.md")
     report = judged.evaluate(split, resamples=resamples, artifact=artifact)
-    folder = report.save(judged.folder / (split if artifact is None else f"{split}-{artifact.name}"))
+    report.save(folder)
     if as_json:
         click.echo(json.dumps(_rows(report.table)))
         return

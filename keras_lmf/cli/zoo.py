@@ -58,12 +58,13 @@ def list_entries(as_json: bool, **filters: Any) -> None:
 
 @click.command(epilog="Example: keras-lmf show lmf-mosi-avt")
 @click.argument("name")
+@JSON
 @plain_errors
-def show(name: str) -> None:
+def show(name: str, as_json: bool) -> None:
     """What a zoo entry is (NAME or its folder), or what a .tflite file takes and gives."""
-    from keras_lmf.zoo.listing import show as text_of
+    from keras_lmf.zoo import listing
 
-    click.echo(text_of(name))
+    click.echo(json.dumps(listing.facts(name), indent=1) if as_json else listing.show(name))
 
 
 @click.command(epilog="Example: keras-lmf fetch lmf-mosi-avt --files weights,tflite")

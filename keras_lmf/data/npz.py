@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, missing_name
+from keras_lmf.files import require_content
 
 # What damaged, encrypted, oversized or hostile content raises, in numpy, zipfile and the reader of pickles.
 DAMAGE = (
@@ -28,17 +29,20 @@ HEADERS = {
 }
 
 
-def read_npz(path: str | Path, needed: Iterable[str] = ()) -> dict[str, np.ndarray]:
+def read_npz(path: str | Path, needed: Iterable[str] = (), most: float = math.inf) -> dict[str, np.ndarray]:
     """Every array of the file, by key, in the file's order.
 
+    Args:
+        path: of the file.
+        needed: keys that must be there.
+        most: bytes to which it may unpack.
+
     Raises:
-        LMFError: the file is missing, damaged or no .npz, unpacks to more than 64 MiB + 100 times its size, lacks a
-            key that is `needed`, or one of its arrays is damaged or an object array. An object array is a pickle; its
-            code is not run.
+        LMFError: the file is missing, empty, damaged or no .npz, unpacks to more than `most` or than 64 MiB + 100
+            times its size, lacks a key that is `needed`, or one of its arrays is damaged or an object array. An
+            object array is a pickle; its code is not run.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise LMFError(f"{path}: no such file.")
+    path = require_content(Path(path))
     try:
         if not zipfile.is_zipfile(path):
             raise LMFError(
@@ -46,7 +50,7 @@ def read_npz(path: str | Path, needed: Iterable[str] = ()) -> dict[str, np.ndarr
                 "Write it with numpy.savez_compressed, or copy it again."
             )
         with np.load(path, allow_pickle=False) as archive:
-            _check_expansion(path, archive.zip)
+            _check_expansion(path, archive.zip, most)
             arrays = {key: _read_array(path, archive, key) for key in archive.files}
     except LMFError:
         raise
@@ -54,7 +58,7 @@ def read_npz(path: str | Path, needed: Iterable[str] = ()) -> dict[str, np.ndarr
         raise LMFError(f"{path}: unreadable .npz archive ({error}). Copy or write it again.") from error
     for key in needed:
         if key not in arrays:
-            raise LMFError(f"{path}: key {key!r} is missing. {unknown_name('key', key, arrays)}")
+            raise LMFError(f"{path}: {missing_name('key', key, arrays)}")
     return arrays
 
 
@@ -64,12 +68,10 @@ def read_npy(path: str | Path) -> np.ndarray:
     Raises:
         LMFError: the file is missing, damaged, no .npy or an object array, whose code is not run.
     """
-    path = Path(path)
+    path = require_content(Path(path))
     try:
         with path.open("rb") as stream:
             array = np.lib.format.read_array(stream, allow_pickle=False)
-    except FileNotFoundError:
-        raise LMFError(f"{path}: no such file.") from None
     except DAMAGE as error:
         raise LMFError(
             f"{path}: no .npy file of numbers, or a damaged one ({error}). Copy it again."
@@ -97,7 +99,7 @@ def _read_array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarr
     return array
 
 
-def _check_expansion(path: Path, archive: zipfile.ZipFile) -> None:
+def _check_expansion(path: Path, archive: zipfile.ZipFile, most: float) -> None:
     """Zipfile reads no more of a member than it declares."""
     members, size = archive.infolist(), path.stat().st_size
     if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
@@ -105,6 +107,8 @@ def _check_expansion(path: Path, archive: zipfile.ZipFile) -> None:
             f"{path}: compressed in a way that numpy doesn't. Write it with numpy.savez_compressed."
         )
     unpacked = sum(member.file_size for member in members)
+    if unpacked > most:
+        raise LMFError(f"{path}: unpacks to {unpacked} bytes; such a file may have {most:.0f}.")
     if unpacked > FREE_BYTES + MAX_EXPANSION * size:
         raise LMFError(
             f"{path}: {size} bytes that unpack to {unpacked}, which no recorded data do: refused. If they are yours, "

@@ -24,6 +24,7 @@ import numpy as np
 
 from keras_lmf.data.npz import DAMAGE, is_text_or_number
 from keras_lmf.errors import LMFError
+from keras_lmf.files import require_content
 
 OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 # Opcodes whose argument is the value.
@@ -58,14 +59,10 @@ def read_pickle(path: str | Path) -> object:
         LMFError: the file is missing, damaged or no pickle, or holds anything else; the message names the file and
             what it holds. None of its code is run.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise LMFError(f"{path}: no such file.")
+    path = require_content(Path(path))
     try:
         with path.open("rb") as stream:
             start = stream.read(8)
-            if not start:
-                raise LMFError("an empty file. Copy it again.")
             if start.startswith(COMPRESSED):
                 raise LMFError("a compressed file or archive, not a pickle. Unpack it first.")
             # Reads from a map stop at its end, whatever length the content declares.

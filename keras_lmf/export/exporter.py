@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import tempfile
@@ -21,8 +22,8 @@ from keras_lmf.export import tflite
 from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
 from keras_lmf.export.flatbuffer import operators, table
 from keras_lmf.export.process import row_latency
-from keras_lmf.export.source import Source, agreement, differences_to, require_finite, source_of
-from keras_lmf.files import PARTIAL, sha256, size_of
+from keras_lmf.export.source import Source, agreement, differences_to, source_of
+from keras_lmf.files import PARTIAL, require_writable, sha256, size_of
 from keras_lmf.runtime import ROWS_PER_BATCH, Runtime, TensorInfo, open_artifact
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import InputSpec, ModelSpec, Presence, attached
@@ -147,7 +148,7 @@ def export_model(
         _require_fit(spec, open_artifact(model))
         spec = spec.replace(**{name: value for name, value in changes.items() if value is not None})
         tolerance = spec.tolerance if tolerance is None else tolerance
-        folder.mkdir(parents=True, exist_ok=True)
+        require_writable(folder / REPORT_FILES[0])
         # A report must never describe files that have been replaced since.
         for name in REPORT_FILES:
             (folder / name).unlink(missing_ok=True)
@@ -269,9 +270,8 @@ def _export(
     with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as scratch:
         written = Path(scratch) / file
         write(source, written)
-        outputs = open_artifact(written).predict(source.inputs)
         label = f"The {name} file of model {source.model.name!r}"
-        require_finite(outputs, label)
+        outputs = dataclasses.replace(open_artifact(written), name=label).predict(source.inputs)
         expected = expect(batch)
         differences = differences_to(expected, outputs, label, tolerance if float32 else np.inf)
         judged = judge(outputs) if judge else None

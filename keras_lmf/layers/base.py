@@ -1,4 +1,4 @@
-"""What layers share: the arguments they save, the shape they keep, float32 under every policy."""
+"""What layers share: the arguments they save, the inputs they take, the shape they keep, float32 under every policy."""
 
 from __future__ import annotations
 
@@ -15,23 +15,75 @@ Shape = tuple[int | None, ...]
 class ConfiguredLayer(keras.layers.Layer):
     """Base of the layers here. Its output has the input's shape, unless a subclass says otherwise.
 
-    `ARGUMENTS` are those of `__init__`, kept as attributes of the same names, that `get_config` saves.
+    `ARGUMENTS` are those of `__init__`, kept as attributes of the same names, that `get_config` saves. `AXES` are those
+    of the input; from `KNOWN` on their lengths must be known. `NUMBERS` begin the names of the dtypes that it takes.
+
+    Inputs are checked at each call: Keras looks at those of the first one alone, when it builds the layer.
     """
 
     ARGUMENTS: tuple[str, ...] = ()
+    AXES: tuple[str, ...] = ()
+    KNOWN = 1
+    NUMBERS: tuple[str, ...] = ("float", "bfloat", "int", "uint", "bool")
 
-    def require_whole(self, least: int, *arguments: str) -> None:
-        """Refuses an argument that is no whole number, or below `least`."""
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        self.require_inputs(inputs)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def require_inputs(self, inputs: Any) -> None:
+        """Refuses what is no tensor of such numbers, or of a shape that the layer can't take."""
+        self.require_shape(keras.tree.map_structure(self._shape_of, inputs))
+
+    def _shape_of(self, tensor: Any) -> Shape:
+        try:
+            received = keras.backend.standardize_dtype(tensor.dtype)
+        except (AttributeError, ValueError):  # no tensor, or one of what Keras doesn't know
+            received = f"'{type(tensor).__name__}'"
+        if not received.startswith(self.NUMBERS):
+            raise LMFError(f"{self.name} takes tensors of {', '.join(self.NUMBERS)}, received {received}.")
+        return tuple(tensor.shape)
+
+    def require_shape(self, shape: Any) -> None:
+        """Refuses a shape that the layer can't take: at build, at each call, and when an output's is asked for."""
+        if self.AXES and (
+            not is_shape(shape) or len(shape) != len(self.AXES) or not all(shape[self.KNOWN :])
+        ):
+            known = " and ".join(self.AXES[self.KNOWN :])
+            raise LMFError(
+                f"{self.name} takes one tensor ({', '.join(self.AXES)}){known and f' of known {known}'}, received the "
+                f"shape {shape}."
+            )
+
+    def require_whole(self, least: int, *arguments: str, most: int = 2**31 - 1) -> None:
+        """Refuses an argument that is no whole number from `least` to `most`."""
+        allowed = f"≥ {least}" if most == 2**31 - 1 else f"{least} … {most}"
         for name in arguments:
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise LMFError(f"{self.name}: {name} must be a whole number ≥ {least}, received {value!r}")
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                raise LMFError(f"{self.name}: {name} must be a whole number {allowed}, received {value!r}")
+
+    def require_number(self, least: float, most: float, *arguments: str) -> None:
+        """Refuses an argument that is no number from `least` to `most`."""
+        for name in arguments:
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+                raise LMFError(f"{self.name}: {name} must be {least:g} to {most:g}, received {value!r}")
+
+    def build(self, input_shape: Any) -> None:
+        self.require_shape(input_shape)
+        super().build(input_shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.require_shape(input_shape)
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **{name: getattr(self, name) for name in self.ARGUMENTS}}
+
+
+def is_shape(value: Any) -> bool:
+    """Whether it is the shape of one tensor, not a list or dict of shapes."""
+    return isinstance(value, tuple | list) and all(n is None or isinstance(n, int) for n in value)
 
 
 class Float32Layer(ConfiguredLayer):

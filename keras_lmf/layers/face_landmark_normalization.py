@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.base import Float32Layer, Shape, Tensor
+from keras_lmf.layers.base import Float32Layer, Shape, Tensor, is_shape
 
 LANDMARKS = 68
 # Corners of the eye on the left of the picture, then of the other (counted from 0).
@@ -44,11 +44,11 @@ class FaceLandmarkNormalization(Float32Layer):
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape: Shape) -> None:
-        if tuple(input_shape[2:]) not in ((LANDMARKS, 2), (2 * LANDMARKS,)):
+    def require_shape(self, shape: Shape) -> None:
+        if not is_shape(shape) or tuple(shape[2:]) not in ((LANDMARKS, 2), (2 * LANDMARKS,)) or not shape[1]:
             raise LMFError(
-                f"{self.name}: takes landmarks of shape (batch, time, {LANDMARKS}, 2) or (batch, time, "
-                f"{2 * LANDMARKS}), received {tuple(input_shape)}"
+                f"{self.name} takes landmarks of shape (batch, time, {LANDMARKS}, 2) or (batch, time, "
+                f"{2 * LANDMARKS}), one frame or more, received {shape}"
             )
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.errors import LMFError
 from keras_lmf.layers.base import Float32Layer, Tensor
 
 
@@ -21,7 +20,7 @@ class LevelNormalization(Float32Layer):
     Input and output: (batch, samples).
 
     Args:
-        level: in decibels relative to full scale (an RMS of 1), ≤ 0.
+        level: in decibels relative to full scale (an RMS of 1), -200 to 0.
 
     >>> import numpy as np
     >>> clip = np.array([[0.5, -0.5, 0.0, 0.0]], "float32")
@@ -30,13 +29,15 @@ class LevelNormalization(Float32Layer):
     """
 
     ARGUMENTS = ("level",)
+    AXES = ("batch", "samples")
+    KNOWN = 2
+    NUMBERS = ("float", "bfloat")  # integers would not be in [-1, 1]
     LEAST = 1e-10  # mean square: what is quieter than -100 dB stays quieter than `level`
 
     def __init__(self, level: float = -30.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not level <= 0:
-            raise LMFError(f"{self.name}: level must be at most 0 dB, received {level!r}")
         self.level = level
+        self.require_number(-200, 0, "level")
 
     def call(self, inputs: Tensor) -> Tensor:
         inputs = ops.cast(inputs, "float32")

@@ -39,7 +39,7 @@ class LogMelSpectrogram(MelSpectrogram):
 
     def __init__(self, *args: Any, dynamic_range: float | None = 80.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if dynamic_range is not None and not dynamic_range > 0:
+        if dynamic_range is not None and not (isinstance(dynamic_range, int | float) and dynamic_range > 0):
             raise LMFError(f"{self.name}: dynamic_range must be above 0 dB, received {dynamic_range!r}")
         self.dynamic_range = dynamic_range
 

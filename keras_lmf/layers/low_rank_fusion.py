@@ -81,6 +81,8 @@ class LowRankFusion(ModalityFusion):
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.seed = seed
+        if seed is not None:
+            self.require_whole(0, "seed")
 
     @property
     def fused_width(self) -> int:
@@ -151,8 +153,9 @@ class LowRankFusion(ModalityFusion):
             dict from a tuple of names (indices for list inputs), in modality order, to a tensor (…, units). The
             empty tuple is the constant. The values add up to the output without `bias`.
         """
-        terms = self._data_terms(self.present_embeddings(inputs, presence, mask))
         names = self.modalities or tuple(range(len(self.widths)))
+        self.require_inputs(inputs)
+        terms = self._data_terms(self.present_embeddings(inputs, presence, mask))
         contributions = {}
         for size in range(len(names) + 1):
             for subset in itertools.combinations(range(len(names)), size):
@@ -181,12 +184,10 @@ class LowRankFusion(ModalityFusion):
         `rank_weights` (rank,) and `bias` (units,) stay as they are when not given. Nothing is assigned unless
         every shape fits.
         """
+        names = self.modalities or range(len(self.widths))
         ordered = self.bind(factors, "factors")
-        if len(ordered) != len(self.widths):
-            raise LMFError(f"{self.name}: received {len(ordered)} factors for {len(self.widths)} modalities")
         if bias is not None and self.bias is None:
             raise LMFError(f"{self.name} was made with use_bias=False, but a bias was given")
-        names = self.modalities or range(len(self.widths))
         assignments = []
         for m, factor in enumerate(ordered):
             array = self._checked(f"factor {names[m]}", factor, (self.rank, self.widths[m] + 1, self.units))
@@ -200,9 +201,15 @@ class LowRankFusion(ModalityFusion):
             variable.assign(array)
 
     def _checked(self, what: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-        array = ops.convert_to_numpy(value)
+        try:
+            array = ops.convert_to_numpy(value)
+            finite = np.isfinite(array).all()
+        except (TypeError, ValueError):
+            raise LMFError(f"{self.name}: {what} is no array of numbers") from None
         if array.shape != shape:
             raise LMFError(f"{self.name}: {what} has shape {array.shape}, needed {shape}")
+        if not finite:
+            raise LMFError(f"{self.name}: {what} holds NaN or infinity")
         return array
 
     def get_config(self) -> dict[str, Any]:

@@ -47,6 +47,8 @@ class MelSpectrogram(Float32Layer):
     True
     """
 
+    AXES = ("batch", "samples")
+    NUMBERS = ("float", "bfloat")  # integers would not be in [-1, 1]
     ARGUMENTS = ("sample_rate", "fft_length", "hop", "bands", "window_length", "lowest", "highest")
 
     def __init__(
@@ -70,11 +72,10 @@ class MelSpectrogram(Float32Layer):
         self.lowest = lowest
         self.highest = highest
         self.require_whole(1, "sample_rate", "fft_length", "hop", "bands")
-        if not 1 <= (fft_length if window_length is None else window_length) <= fft_length:
-            raise LMFError(
-                f"{self.name}: window_length must be 1 … fft_length={fft_length}, received {window_length!r}"
-            )
-        if not 0 <= self.lowest < self._highest <= self.sample_rate / 2:
+        if window_length is not None:
+            self.require_whole(1, "window_length", most=fft_length)
+        self.require_number(0, sample_rate / 2, "lowest", *(() if highest is None else ("highest",)))
+        if not self.lowest < self._highest:
             raise LMFError(
                 f"{self.name}: filters need 0 ≤ lowest < highest ≤ {self.sample_rate / 2:g} Hz, received "
                 f"lowest={self.lowest!r}, highest={self._highest!r}"
@@ -85,10 +86,7 @@ class MelSpectrogram(Float32Layer):
         return self.sample_rate / 2 if self.highest is None else self.highest
 
     def build(self, input_shape: Shape) -> None:
-        if len(input_shape) != 2 or input_shape[-1] is None:
-            raise LMFError(
-                f"{self.name} takes waveforms (batch, samples) of known length, received {input_shape}"
-            )
+        super().build(input_shape)
         length = self.fft_length
         first, second = spectral.factors(length)
         window = spectral.hann_window(self.window_length or length, length)
@@ -101,7 +99,6 @@ class MelSpectrogram(Float32Layer):
         self._filters = spectral.mel_filters(
             self.sample_rate, length, self.bands, self.lowest, self._highest
         ).astype("float32")
-        super().build(input_shape)
 
     def call(self, inputs: Tensor) -> Tensor:
         power = self._power(self._frames(ops.cast(inputs, "float32")))
@@ -143,6 +140,7 @@ class MelSpectrogram(Float32Layer):
         return 1 + (samples + 2 * (self.fft_length // 2) - self.fft_length) // self.hop
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.require_shape(input_shape)
         return (input_shape[0], self._count(input_shape[1]), self.bands)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.errors import LMFError
 from keras_lmf.layers import spectral
 from keras_lmf.layers.base import Shape, Tensor
 from keras_lmf.layers.log_mel_spectrogram import LogMelSpectrogram
@@ -34,11 +33,8 @@ class MFCC(LogMelSpectrogram):
 
     def __init__(self, *args: Any, coefficients: int = 20, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not isinstance(coefficients, int) or not 1 <= coefficients <= self.bands:
-            raise LMFError(
-                f"{self.name}: coefficients must be 1 … bands={self.bands}, received {coefficients!r}"
-            )
         self.coefficients = coefficients
+        self.require_whole(1, "coefficients", most=self.bands)
 
     def build(self, input_shape: Shape) -> None:
         self._cosines = spectral.cosine_transform(self.bands, self.coefficients).astype("float32")

@@ -8,11 +8,11 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.base import Shape, Tensor
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
-class MirrorAverage(keras.layers.Layer):
+class MirrorAverage(ConfiguredLayer):
     """The mean of a network's answers to a picture and to its mirror image; in training, the answer to the picture.
 
     A face says the same either way, a network not quite (Krizhevsky et al., "ImageNet classification with deep
@@ -31,14 +31,22 @@ class MirrorAverage(keras.layers.Layer):
     2.0
     """
 
+    AXES = ("batch", "height", "width", "channels")
+    KNOWN = 4
+
     def __init__(self, network: keras.Model, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not isinstance(network, keras.Model):
+            raise LMFError(
+                f"{self.name} takes a keras.Model of pictures, received a {type(network).__name__}."
+            )
         self.network = network
 
-    def build(self, input_shape: Shape) -> None:
-        if len(input_shape) != 4:
-            raise LMFError(f"{self.name} takes (batch, height, width, channels), received {input_shape}")
-        super().build(input_shape)
+    def require_shape(self, shape: Shape) -> None:
+        super().require_shape(shape)
+        taken = getattr(self.network, "input_shape", None)  # a model that is not built has none
+        if taken and any(None not in pair and pair[0] != pair[1] for pair in zip(shape, taken)):
+            raise LMFError(f"{self.name}: its network takes {taken}, received {shape}.")
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if training:
@@ -48,6 +56,7 @@ class MirrorAverage(keras.layers.Layer):
         return ops.cast((one + other) / 2, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.require_shape(input_shape)
         return self.network.compute_output_shape(input_shape)
 
     def get_config(self) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import abc
 import functools
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from keras import ops
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, is_shape
 
 
 class ModalityFusion(ConfiguredLayer, abc.ABC):
@@ -19,14 +20,40 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
     Inputs are a list or a dict of two or more tensors (…, d_m) with equal leading axes. A dict's insertion order
     at build (or `modalities`, when given) is the modality order; afterwards tensors are looked up by key.
 
+    Number and widths are those of the build ever after; integers count as real numbers.
+
     Args:
-        modalities: names in modality order, for dict inputs. Default: the order of the dict at build.
+        modalities: names in modality order, for dict inputs; two or more different ones, without "/". Default: the
+            order of the dict at build.
     """
 
     def __init__(self, *, modalities: Sequence[str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.modalities = tuple(modalities) if modalities else None
+        self.modalities = None if modalities is None else self._checked_names(modalities)
         self.supports_masking = True
+        self._widths: tuple[int, ...] | None = None
+
+    def _checked_names(self, names: Any) -> tuple[str, ...]:
+        """Weights are named after them, inputs are found by them."""
+        listed = None if isinstance(names, str) else tuple(names)
+        if (
+            listed is None
+            or any(not isinstance(name, str) or not name or "/" in name for name in listed)
+            or not 2 <= len(set(listed)) == len(listed)
+        ):
+            raise LMFError(
+                f'{self.name}: modalities are two or more different names without "/", received {names!r}.'
+            )
+        return listed
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """d_m of each modality."""
+        if self._widths is None:
+            raise LMFError(
+                f"{self.name} is not built yet, so it has no widths and weights: call it on inputs first."
+            )
+        return self._widths
 
     # -- for subclasses ---------------------------------------------------------------------------------------
     @abc.abstractmethod
@@ -61,40 +88,49 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
                 f"{self.name}: {what} are a list, but the layer is bound to the names "
                 f"{', '.join(self.modalities)}: pass a dict with these keys"
             )
+        if self._widths is not None and len(items) != len(self._widths):
+            raise LMFError(
+                f"{self.name} was built on {len(self._widths)} modalities, received {len(items)} {what}."
+            )
         return list(items)
 
     def modality_index(self, modality: int | str) -> int:
         """Position of a modality given by index or name."""
+        last = len(self.widths) - 1
         if isinstance(modality, str):
             if modality not in (self.modalities or ()):
                 raise unknown_name(f"modality of {self.name}", modality, self.modalities or ())
             return self.modalities.index(modality)
-        if not 0 <= modality < len(self.widths):
-            raise LMFError(f"{self.name}: modality {modality} is outside 0 … {len(self.widths) - 1}")
+        if not isinstance(modality, Integral) or isinstance(modality, bool) or not 0 <= modality <= last:
+            raise LMFError(f"{self.name}: modality {modality!r} is outside 0 … {last}")
         return modality
 
     # -- Keras ------------------------------------------------------------------------------------------------
+    def require_shape(self, shape: Any) -> None:
+        if is_shape(shape) or not isinstance(shape, Mapping | list | tuple):
+            raise LMFError(
+                f"{self.name} fuses a list or a dict of two or more tensors, received one of shape {shape}"
+            )
+        if isinstance(shape, Mapping) and self.modalities is None and self._widths is None:
+            self._checked_names(shape)
+            shape = list(shape.values())
+        shapes = self.bind(shape)
+        fits = len(shapes) >= 2 and all(
+            is_shape(part) and len(part) == len(shapes[0]) >= 2 and part[-1] and _agree(part[:-1], shapes[0])
+            for part in shapes
+        )
+        if not fits or self._widths not in (None, tuple(part[-1] for part in shapes)):
+            widths = "known width" if self._widths is None else f"the widths {self._widths}"
+            raise LMFError(
+                f"{self.name} fuses two or more modalities (batch, …, width) with equal leading axes and {widths}, "
+                f"received {len(shapes)}: {shapes}"
+            )
+
     def build(self, input_shape: Mapping[str, Shape] | Sequence[Shape]) -> None:
+        super().build(input_shape)
         if isinstance(input_shape, Mapping) and self.modalities is None:
             self.modalities = tuple(input_shape)
-        if not isinstance(input_shape, Mapping) and any(not isinstance(s, Sequence) for s in input_shape):
-            raise LMFError(
-                f"{self.name} fuses a list or a dict of two or more tensors, received one of shape {input_shape}"
-            )
-        shapes = [tuple(shape) for shape in self.bind(input_shape)]
-        if len(shapes) < 2:
-            raise LMFError(f"{self.name} fuses two or more modalities, received {len(shapes)}: {shapes}")
-        for shape in shapes:
-            if len(shape) < 2 or shape[-1] is None:
-                raise LMFError(
-                    f"{self.name} needs inputs (batch, …, width) of known width, received {shapes}"
-                )
-            if len(shape) != len(shapes[0]) or any(
-                a is not None and b is not None and a != b for a, b in zip(shape[:-1], shapes[0][:-1])
-            ):
-                raise LMFError(f"{self.name} needs inputs with equal leading axes, received {shapes}")
-        self.widths = tuple(int(shape[-1]) for shape in shapes)
-        super().build(input_shape)
+        self._widths = tuple(int(shape[-1]) for shape in self.bind(input_shape))
 
     def call(self, inputs: Any, presence: Tensor | None = None, mask: Any = None) -> Tensor:
         return self.fuse(self.present_embeddings(inputs, presence, mask))
@@ -106,12 +142,13 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
 
         Selected with `where`, never by a product: an absent input may be NaN, and 0 × NaN is NaN.
         """
-        embeddings = self.bind(inputs)
+        embeddings = [ops.cast(embedding, self.compute_dtype) for embedding in self.bind(inputs)]
         masks = self.bind(mask, "masks") if mask is not None else [None] * len(embeddings)
-        if presence is not None and presence.shape[-1] != len(embeddings):
+        shape = () if presence is None else getattr(presence, "shape", type(presence).__name__)
+        if presence is not None and tuple(shape)[-1:] != (len(embeddings),):
             raise LMFError(
-                f"{self.name}: presence needs one value per modality on its last axis, "
-                f"received shape {tuple(presence.shape)} for {len(embeddings)} modalities"
+                f"{self.name}: presence is a tensor with one value per modality on its last axis, received {shape} "
+                f"for {len(embeddings)} modalities"
             )
         present = []
         for m, (embedding, step_mask) in enumerate(zip(embeddings, masks)):
@@ -119,6 +156,11 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
             if presence is not None:
                 flags.append(presence[..., m])
             for flag in flags:
+                axes, leading = tuple(flag.shape), tuple(embedding.shape)[:-1]
+                if not axes or not _agree(axes, leading):
+                    raise LMFError(
+                        f"{self.name}: presence and masks are for {axes}, the inputs for {leading}"
+                    )
                 flag = ops.cast(flag, "bool")
                 while len(flag.shape) < len(embedding.shape):
                     flag = ops.expand_dims(flag, -1)
@@ -136,7 +178,13 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
     def compute_output_shape(self, input_shape: Mapping[str, Shape] | Sequence[Shape]) -> Shape:
         if not self.built:
             self.build(input_shape)
+        self.require_shape(input_shape)
         return (*self.bind(input_shape)[0][:-1], self.fused_width)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "modalities": list(self.modalities) if self.modalities else None}
+
+
+def _agree(shape: Shape, longer: Shape) -> bool:
+    """Whether `longer` begins with `shape`; an unknown length may be any."""
+    return len(shape) <= len(longer) and all(a is None or b is None or a == b for a, b in zip(shape, longer))

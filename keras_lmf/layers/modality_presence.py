@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, is_shape
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -36,11 +36,18 @@ class ModalityPresence(ConfiguredLayer):
 
     def __init__(self, dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 0 <= dropout < 1:
+        if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
             raise LMFError(f"{self.name}: dropout must be 0 to below 1, received {dropout!r}")
         self.dropout = dropout
         self.seed = seed
+        if seed is not None:
+            self.require_whole(0, "seed")
         self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def require_shape(self, shape: Any) -> None:
+        fits = isinstance(shape, list | tuple) and all(is_shape(part) and len(part) > 1 for part in shape)
+        if not fits or len(shape) < 2 or len({part[0] for part in shape} - {None}) > 1:
+            raise LMFError(f"{self.name} takes a list of two or more tensors (batch, …), received {shape}.")
 
     def call(self, inputs: Sequence[Tensor], training: bool = False) -> Tensor:
         flags = [ops.any(ops.not_equal(x, 0), axis=tuple(range(1, len(x.shape)))) for x in inputs]
@@ -52,4 +59,5 @@ class ModalityPresence(ConfiguredLayer):
         return ops.where(ops.any(kept > 0, axis=-1, keepdims=True), kept, presence)
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
+        self.require_shape(input_shape)
         return (input_shape[0][0], len(input_shape))

@@ -8,8 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.errors import LMFError
-from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
+from keras_lmf.layers.base import ConfiguredLayer, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -34,6 +33,7 @@ class RandomAffine(ConfiguredLayer):
     True
     """
 
+    AXES = ("batch", "height", "width", "channels")
     ARGUMENTS = ("rotation", "shift", "zoom", "seed")
 
     def __init__(
@@ -49,18 +49,11 @@ class RandomAffine(ConfiguredLayer):
         self.supports_jit = keras.backend.backend() != "tensorflow"
         self.rotation, self.shift, self.zoom = rotation, shift, zoom
         for name, most in (("rotation", 180), ("shift", 1), ("zoom", 0.99)):
-            value = getattr(self, name)
-            if not 0 <= value <= most:
-                raise LMFError(f"{self.name}: {name} must be 0 to {most}, received {value!r}")
+            self.require_number(0, most, name)
         self.seed = seed
+        if seed is not None:
+            self.require_whole(0, "seed")
         self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def build(self, input_shape: Shape) -> None:
-        if len(input_shape) != 4 or None in input_shape[1:]:
-            raise LMFError(
-                f"{self.name} takes (batch, height, width, channels) of known sizes, received {input_shape}"
-            )
-        super().build(input_shape)
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training:

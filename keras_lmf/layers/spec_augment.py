@@ -34,6 +34,7 @@ class SpecAugment(ConfiguredLayer):
     True
     """
 
+    AXES = ("batch", "time", "bands")
     ARGUMENTS = ("band_masks", "band_width", "step_masks", "step_width", "seed")
 
     def __init__(
@@ -50,18 +51,18 @@ class SpecAugment(ConfiguredLayer):
         self.step_masks, self.step_width = step_masks, step_width
         self.require_whole(0, "band_masks", "band_width", "step_masks", "step_width")
         self.seed = seed
+        if seed is not None:
+            self.require_whole(0, "seed")
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
 
-    def build(self, input_shape: Shape) -> None:
-        if len(input_shape) != 3 or None in input_shape[1:]:
-            raise LMFError(f"{self.name} takes (batch, time, bands) of known lengths, received {input_shape}")
-        for name, length in (("step_width", input_shape[1]), ("band_width", input_shape[2])):
+    def require_shape(self, shape: Shape) -> None:
+        super().require_shape(shape)
+        for name, length in (("step_width", shape[1]), ("band_width", shape[2])):
             if getattr(self, name) > length:
                 raise LMFError(
                     f"{self.name}: {name}={getattr(self, name)} is more than the {length} there are"
                 )
-        super().build(input_shape)
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from keras_lmf.layers.base import Shape, Tensor
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
-class StatisticsPooling(keras.layers.Layer):
+class StatisticsPooling(ConfiguredLayer):
     """Mean and standard deviation over the real steps of a sequence.
 
     Snyder et al., "X-vectors: Robust DNN embeddings for speaker recognition", ICASSP 2018, section 2.1. A sequence
@@ -22,6 +22,8 @@ class StatisticsPooling(keras.layers.Layer):
     [[2.0, 1.0]]
     """
 
+    AXES = ("batch", "time", "channels")
+    KNOWN = 2
     # Keeps the square root's gradient finite where all steps are equal.
     EPSILON = 1e-5
 
@@ -47,4 +49,5 @@ class StatisticsPooling(keras.layers.Layer):
         """Pooling ends the sequence: there is no mask after it."""
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.require_shape(input_shape)
         return (input_shape[0], 2 * input_shape[-1])

@@ -7,11 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.layers.base import Tensor
+from keras_lmf.errors import LMFError
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
-class TemporalConvolution(keras.layers.Conv1D):
+class TemporalConvolution(ConfiguredLayer, keras.layers.Conv1D):
     """One-dimensional convolution over time that knows masks.
 
     Masked steps enter as zeros, which is what lies beyond the end of a sequence anyway ("same" padding), so a
@@ -20,16 +21,29 @@ class TemporalConvolution(keras.layers.Conv1D):
     Input: (batch, time, channels), optional mask (batch, time). Output: (batch, time, filters).
 
     Args:
-        filters, kernel_size, activation, …: as `keras.layers.Conv1D`; `padding` is always "same" and `strides` 1.
+        filters, kernel_size, activation, …: as `keras.layers.Conv1D`; `padding` is always "same", `strides` 1 and
+            `data_format` "channels_last".
 
     >>> import numpy as np
     >>> TemporalConvolution(filters=8, kernel_size=3)(np.ones((2, 5, 4), "float32")).shape[-1]
     8
     """
 
+    AXES = ("batch", "time", "channels")
+    KNOWN = 2
+
     def __init__(self, filters: int, kernel_size: int, **kwargs: Any) -> None:
-        super().__init__(filters, kernel_size, strides=1, padding="same", **kwargs)
+        fixed = {"strides": 1, "padding": "same", "data_format": "channels_last"}
+        super().__init__(filters, kernel_size, **kwargs | fixed)
         self.supports_masking = True
+
+    def require_shape(self, shape: Shape) -> None:
+        super().require_shape(shape)
+        if self.built and (channels := self.input_spec.axes[-1]) != shape[-1]:
+            raise LMFError(f"{self.name} was built on {channels} channels, received {shape}.")
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (*super().compute_output_shape(input_shape)[:-1], self.filters)
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:

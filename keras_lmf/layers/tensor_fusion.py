@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -31,7 +32,7 @@ class TensorFusion(ModalityFusion):
     product of embeddings exceeds 65,504.
 
     Raises:
-        LMFError: at build, when the product has more than `MAXIMUM_WIDTH` entries.
+        LMFError: inputs that don't fit, or whose product has more than `MAXIMUM_WIDTH` entries.
 
     >>> import numpy as np
     >>> audio, video = np.array([[2.0, 3.0]], "float32"), np.array([[5.0]], "float32")
@@ -45,13 +46,14 @@ class TensorFusion(ModalityFusion):
     def fused_width(self) -> int:
         return math.prod(width + 1 for width in self.widths)
 
-    def build(self, input_shape: Any) -> None:
-        super().build(input_shape)
-        if self.fused_width > self.MAXIMUM_WIDTH:
+    def require_shape(self, shape: Any) -> None:
+        super().require_shape(shape)
+        widths = [part[-1] for part in (shape.values() if isinstance(shape, Mapping) else shape)]
+        if (entries := math.prod(width + 1 for width in widths)) > self.MAXIMUM_WIDTH:
             units, rank = 64, 4
-            parameters = rank * units * sum(width + 1 for width in self.widths) + rank + units
+            parameters = rank * units * sum(width + 1 for width in widths) + rank + units
             raise LMFError(
-                f"{self.name}: the outer product of widths {list(self.widths)} has {self.fused_width:,} entries, "
+                f"{self.name}: the outer product of widths {widths} has {entries:,} entries, "
                 f"more than {self.MAXIMUM_WIDTH:,}. LowRankFusion(units={units}, rank={rank}) fuses the same "
                 f"inputs with {parameters:,} parameters and without forming the product."
             )

@@ -1,7 +1,7 @@
 """Media files in, clips of sound and pictures on one clock out. Nothing here knows a corpus.
 
-`decode` and `windows` read a file, `annotate` draws over one, `faces.track` follows a face. `av` and `soundfile` (the
-extra `media`) and `cv2` (the extra `face`) are imported at the call.
+`decode` and `windows` read a file, `annotate` draws over one, `faces.track` follows a face. `av` (the extra `media`)
+and `cv2` (the extra `face`) are imported at the call.
 """
 
 from __future__ import annotations

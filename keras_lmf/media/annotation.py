@@ -15,8 +15,9 @@ import numpy as np
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.files import write_atomically
 from keras_lmf.media.clips import TRACKS
+from keras_lmf.media.containers import opened
 from keras_lmf.media.encoding import AAC_RATES, add_picture
-from keras_lmf.media.streams import MAX_PIXELS, choose, decoded, opened, started
+from keras_lmf.media.streams import MAX_PIXELS, choose, decoded, started
 from keras_lmf.media.tracks import Upright
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def annotate(
     marks: Iterable[Mark],
     *,
     colour: tuple[int, int, int] = (0, 230, 0),
-    tracks: tuple[str, ...] = TRACKS,
+    tracks: tuple[str, ...] = tuple(TRACKS),
     max_pixels: int = MAX_PIXELS,
 ) -> Path:
     """Write `source` to the .mp4 file `target`, with the last of the marks drawn on each frame that isn't before it.
@@ -120,7 +121,7 @@ def _write(
         starts = {"picture": first.start} | ({} if heard is None else {"sound": heard})
         zero = min(starts.values())
         clock = min((starts[track] for track in tracks if track in starts), default=zero)
-        upright = Upright(first.frame, None)
+        upright = Upright(first, None)
         picture = _picture_stream(output, stream, upright(first.frame).shape[:2])
         sound: Iterator[Packet] = iter(())
         if heard is not None:

@@ -15,9 +15,7 @@ from keras_lmf.media.clips import windows
 def camera_pictures(camera: int | str | Path, rate: float) -> Iterator[tuple[float, np.ndarray]]:
     """Seconds since the first picture, and the picture, (height, width, 3) uint8, RGB; of a file `rate` a second."""
     if not isinstance(camera, int):
-        # A hop that is rounded to less than a frame is refused.
-        hop = (1 + 1e-12) / rate
-        for clip in windows(camera, 1 / rate, hop, frame_rate=rate, tracks=("picture",)):
+        for clip in windows(camera, 1 / rate, frame_rate=rate, tracks=("picture",)):
             yield clip.start, clip.frames[0]
         return
     cv2 = import_extra("cv2", "face")

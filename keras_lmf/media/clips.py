@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.errors import LMFError
-from keras_lmf.media.streams import MAX_PIXELS, check_end, opened, started
+from keras_lmf.media.containers import check_duration, check_end, opened, too_long
+from keras_lmf.media.streams import MAX_PIXELS, started
 from keras_lmf.media.tracks import Picture, Sound
 
-TRACKS = ("sound", "picture")
+TRACKS = {"sound": "audio", "picture": "video"}  # our names, and FFmpeg's
 MAX_BYTES = 2**30
 DAY = 24 * 60 * 60.0
 
@@ -92,9 +93,9 @@ class _Request:
             raise LMFError(
                 f"sample_rate={self.sample_rate!r}: it must be a whole number of samples a second."
             )
-        if self.hop * self.frame_rate < 1:
+        if exact(self.hop) * exact(self.frame_rate) < 1:
             raise LMFError(f"hop={self.hop!r}: it must be at least one frame, {1 / self.frame_rate:g} s.")
-        if not self.tracks or not set(self.tracks) <= set(TRACKS):
+        if not self.tracks or not set(self.tracks) <= TRACKS.keys():
             raise LMFError(f"tracks={self.tracks!r}: it must hold one or both of {', '.join(TRACKS)}.")
         size = self.size
         if size is not None and (len(size) != 2 or not all(side == int(side) and side > 0 for side in size)):
@@ -122,7 +123,7 @@ def decode(
     sample_rate: int = 16000,
     frame_rate: float = 25.0,
     size: tuple[int, int] | None = None,
-    tracks: tuple[str, ...] = TRACKS,
+    tracks: tuple[str, ...] = tuple(TRACKS),
     max_seconds: float = 60.0,
     max_frames: int = 1500,
     max_pixels: int = MAX_PIXELS,
@@ -134,15 +135,17 @@ def decode(
       in a file with a picture rounded to whole frames. Sound and frames are cut to these ends. Where the
       file has no sound for a time, its samples are 0.
     - Frames: at a fixed rate, each the last one whose timestamp is not after its time. The first one stands up to half
-      a second before the picture begins, the last one as long after it ends; farther off frames are black, as samples
-      are 0. A track of a single picture stands all the time.
+      a second before the picture begins; earlier ones are black, as samples are 0. The last one stands to the end. A
+      track of a single picture stands all the time; without sound, as of a photo, it is one frame.
     - Sound: resampled; several channels are mixed with the weights of ITU-R BS.775, scaled so that the mix can't
-      clip.
-    - Streams: those marked as default, else the first. Cover pictures and subtitles are ignored.
-    - Rotation metadata is applied, to the nearest quarter turn; a pixel aspect ratio is not.
-    - Damage: a packet that can't be decoded, and an end before the one that the file states, are errors. What
-      FFmpeg conceals inside a frame is not seen, nor is a file cut off between two packets in a format that
-      states no length (MPEG, MP3, AVI); a stretch lost without a trace reads as a gap.
+      clip. Where they cancel for a second, one of them is taken instead, and a warning says so.
+    - Streams: comments, descriptions and dubs are passed over for the original; then those marked as default, else
+      the first. Cover pictures and subtitles are ignored.
+    - Rotation and mirroring in the metadata are applied, to the nearest quarter turn; pixels become square, and
+      interlaced frames whole.
+    - Damage: a packet that can't be decoded, an end before the one that the file states, and another file joined to
+      its end are errors. What FFmpeg conceals inside a frame is not seen, nor is a file cut off between two packets
+      in a format that states no length (MPEG, MP3, AVI); a stretch lost without a trace reads as a gap.
 
     Args:
         path: a local file in any container that FFmpeg reads.
@@ -175,7 +178,7 @@ def windows(
     sample_rate: int = 16000,
     frame_rate: float = 25.0,
     size: tuple[int, int] | None = None,
-    tracks: tuple[str, ...] = TRACKS,
+    tracks: tuple[str, ...] = tuple(TRACKS),
     max_seconds: float = DAY,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
@@ -189,10 +192,10 @@ def windows(
 
     Args:
         path, sample_rate, frame_rate, size, tracks, max_pixels: as of `decode`.
-        seconds: length of a window; in a file with a picture rounded to whole frames.
-        hop: seconds from one window's start to the next; None: `seconds`. With a picture, a window starts at the
-            frame time nearest to the multiple of `hop`.
-        max_seconds: the longest file that is allowed, against false timestamps; it fails where it gets there.
+        seconds: length of a window.
+        hop: seconds from one window's start to the next; None: `seconds`. Windows start and end at the nearest
+            sample; with a picture, at the nearest frame, so that they may differ by one.
+        max_seconds: the longest file that is allowed, against false timestamps.
         max_bytes: the most memory that one window's frames take.
 
     Raises:
@@ -204,12 +207,15 @@ def windows(
 
 
 def _clips(path: Path, request: _Request) -> Iterator[Clip]:
-    sample_rate, frame_rate, hop, size = request.sample_rate, request.frame_rate, request.hop, request.size
+    sample_rate, frame_rate, size = request.sample_rate, request.frame_rate, request.size
+    seconds, hop = exact(request.seconds), exact(request.hop)
     # Each stream is read by a container of its own, only as far as needed, however the file interleaves them.
-    with opened(path) as for_sound, opened(path) as for_picture:
+    second = opened(path) if "picture" in request.tracks else contextlib.nullcontext()
+    with opened(path) as for_sound, second as for_picture:
+        check_duration(path, for_sound, [TRACKS[name] for name in request.tracks], request.max_seconds)
         sound = picture = None
         if "sound" in request.tracks and (heard := started(path, for_sound, "audio")):
-            sound = Sound(heard, sample_rate)
+            sound = Sound(path, heard, sample_rate)
         if "picture" in request.tracks and (seen := started(path, for_picture, "video", request.max_pixels)):
             picture = Picture(seen, size)
         tracks = [track for track in (sound, picture) if track]
@@ -220,18 +226,14 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
             )
         zero = min(track.first for track in tracks)
         # Windows are counted in steps: frames, or samples in a file without a picture.
-        rate = Fraction(frame_rate).limit_denominator(10_000) if picture else Fraction(sample_rate)
-        length = max(1, round(request.seconds * rate))
+        rate = exact(frame_rate) if picture else Fraction(sample_rate)
 
         def end() -> float:
             """The file's end in steps, infinite as long as it isn't reached."""
             last = max(track.end for track in tracks)
-            steps = max(1, round((last - zero) * rate))
+            steps = 1 if tracks == [picture] and picture.still else max(1, round((last - zero) * rate))
             if steps > max(1, round(request.max_seconds * rate)):
-                raise LMFError(
-                    f"{path}: longer than max_seconds={request.max_seconds:g}. Raise max_seconds, or read the file in "
-                    "parts with keras_lmf.media.windows."
-                )
+                raise too_long(path, request.max_seconds)
             if not all(track.exhausted for track in tracks):
                 return math.inf
             check_end(path, for_sound, len(tracks), last)
@@ -240,8 +242,8 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
         shown: deque[np.ndarray] = deque()  # frames of the steps from `start` to `step`
         step = stop = 0
         for index in itertools.count():
-            start, previous = round(index * hop * rate), stop
-            stop, step = start + length, max(start, step)
+            start, previous = nearest(index * hop, rate), stop
+            stop, step = max(start + 1, nearest(index * hop + seconds, rate)), max(start, step)
             if sound:
                 sound.read(zero + (stop + 1) / rate)
             while picture and step < stop:
@@ -257,7 +259,7 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
             while len(shown) > total - start:  # steps taken before the end was known
                 shown.pop()
             bounds = [round(at / rate * sample_rate) for at in (start, total)]
-            released = round((index + 1) * hop * rate) - start
+            released = nearest((index + 1) * hop, rate) - start
             yield Clip(
                 sound.take(zero, *bounds) if sound else np.zeros(0, np.float32),
                 _stacked(shown, released, size),
@@ -266,6 +268,16 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
                 sample_rate,
                 frame_rate,
             )
+
+
+def exact(number: float | Fraction) -> Fraction:
+    """What was meant by a number: 7/10 by 0.7, whose multiples are then exact."""
+    return Fraction(number).limit_denominator(1_000_000)
+
+
+def nearest(seconds: Fraction, rate: Fraction | int) -> int:
+    """The number of the step nearest to a time; of two, always the later one."""
+    return math.floor(seconds * rate + Fraction(1, 2))
 
 
 def _stacked(shown: deque[np.ndarray], released: int, size: tuple[int, int] | None) -> np.ndarray:

@@ -67,8 +67,8 @@ class FaceTracker:
     Memory: the state, and the answers of the last call.
 
     Args:
-        detector: "haar", "yunet", or a function of a frame (height, width, 3), uint8 RGB, that gives (N, 5) or (N, 4)
-            numbers: x, y, width, height in pixels, confidence.
+        detector: "haar", "yunet", "none" (each frame is the face), or a function of a frame (height, width, 3), uint8
+            RGB, that gives (N, 5) or (N, 4) numbers: x, y, width, height in pixels, confidence.
         size: pixels of a crop's side.
         margin: what a crop shows beyond the box's longer side, on each side, as a share of it.
         grey: one channel, else red, green, blue.
@@ -100,7 +100,7 @@ class FaceTracker:
         if not -0.5 < margin < math.inf:
             raise LMFError(f"margin={margin!r}: it must be a number above -0.5, where nothing would be left.")
         self.size, self.margin, self.grey = size, margin, grey
-        self.confirmations, self.interval = confirmations, interval
+        self.confirmations, self.interval = 1 if detector == "none" else confirmations, interval
         self.hold, self.smoothing = hold, smoothing
         self._detect = open_detector(detector) if isinstance(detector, str) else detector
         self._track: _Track | None = None

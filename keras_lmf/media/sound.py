@@ -1,4 +1,4 @@
-"""Sound alone: of any media file, and of files that hold 16 kHz mono; and how loud it is in small steps."""
+"""Sound alone, of any media file; and how loud it is in small steps."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.errors import LMFError, import_extra
-from keras_lmf.media.streams import check_end, opened, started
-from keras_lmf.media.tracks import Sound
+from keras_lmf.media.clips import decode
 
 SAMPLE_RATE = 16000
 MAX_SECONDS = 60.0
 STEP_SECONDS = 0.02
 SILENCE = -60.0  # decibels relative to full scale
+VOICE_HERTZ = 200.0  # below lie an offset and the hum of mains, above it most of a voice
+VOICE_SECONDS = 0.1
 
 
 def number_of_samples(seconds: object, what: str) -> int:
@@ -56,47 +57,12 @@ def decode_sound(path: str | Path) -> np.ndarray:
         LMFError: a missing, truncated or damaged file, one without sound or of more than 60 s, or PyAV isn't
             installed.
     """
-    path = Path(path)
-    with opened(path) as container:
-        sound = Sound(started(path, container, "audio") or iter(()), SAMPLE_RATE)
-        sound.read(sound.first + int(MAX_SECONDS) + 1)
-        samples = round((sound.end - sound.first) * SAMPLE_RATE)
-        if samples > MAX_SECONDS * SAMPLE_RATE:
-            raise LMFError(f"{path}: longer than {MAX_SECONDS:g} s. Cut it into clips.")
-        if not samples:
-            raise LMFError(f"{path}: it has no sound that can be decoded.")
-        check_end(path, container, 1, sound.end)
-        return sound.take(sound.first, 0, samples)
+    return decode(path, tracks=("sound",), sample_rate=SAMPLE_RATE, max_seconds=MAX_SECONDS).waveform
 
 
 def read_waveforms(paths: Iterable[Path], samples: int) -> np.ndarray:
-    """Sound files that hold 16 kHz mono, in any format that soundfile reads.
-
-    Returns:
-        (files, samples) float32 in [-1, 1], each cut or zero-padded at the end.
-
-    Raises:
-        LMFError: a file that is missing, damaged, or at another rate or with more channels; or soundfile isn't
-            installed.
-    """
-    return np.stack([_read(path, samples) for path in paths])
-
-
-def _read(path: Path, samples: int) -> np.ndarray:
-    soundfile = import_extra("soundfile", "media")
-    if not path.is_file():
-        raise LMFError(f"{path}: no such file.")
-    try:
-        waveform, rate = soundfile.read(path, samples, dtype="float32", always_2d=True, fill_value=0)
-    except soundfile.SoundFileError as error:
-        raise LMFError(f"{path}: no sound file, or a damaged one ({error}). Copy it again.") from error
-    channels = waveform.shape[1]
-    if rate != SAMPLE_RATE or channels > 1:
-        raise LMFError(
-            f"{path}: {rate} Hz with {channels} channels, must be {SAMPLE_RATE} Hz with 1. "
-            f"Convert it: ffmpeg -i {path.name} -ac 1 -ar {SAMPLE_RATE} converted{path.suffix}"
-        )
-    return np.clip(waveform[:, 0], -1, 1)
+    """The sound of several files, (files, samples), as of `decode_sound` and `padded`."""
+    return np.stack([padded(decode_sound(path), samples) for path in paths])
 
 
 def steps_rms(steps: np.ndarray) -> np.ndarray:
@@ -114,12 +80,24 @@ def decibels(rms: np.ndarray) -> np.ndarray:
 
 
 def is_silent(waveform: np.ndarray, rate: int) -> bool:
-    """Whether a waveform (samples,) in [-1, 1] stays below −60 dB in every step of 20 ms; the last may be shorter.
+    """Whether a waveform (samples,) in [-1, 1] holds nothing that could be a voice.
 
-    >>> is_silent(np.zeros(100), 16000), is_silent(np.full(100, 0.1), 16000)
+    A voice is above −60 dB for 0.1 s on end, counted above 200 Hz: an offset, the hum of mains, a click and
+    anything shorter are silence.
+
+    >>> times = np.arange(16000) / 16000
+    >>> is_silent(np.full(16000, 0.1), 16000), is_silent(0.1 * np.sin(2 * np.pi * 300 * times), 16000)
     (True, False)
     """
     step = max(1, round(STEP_SECONDS * rate))
-    whole = len(waveform) // step * step
-    parts = [waveform[:whole].reshape(-1, step), waveform[None, whole:]]
-    return all((decibels(steps_rms(part)) < SILENCE).all() for part in parts if part.size)
+    size = (
+        2 * step
+    )  # of pieces that overlap by half, in a shape whose side lobes keep a loud hum out of the band
+    shape = np.blackman(size)
+    ends_padded = np.pad(waveform, (step, size)).astype(np.float64)
+    pieces = np.lib.stride_tricks.sliding_window_view(ends_padded, size)[::step]
+    band = np.abs(np.fft.fftfreq(size, 1 / rate)) >= VOICE_HERTZ
+    power = np.square(np.abs(np.fft.fft(pieces * shape)[:, band])).sum(axis=1)
+    loud = decibels(np.sqrt(power / (size * np.square(shape).sum()))) >= SILENCE
+    count = round(VOICE_SECONDS / STEP_SECONDS)
+    return not (np.convolve(loud, np.ones(count)) > count - 0.5).any()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +20,17 @@ if TYPE_CHECKING:
 
 # Less than one frame of a codec, so that a lost one shows; more than the jitter of rounded timestamps.
 _GAP = Fraction(20, 1000)
-# How long a picture's first frame stands before it, and its last one after it: tracks seldom begin and end together.
+# How long a picture's first frame stands before it: tracks seldom begin together.
 _STANDS = Fraction(1, 2)
+# Channels cancel where their mix has less than this share of the energy that the loudest one alone has in their mean.
+_CANCELLED = 0.1
 
 
 class Sound:
     """The samples of one stream: resampled, mixed to mono, and placed by timestamps.
 
     Args:
+        path: names the file in a warning.
         frames: the decoded frames, at least one.
         rate: samples a second that are asked.
 
@@ -35,10 +40,10 @@ class Sound:
         exhausted: whether all are read.
     """
 
-    def __init__(self, frames: Iterator[Timed], rate: int) -> None:
+    def __init__(self, path: Path, frames: Iterator[Timed], rate: int) -> None:
         self.rate = rate
         self.exhausted = False
-        self._pieces = _resampled(frames, rate)
+        self._pieces = _resampled(path, frames, rate)
         self._held: deque[tuple[Fraction, np.ndarray]] = deque()
         self.first = self.end = Fraction(0)
         self._pull()
@@ -76,36 +81,57 @@ class Sound:
             self.end = max(self.end, time + Fraction(len(samples), self.rate))
 
 
-def _resampled(frames: Iterator[Timed], rate: int) -> Iterator[tuple[Fraction, np.ndarray]]:
+def _resampled(path: Path, frames: Iterator[Timed], rate: int) -> Iterator[tuple[Fraction, np.ndarray]]:
     """Mono float32 samples with the seconds at which they start.
 
     Frames that follow one another are resampled as one signal, whose samples are counted from its first
     timestamp. After a gap, and where rate or channels change, a new signal begins.
     """
     av = import_extra("av", "media")
-    resampler = kind = start = end = None
-    count = 0
+    resamplers = kind = start = end = taken = None
+    count, channels, held = 0, 1, ([], [])
 
     def resample(frame: av.AudioFrame | None) -> Iterator[tuple[Fraction, np.ndarray]]:
-        nonlocal count
-        for piece in resampler.resample(frame):
-            if piece.samples:
-                yield start + Fraction(count, rate), piece.to_ndarray().reshape(-1)
-                count += piece.samples
+        nonlocal count, held, taken
+        for resampler, pieces, width in zip(resamplers, held, (1, channels)):
+            pieces += [piece.to_ndarray().reshape(-1, width) for piece in resampler.resample(frame)]
+        ready = sum(map(len, held[0]))
+        # Of several channels a second at a time, in which they are compared.
+        if not ready or (channels > 1 and frame and ready < rate):
+            return
+        samples = np.concatenate(held[0])[:, 0]
+        if channels > 1:
+            each = np.concatenate(held[1])
+            with np.errstate(all="ignore"):  # files of floats may hold any number
+                energies = np.square(each).mean(axis=0)
+                cancelled = np.square(samples).mean() * channels**2 < _CANCELLED * energies.max()
+            if cancelled and taken is None:
+                taken = int(energies.argmax())
+                warnings.warn(
+                    f"{path}: its channels cancel one another; channel {taken + 1} alone is taken there.",
+                    stacklevel=2,
+                )
+            samples = each[:, min(taken, channels - 1)] if cancelled else samples
+        yield start + Fraction(count, rate), samples
+        count, held = count + ready, ([], [])
 
     for timed in frames:
         frame = timed.frame
         now = frame.format.name, frame.layout.name, frame.sample_rate
         if kind != now or abs(timed.start - end) > _GAP:
-            if resampler:
+            if resamplers:
                 yield from resample(None)
+            channels = frame.layout.nb_channels
             # Weights of the mix that add up to at most 1: it can't clip.
-            resampler = av.AudioResampler("flt", "mono", rate, options={"rematrix_maxval": "1"})
+            mono = av.AudioResampler("flt", "mono", rate, options={"rematrix_maxval": "1"})
+            resamplers = (
+                (mono, av.AudioResampler("flt", frame.layout.name, rate)) if channels > 1 else (mono,)
+            )
             kind, start, count = now, timed.start, 0
             end = start
         yield from resample(frame)
         end += timed.end - timed.start
-    if resampler:
+    if resamplers:
         yield from resample(None)
 
 
@@ -118,15 +144,16 @@ class Picture:
 
     Attributes:
         first: seconds of the first frame, by the file's timestamps.
+        still: whether it is a single frame, as a photo; it stands all the time.
     """
 
     def __init__(self, frames: Iterator[Timed], size: tuple[int, int] | None) -> None:
         self._frames = frames
         self._shown = next(frames)
         self._coming = next(frames, None)
-        self._still = self._coming is None
+        self.still = self._coming is None
         self._array: np.ndarray | None = None
-        self._upright = Upright(self._shown.frame, size)
+        self._upright = Upright(self._shown, size)
         self.first = self._shown.start
 
     @property
@@ -145,38 +172,34 @@ class Picture:
             self._shown, self._coming, self._array = self._coming, next(self._frames, None), None
 
     def array(self, time: Fraction) -> np.ndarray:
-        """The shown frame: (height, width, 3) uint8, upright; black while there is no picture."""
+        """The shown frame: (height, width, 3) uint8, upright; black before there is a picture. The last one stands."""
         if self._array is None:
             self._array = self._upright(self._shown.frame)
-        over = self.exhausted and time - self._shown.end > _STANDS
-        none = not self._still and (over or self.first - time > _STANDS)
-        return np.zeros_like(self._array) if none else self._array
+        early = not self.still and self.first - time > _STANDS
+        return np.zeros_like(self._array) if early else self._array
 
 
 class Upright:
-    """Frames of one stream as upright arrays of one size.
+    """Frames of one stream as upright arrays of one size, whose pixels are square.
 
     Args:
-        first: the stream's first frame, whose display matrix counts for all.
+        first: the stream's first frame, whose display matrix and pixels' shape count for all.
         size: (height, width) of the arrays; None: that of the first one.
     """
 
-    def __init__(self, first: av.VideoFrame, size: tuple[int, int] | None) -> None:
+    def __init__(self, first: Timed, size: tuple[int, int] | None) -> None:
         self._reformatter = import_extra("av.video.reformatter", "media").VideoReformatter()
         # Asked of the first frame only: a PyAV frame that was asked is freed by the garbage collector, late.
-        self._transposed, self._flips = _orientation(first)
-        self.size = size
+        self._transposed, self._flips = _orientation(first.frame)
+        stored = first.frame.height, max(1, round(first.frame.width * first.aspect))
+        self._stored = stored if size is None else size[::-1] if self._transposed else size
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """(height, width, 3) uint8, RGB; a new array."""
-        height, width = self.size or (None, None)
-        if self._transposed:
-            height, width = width, height
+        height, width = self._stored
         pixels = self._reformatter.reformat(frame, width, height, format="rgb24").to_ndarray()
         pixels = pixels.transpose(1, 0, 2) if self._transposed else pixels
-        upright = np.ascontiguousarray(pixels[self._flips])
-        self.size = upright.shape[:2]
-        return upright
+        return np.ascontiguousarray(pixels[self._flips])
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[bool, tuple[slice, slice]]:
@@ -184,16 +207,10 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, tuple[slice, slice]]:
 
     The display matrix maps stored (x, y) to (a x + c y, b x + d y); it is taken to the nearest quarter turn.
     """
-    try:
-        side_data = list(frame.side_data)
-    except ValueError:  # PyAV 18 does not know what FFmpeg 8 says of a photo; the turn it does
-        quarters = round(frame.rotation / 90) % 4  # to the left
-        forward, backward = slice(None), slice(None, None, -1)
-        return quarters % 2 == 1, (
-            backward if quarters in (1, 2) else forward,
-            backward if quarters in (2, 3) else forward,
-        )
-    for data in side_data:
+    types = import_extra("av.sidedata.sidedata", "media").Type
+    # PyAV 18 lists no side data where it doesn't know the type of one, such as the EXIF data of photos.
+    types._missing_ = classmethod(lambda cls, value: cls.SEI_UNREGISTERED)
+    for data in frame.side_data:
         if data.type.name == "DISPLAYMATRIX":
             a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
             transposed = abs(b) + abs(c) > abs(a) + abs(d)

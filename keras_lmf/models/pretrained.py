@@ -5,6 +5,7 @@ A zoo entry's weights file holds all but the front ends whose weights are a back
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -150,16 +151,20 @@ def fill_from_entry(model: keras.Model, recipe: Recipe, path: Path) -> keras.Mod
 def load_own(recipe: Recipe, path: Path) -> keras.Model:
     """The recipe's model with the weights in a user's file: of the whole model, as a run's, or as an entry's.
 
-    Both may be a stranger's: the model has at most as many numbers as the file has bytes, or `MAX_PARAMETERS`.
+    Both may be a stranger's: the model has at most as many numbers as the file holds, or `MAX_PARAMETERS`.
 
     Raises:
         LMFError: a larger model, or as `with_weights`.
     """
-    foretold_shapes(recipe, max(MAX_PARAMETERS, path.stat().st_size if path.is_file() else 0))
+    size = path.stat().st_size if path.is_file() else 0
+    shapes = foretold_shapes(recipe, max(MAX_PARAMETERS, size))
+    held, asked = stored_numbers(path, shapes), sum(math.prod(shape) for _, shape in shapes)
+    if asked > max(MAX_PARAMETERS, held):  # the file is long, but not of weights
+        raise LMFError(f"{path} holds {held} numbers, the recipe of {recipe.name!r} asks for {asked}.")
     model = build(recipe)
-    if names(recipe) and stored_numbers(path, model) < model.count_params():
-        return fill_from_entry(model, recipe, path)
-    return with_weights(model, path)
+    return (
+        fill_from_entry(model, recipe, path) if names(recipe) and held < asked else with_weights(model, path)
+    )
 
 
 def trained_part(recipe: Recipe, model: keras.Model) -> keras.Model:

@@ -244,7 +244,10 @@ def trained(recipe: Recipe, data: Dataset, folder: Path) -> Run:
     if (folder / STATE).is_file() and (folder / ENVIRONMENT).is_file():
         run = Run(folder, recipe, data)
         facts = run.environment
-        same = (facts["recipe"], facts["data"]) == (recipe.fingerprint, fitting(recipe, data).fingerprint)
+        same = (facts.get("recipe"), facts.get("data")) == (
+            recipe.fingerprint,
+            fitting(recipe, data).fingerprint,
+        )
         if same and read_progress(folder / STATE).finished:
             return run
     return train(recipe, data, folder)

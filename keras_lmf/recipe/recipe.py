@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from keras_lmf import documents
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.files import write_text
 from keras_lmf.locate import RECIPE
@@ -138,16 +138,10 @@ class Recipe(Part):
     def read(cls, path: str | Path) -> Recipe:
         """The recipe in a TOML file."""
         path = Path(path)
-        try:
-            sections = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise LMFError(f"There is no recipe file {path}") from None
-        # ValueError: no TOML, no UTF-8, or a number of too many digits
-        except (OSError, ValueError) as error:
-            raise LMFError(f"{path} is not a readable TOML file: {error}") from None
+        sections = documents.toml(path)
         try:
             return cls(**sections)
-        except ValueError as error:
+        except LMFError as error:
             raise LMFError(f"{path}: {error}") from None
 
     def to_toml(self) -> str:
@@ -218,12 +212,7 @@ class FittedTemperature(Spec):
     def read(cls, folder: Path) -> FittedTemperature | None:
         """Of the run in `folder`; None where there is none."""
         path = folder / CALIBRATION
-        if not path.is_file():
-            return None
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise invalid(error, FittedTemperature, f"{path} is damaged, train the run again") from None
+        return documents.read(path, cls) if path.exists() else None
 
     def write(self, folder: Path) -> Path:
         """Writes it into the run's folder, atomically."""

@@ -6,9 +6,10 @@ import importlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from keras_lmf.spec import Spec
+from keras_lmf.target import Text
 
 if TYPE_CHECKING:
     import keras
@@ -119,8 +120,15 @@ class Head(Part):
 class Corpus(Part):
     """What a model is trained on."""
 
-    name: str = Field(description="A corpus of `keras_lmf.data.corpora`.")
+    name: Annotated[Text, Field(max_length=255)] = Field(description="A corpus of `keras_lmf.data.corpora`.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of its loader.")
+
+    @field_validator("options")
+    @classmethod
+    def _say_no_place(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if taken := {"name", "root"} & set(options):
+            raise ValueError(f"{taken.pop()!r} is no option: who trains says where the data are")
+        return options
 
 
 class WaveformAugmentation(Part):

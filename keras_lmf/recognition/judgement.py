@@ -114,7 +114,7 @@ def _contributions(answers: dict[Subset, np.ndarray], there: Arrays) -> dict[Sub
 
 
 def _logits(model: Opened, name: str, inputs: Arrays) -> np.ndarray:
-    logits = model.runtime.predict(inputs)[model.spec.target.name]
-    if not np.isfinite(logits).all():
-        raise LMFError(f"{name}: {model.name} answers with NaN or infinity.")
-    return logits
+    try:
+        return model.runtime.predict(inputs)[model.spec.target.name]
+    except LMFError as error:
+        raise LMFError(f"{name}: {error}") from error

@@ -36,6 +36,7 @@ WINDOWS_AT_ONCE = 32
 BYTES_AT_ONCE = 2**26
 SHORTEST_HOP = 0.04
 LONGEST_HOP = 60.0  # of a model of single pictures, whose windows needn't touch
+MAX_SECONDS = 3 * 3600.0
 
 Clip = str | Path | np.ndarray | Mapping[str, np.ndarray]
 
@@ -63,7 +64,10 @@ class Recognizer:
             emotions, without labels. The voice's features are then standardised by this speaker's own mean and
             variance instead of the training speakers'. That is transductive: where such figures are given for an
             entry, they stand in a row of their own ("enrolled"). Zoo entries and runs with a front end only.
-        face_detector: "haar" or "yunet", or a function as of `media.faces.FaceTracker`.
+        face_detector: "haar", "yunet", "none" (the picture is the face), or a function as of
+            `media.faces.FaceTracker`.
+        max_seconds: the longest file, in seconds: a small one with false timestamps holds windows without end. A longer
+            one is refused before anything of it is judged.
         cache_dir: see `zoo.fetch`.
 
     Attributes:
@@ -88,6 +92,7 @@ class Recognizer:
         hop: float | None = None,
         enrolment: Sequence[str | Path | np.ndarray] = (),
         face_detector: str | Detector = "haar",
+        max_seconds: float = MAX_SECONDS,
         cache_dir: str | Path | None = None,
     ) -> None:
         self._model = model = open_model(artifact, cache_dir)
@@ -108,7 +113,7 @@ class Recognizer:
             raise LMFError(f"'hop' takes {least:g} to {most:g} seconds{window}; received {self.hop!r}.")
         if not callable(face_detector) and face_detector not in DETECTORS:
             raise unknown_name("face detector", face_detector, DETECTORS)
-        self._detector = face_detector
+        self._detector, self._max_seconds = face_detector, max_seconds
         if isinstance(enrolment, str | Path | np.ndarray):
             raise LMFError("'enrolment' takes a list of clips, received one clip: enrolment=[…].")
         if enrolment:
@@ -122,7 +127,7 @@ class Recognizer:
     def _windows(self, model: Opened, clip: str | Path | np.ndarray, strip: Strip) -> Iterator[Window]:
         """Of a file, whose thumbnails `strip` gets, or a waveform."""
         if isinstance(clip, str | Path):
-            return windows_of_file(Path(clip), model, self.hop, self._detector, strip)
+            return windows_of_file(Path(clip), model, self.hop, self._detector, strip, self._max_seconds)
         sound = model.sound
         waveform = checked_waveform(f"input {sound.name!r}", clip, sound.rate)
         return windows_of_array(waveform, sound.samples, self.hop, sound.rate)
@@ -244,9 +249,9 @@ class Recognizer:
 
     def _checked(self, key: str, value: np.ndarray) -> np.ndarray:
         shape, face = self._model.runtime.inputs[key].shape, self._model.face
-        if value.shape != shape or value.dtype.kind not in "fiu" or not np.isfinite(value).all():
+        if value.shape != shape or value.dtype.kind not in "fiu":
             raise LMFError(
-                f"input {key!r}: received {value.dtype} of shape {value.shape}; {self._model.name} takes finite "
+                f"input {key!r}: received {value.dtype} of shape {value.shape}; {self._model.name} takes "
                 f"numbers of shape {shape}."
             )
         if face and key == face.name and not 0 <= value.min() <= value.max() <= 1:

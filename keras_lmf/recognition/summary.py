@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from keras_lmf.errors import LMFError
-from keras_lmf.media.sound import SILENCE, STEP_SECONDS, steps_rms
+from keras_lmf.media.sound import SILENCE, STEP_SECONDS, VOICE_HERTZ, VOICE_SECONDS, steps_rms
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.judgement import Judgement
 from keras_lmf.recognition.opened import Opened
@@ -92,12 +92,14 @@ class Summary:
         sound, face = self._model.sound, self._model.face
         if sound and modality == sound.name:
             return (
-                f" (silent from beginning to end: below −{-SILENCE:.0f} dB)"
+                f" (silent from beginning to end: above {VOICE_HERTZ:.0f} Hz below −{-SILENCE:.0f} dB, or shorter "
+                f"than {VOICE_SECONDS:g} s)"
                 if self._heard
                 else " (there is no sound)"
             )
         if face and modality == face.name:
-            return " (none is found in the picture)" if self._seen else " (there is no picture)"
+            none = " (none is found in the picture; if that is a face alone: face_detector none)"
+            return none if self._seen else " (there is no picture)"
         return ""
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from keras_lmf import media
 from keras_lmf.errors import LMFError
 from keras_lmf.media import Clip
+from keras_lmf.media.clips import exact, nearest
 from keras_lmf.media.faces import Detector, Faces, FaceTracker
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.opened import FaceInput, Opened
@@ -41,7 +42,7 @@ class Window(NamedTuple):
 
 
 def windows_of_file(
-    path: Path, model: Opened, hop: float, detector: str | Detector, strip: Strip
+    path: Path, model: Opened, hop: float, detector: str | Detector, strip: Strip, max_seconds: float
 ) -> Iterator[Window]:
     """The windows of a media file; a few frames of it are held at a time, and a window's sound and crops.
 
@@ -52,8 +53,7 @@ def windows_of_file(
         rate = followed_rate(model.face)
         rates = {"frame_rate": float(rate), **({"sample_rate": model.sound.rate} if model.sound else {})}
         tracks = ("sound", "picture") if model.sound else ("picture",)
-        # A hop that is rounded to less than a frame is refused.
-        clips = media.windows(path, 1 / rate, (1 + 1e-12) / rate, tracks=tracks, **rates)
+        clips = media.windows(path, 1 / rate, tracks=tracks, max_seconds=max_seconds, **rates)
         first = next(clips)
         if first.has_picture:
             steps = _followed(itertools.chain([first], clips), model, detector, strip)
@@ -70,7 +70,8 @@ def windows_of_file(
             return
         clips.close()
     sound = model.sound
-    for clip in media.windows(path, model.seconds, hop, tracks=("sound",), sample_rate=sound.rate):
+    limits = {"tracks": ("sound",), "max_seconds": max_seconds}
+    for clip in media.windows(path, model.seconds, hop, sample_rate=sound.rate, **limits):
         yield Window(clip.start, clip.start + clip.duration, clip.waveform[: sound.samples])
 
 
@@ -106,7 +107,7 @@ def windows_of_array(waveform: np.ndarray, samples: int, hop: float, rate: int) 
     """The windows of a waveform, placed as those of a file."""
     index = stop = 0
     while stop < len(waveform):
-        start = round(index * hop * rate)
+        start = nearest(index * exact(hop), rate)
         stop = start + samples
         yield Window(start / rate, min(stop, len(waveform)) / rate, waveform[start:stop])
         index += 1

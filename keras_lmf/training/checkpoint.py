@@ -4,15 +4,15 @@ epoch: early stopping, saving, the guard against a loss that is not finite.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import keras
 import numpy as np
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from keras_lmf import documents
 from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_atomically
@@ -22,8 +22,7 @@ from keras_lmf.recipe import Training
 WATCHED = {"loss": ("val_loss", 1), "pearson": ("val_pearson", -1)}
 
 
-@dataclass
-class Progress:
+class Progress(BaseModel):
     """Where a run stands after its last whole epoch.
 
     Attributes:
@@ -35,12 +34,22 @@ class Progress:
         finished: the epochs are used up or early stopping ended the run.
     """
 
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
     fingerprint: str
     epoch: int = 0
     best_epoch: int = 0
-    best_value: float = float("inf")
-    history: list[dict[str, float]] = field(default_factory=list)
+    best_value: float = math.inf
+    history: list[dict[str, int | float]] = []
     finished: bool = False
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Progress:
+        epochs = [row.get("epoch") for row in self.history]
+        counted = self.epoch == len(epochs) and epochs == list(range(1, len(epochs) + 1))
+        if not counted or not 0 <= self.best_epoch <= self.epoch:
+            raise ValueError("its epochs don't agree")
+        return self
 
 
 class State:
@@ -69,7 +78,7 @@ class State:
 
     def save(self, path: Path) -> None:
         """Writes the state atomically."""
-        arrays = {"progress": np.array(json.dumps(asdict(self.progress))), **self._arrays()}
+        arrays = {"progress": np.array(self.progress.model_dump_json()), **self._arrays()}
         write_atomically(path, lambda temporary: np.savez(temporary, **arrays))
 
     def load(self, path: Path) -> None:
@@ -85,8 +94,9 @@ class State:
                 "or delete this one."
             )
         for name, array in self._arrays().items():
-            if name not in arrays or arrays[name].shape != array.shape:
-                raise _damaged(path, f"{name!r} is missing or has another shape.")
+            found = arrays.get(name)
+            if found is None or (found.shape, found.dtype) != (array.shape, array.dtype):
+                raise _damaged(path, f"{name!r} is missing, or has another shape or dtype.")
         for name, variable in self._variables().items():
             variable.assign(arrays[name])
         self.best_weights = [arrays[f"best/{i}"] for i in range(len(self.best_weights))]
@@ -100,9 +110,9 @@ def read_progress(path: Path) -> Progress:
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], Progress]:
     try:
-        arrays = read_npz(path)
-        return arrays, Progress(**json.loads(str(arrays["progress"])))
-    except (ValueError, KeyError, TypeError) as error:
+        arrays = read_npz(path, ["progress"])
+        return arrays, documents.parse(str(arrays["progress"]).encode(), Progress, "'progress'", finite=False)
+    except LMFError as error:
         raise _damaged(path, f"{error}") from None
 
 
@@ -150,9 +160,9 @@ class Monitor(keras.callbacks.Callback):
     def _require_finite(self, what: str, loss: float, step: str = "") -> None:
         if not math.isfinite(loss):
             progress = self.state.progress
-            kept = f"epoch {progress.best_epoch}" if progress.best_epoch else "the start"
+            kept = f"The weights of epoch {progress.best_epoch}" if progress.best_epoch else "No weights"
             raise NotFiniteLoss(
-                f"The {what} became {loss} at epoch {progress.epoch + 1}{step}. The weights of {kept} are kept. "
+                f"The {what} became {loss} at epoch {progress.epoch + 1}{step}. {kept} are kept. "
                 "Try a smaller training.learning_rate, and look for outliers in the features."
             )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import pandas as pd
+from pydantic import JsonValue, RootModel
 
+from keras_lmf import documents
 from keras_lmf.backend import installed
 from keras_lmf.data import corpora
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.tables import read_csv
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.locate import RECIPE, WEIGHTS
@@ -74,7 +76,13 @@ class Run:
     @property
     def history(self) -> pd.DataFrame:
         """Every logged value, one row per epoch."""
-        return pd.read_csv(self.folder / HISTORY, index_col="epoch")
+        path = self.folder / HISTORY
+        _, lines = read_csv(path, ["epoch"], "'keras-lmf train' writes it.")
+        try:
+            rows = [{name: float(value or "nan") for name, value in row.items()} for _, row in lines]
+            return pd.DataFrame(rows).astype({"epoch": int}).set_index("epoch")
+        except (ValueError, KeyError) as error:  # KeyError: no line
+            raise LMFError(f"{path}: no table of numbers by epoch ({error}).") from None
 
     @property
     def watched(self) -> pd.Series | None:
@@ -87,12 +95,12 @@ class Run:
     def best_epoch(self) -> int:
         """The epoch whose weights are kept: the best one on "valid", or the last without validation."""
         watched = self.watched
-        return int(self.history.index[-1] if watched is None else watched.idxmin())
+        return int(self.history.index[-1] if watched is None or watched.isna().all() else watched.idxmin())
 
     @property
     def environment(self) -> dict[str, Any]:
         """Versions, backend and fingerprints of the run."""
-        return json.loads((self.folder / ENVIRONMENT).read_text(encoding="utf-8"))
+        return documents.read(self.folder / ENVIRONMENT, RootModel[dict[str, JsonValue]]).root
 
     @property
     def temperature(self) -> float | None:

@@ -18,17 +18,19 @@ from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_temperature
-from keras_lmf.files import remove_partial, write_atomically, write_text
+from keras_lmf.files import locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models import build, is_standardized, refresh_standardization, set_standardization
 from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.recipe import FittedTemperature, Recipe
 from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
-from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State
+from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State, read_progress
 from keras_lmf.training.features import features
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
+
+LEFT = (STATE, RECIPE, ENVIRONMENT, WEIGHTS, HISTORY, CURVES)  # by every training
 
 
 def train(
@@ -52,14 +54,36 @@ def train(
         callbacks: your own Keras callbacks, called after this package's. Their state is not part of a resume.
 
     Raises:
-        LMFError: data that don't fit the recipe, or a folder that holds another run.
-        NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder.
+        LMFError: data that don't fit the recipe, or a folder that holds another run, is in use by another process, or
+            can't be written.
+        NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder, where an epoch ended.
     """
     folder = Path(folder) if folder is not None else Path("runs") / recipe.name
     if folder.exists() and not folder.is_dir():
         raise LMFError(f"{folder} is a file: name a folder for the run")
-    data = fitting(recipe, data)
-    fingerprint = _fingerprint(recipe, data)
+    run = Run(folder, recipe, fitting(recipe, data))
+    fingerprint = _fingerprint(recipe, run.data)
+    if not _is_complete(run, fingerprint):
+        with locked(folder):
+            _train(run, fingerprint, callbacks)
+    return run
+
+
+def _is_complete(run: Run, fingerprint: str) -> bool:
+    """Whether all that a training leaves is in the folder, and nothing is to be written."""
+    if not all((run.folder / name).is_file() for name in (*LEFT, *_calibrated(run))):
+        return False
+    progress = read_progress(run.folder / STATE)
+    return progress.finished and progress.fingerprint == fingerprint
+
+
+def _calibrated(run: Run) -> list[str]:
+    return [CALIBRATION] if run.recipe.target.classes and "valid" in run.data.split_names else []
+
+
+def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """Trains from the start or from the last whole epoch, and writes the results."""
+    folder, recipe, data = run.folder, run.recipe, run.data
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
     rows = functools.cache(lambda: features(recipe, data, models) if models else data)
@@ -73,12 +97,12 @@ def train(
         if recipe.training.output_bias == "label_mean":
             mean = rows()["train"].labels.mean(axis=0)
             model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
-        state = State(model, Progress(fingerprint))
+        state = State(model, Progress(fingerprint=fingerprint))
         facts = {"recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
         write_text(folder / ENVIRONMENT, json.dumps({**environment(), **facts}, indent=2) + "\n")
         state.save(folder / STATE)
     else:
-        state = State(model, Progress(fingerprint))
+        state = State(model, Progress(fingerprint=fingerprint))
         state.load(folder / STATE)
     remove_partial(folder)
     # Every time: the state is what a run resumes from, and a kill may have come right after it was written.
@@ -101,14 +125,15 @@ def train(
         try:
             _fit(trained, rows(), model, state, save, callbacks)
         except NotFiniteLoss as error:
+            if not state.progress.best_epoch:
+                raise  # what is there is no result
             write_results()
             raise NotFiniteLoss(f"{error} They are in {folder / WEIGHTS}.") from None
         state.progress.finished = True
         save()
     best = write_results()
-    if recipe.target.classes and "valid" in data.split_names and not (folder / CALIBRATION).is_file():
+    if _calibrated(run) and not (folder / CALIBRATION).is_file():
         _calibrate(folder, best, rows()["valid"])
-    return Run(folder, recipe, data)
 
 
 def _standardize(model: keras.Model, data: Dataset) -> None:

@@ -7,17 +7,17 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from keras_lmf.errors import LMFError, invalid
+from keras_lmf import documents
+from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256, write_text
 from keras_lmf.locate import ENTRY, RECIPE, WEIGHTS_SUFFIX
 from keras_lmf.recipe.fusions import FusionName
 from keras_lmf.records import Count, File, Licences, Parameters, Sha256, Weights
 from keras_lmf.spec import (
-    MAX_TEXT_BYTES,
     EntryName,
     InputSpec,
     ModelSpec,
@@ -182,30 +182,18 @@ class Entry(Spec):
         path = Path(folder) / ENTRY
         if not path.is_file():
             raise LMFError(f"{str(folder)!r} is no zoo entry: there is no {path}.")
-        with path.open("rb") as stream:
-            return cls.parse(stream.read(MAX_TEXT_BYTES + 1), str(path))
+        return cls.parse(documents.content(path), str(path))
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> Entry:
         """The entry in the bytes of an entry.json; `where` names it in errors, which are those of `read`."""
-        if len(content) > MAX_TEXT_BYTES:
-            raise LMFError(f"{where} is larger than {MAX_TEXT_BYTES} bytes, so it is no {ENTRY}.")
-        try:
-            # The standard library's parser first: it can refuse what the other reads in its own way.
-            fields = json.loads(
-                content, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite
-            )
-        except (ValueError, RecursionError) as error:
-            raise LMFError(f"{where} is not plain JSON: {error}") from None
+        fields = documents.plain(content, where)
         if isinstance(fields, dict) and fields.get("schema_version", 1) != 1:
             raise LMFError(
-                f"{where} has schema version {_short(fields['schema_version'])}; this keras-lmf reads 1. "
+                f"{where} has schema version {fields['schema_version']!r:.100}; this keras-lmf reads 1. "
                 f'Upgrade: pip install -U "keras-lmf"'
             )
-        try:
-            return cls.model_validate_json(content, strict=True)
-        except ValidationError as error:
-            raise invalid(error, Entry, where) from None
+        return documents.parse(content, cls, where, strict=True)
 
     def to_json(self) -> str:
         """The canonical text: the same entry always gives the same."""
@@ -222,29 +210,6 @@ class Entry(Spec):
         path, text = Path(folder) / ENTRY, self.to_json()
         self.parse(text.encode(), str(path))  # nothing is written that can't be read back
         return write_text(path, text)
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
-    return fields
-
-
-def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
-
-
-def _finite(digits: str) -> float:
-    if not math.isfinite(value := float(digits)):
-        raise ValueError(f"{digits} is too large for a number")
-    return value
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
 
 
 def file_records(folder: str | Path, names: Mapping[str, str]) -> dict[str, File]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from keras_lmf import locate
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.files import PARTIAL, write_atomically
+from keras_lmf.files import PARTIAL, require_writable, unwritable, write_atomically
 from keras_lmf.locate import ENTRY, RECIPE
 from keras_lmf.recipe import Recipe
 from keras_lmf.spec import MAX_TEXT_BYTES
@@ -106,17 +107,8 @@ def read_recipe(path: Path, entry: Entry) -> Recipe:
     Raises:
         LMFError: it is missing, larger than 1 MiB, no recipe, or not the one of `entry`.
     """
-    if path.is_file() and path.stat().st_size > MAX_TEXT_BYTES:
-        raise LMFError(f"{path} is larger than {MAX_TEXT_BYTES} bytes, so it is no recipe.")
-    try:
-        found = Recipe.read(path)
-        fingerprint = found.fingerprint
-    except RecursionError:
-        raise LMFError(f"{path} is no recipe: it is nested too deeply.") from None
-    except LMFError:
-        raise
-    except ValueError as error:
-        raise LMFError(f"{path} is no recipe: {error}") from None
+    found = Recipe.read(path)
+    fingerprint = found.fingerprint
     if fingerprint != entry.recipe_sha256:
         raise LMFError(
             f"{path} is not the recipe of the zoo entry {entry.name!r} (written by keras-lmf "
@@ -202,7 +194,7 @@ def _download(
     import pooch  # takes a quarter of a second, which `table` needn't wait
 
     url = f"{address}{entry}/{file}"
-    folder.mkdir(parents=True, exist_ok=True)
+    require_writable(folder / file)
     _remove_stale(folder)
     with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as scratch, Quiet(pooch.get_logger()):
         registry = {file: sha256 and f"sha256:{sha256}"}
@@ -212,6 +204,8 @@ def _download(
         except Missing as error:
             raise _NotThere(f"The mirror has no {url} ({error}).") from None
         except OSError as error:  # as all of requests' are
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise unwritable(folder / file, error) from error
             hint = f"Is {locate.MIRROR} right, and the network there?"
             raise LMFError(f"Could not download {url}: {error}. {hint}") from error
         except (ValueError, Stop) as error:

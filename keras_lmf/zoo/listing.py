@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from pydantic import JsonValue, RootModel
 
-from keras_lmf import locate
+from keras_lmf import documents, locate
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.recipe import FUSIONS, Recipe
-from keras_lmf.spec import MAX_TEXT_BYTES
+from keras_lmf.records import Backbone
 from keras_lmf.zoo import cards, fetching
 from keras_lmf.zoo.description import rendered
 from keras_lmf.zoo.entry import Entry
@@ -93,9 +94,9 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
     """
     place = locate.locate(name, "entry", "backbone", "tflite")
     if place.kind == "backbone":
-        text = cards.backbone_card(place.path or locate.known_backbones()[place.name])
+        text = cards.backbone_card(_folder_of(place))
     elif place.kind == "tflite":
-        text = _about_file(place.path)
+        text = rendered("file", path=place.path, **_about_file(place.path))
     else:
         found = fetching.files_of(place, cache_dir)
         summary = cards.summary(found.folder, found.entry)
@@ -105,6 +106,26 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
     return "".join(
         mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in text
     )
+
+
+def facts(name: str | Path, cache_dir: str | Path | None = None) -> dict[str, Any]:
+    """What `show` tells, for a program: the record of an entry or a backbone, with its `folder`; or a file's `size` in
+    bytes, `inputs` and `outputs` (shape, dtype), and the JSON beside it in `sidecars`. Errors are those of `show`.
+    """
+    place = locate.locate(name, "entry", "backbone", "tflite")
+    if place.kind == "tflite":
+        about = _about_file(place.path)
+        model = about.pop("model")
+        for end, infos in (("inputs", model.inputs), ("outputs", model.outputs)):
+            about[end] = {key: {"shape": info.shape, "dtype": str(info.dtype)} for key, info in infos.items()}
+        return about
+    if place.kind == "entry":
+        found = fetching.files_of(place, cache_dir)
+        folder, record = found.folder, found.entry
+    else:
+        folder = _folder_of(place)
+        record = Backbone.read(folder)
+    return {"folder": str(folder), **record.model_dump(mode="json", exclude_none=True)}
 
 
 def find(name: str | Path, cache_dir: str | Path | None = None) -> Entry:
@@ -141,20 +162,19 @@ def _row(entry: Entry) -> tuple[object, ...]:
     )
 
 
-def _about_file(path: Path) -> str:
+def _folder_of(backbone: locate.Place) -> Path:
+    return backbone.path or locate.known_backbones()[backbone.name]
+
+
+def _about_file(path: Path) -> dict[str, Any]:
     from keras_lmf.runtime import open_artifact
 
     model = open_artifact(path)
     beside = (path.with_name(f"{path.name}.json"), path.with_suffix(".json"))
     sidecars = {file.name: _sidecar(file) for file in beside if file.is_file()}
-    return rendered("file", path=path, size=path.stat().st_size, model=model, sidecars=sidecars)
+    return {"size": path.stat().st_size, "model": model, "sidecars": sidecars}
 
 
 def _sidecar(path: Path) -> dict[str, object]:
-    if path.stat().st_size > MAX_TEXT_BYTES:
-        raise LMFError(f"{path} is larger than {MAX_TEXT_BYTES} bytes, so it does not describe a model.")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise LMFError(f"{path} is not readable JSON: {error}") from None
+    content = documents.read(path, RootModel[JsonValue]).root
     return content if isinstance(content, dict) else {"content": content}

@@ -61,6 +61,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_recipe_that_asks_for_too_much_is_refused_before_memory_is_taken(name):
     build(two({"name": "early"}))  # what Keras loads once

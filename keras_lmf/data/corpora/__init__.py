@@ -6,11 +6,15 @@ import importlib
 import inspect
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_type_hints
+
+import numpy as np
+from pydantic import ConfigDict, ValidationError, create_model
 
 from keras_lmf.data.corpora.description import CorpusDescription, read_description
 from keras_lmf.data.corpora.files import LABELS, is_clips
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, invalid, unknown_name
 
 # A corpus is the module of its name.
 CORPORA = (
@@ -26,6 +30,7 @@ CORPORA = (
     "synthetic_steps",
     "voices_and_faces",
 )
+PICKLES = (".pkl", ".pickle", ".p", ".pk", ".pck")  # the field's names for one thing
 DESCRIBED = tuple(name for name in CORPORA if name != "clips")  # those are anybody's
 
 
@@ -44,7 +49,7 @@ def load(name: str | Path, root: str | Path | None = None, **options: object) ->
         return _load(str(name), str(name), root, options)
     path = Path(name) if root is None else Path(root) / name
     suffix = path.suffix.lower()
-    if suffix in (".pkl", ".pickle"):
+    if suffix in PICKLES:
         return _load("pickled_splits", ".pkl", path, options)
     if suffix == ".npz":
         if options:
@@ -57,13 +62,24 @@ def load(name: str | Path, root: str | Path | None = None, **options: object) ->
 
 
 def _load(module: str, name: str, place: str | Path | None, options: dict[str, object]) -> Dataset:
-    """The module's `load(place, **options)`, with its options' names checked."""
+    """The module's `load(place, **options)`, with its options' names and types checked: a recipe may say anything."""
     corpus_load = importlib.import_module(f"{__name__}.{module}").load
+    hints = get_type_hints(corpus_load, include_extras=True)
     allowed = list(inspect.signature(corpus_load).parameters)[1:]
     for option in options:
         if option not in allowed:
             raise unknown_name(f"{name} option", option, allowed)
-    return corpus_load(place, **options)
+    values = {key: value.item() if isinstance(value, np.generic) else value for key, value in options.items()}
+    typed = create_model(
+        "Options", __config__=ConfigDict(strict=True), **{option: (hints[option], ...) for option in values}
+    )
+    try:
+        typed.model_validate(values)
+        return corpus_load(place, **values)
+    except ValidationError as error:
+        raise invalid(error, typed, f"Corpus {name!r}") from None
+    except MemoryError:
+        raise LMFError(f"Corpus {name!r}: there is no memory for what {values} asks for.") from None
 
 
 def describe(corpus: str, folder: Path, inputs: Iterable[str]) -> CorpusDescription:

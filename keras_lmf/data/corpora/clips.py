@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 import warnings
 from collections.abc import Sequence
@@ -18,7 +19,14 @@ from keras_lmf.data.tables import read_csv
 from keras_lmf.data.validation import check_groups, check_splits, whole_number
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import cache_folder, write_atomically
-from keras_lmf.media.sound import SAMPLE_RATE, decode_sound, number_of_samples, padded, require_decoder
+from keras_lmf.media.sound import (
+    SAMPLE_RATE,
+    decode_sound,
+    is_silent,
+    number_of_samples,
+    padded,
+    require_decoder,
+)
 from keras_lmf.target import Target
 
 HELD_OUT = 0.2  # of the speakers, for the test split, and as many for validation
@@ -26,12 +34,12 @@ MAX_BAD = 0.1
 NEEDED = ("file", "label", "speaker")
 COLUMNS = (*NEEDED, "split")
 _HINT = (
-    "The first line names the columns, with commas between them; a value that holds a comma stands in "
-    '"double quotes".'
+    "The first line names the columns, with commas (or semicolons, or tabs) between them; a value that holds one "
+    'stands in "double quotes".'
 )
 _SHOWN = 10
 # Raised when `decode_sound` gives other numbers for the same file.
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 
 
 class Row(NamedTuple):
@@ -53,8 +61,8 @@ def load(
         anna/first.mp4,happy,anna
         bert/first.wav,sad,bert
 
-    Paths are relative to `root`. The files may be in any container that FFmpeg reads, at any rate, of up to 60 s.
-    The classes are the labels in alphabetical order: the recipe's `target.classes`.
+    Paths are relative to `root`; backslashes, semicolons and tabs will do. Files are of up to 60 s, in any container
+    that FFmpeg reads. The classes are the labels in alphabetical order: the recipe's `target.classes`.
 
     Modalities:
         voice: (samples,), the sound in [-1, 1], 16 kHz mono; zeros after the end. The extra `media` reads it.
@@ -120,10 +128,10 @@ def load(
 
 
 def _read_table(path: Path) -> list[Row]:
-    """The table's rows, blanks around the values removed, labels and speakers in one Unicode form (NFC).
+    """The table's rows, blanks around the values removed, all in one Unicode form (NFC), paths with slashes.
 
     Raises:
-        LMFError: no UTF-8 or no table; a column that is missing or unknown; a line with too few or too many values;
+        LMFError: no table; a column that is missing or unknown; a line with too few or too many values;
             a file that is named twice, or lies outside the folder; a label or a speaker in two spellings that differ
             in upper and lower case alone. It names the line.
     """
@@ -136,9 +144,8 @@ def _read_table(path: Path) -> list[Row]:
     rows = []
     first: dict[str, int] = {}
     for line, named in lines:
-        for column in ("label", "speaker"):
-            named[column] = unicodedata.normalize("NFC", named[column])
-        row = Row(line, *(named[column] for column in NEEDED), named.get("split"))
+        file, label, speaker = (unicodedata.normalize("NFC", named[column]) for column in NEEDED)
+        row = Row(line, file.replace("\\", "/"), label, speaker, named.get("split"))
         _check_inside(path, row)
         earlier = first.setdefault(str(PurePosixPath(row.file)), line)
         if row.file and earlier != line:
@@ -180,13 +187,16 @@ def _decoded(folder: Path, rows: Sequence[Row], samples: int) -> tuple[np.ndarra
 
     waveforms, failed = [], {}
     for row in tqdm(rows, desc="decoding", unit="clip", leave=False, delay=2, disable=None):
+        # A name keeps the Unicode form of the system that gave it.
+        places = [folder / unicodedata.normalize(form, row.file) for form in ("NFD", "NFC")]
+        path = next(filter(os.path.exists, places), places[1])
         try:
-            waveform = padded(cached_sound(folder / row.file), samples)
-            if not waveform.any():
+            waveform = padded(sound := cached_sound(path), samples)
+            if is_silent(sound, SAMPLE_RATE) or not waveform.any():
                 raise LMFError("its sound is silent.")
             waveforms.append(waveform)
         except (LMFError, OSError) as error:
-            failed[row] = str(error).removeprefix(f"{folder / row.file}: ")
+            failed[row] = str(error).removeprefix(f"{path}: ")
     return np.array(waveforms, np.float32).reshape(-1, samples), failed
 
 
@@ -272,9 +282,9 @@ def cached_sound(path: Path) -> np.ndarray:
     waveform = decode_sound(path)
     try:
         write_atomically(place, lambda temporary: np.savez(temporary, waveform=waveform))
-    except OSError as error:
+    except LMFError as error:  # about each clip another one, so that this would be told for each
         warnings.warn(
-            f"{place.parent} can't be written ({error.strerror}): clips are decoded again every time. "
+            f"{str(error).replace(str(place), str(place.parent))} Clips are decoded again every time. "
             "KERAS_LMF_HOME names another cache.",
             stacklevel=2,
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from keras_lmf.errors import LMFError, invalid
+from keras_lmf import documents
+from keras_lmf.errors import LMFError
 from keras_lmf.target import Text
 
 
@@ -53,12 +53,7 @@ VOICE = CorpusInput("full scale = 1", "mono sound at 16 kHz, zeros after the end
 
 def read_description(path: Path, inputs: Iterable[str]) -> CorpusDescription:
     """What the about.toml `path` says of a corpus with these inputs."""
-    try:
-        description = CorpusDescription.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise invalid(error, CorpusDescription, str(path)) from None
-    except (OSError, ValueError) as error:
-        raise LMFError(f"{path} is not a readable TOML file: {error}") from None
+    description = documents.read(path, CorpusDescription)
     if lacking := [name for name in inputs if name not in description.inputs]:
         raise LMFError(f"{path} needs {', '.join(f'[inputs.{name}]' for name in lacking)}.")
     return description

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import json
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -13,11 +15,12 @@ from pydantic import ValidationError
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.pickles import read_pickle
 from keras_lmf.data.validation import SPLITS
-from keras_lmf.errors import LMFError, invalid, unknown_name
+from keras_lmf.errors import LMFError, invalid, missing_name, unknown_name
 from keras_lmf.target import Target
 
 KEYS = {"audio": "audio", "video": "vision", "text": "text"}  # our name -> the file's
 LONGEST_ID = 256
+MATCHING_SECONDS = 10
 NUL = "\0"
 
 
@@ -59,8 +62,8 @@ def load(
         LMFError: a file that is damaged, hostile or another thing, or content that no Dataset can hold.
     """
     target = _target(target)
-    if fill is not None and (not isinstance(fill, int | float) or not np.isfinite(fill)):
-        raise LMFError(f"fill must be a finite number, for example 0, or None; received {fill!r}.")
+    if fill is not None and (not isinstance(fill, int | float) or not abs(fill) < 3e38):
+        raise LMFError(f"fill must be a finite number of float32, for example 0, or None; received {fill!r}.")
     content = read_pickle(path)
     try:
         if not isinstance(content, dict) or not content:
@@ -109,7 +112,7 @@ def _columns(
     key = next((key for key in keys if key in fields), None)
     if key is None:
         raise LMFError(
-            f"{name}: {unknown_name('key', keys[0], _shown(fields), 'Pass labels=… to name the labels.')}"
+            f"{name}: {missing_name('key', keys[0], _shown(fields), 'Pass labels=… to name the labels.')}"
         )
     labels = _labels(f"{name}/{key}", fields[key], target)
     rows, columns = len(labels), {}
@@ -125,7 +128,7 @@ def _columns(
             columns[f"mask/{modality}"] = _mask(f"{name}/{lengths}", values, fields.get(lengths))
     if not columns:
         raise LMFError(
-            f"{name}: {unknown_name('key', 'audio', _shown(fields))} None of {', '.join(KEYS.values())}."
+            f"{name}: {missing_name('key', 'audio', _shown(fields))} None of {', '.join(KEYS.values())}."
         )
     if "id" in fields:
         ids, videos = _ids(f"{name}/id", fields["id"], rows)
@@ -226,18 +229,37 @@ def _groups(ids: np.ndarray, videos: np.ndarray, pattern: str | None) -> np.ndar
                 "sample as a group of its own."
             )
         return videos
-    try:
-        expression = re.compile(pattern)
-    except (re.error, TypeError) as error:
-        raise LMFError(f"group_pattern {pattern!r} is no regular expression: {error}.") from None
-    found = [expression.match(name) for name in ids.tolist()]
-    groups = [match.group(1) if match and expression.groups else None for match in found]
+    groups = _matched(pattern, ids.tolist())
     if not all(groups):
         missed = str(ids[[bool(group) for group in groups].index(False)])
         raise LMFError(
-            f"group_pattern {pattern!r} finds no group in the id {missed!r}; it needs one pair of parentheses."
+            f"group_pattern {pattern[:200]!r} finds no group in the id {missed!r}; it needs one pair of parentheses."
         )
     return np.array(groups)
+
+
+# A pattern can take longer than the universe will last, and Python's matching can't be interrupted: only a process can.
+_MATCHING = """import json, re, sys
+pattern, names = json.load(sys.stdin)
+found = [re.match(pattern, name) for name in names]
+json.dump([match.group(1) if match and match.re.groups else None for match in found], sys.stdout)"""
+
+
+def _matched(pattern: str, names: list[str]) -> list[str | None]:
+    """What the first parentheses of `pattern` hold in each name; None where it doesn't match."""
+    what, command = f"group_pattern {pattern[:200]!r}", [sys.executable, "-I", "-c", _MATCHING]
+    options = {"capture_output": True, "text": True, "timeout": MATCHING_SECONDS}
+    try:
+        done = subprocess.run(command, input=json.dumps([pattern, names]), check=True, **options)
+    except subprocess.TimeoutExpired:
+        raise LMFError(
+            f"{what} takes more than {MATCHING_SECONDS} s on {len(names)} ids: repeat nothing that is repeated itself."
+        ) from None
+    except subprocess.CalledProcessError as error:
+        raise LMFError(
+            f"{what} is no regular expression: {error.stderr.strip().rpartition(chr(10))[2][:200]}."
+        ) from None
+    return json.loads(done.stdout)
 
 
 def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

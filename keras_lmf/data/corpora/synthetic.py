@@ -57,8 +57,8 @@ def load(
     Args:
         root: ignored; here so that all corpora are called alike.
         modalities: two or more names.
-        samples: ≥ 20 in all splits together.
-        width: features of each modality, ≥ 1.
+        samples: 20 … 10⁶ in all splits together.
+        width: features of each modality, 1 … 10⁴; up to 10⁸ numbers in all.
         noise: share of flipped labels, in [0, 0.5).
         seed: the same seed gives the same corpus.
     """
@@ -67,8 +67,13 @@ def load(
         raise LMFError(
             f"Corpus 'synthetic': modalities must be two or more different names, received {modalities!r}."
         )
-    for option, value, least in (("samples", samples, len(GROUPS)), ("width", width, 1), ("seed", seed, 0)):
-        whole_number(f"Corpus 'synthetic': {option}", value, least)
+    for option, value, least, most in (
+        ("samples", samples, len(GROUPS), 10**6),
+        ("width", width, 1, 10**4),
+        ("samples × width × modalities", samples * width * len(names), 1, 10**8),
+        ("seed", seed, 0, None),
+    ):
+        whole_number(f"Corpus 'synthetic': {option}", value, least, most)
     if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise < 0.5:
         raise LMFError(f"Corpus 'synthetic': noise must be in [0, 0.5), received {noise!r}.")
     random = np.random.default_rng(seed)

@@ -52,12 +52,16 @@ def load(
     Args:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
         seconds: the length to which a recording is cut or zero-padded at the end; up to 60.
-        frames: of the face input, 1 or more.
-        faces: rows for each voice, 1 or more.
+        frames: of the face input, 1 … 100.
+        faces: rows for each voice, 1 … 100.
         seed: of the draw.
     """
-    for name, value in (("frames", frames), ("faces", faces)):
-        whole_number(f"Corpus 'voices_and_faces': {name}", value, 1)
+    for name, value, least, most in (
+        ("frames", frames, 1, 100),
+        ("faces", faces, 1, 100),
+        ("seed", seed, 0, None),
+    ):
+        whole_number(f"Corpus 'voices_and_faces': {name}", value, least, most)
     images = fer2013.load(root, side=SIDE)
     voices = [ravdess.load(root, seconds=seconds).select(["voice"]), emodb.load(root, seconds=seconds)]
     emotions = [np.array(voice.target.classes)[voice.labels] for voice in voices]

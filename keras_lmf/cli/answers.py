@@ -1,0 +1,180 @@
+"""What predict says of each clip once it is judged: a row of the CSV, and then a copy on standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import itertools
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keras_lmf.errors import LMFError
+from keras_lmf.files import unwritable
+
+if TYPE_CHECKING:
+    from keras_lmf.recognition import Prediction, Recognizer
+
+
+class Table:
+    """The CSV `path`: `file`, `emotion`, columns per label and per modality, shares, `error`; empty where unknown.
+
+    A row is in the file, whole, before the next clip is judged, so an end at any time costs no clip that was judged.
+
+    Attributes:
+        known: with `resume`, file → whether it was judged, of the rows that are there, which stay.
+    """
+
+    def __init__(self, path: Path, recognizer: Recognizer, *, resume: bool) -> None:
+        names = recognizer.modalities
+        several = names if recognizer.presence == "derived" and len(names) > 1 else ()
+        subsets = [
+            part for size, _ in enumerate(several, 1) for part in itertools.combinations(several, size)
+        ]
+        self._path = path
+        self._columns = ["file", "emotion"]
+        self._columns += [f"probability_{label}" for label in recognizer.labels]
+        self._columns += [f"presence_{name}" for name in names] + [f"alone_{name}" for name in several]
+        self._columns += [*(f"share_{' × '.join(subset)}" for subset in subsets), "error"]
+        there = resume and path.is_file() and path.stat().st_size > 0
+        self.known = self._rows_there() if there else {}
+        # What is no UTF-8 in a file's name is "?".
+        try:
+            self._stream = path.open("a" if there else "w", encoding="utf-8", errors="replace", newline="")
+        except OSError as error:
+            raise unwritable(path, error) from error
+        self._rows = csv.DictWriter(self._stream, self._columns, restval="", lineterminator="\n")
+        if not there:
+            self._write(dict(zip(self._columns, self._columns)))
+
+    def add(self, path: Path, answer: Prediction | str) -> None:
+        """The next row."""
+        row: dict[str, Any] = {"file": str(path)}
+        if isinstance(answer, str):
+            row["error"] = answer
+        else:
+            row["emotion"] = answer.emotion
+            row |= {f"probability_{label}": share for label, share in answer.probabilities.items()}
+            row |= {f"presence_{name}": there for name, there in answer.presence.items()}
+            row |= {f"alone_{name}": max(each, key=each.get) for name, each in answer.by_modality.items()}
+            row |= {f"share_{name}": share for name, share in answer.shares.items()}
+        self._write(row)
+
+    def close(self) -> None:
+        """No more rows."""
+        with contextlib.suppress(OSError):  # of a row that could not be written, which was told
+            self._stream.close()
+
+    def _write(self, row: dict[str, Any]) -> None:
+        try:
+            self._rows.writerow(row)
+            self._stream.flush()
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+
+    def _rows_there(self) -> dict[str, bool]:
+        content = self._path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]  # an end of the process may have cut off the last row
+        try:
+            header, *rows = csv.reader(io.StringIO(whole.decode(), newline=""), strict=True)
+        except (ValueError, csv.Error):
+            header, rows = [], []
+        if header != self._columns or any(len(row) != len(header) for row in rows):
+            raise LMFError(
+                f"{self._path} is no table of this model's answers. Name another file, or leave --resume."
+            )
+        os.truncate(self._path, len(whole))
+        return {row[0]: not row[-1] for row in rows}
+
+
+class Screen:
+    """Standard output: a table whose columns are as wide as they can become, or a JSON list.
+
+    Args:
+        recognizer: whose answers these are.
+        files: all that will come.
+        as_json: a list of `Prediction.to_dict`.
+        needed: whether there is nothing to do once nobody listens (`| head`).
+    """
+
+    def __init__(self, recognizer: Recognizer, files: Sequence[Path], *, as_json: bool, needed: bool) -> None:
+        names, label = recognizer.modalities, max(recognizer.labels, key=len)
+        self._widths = {
+            "file": max(len(str(path)) for path in files),
+            "emotion": len(label),
+            "probability": 0,
+        }
+        self._widths["presence"] = len(", ".join(names))
+        if recognizer.presence == "derived" and len(names) > 1:
+            self._widths |= {
+                "each alone": len(", ".join(f"{name}: {label} 0.00" for name in names)),
+                "shares": 0,
+            }
+        self._as_json, self._needed = as_json, needed
+        self._begun = self._deaf = False
+
+    def add(self, path: Path, answer: Prediction | str) -> None:
+        """The next answer."""
+        if self._as_json:
+            told = {"file": str(path), "error": answer} if isinstance(answer, str) else answer.to_dict()
+            self._echo(
+                f"{',' if self._begun else '['}\n{json.dumps(told, ensure_ascii=False, allow_nan=False)}", ""
+            )
+        else:
+            if not self._begun:
+                self._echo(self._line(list(self._widths)))
+            self._echo(
+                self._line(
+                    [str(path), *([f"error: {answer}"] if isinstance(answer, str) else _cells(answer))]
+                )
+            )
+        self._begun = True
+
+    def close(self) -> None:
+        """No more answers."""
+        if self._as_json:
+            self._echo("\n]" if self._begun else "[]")
+
+    def _line(self, cells: Sequence[str]) -> str:
+        widths = [max(width, len(name)) for name, width in self._widths.items()]
+        return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip()
+
+    def _echo(self, text: str, end: str = "\n") -> None:
+        if self._deaf:
+            return
+        try:
+            click.echo(utf8(text + end), nl=False)
+        except OSError as error:
+            if self._needed:
+                raise
+            if not isinstance(error, BrokenPipeError):
+                click.echo(f"Warning: standard output can't be written: {error.strerror}.", err=True)
+            self._deaf = True
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # at exit Python writes what is left
+
+
+def utf8(text: str) -> str:
+    """With "?" for what can't be written: bytes of a file's name that are no UTF-8."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _cells(answer: Prediction) -> list[str]:
+    """Of the table that people read, after the file."""
+    from keras_lmf.recognition.prediction import best
+
+    several = answer.by_modality if len(answer.by_modality) > 1 else {}
+    return [
+        answer.emotion,
+        f"{answer.probabilities[answer.emotion]:.2f}",
+        ", ".join(name for name, present in answer.presence.items() if present),
+        ", ".join(f"{name}: {best(shares)}" for name, shares in several.items()),
+        ", ".join(f"{name} {share:.0%}" for name, share in answer.shares.items() if several),
+    ]

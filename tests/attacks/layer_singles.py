@@ -1,0 +1,141 @@
+"""The layers that fuse nothing: shapes, kinds of numbers and arguments that each can't take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from layer_check import Check, normal
+
+from keras_lmf import layers
+
+
+def network() -> keras.Model:
+    picture = keras.Input((3, 4, 2))
+    return keras.Model(picture, keras.layers.Dense(3)(keras.layers.Flatten()(picture)))
+
+
+SPECTRAL = {"sample_rate": 400, "fft_length": 20, "hop": 8, "bands": 4}
+# Layer → how it is made, a shape that it takes, shapes that it doesn't take once it is built on that.
+SINGLE: dict[str, tuple[Callable[..., Any], tuple[int, ...], list[tuple[int | None, ...]]]] = {
+    "TemporalConvolution": (
+        lambda **o: layers.TemporalConvolution(4, 3, **o),
+        (5, 6, 3),
+        [(5, 6, 2), (5, 6, 4), (5, 6, None)],
+    ),
+    "StatisticsPooling": (layers.StatisticsPooling, (5, 6, 3), [(5, 6, None), (5, 6, 0)]),
+    "MelSpectrogram": (lambda **o: layers.MelSpectrogram(**{**SPECTRAL, **o}), (5, 50), [(5, None), (5, 0)]),
+    "LogMelSpectrogram": (lambda **o: layers.LogMelSpectrogram(**{**SPECTRAL, **o}), (5, 50), [(5, None), (5, 0)]),
+    "MFCC": (lambda **o: layers.MFCC(**{**SPECTRAL, "coefficients": 3, **o}), (5, 50), [(5, None), (5, 0)]),
+    "LevelNormalization": (layers.LevelNormalization, (5, 50), []),
+    "FaceLandmarkNormalization": (
+        layers.FaceLandmarkNormalization,
+        (5, 3, 68, 2),
+        [(5, 3, 70, 2), (5, 3, 68, 3), (5, 3, 138), (5, 0, 136), (5, None, 136), (5, 3, None, 2)],
+    ),
+    "MirrorAverage": (
+        lambda **o: layers.MirrorAverage(network(), **o),
+        (5, 3, 4, 2),
+        [(5, 4, 3, 2), (5, 3, 4, 1), (5, 3, 5, 2)],
+    ),
+    "RandomAffine": (layers.RandomAffine, (5, 6, 5, 2), [(5, None, 5, 2), (5, 6, 5, 0)]),
+    "SpecAugment": (
+        lambda **o: layers.SpecAugment(**{"band_width": 1, "step_width": 2, **o}),
+        (5, 6, 3),
+        [(5, 1, 3), (5, None, 3), (5, 6, 0)],
+    ),
+}  # fmt: skip
+# Layer → arguments of `__init__`, with values that it can't take.
+NOT_WHOLE, NOT_POSITIVE = ("x", 1.5, None, True, [], float("nan"), 2**40), (-1, 0)
+NOT_SHARE = ("x", None, True, [], float("nan"), float("inf"), -0.1, 1e9)
+NOT_SEED = ("x", 1.5, True, [], -1, 2**31)
+ARGUMENTS: dict[str, dict[str, tuple[Any, ...]]] = {
+    "LowRankFusion": {
+        "units": NOT_WHOLE + NOT_POSITIVE,
+        "rank": NOT_WHOLE + NOT_POSITIVE,
+        "initialization": ("x", None, 1, []),
+        "seed": NOT_SEED,
+    },
+    "ModalityPresence": {"dropout": (*NOT_SHARE[:2], *NOT_SHARE[3:], 1), "seed": NOT_SEED},
+    "LevelNormalization": {"level": ("x", None, True, [], float("nan"), float("inf"), -float("inf"), 1)},
+    "MelSpectrogram": dict.fromkeys(("sample_rate", "fft_length", "hop", "bands"), NOT_WHOLE + NOT_POSITIVE)
+    | {"lowest": (*NOT_SHARE, 200), "highest": ("x", True, [], float("nan"), -1, 0, 201)}
+    | {"window_length": ("x", 1.5, 0, 21)},
+    "LogMelSpectrogram": {"dynamic_range": ("x", [], float("nan"), 0, -1)},
+    "MFCC": {"coefficients": (*NOT_WHOLE, *NOT_POSITIVE, 5)},
+    "MirrorAverage": {"network": ("x", None, layers.EarlyFusion)},
+    "RandomAffine": dict.fromkeys(("rotation", "shift", "zoom"), NOT_SHARE) | {"seed": NOT_SEED},
+    "SpecAugment": dict.fromkeys(("band_masks", "band_width", "step_masks", "step_width"), (*NOT_WHOLE, -1))
+    | {"seed": NOT_SEED},
+}  # fmt: skip
+
+
+def single_checks(name: str) -> Iterator[Check]:
+    make, shape, wrong_shapes = SINGLE[name]
+    x = normal(*shape)
+    if "Spec" in name or "Level" in name or name == "MFCC":
+        x = x / 10
+    built = make()
+    before = keras.ops.convert_to_numpy(built(x))
+    for wrong in [shape[1:], shape[:1], (), (*shape, 1), *wrong_shapes]:
+        yield Check(f"{name}, output shape of {wrong}", lambda wrong=wrong: built.compute_output_shape(wrong))
+        if None in wrong:
+            continue
+        for state, layer in (("built", lambda: built), ("new", make)):
+            if state == "built" or wrong not in wrong_shapes or name != "TemporalConvolution":
+                yield Check(f"{name}, {state}: {wrong}", lambda w=wrong, layer=layer: layer()(normal(*w)))
+    dtypes = ["complex64", "str", "object"]
+    if "int" not in built.NUMBERS:
+        dtypes += ["int16", "int32", "uint8", "bool"]  # no numbers in [-1, 1]
+    for dtype in dtypes:
+        yield Check(f"{name}, of {dtype}", lambda dtype=dtype: built(x.astype(dtype)))
+    for what, wrong in {
+        "a list": [x],
+        "a dict": {"x": x},
+        "nothing": None,
+        "numbers": x.tolist(),
+        "a number": 1.0,
+        "text": "x",
+    }.items():
+        yield Check(f"{name}, built: {what}", lambda wrong=wrong: built(wrong))
+        yield Check(f"{name}, new: {what}", lambda wrong=wrong: make()(wrong))
+    yield Check(f"{name}, of float64", lambda: built(x.astype("float64")), before)
+    yield Check(f"{name}, answers as before", lambda: built(x), before)
+
+
+def presence_checks() -> Iterator[Check]:
+    make, x = layers.ModalityPresence, normal(5, 3)
+    built = make()
+    built([x, x])
+    wrong = {
+        "one": [x],
+        "none": [],
+        "a tensor": x,
+        "a dict": {"a": x, "b": x},
+        "nothing": None,
+        "another batch": [x, x[1:]],
+        "batch of one": [x, x[:1]],
+        "vectors": [x[:, 0], x[:, 0]],
+        "numbers": [1.0, 2.0],
+        "text": [x, x.astype(str)],
+        "nested": [[x], [x]],
+    }
+    for what, inputs in wrong.items():
+        yield Check(f"ModalityPresence, new: {what}", lambda inputs=inputs: make()(inputs))
+        yield Check(f"ModalityPresence, built: {what}", lambda inputs=inputs: built(inputs))
+    zeros = np.zeros_like(x)
+    expected = np.array([[1.0, 0.0]] * 5)
+    yield Check("ModalityPresence of zeros", lambda: built([x, zeros]), expected)
+    yield Check("ModalityPresence of integers", lambda: built([np.ones((5, 2), "int32"), zeros]), expected)
+
+
+def argument_checks() -> Iterator[Check]:
+    for name, arguments in ARGUMENTS.items():
+        given = {"LowRankFusion": {"units": 4}, "MelSpectrogram": SPECTRAL, "MFCC": SPECTRAL}.get(name, {})
+        for argument, values in arguments.items():
+            for value in values:
+                options = {**given, argument: value}
+                call = lambda name=name, options=options: getattr(layers, name)(**options)  # noqa: E731
+                yield Check(f"{name}({argument}={value!r})", call)
