@@ -13,7 +13,7 @@ from keras_lmf import documents
 from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256, write_text
 from keras_lmf.spec import InputSpec, ModelSpec, Presence, RecipeName, Temperature
-from keras_lmf.target import Target
+from keras_lmf.target import Name, Target
 
 
 class StoredTensor(BaseModel):
@@ -77,7 +77,7 @@ class Sidecar(BaseModel):
     format: str = ""
     bytes: int = 0
     sha256: str
-    inputs: dict[str, SidecarInput]
+    inputs: dict[Name, SidecarInput]
     outputs: dict[str, StoredTensor] = Field(default_factory=dict)
     target: Target | None = None
     labels: tuple[str, ...] | None = None

@@ -61,7 +61,7 @@ def fuzz(name: str, minutes: float, keep: int) -> tuple[int, bool]:
         for path in sorted(Path(folder).iterdir(), key=lambda path: path.stat().st_size)[: keep + len(known)]:
             if keep and path.stat().st_size <= 2048 and path.read_bytes() not in known:
                 place = TESTS / "fuzz" / "corpus" / name / path.name
-                place.parent.mkdir(exist_ok=True)
+                place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(path.read_bytes())
     return int(found[1]) if found else 0, ran.returncode != 0
 
