@@ -102,3 +102,11 @@ def test_settings_out_of_range_are_refused(options):
 def test_other_than_two_sequences_are_refused(shapes):
     with pytest.raises(LMFError, match="two sequences"):
         CrossModalAttention(4)([np.zeros(shape, "float32") for shape in shapes])
+
+
+def test_another_width_than_it_was_built_on_is_refused():
+    x, y = sequences()
+    layer = CrossModalAttention(UNITS)
+    layer([x, y])
+    with pytest.raises(LMFError, match=r"of the widths \(3, 8\)"):
+        layer([x, y[:, :, :7]])

@@ -47,6 +47,7 @@ def answer(model: keras.Model, rows: dict[str, np.ndarray]) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(rows)["emotion"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", FUSIONS)
 def test_more_padding_changes_nothing(word):
     rows, fusion = clips(), FUSIONS[word]

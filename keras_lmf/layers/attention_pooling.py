@@ -7,7 +7,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.errors import LMFError
 from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
 
 
@@ -29,6 +28,8 @@ class AttentionPooling(ConfiguredLayer):
     """
 
     ARGUMENTS = ("seed",)
+    AXES = ("batch", "steps", "width")
+    KNOWN = 2
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -36,13 +37,9 @@ class AttentionPooling(ConfiguredLayer):
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
-        if len(input_shape) != 3 or input_shape[-1] is None:
-            raise LMFError(
-                f"{self.name} takes a sequence (batch, steps, width), received {tuple(input_shape)}"
-            )
+        super().build(input_shape)
         drawn = keras.initializers.GlorotUniform(seed=self.seed)
         self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], 1), initializer=drawn)
-        super().build(input_shape)
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         precision = keras.backend.result_type(self.compute_dtype, "float32")
@@ -60,4 +57,5 @@ class AttentionPooling(ConfiguredLayer):
         """Pooling ends the sequence: there is no mask after it."""
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.require_shape(input_shape)
         return (input_shape[0], input_shape[2])

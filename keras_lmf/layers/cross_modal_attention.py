@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, is_shape
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -48,18 +48,24 @@ class CrossModalAttention(ConfiguredLayer):
         super().__init__(**kwargs)
         self.units, self.dropout, self.seed = units, dropout, seed
         self.require_whole(1, "units")
-        if not 0 <= dropout < 1:
-            raise LMFError(f"{self.name}: dropout must be 0 to below 1, received {dropout!r}")
+        self.require_number(0, 1 - 1e-6, "dropout")
         self.supports_masking = True
+        self._widths: tuple[int, int] | None = None
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def build(self, input_shape: Sequence[Shape]) -> None:
-        shapes = [tuple(shape) for shape in input_shape]
-        if len(shapes) != 2 or any(len(shape) != 3 or shape[-1] is None for shape in shapes):
+    def require_shape(self, shape: Any) -> None:
+        fits = isinstance(shape, list | tuple) and len(shape) == 2 and all(is_shape(part) for part in shape)
+        fits = fits and all(len(part) == 3 and part[-1] for part in shape)
+        if not fits or (self._widths and self._widths != (shape[0][-1], shape[1][-1])):
+            widths = f"the widths {self._widths}" if self._widths else "known width"
             raise LMFError(
-                f"{self.name} takes a list of two sequences (batch, steps, width), received shapes {shapes}"
+                f"{self.name} takes a list of two sequences (batch, steps, width) of {widths}, received the shapes "
+                f"{shape}."
             )
-        (_, _, width), (_, _, other_width) = shapes
+
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        super().build(input_shape)
+        self._widths = width, other_width = (input_shape[0][-1], input_shape[1][-1])
         seeds = itertools.count(self.seed) if self.seed is not None else itertools.repeat(None)
 
         def kernel(name: str, rows: int) -> keras.Variable:
@@ -73,7 +79,6 @@ class CrossModalAttention(ConfiguredLayer):
         self.key_kernel = kernel("key", other_width)
         self.value_kernel, self.value_bias = kernel("value", other_width), bias("value")
         self.output_kernel, self.output_bias = kernel("output", self.units), bias("output")
-        super().build(input_shape)
 
     def call(
         self,
@@ -110,4 +115,5 @@ class CrossModalAttention(ConfiguredLayer):
         return previous_mask[0] if previous_mask else None
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
+        self.require_shape(input_shape)
         return (*input_shape[0][:-1], self.units)

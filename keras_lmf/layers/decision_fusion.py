@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -105,8 +105,6 @@ class DecisionFusion(ModalityFusion):
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         count, classes = len(self.widths), self.widths[0]
-        if len(set(self.widths)) > 1:
-            raise LMFError(f"{self.name} joins answers about the same classes, received widths {self.widths}")
         for what, numbers, size in (
             ("prior", self.prior, classes),
             ("importance", self.importance, count),
@@ -123,6 +121,12 @@ class DecisionFusion(ModalityFusion):
     def _one_each(self, name: str, start: Any) -> keras.Variable:
         constant = keras.initializers.Constant(np.asarray(start, "float32"))
         return self.add_weight(name=name, shape=(len(start),), initializer=constant, autocast=False)
+
+    def require_shape(self, shape: Any) -> None:
+        super().require_shape(shape)
+        widths = [part[-1] for part in (shape.values() if isinstance(shape, Mapping) else shape)]
+        if len(set(widths)) > 1:
+            raise LMFError(f"{self.name} joins answers about the same classes, received widths {widths}.")
 
     def call(self, inputs: Any, presence: Tensor | None = None, mask: Any = None) -> Tensor:
         embeddings = self.present_embeddings(inputs, presence, mask)

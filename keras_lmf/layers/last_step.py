@@ -21,6 +21,9 @@ class LastStep(ConfiguredLayer):
     [[1.0]]
     """
 
+    AXES = ("batch", "steps", "width")
+    KNOWN = 2
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -38,4 +41,5 @@ class LastStep(ConfiguredLayer):
         """Pooling ends the sequence: there is no mask after it."""
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.require_shape(input_shape)
         return (input_shape[0], input_shape[2])

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lmf.errors import LMFError
 from keras_lmf.layers.base import ConfiguredLayer, Tensor
+
+LEAST_RATE = 1e-6
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -22,7 +23,7 @@ class Positions(ConfiguredLayer):
     Input: (batch, steps, width). Output: the same shape; the mask stays.
 
     Args:
-        rate: steps in a unit of time, above 0: step j stands at j / rate.
+        rate: steps in a unit of time, 1e-6 to 1e6: step j stands at j / rate.
 
     >>> import numpy as np
     >>> np.asarray(Positions()(np.zeros((1, 2, 2), "float32")), float).round(2).tolist()
@@ -30,12 +31,13 @@ class Positions(ConfiguredLayer):
     """
 
     ARGUMENTS = ("rate",)
+    AXES = ("batch", "steps", "width")
+    KNOWN = 2
 
     def __init__(self, rate: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not rate > 0:
-            raise LMFError(f"{self.name}: rate must be above 0, received {rate!r}")
         self.rate = rate
+        self.require_number(LEAST_RATE, 1 / LEAST_RATE, "rate")
         self.supports_masking = True
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
+from keras_lmf.errors import LMFError
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, is_shape
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -29,6 +30,14 @@ class PresentSteps(ConfiguredLayer):
         self.require_whole(0, "modality")
         self.supports_masking = True
 
+    def require_shape(self, shape: Any) -> None:
+        fits = isinstance(shape, list | tuple) and len(shape) == 2 and all(is_shape(part) for part in shape)
+        if not fits or len(shape[0]) != 3 or len(shape[1]) != 2 or not (shape[1][1] or 0) > self.modality:
+            raise LMFError(
+                f"{self.name} takes a list of a sequence (batch, steps, width) and a presence (batch, modalities) with "
+                f"modality {self.modality} among them, received the shapes {shape}."
+            )
+
     def call(self, inputs: list[Tensor]) -> Tensor:
         sequence, presence = inputs
         there = ops.reshape(presence[:, self.modality] > 0, (-1, 1, 1))
@@ -46,4 +55,5 @@ class PresentSteps(ConfiguredLayer):
         return there if known is None else ops.logical_and(there, known)
 
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
+        self.require_shape(input_shape)
         return tuple(input_shape[0])

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lmf.errors import LMFError
 from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
+from keras_lmf.layers.positions import LEAST_RATE
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -24,7 +24,7 @@ class TimeAlignment(ConfiguredLayer):
 
     Args:
         steps: of the output, ≥ 1.
-        rate: steps of the input in the time of one of the output, above 0.
+        rate: steps of the input in the time of one of the output, 1e-6 to 1e6.
 
     >>> import numpy as np
     >>> np.asarray(TimeAlignment(2, rate=2.0)(np.array([[[1.0], [3.0], [5.0], [7.0]]]))).ravel().tolist()
@@ -32,21 +32,14 @@ class TimeAlignment(ConfiguredLayer):
     """
 
     ARGUMENTS = ("steps", "rate")
+    AXES = ("batch", "steps", "width")
 
     def __init__(self, steps: int, *, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.steps, self.rate = steps, rate
         self.require_whole(1, "steps")
-        if not rate > 0:
-            raise LMFError(f"{self.name}: rate must be above 0, received {rate!r}")
+        self.require_number(LEAST_RATE, 1 / LEAST_RATE, "rate")
         self.supports_masking = True
-
-    def build(self, input_shape: Shape) -> None:
-        if len(input_shape) != 3 or input_shape[1] is None:
-            raise LMFError(
-                f"{self.name} takes (batch, steps, width) with a known number of steps, received {input_shape}"
-            )
-        super().build(input_shape)
 
     def _shares(self, inputs: Tensor) -> Tensor:
         """(input's steps, output's steps): how much of each lies in each."""
@@ -71,4 +64,5 @@ class TimeAlignment(ConfiguredLayer):
         return None if previous_mask is None else self._counts(inputs, previous_mask) > 1e-4
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self.require_shape(input_shape)
         return (input_shape[0], self.steps, input_shape[2])
