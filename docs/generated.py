@@ -16,6 +16,7 @@ MODULES = (
     "keras_lmf.layers",
     "keras_lmf.backbones",
     "keras_lmf.models",
+    "keras_lmf.decisions",
     "keras_lmf.recipe",
     "keras_lmf.spec",
     "keras_lmf.zoo",

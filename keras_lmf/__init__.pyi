@@ -1,6 +1,7 @@
 # The public names: type checkers read this file, and `__init__.py` takes the names from it.
 from . import backbones as backbones
 from . import data as data
+from . import decisions as decisions
 from . import evaluation as evaluation
 from . import export as export
 from . import layers as layers

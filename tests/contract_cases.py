@@ -92,6 +92,18 @@ def convolution() -> keras.layers.Layer:
     return layers.TemporalConvolution(4, 3, activation="tanh", kernel_initializer=initializer)
 
 
+def attention() -> keras.layers.Layer:
+    return layers.CrossModalAttention(4, seed=7)
+
+
+def attention_pooling() -> keras.layers.Layer:
+    return layers.AttentionPooling(seed=7)
+
+
+def alignment() -> keras.layers.Layer:
+    return layers.TimeAlignment(4, rate=1.5)
+
+
 def spectral(layer: type[keras.layers.Layer], **options: Any) -> Callable[[], keras.layers.Layer]:
     return lambda: layer(sample_rate=400, fft_length=20, hop=8, bands=4, **options)
 
@@ -116,6 +128,8 @@ WAVEFORM = {"voice": (50,)}
 TWO = {"audio": (3,), "video": (4,)}
 THREE = {"audio": (3,), "video": (4,), "text": (2,)}
 STEPS = {"audio": (6, 3), "video": (6, 4)}
+ATTENTION = {"video": (3, 4), "audio": (6, 3)}
+ANSWERS = {"voice": (3,), "face": (3,)}
 DEEP = {"audio": (3, 2, 3), "video": (3, 2, 4), "text": (3, 2, 2)}
 
 CASES = (
@@ -135,10 +149,21 @@ CASES = (
         DEEP,
         "list",
     ),
+    Case("product", lambda: layers.DecisionFusion(prior=[0.5, 0.2, 0.3]), ANSWERS, presence=(2,)),
+    Case("sum", lambda: layers.DecisionFusion("sum", importance=[1, 2]), ANSWERS, "list"),
     Case("convolution", convolution, {"audio": (6, 3)}, "single"),
     Case("convolution_masked", convolution, {"audio": (6, 3)}, "single", masked=True),
+    Case("attention", attention, ATTENTION, "list"),
+    Case("attention_masked", attention, ATTENTION, "list", masked=True),
     Case("pooling", layers.StatisticsPooling, {"audio": (6, 3)}, "single"),
     Case("pooling_masked", layers.StatisticsPooling, {"audio": (6, 3)}, "single", masked=True),
+    Case("attention_pooling", attention_pooling, {"audio": (6, 3)}, "single"),
+    Case("attention_pooling_masked", attention_pooling, {"audio": (6, 3)}, "single", masked=True),
+    Case("last_step", layers.LastStep, {"audio": (6, 3)}, "single"),
+    Case("last_step_masked", layers.LastStep, {"audio": (6, 3)}, "single", masked=True),
+    Case("alignment", alignment, {"audio": (6, 3)}, "single"),
+    Case("alignment_masked", alignment, {"audio": (6, 3)}, "single", masked=True),
+    Case("positions", layers.Positions, {"audio": (6, 3)}, "single"),
     Case("mel", spectral(layers.MelSpectrogram), WAVEFORM, "single", half=False),
     Case("log_mel", spectral(layers.LogMelSpectrogram), WAVEFORM, "single", half=False),
     Case("mfcc", spectral(layers.MFCC, coefficients=3), WAVEFORM, "single", half=False),

@@ -237,7 +237,7 @@ def test_own_file_by_path(tmp_path):
         load(tmp_path / "mine.npz", fold=1)
 
 
-@pytest.mark.parametrize("name", sorted(set(CORPORA) - {"synthetic", "clips"}))
+@pytest.mark.parametrize("name", sorted(set(CORPORA) - {"synthetic", "synthetic_steps", "clips"}))
 def test_corpora_are_found_by_argument_or_environment_at_the_call(tmp_path, monkeypatch, name):
     monkeypatch.delenv("KERAS_LMF_DATA", raising=False)
     with pytest.raises(LMFError, match=r"Pass root=… \(or --data\), or run `export KERAS_LMF_DATA=…`"):

@@ -35,6 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "layers": {"keras", "numpy", "keras_lmf.backend", "keras_lmf.errors"},
     "metrics": {"keras", "keras_lmf.backend", "keras_lmf.errors"},
     "backbones": {"keras", "keras_lmf.backend", "keras_lmf.layers", "keras_lmf.errors"},
+    "decisions": {"numpy", "pydantic", *COMMON},
+    "sequence_fusion": {"keras", "keras_lmf.backbones", "keras_lmf.layers", "keras_lmf.errors"},
     "models": {
         "keras",
         "numpy",
@@ -55,7 +57,15 @@ ALLOWED: dict[str, set[str]] = {
     },
     "models.weights": {"keras", "numpy", "h5py", "keras_lmf.data.npz", *COMMON},
     # A section builds its own part; Keras is imported with it, inside a function.
-    "recipe": {"pydantic", "tomli_w", "keras", "keras_lmf.backbones", "keras_lmf.layers", *COMMON},
+    "recipe": {
+        "pydantic",
+        "tomli_w",
+        "keras",
+        "keras_lmf.backbones",
+        "keras_lmf.layers",
+        "keras_lmf.sequence_fusion",
+        *COMMON,
+    },
     "zoo": {
         "pydantic",
         "pandas",
@@ -169,7 +179,7 @@ ALLOWED: dict[str, set[str]] = {
 # Only inside functions, wherever they are allowed at all.
 LAZY = {"tensorflow", "ai_edge_litert", "litert_quantizer", "onnxruntime", "av", "cv2"}
 # Reading a recipe loads no backend.
-LAZY_IN = {"recipe": ("keras", "keras_lmf.backbones", "keras_lmf.layers")}
+LAZY_IN = {"recipe": ("keras", "keras_lmf.backbones", "keras_lmf.layers", "keras_lmf.sequence_fusion")}
 
 
 def part_of(module: str) -> str:

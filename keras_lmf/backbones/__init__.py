@@ -35,6 +35,11 @@ from keras_lmf.backbones.sequence import published_text_network as published_tex
 from keras_lmf.backbones.sequence import temporal_convolution as temporal_convolution
 from keras_lmf.backbones.spectrogram import spectrogram_cnn as spectrogram_cnn
 from keras_lmf.backbones.spectrogram import spectrogram_crnn as spectrogram_crnn
+from keras_lmf.backbones.steps import average_pooling_steps as average_pooling_steps
+from keras_lmf.backbones.steps import bilstm_steps as bilstm_steps
+from keras_lmf.backbones.steps import gru_steps as gru_steps
+from keras_lmf.backbones.steps import lstm_steps as lstm_steps
+from keras_lmf.backbones.steps import temporal_convolution_steps as temporal_convolution_steps
 
 _functions = [name for name, value in globals().items() if isinstance(value, FunctionType)]
 __all__ = ["frames", "front_ends", "landmarks", *sorted(_functions)]

@@ -57,7 +57,7 @@ def mlp(
         name: the model's name.
     """
     inputs, features, seeds = standardized(shape, 1, input_dropout, input_noise, seed)
-    return keras.Model(inputs, _dense_layers(features, units, dropout, seeds), name=name)
+    return keras.Model(inputs, dense_layers(features, units, dropout, seeds), name=name)
 
 
 def average_pooling(
@@ -76,10 +76,11 @@ def average_pooling(
     """
     inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
     mean = StatisticsPooling(name="pooling")(features)[:, : shape[-1]]
-    return keras.Model(inputs, _dense_layers(mean, units, dropout, seeds), name=name)
+    return keras.Model(inputs, dense_layers(mean, units, dropout, seeds), name=name)
 
 
-def _dense_layers(hidden: Any, units: Sequence[int], dropout: float, seeds: Iterator[int | None]) -> Any:
+def dense_layers(hidden: Any, units: Sequence[int], dropout: float, seeds: Iterator[int | None]) -> Any:
+    """Dense ReLU layers, with dropout after each."""
     for i, width in enumerate(units):
         hidden = dense(width, next(seeds), activation="relu", name=f"dense_{i}")(hidden)
         if dropout:
@@ -87,9 +88,10 @@ def _dense_layers(hidden: Any, units: Sequence[int], dropout: float, seeds: Iter
     return hidden
 
 
-def _recurrent(
+def recurrent(
     layer: type[keras.layers.Layer], units: int, seeds: Iterator[int | None], **options: Any
 ) -> keras.layers.Layer:
+    """An LSTM or a GRU with seeded weights."""
     return layer(
         units,
         kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
@@ -105,8 +107,8 @@ def bidirectional(
 ) -> keras.layers.Bidirectional:
     """The states of an LSTM or GRU in each direction, beside one another."""
     # Two layers, so that each direction has seeds of its own.
-    forward = _recurrent(layer, units, seeds, return_sequences=True, name="forward")
-    backward = _recurrent(layer, units, seeds, return_sequences=True, go_backwards=True, name="backward")
+    forward = recurrent(layer, units, seeds, return_sequences=True, name="forward")
+    backward = recurrent(layer, units, seeds, return_sequences=True, go_backwards=True, name="backward")
     return keras.layers.Bidirectional(forward, backward_layer=backward, name=name)
 
 
@@ -125,7 +127,7 @@ def lstm(
     Arguments as `mlp`; `shape` is (steps, width). Hochreiter & Schmidhuber 1997.
     """
     inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
-    state = _recurrent(keras.layers.LSTM, units, seeds, name="recurrent")(features)
+    state = recurrent(keras.layers.LSTM, units, seeds, name="recurrent")(features)
     state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
     return keras.Model(inputs, state, name=name)
 
@@ -145,7 +147,7 @@ def gru(
     Arguments as `mlp`; `shape` is (steps, width). Cho et al. 2014.
     """
     inputs, features, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
-    state = _recurrent(keras.layers.GRU, units, seeds, name="recurrent")(features)
+    state = recurrent(keras.layers.GRU, units, seeds, name="recurrent")(features)
     state = keras.layers.Dropout(dropout, seed=next(seeds), name="dropout")(state)
     return keras.Model(inputs, state, name=name)
 
@@ -193,15 +195,27 @@ def temporal_convolution(
         input_dropout, input_noise, dropout, seed, name: as `mlp`.
     """
     inputs, hidden, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
+    pooled = StatisticsPooling(name="pooling")(convolutions(hidden, filters, kernel_size, dropout, seeds))
+    return keras.Model(inputs, embedding(pooled, units, dropout, seeds), name=name)
+
+
+def convolutions(
+    hidden: Any,
+    filters: Sequence[int],
+    kernel_size: int,
+    dropout: float,
+    seeds: Iterator[int | None],
+    name: str = "convolution",
+) -> Any:
+    """ReLU convolutions over time, with dropout after each."""
     for i, width in enumerate(filters):
         initializer = keras.initializers.GlorotUniform(seed=next(seeds))
         hidden = TemporalConvolution(
-            width, kernel_size, activation="relu", kernel_initializer=initializer, name=f"convolution_{i}"
+            width, kernel_size, activation="relu", kernel_initializer=initializer, name=f"{name}_{i}"
         )(hidden)
         if dropout:
             hidden = keras.layers.Dropout(dropout, seed=next(seeds), name=f"dropout_{i}")(hidden)
-    pooled = StatisticsPooling(name="pooling")(hidden)
-    return keras.Model(inputs, embedding(pooled, units, dropout, seeds), name=name)
+    return hidden
 
 
 def published_feature_network(

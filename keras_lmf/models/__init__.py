@@ -3,6 +3,7 @@
 from types import FunctionType
 
 import keras_lmf.layers  # noqa: F401  registers them, and says what to install without a backend
+from keras_lmf.models.decision import decision_fusion as decision_fusion
 from keras_lmf.models.factory import build as build
 from keras_lmf.models.factory import build_front_ends as build_front_ends
 from keras_lmf.models.factory import foretold_shapes as foretold_shapes

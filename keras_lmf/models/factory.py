@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +24,7 @@ FUSION = "fusion"
 
 def fusion_model(
     backbones: Mapping[str, keras.Model],
-    fusion: keras.layers.Layer | None,
+    fusion: Callable[..., Any] | None,
     outputs: Mapping[str, int],
     *,
     front_ends: Mapping[str, keras.Model] | None = None,
@@ -37,7 +38,8 @@ def fusion_model(
     Args:
         backbones: modality name → model with one input and one embedding; the order is the modality order. With
             one modality there is nothing to fuse and `fusion` is left out.
-        fusion: a layer that takes a dict of embeddings, for example `LowRankFusion(64, rank=4)`; None for one modality.
+        fusion: a layer that takes a dict of embeddings, for example `LowRankFusion(64, rank=4)`, or a function
+            that is called as one; None for one modality.
         outputs: target name → width: the number of classes (logits), or of regression values.
         front_ends: for the modalities that have one: a model from raw input to what their backbone takes.
         presence_dropout: None: every modality is taken to be there. A rate: an input whose features are all zero is
@@ -155,7 +157,8 @@ def _model(recipe: Recipe, most: float = math.inf) -> keras.Model:
             front_ends[name] = section.front_end.build(shape, f"{name}_front_end")
             numbers = count(numbers, front_ends[name])
             shape = front_ends[name].output_shape[1:]
-        backbones[name] = section.backbone.build(shape, f"{name}_backbone", seed=next(seeds))
+        make = section.backbone.build_steps if recipe.fusion.of_steps else section.backbone.build
+        backbones[name] = make(shape, f"{name}_backbone", seed=next(seeds))
         numbers = count(numbers, backbones[name])
     model = fusion_model(
         backbones,

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from keras_lmf.recipe.sections import Count, Counts, Network, Noise, Rate, words
+
+if TYPE_CHECKING:
+    import keras
 
 Width = Annotated[int, Field(ge=0, le=4096)]
 Filters = Annotated[Counts, Field(min_length=1)]
 
 
 class BackboneWord(Network):
-    """A backbone: features or frames → embedding."""
+    """A backbone: features or frames → embedding.
+
+    Class attributes:
+        keeps_steps: whether it can give a sequence of embeddings: `<name>_steps` of `backbones.steps`.
+    """
+
+    keeps_steps: ClassVar[bool] = False
+
+    def build_steps(self, shape: Sequence[int], name: str, **seed: int | None) -> keras.Model:
+        """As `build`, without its pooling: a sequence of embeddings."""
+        return self.made("steps", f"{self.name}_steps", shape, name, **seed)
 
 
 class Regularised(BackboneWord):
@@ -37,6 +51,7 @@ class AveragePooling(Regularised):
     """Sequence → embedding: `backbones.average_pooling`."""
 
     title = "mean over time"
+    keeps_steps = True
     name: Literal["average_pooling"]
     units: Counts = Field((64,), description="Widths of the ReLU layers; the last is the embedding's.")
 
@@ -46,6 +61,7 @@ class LSTM(Regularised):
 
     title = "LSTM"
     papers = ("Hochreiter & Schmidhuber, Long Short-Term Memory, Neural Computation 1997",)
+    keeps_steps = True
     name: Literal["lstm"]
     units: Count = Field(64, description="Width of the state.")
 
@@ -55,6 +71,7 @@ class BiLSTM(Regularised):
 
     title = "bidirectional LSTM"
     papers = ("Graves & Schmidhuber, Framewise Phoneme Classification with Bidirectional LSTM, 2005",)
+    keeps_steps = True
     name: Literal["bilstm"]
     units: Count = Field(64, description="Width of each direction's state; the embedding is 4 times as wide.")
 
@@ -64,6 +81,7 @@ class GRU(Regularised):
 
     title = "GRU"
     papers = ("Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, EMNLP 2014",)
+    keeps_steps = True
     name: Literal["gru"]
     units: Count = Field(64, description="Width of the state.")
 
@@ -72,6 +90,7 @@ class Convolution(Regularised):
     """Sequence → embedding: `backbones.temporal_convolution`."""
 
     title = "convolutions over time"
+    keeps_steps = True
     name: Literal["temporal_convolution"]
     filters: Counts = Field((64, 64), description="Widths of the ReLU convolutions.")
     kernel_size: Count = Field(5, description="Steps that each convolution sees.")

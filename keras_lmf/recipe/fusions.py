@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from keras_lmf.recipe.sections import Count, Word, words
-from keras_lmf.spec import known
+from keras_lmf.recipe.sections import Count, Counts, Rate, Word, words
+from keras_lmf.spec import PerSecond, known
+from keras_lmf.target import Name
 
 if TYPE_CHECKING:
     import keras
@@ -20,14 +21,16 @@ class FusionWord(Word):
 
     Class attributes:
         acronym: what its models are called in papers; None: they have none.
+        of_steps: whether it takes sequences: backbones then keep their steps.
         layer: its name in `keras_lmf.layers`.
     """
 
     acronym: ClassVar[str | None] = None
+    of_steps: ClassVar[bool] = False
     layer: ClassVar[str]
 
-    def build(self, seeds: Iterator[int | None], name: str) -> keras.layers.Layer | None:
-        """The layer, with weights drawn from `seeds`; None: there is nothing to fuse."""
+    def build(self, seeds: Iterator[int | None], name: str) -> Callable[..., Any] | None:
+        """The layer, or a function that is called as one, with weights drawn from `seeds`; None: nothing to fuse."""
         # Imported here, with Keras: a recipe is read without.
         return getattr(importlib.import_module("keras_lmf.layers"), self.layer)(**self.options, name=name)
 
@@ -79,6 +82,86 @@ class LowRank(FusionWord):
         return LowRankFusion(**self.options, seed=next(seeds), name=name)
 
 
-Fusion = Annotated[NoFusion | Concatenation | OuterProduct | LowRank, Field(discriminator="name")]
+class FusionOfSteps(FusionWord):
+    """A fusion of sequences: embeddings at each step → one vector."""
+
+    of_steps = True
+    pooling: Literal["mean", "last", "attention"] = Field(
+        "mean",
+        description='How steps become one vector: their mean, the last, or by a learned weight ("attention").',
+    )
+
+    def sequences(self, embeddings: dict[str, Any], seeds: Iterator[int | None], name: str) -> dict[str, Any]:
+        """What is pooled in the end."""
+        raise NotImplementedError
+
+    def build(self, seeds: Iterator[int | None], name: str) -> Callable[..., Any]:
+        from keras_lmf import sequence_fusion
+
+        def fuse(embeddings: dict[str, Any], presence: Any = None) -> Any:
+            there = sequence_fusion.present(embeddings, presence, name)
+            return sequence_fusion.pooled(self.sequences(there, seeds, name), self.pooling, seeds, name)
+
+        return fuse
+
+
+class StepByStep(FusionOfSteps):
+    """Fusion at each step, convolutions over time, cross-modal attention: `sequence_fusion`."""
+
+    title = "fusion at each step"
+    papers = (
+        *LowRank.papers,
+        "Sahay et al., Low Rank Fusion based Transformers for Multimodal Sequences, 2020",
+        "Kumar & Martin, Cross-Modal Harmony",
+    )
+    name: Literal["step_by_step"]
+    each: Annotated[Concatenation | OuterProduct | LowRank, Field(discriminator="name")] = Field(
+        LowRank(name="low_rank"), description="The fusion at each step."
+    )
+    filters: Counts = Field((64,), description="Widths of the ReLU convolutions over the fused signal.")
+    kernel_size: Count = Field(3, description="Steps that each convolution sees.")
+    dropout: Rate = Field(0.0, description="Rate of dropout after each convolution.")
+    attention: Literal["none", "to_modalities", "from_modalities"] = Field(
+        "to_modalities",
+        description='Who looks at whom: the fused signal at the modalities, these at the fused signal, or "none".',
+    )
+    rates: dict[Name, PerSecond] | None = Field(
+        None, description="Steps a second after each backbone; none: all inputs last equally long."
+    )
+
+    def sequences(self, embeddings: dict[str, Any], seeds: Iterator[int | None], name: str) -> dict[str, Any]:
+        from keras_lmf import sequence_fusion
+
+        clock = sequence_fusion.Clock.of(embeddings, self.rates)
+        fusion = self.each.build(seeds, name)
+        fused = sequence_fusion.fused_steps(
+            embeddings, clock, fusion, self.filters, self.kernel_size, self.dropout, seeds
+        )
+        return sequence_fusion.ATTENTION[self.attention](fused, embeddings, clock, seeds, name)
+
+
+class MultimodalTransformer(FusionOfSteps):
+    """Attention between all pairs of modalities: `sequence_fusion.crossmodal_transformers`."""
+
+    title = "pairwise cross-modal attention"
+    acronym = "mult"
+    papers = ("Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019",)
+    name: Literal["multimodal_transformer"]
+    units: Count = Field(64, description="Width of a modality's steps.")
+    layers: Count = Field(1, description="Blocks in each stack.")
+    dropout: Rate = Field(0.0, description="Rate of dropout in each block.")
+
+    def sequences(self, embeddings: dict[str, Any], seeds: Iterator[int | None], name: str) -> dict[str, Any]:
+        from keras_lmf import sequence_fusion
+
+        return sequence_fusion.crossmodal_transformers(
+            embeddings, self.units, self.layers, self.dropout, seeds, name
+        )
+
+
+Fusion = Annotated[
+    NoFusion | Concatenation | OuterProduct | LowRank | StepByStep | MultimodalTransformer,
+    Field(discriminator="name"),
+]
 FUSIONS = words(Fusion)
 FusionName = Annotated[str, known("fusion", FUSIONS)]

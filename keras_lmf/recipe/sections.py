@@ -67,10 +67,16 @@ class Network(Word):
 
     def build(self, shape: Sequence[int], name: str, **seed: int | None) -> keras.Model:
         """The network for rows of `shape`, with random weights where it has any, drawn from `seed`."""
+        return self.made(self.home, self.name, shape, name, **seed)
+
+    def made(
+        self, home: str, function: str, shape: Sequence[int], name: str, **seed: int | None
+    ) -> keras.Model:
+        """What a function of a module of `keras_lmf.backbones` makes of its settings."""
         # What a training starts from is no part of the architecture.
         options = self.model_dump(exclude={"name", "pretrained", "weights"})
         # Imported here, with Keras: a recipe is read without.
-        make = getattr(importlib.import_module(f"keras_lmf.backbones.{self.home}"), self.name)
+        make = getattr(importlib.import_module(f"keras_lmf.backbones.{home}"), function)
         return make(shape, **options, **seed, name=name)
 
 

@@ -27,6 +27,7 @@ CORPORA = (
     "pom",
     "ravdess",
     "synthetic",
+    "synthetic_steps",
     "voices_and_faces",
 )
 PICKLES = (".pkl", ".pickle", ".p", ".pk", ".pck")  # the field's names for one thing
