@@ -24,7 +24,7 @@ from measurements import CSV, about, write_csv
 
 from keras_lmf.data import decode
 from keras_lmf.errors import LMFError
-from keras_lmf.media.faces import DETECTORS, open_detector, track
+from keras_lmf.media.faces import open_detector, track
 
 
 def measure(name: str, frames: np.ndarray, timestamps: np.ndarray) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def main(clips: tuple[Path, ...], faceless: tuple[str, ...], csv: Path | None) -
             clip, refused = decode(path, tracks=("picture",)), None
         except LMFError as error:
             clip, refused = None, str(error).replace(str(path), path.name)
-        for name in DETECTORS:
+        for name in ("haar", "yunet"):
             row = {"clip": path.name, "face": path.name not in faceless, "detector": name}
             if clip is not None:
                 row |= {"height": clip.frames.shape[1], **measure(name, clip.frames, clip.timestamps)}

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.errors import LMFError
-from keras_lmf.media.containers import check_duration, check_end, failures_told, opened, too_long
+from keras_lmf.media.containers import check_end, failures_told, is_longer, opened
 from keras_lmf.media.streams import MAX_PIXELS, started
 from keras_lmf.media.tracks import Picture, Sound
 
@@ -212,7 +212,12 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
     # Each stream is read by a container of its own, only as far as needed, however the file interleaves them.
     second = opened(path) if "picture" in request.tracks else contextlib.nullcontext()
     with failures_told(path), opened(path) as for_sound, second as for_picture:
-        check_duration(path, for_sound, [TRACKS[name] for name in request.tracks], request.max_seconds)
+        too_long = LMFError(
+            f"{path}: longer than {request.max_seconds:g} s, the limit max_seconds. Cut it into parts, or raise the "
+            "limit; keras_lmf.media.windows reads long files."
+        )
+        if is_longer(path, for_sound, [TRACKS[name] for name in request.tracks], request.max_seconds):
+            raise too_long
         sound = picture = None
         if "sound" in request.tracks and (heard := started(path, for_sound, "audio")):
             sound = Sound(path, heard, sample_rate)
@@ -233,7 +238,7 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
             last = max(track.end for track in tracks)
             steps = 1 if tracks == [picture] and picture.still else max(1, round((last - zero) * rate))
             if steps > max(1, round(request.max_seconds * rate)):
-                raise too_long(path, request.max_seconds)
+                raise too_long
             if not all(track.exhausted for track in tracks):
                 return math.inf
             check_end(path, for_sound, len(tracks), last)

@@ -105,26 +105,18 @@ def _sound_end(path: Path) -> int:
     return 0
 
 
-def check_duration(path: Path, container: InputContainer, kinds: Collection[str], most: float) -> None:
-    """Raise an LMFError if the streams of these kinds last longer than `most` seconds, before they are decoded.
+def is_longer(path: Path, container: InputContainer, kinds: Collection[str], most: float) -> bool:
+    """Whether the streams of these kinds last longer than `most` seconds, before anything is decoded.
 
     Where the header says so, which may be FFmpeg's guess, or nothing, the packets tell it.
     """
-    if container.duration is None or container.duration > most * 1_000_000:
-        with opened(path) as counted:
-            packets = (packet for packet in counted.demux() if packet.stream.type in kinds)
-            times = (packet.pts * packet.time_base for packet in packets if packet.pts is not None)
-            first = next(times, None)
-            if any(time - first > most for time in times):
-                raise too_long(path, most)
-
-
-def too_long(path: Path, most: float) -> LMFError:
-    """The error for a file that is longer than `most` seconds."""
-    return LMFError(
-        f"{path}: longer than {most:g} s, the limit max_seconds. Cut it into parts, or raise the limit; "
-        "keras_lmf.media.windows reads long files."
-    )
+    if container.duration is not None and container.duration <= most * 1_000_000:
+        return False
+    with opened(path) as counted:
+        packets = (packet for packet in counted.demux() if packet.stream.type in kinds)
+        times = (packet.pts * packet.time_base for packet in packets if packet.pts is not None)
+        first = next(times, None)
+        return any(time - first > most for time in times)
 
 
 def check_alone(path: Path, end: int) -> None:
