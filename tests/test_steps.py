@@ -11,7 +11,7 @@ from word_recipes import recipe
 import keras_lmf as klmf
 from keras_lmf import sequence_fusion
 from keras_lmf.errors import LMFError
-from keras_lmf.layers import AttentionPooling, LastStep, LowRankFusion, TimeAlignment
+from keras_lmf.layers import AttentionPooling, LastStep, LowRankFusion, PresentSteps, TimeAlignment
 from keras_lmf.runtime import open_artifact
 
 # Three rates: audio 3, text 2, video 1.
@@ -64,7 +64,7 @@ def test_more_padding_changes_nothing(word):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("word", FUSIONS)
+@pytest.mark.parametrize("word", ["tensor", "to_modalities", "transformer"])
 def test_a_file_of_builtin_ops_answers_as_keras(word, tmp_path):
     model = klmf.build(recipe(INPUTS, FUSIONS[word], presence={}))
     with exported_here():
@@ -172,3 +172,15 @@ def test_rates_say_how_long_each_lasts():
     padded.set_weights(model.get_weights())
     more = {**rows, "audio": np.pad(rows["audio"], ((0, 0), (0, 8), (0, 0)))}
     np.testing.assert_allclose(answer(padded, more), answer(model, rows), rtol=0, atol=1e-6)
+
+
+def test_an_absent_modalitys_steps_are_masked():
+    sequence, presence = np.ones((2, 3, 4), "float32"), np.array([[1.0, 0.0], [1.0, 1.0]], "float32")
+    found = PresentSteps(1)([sequence, presence])
+    np.testing.assert_array_equal(found, sequence * np.array([0.0, 1.0])[:, None, None])
+    np.testing.assert_array_equal(
+        PresentSteps(1).compute_mask([sequence, presence]), [[False] * 3, [True] * 3]
+    )
+    known = np.array([[True] * 3, [True, False, False]])
+    mask = PresentSteps(1).compute_mask([sequence, presence], [known, None])
+    np.testing.assert_array_equal(mask, [[False] * 3, [True, False, False]])

@@ -139,7 +139,8 @@ class DecisionFusion(ModalityFusion):
         there = ops.ones_like(logs[..., :1])
         if presence is not None:
             there = ops.cast(ops.expand_dims(presence, -1) > 0, "float32")
-        joined = RULES[self.rule](logs, there, ops.expand_dims(self.scales, -1), self.log_prior)
+        log_prior = ops.convert_to_tensor(self.log_prior, logs.dtype)
+        joined = RULES[self.rule](logs, there, ops.expand_dims(self.scales, -1), log_prior)
         return ops.cast(ops.log_softmax(joined, axis=-1), self.compute_dtype)
 
 
