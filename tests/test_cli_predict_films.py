@@ -59,9 +59,10 @@ def test_folders_of_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name in ("a.PNG", "b.jpg"):
         Image.fromarray(frame(9)).save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "c.heic").write_text("no picture, but it says so")
     done = predict(monkeypatch, tmp_path, "--json", recognizer=Model(**PICTURE).recognizer())
-    assert [Path(row["file"]).name for row in json.loads(done.stdout)] == ["a.PNG", "b.jpg"]
-    assert done.exit_code == 0
+    assert [Path(row["file"]).name for row in json.loads(done.stdout)] == ["a.PNG", "b.jpg", "c.heic"]
+    assert done.exit_code == 1
     done = predict(monkeypatch, tmp_path)
     assert "no media file in this folder. Its pictures are for a model" in done.output
     assert done.exit_code == 1

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 # What is looked for in folders; a file that is named is read whatever it is called.
 MEDIA_FILES = re.compile(
-    r"\.(3gp|aac|aiff?|amr|avi|flac|flv|m4a|m4v|mka|mkv|mov|mp3|mp4|mpe?g|mts|og[agv]|opus|ts|wav|webm|wm[av])",
+    r"\.(3gp|aac|aiff?|amr|asf|avi|caf|flac|flv|m2?ts|m4[av]|mk[av]|mov|mp[34]|mpe?g|og[agv]|opus|ts|vob|wav|webm|wm[av])",
     re.IGNORECASE,
 )
 
 # Beside them, where the model takes one picture.
-PICTURE_FILES = re.compile(r"\.(bmp|gif|jpe?g|png|tiff?|webp)", re.IGNORECASE)
+PICTURE_FILES = re.compile(r"\.(avif|bmp|gif|hei[cf]|jpe?g|png|tiff?|webp)", re.IGNORECASE)
 
 DEFAULT_MODEL = "lmf-media-av"
 FEW_FACES = 0.5  # of a film's frames
