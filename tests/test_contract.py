@@ -38,8 +38,8 @@ def test_contract_on(backend):
 
 def test_the_table_holds_every_public_layer():
     covered = {type(case.make()).__name__ for case in contract.CASES}
-    # Its flags pass no gradient, so `fit` can't be asked of it: tests/test_modality_presence.py.
-    assert covered | {"ModalityPresence"} == set(layers.__all__)
+    # Flags pass no gradient, so `fit` can't be asked of these: tests/test_modality_presence.py, tests/attacks.
+    assert covered | {"ModalityPresence", "PresentSteps"} == set(layers.__all__)
 
 
 @pytest.fixture(scope="module")
