@@ -136,10 +136,10 @@ class DecisionFusion(ModalityFusion):
         logits = ops.cast(ops.stack(answers, axis=-2), "float32")
         logs = ops.log_softmax(logits / ops.expand_dims(ops.exp(self.log_temperatures), -1), axis=-1)
         logs = ops.maximum(logs, LOG_LOWEST)
-        there = ops.ones_like(logs[..., :1])
+        there, prior = ops.ones_like(logs[..., :1]), ops.convert_to_tensor(self.log_prior)
         if presence is not None:
             there = ops.cast(ops.expand_dims(presence, -1) > 0, "float32")
-        joined = RULES[self.rule](logs, there, ops.expand_dims(self.scales, -1), self.log_prior)
+        joined = RULES[self.rule](logs, there, ops.expand_dims(self.scales, -1), prior)
         return ops.cast(ops.log_softmax(joined, axis=-1), self.compute_dtype)
 
 
