@@ -47,7 +47,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     except BaseException as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.errno:  # the system's; without a number it is another's
             raise unwritable(path, error) from error
         raise
     return path

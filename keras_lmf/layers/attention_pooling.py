@@ -34,6 +34,8 @@ class AttentionPooling(ConfiguredLayer):
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = seed
+        if seed is not None:
+            self.require_whole(0, "seed")
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:

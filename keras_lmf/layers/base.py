@@ -16,7 +16,8 @@ class ConfiguredLayer(keras.layers.Layer):
     """Base of the layers here. Its output has the input's shape, unless a subclass says otherwise.
 
     `ARGUMENTS` are those of `__init__`, kept as attributes of the same names, that `get_config` saves. `AXES` are those
-    of the input; from `KNOWN` on their lengths must be known. `NUMBERS` begin the names of the dtypes that it takes.
+    of the input; from `KNOWN` on their lengths must be known, and a layer with weights keeps them. `NUMBERS` begin the
+    names of the dtypes that it takes.
 
     Inputs are checked at each call: Keras looks at those of the first one alone, when it builds the layer.
     """
@@ -25,6 +26,7 @@ class ConfiguredLayer(keras.layers.Layer):
     AXES: tuple[str, ...] = ()
     KNOWN = 1
     NUMBERS: tuple[str, ...] = ("float", "bfloat", "int", "uint", "bool")
+    _lengths: Shape = ()  # from `KNOWN` on, once it is built
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         self.require_inputs(inputs)
@@ -48,13 +50,14 @@ class ConfiguredLayer(keras.layers.Layer):
 
     def require_shape(self, shape: Any) -> None:
         """Refuses a shape that the layer can't take: at build, at each call, and when an output's is asked for."""
-        if self.AXES and (
-            not is_shape(shape) or len(shape) != len(self.AXES) or not all(shape[self.KNOWN :])
-        ):
+        if not self.AXES:
+            return
+        fits = is_shape(shape) and len(shape) == len(self.AXES) and all(shape[self.KNOWN :])
+        if not fits or (self.built and self.weights and self._lengths != tuple(shape[self.KNOWN :])):
             known = " and ".join(self.AXES[self.KNOWN :])
             raise LMFError(
-                f"{self.name} takes one tensor ({', '.join(self.AXES)}){known and f' of known {known}'}, received the "
-                f"shape {shape}."
+                f"{self.name} takes one tensor ({', '.join(self.AXES)}){known and f' of known {known}'}"
+                f"{(self.built and f', built on {self._lengths}') or ''}, received the shape {shape}."
             )
 
     def require_whole(self, least: int, *arguments: str, most: int = 2**31 - 1) -> None:
@@ -74,6 +77,7 @@ class ConfiguredLayer(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         self.require_shape(input_shape)
+        self._lengths = tuple(input_shape[self.KNOWN :]) if self.AXES else ()
         super().build(input_shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -87,6 +91,11 @@ class ConfiguredLayer(keras.layers.Layer):
 def is_shape(value: Any) -> bool:
     """Whether it is the shape of one tensor, not a list or dict of shapes."""
     return isinstance(value, tuple | list) and all(n is None or isinstance(n, int) for n in value)
+
+
+def agree(shape: Shape, longer: Shape) -> bool:
+    """Whether `longer` begins with `shape`; an unknown length may be any."""
+    return len(shape) <= len(longer) and all(a is None or b is None or a == b for a, b in zip(shape, longer))
 
 
 class Float32Layer(ConfiguredLayer):

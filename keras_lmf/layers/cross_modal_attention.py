@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, is_shape
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, agree, is_shape
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -49,13 +49,15 @@ class CrossModalAttention(ConfiguredLayer):
         self.units, self.dropout, self.seed = units, dropout, seed
         self.require_whole(1, "units")
         self.require_number(0, 1 - 1e-6, "dropout")
+        if seed is not None:
+            self.require_whole(0, "seed")
         self.supports_masking = True
         self._widths: tuple[int, int] | None = None
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def require_shape(self, shape: Any) -> None:
         fits = isinstance(shape, list | tuple) and len(shape) == 2 and all(is_shape(part) for part in shape)
-        fits = fits and all(len(part) == 3 and part[-1] for part in shape)
+        fits = fits and all(len(part) == 3 and part[-1] and agree(part[:1], shape[0]) for part in shape)
         if not fits or (self._widths and self._widths != (shape[0][-1], shape[1][-1])):
             widths = f"the widths {self._widths}" if self._widths else "known width"
             raise LMFError(

@@ -88,7 +88,7 @@ class DecisionFusion(ModalityFusion):
         **kwargs: Any,
     ) -> None:
         super().__init__(modalities=modalities, **kwargs)
-        if rule not in RULES:
+        if rule not in tuple(RULES):
             raise unknown_name("rule", rule, RULES)
         self.rule = rule
         self.prior = _numbers(self.name, "prior", prior, lowest=LOWEST)
@@ -105,13 +105,6 @@ class DecisionFusion(ModalityFusion):
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         count, classes = len(self.widths), self.widths[0]
-        for what, numbers, size in (
-            ("prior", self.prior, classes),
-            ("importance", self.importance, count),
-            ("temperatures", self.temperatures, count),
-        ):
-            if numbers is not None and len(numbers) != size:
-                raise LMFError(f"{self.name}: {what} needs {size} numbers, received {len(numbers)}")
         prior = np.array(self.prior or [1.0] * classes)
         self.log_prior = np.log(prior / prior.sum()).astype("float32")
 
@@ -127,6 +120,13 @@ class DecisionFusion(ModalityFusion):
         widths = [part[-1] for part in (shape.values() if isinstance(shape, Mapping) else shape)]
         if len(set(widths)) > 1:
             raise LMFError(f"{self.name} joins answers about the same classes, received widths {widths}.")
+        for what, size in {
+            "prior": widths[0],
+            "importance": len(widths),
+            "temperatures": len(widths),
+        }.items():
+            if (numbers := getattr(self, what)) is not None and len(numbers) != size:
+                raise LMFError(f"{self.name}: {what} needs {size} numbers, received {len(numbers)}")
 
     def call(self, inputs: Any, presence: Tensor | None = None, mask: Any = None) -> Tensor:
         embeddings = self.present_embeddings(inputs, presence, mask)
@@ -136,18 +136,20 @@ class DecisionFusion(ModalityFusion):
         logits = ops.cast(ops.stack(answers, axis=-2), "float32")
         logs = ops.log_softmax(logits / ops.expand_dims(ops.exp(self.log_temperatures), -1), axis=-1)
         logs = ops.maximum(logs, LOG_LOWEST)
-        there = ops.ones_like(logs[..., :1])
+        there, prior = ops.ones_like(logs[..., :1]), ops.convert_to_tensor(self.log_prior)
         if presence is not None:
             there = ops.cast(ops.expand_dims(presence, -1) > 0, "float32")
-        log_prior = ops.convert_to_tensor(self.log_prior, logs.dtype)
-        joined = RULES[self.rule](logs, there, ops.expand_dims(self.scales, -1), log_prior)
+        joined = RULES[self.rule](logs, there, ops.expand_dims(self.scales, -1), prior)
         return ops.cast(ops.log_softmax(joined, axis=-1), self.compute_dtype)
 
 
 def _numbers(name: str, what: str, values: Sequence[float] | None, lowest: float) -> list[float] | None:
     if values is None:
         return None
-    numbers = [float(value) for value in values]
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError):
+        numbers = [math.nan]
     if not all(np.isfinite(number) and number >= lowest for number in numbers):
-        raise LMFError(f"{name}: {what} must be numbers of at least {lowest:g}, received {numbers}")
+        raise LMFError(f"{name}: {what} must be numbers of at least {lowest:g}, received {values!r}")
     return numbers

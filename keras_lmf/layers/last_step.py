@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_lmf.errors import LMFError
 from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
 
 
@@ -27,6 +28,11 @@ class LastStep(ConfiguredLayer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
+
+    def require_shape(self, shape: Any) -> None:
+        super().require_shape(shape)
+        if shape[1] == 0:
+            raise LMFError(f"{self.name} takes one step or more, received the shape {shape}.")
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:

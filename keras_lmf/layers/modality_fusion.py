@@ -11,7 +11,7 @@ from typing import Any
 from keras import ops
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, is_shape
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, agree, is_shape
 
 
 class ModalityFusion(ConfiguredLayer, abc.ABC):
@@ -113,7 +113,7 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
             shape = list(shape.values())
         shapes = self.bind(shape)
         fits = len(shapes) >= 2 and all(
-            is_shape(part) and len(part) == len(shapes[0]) >= 2 and part[-1] and _agree(part[:-1], shapes[0])
+            is_shape(part) and len(part) == len(shapes[0]) >= 2 and part[-1] and agree(part[:-1], shapes[0])
             for part in shapes
         )
         if not fits or self._widths not in (None, tuple(part[-1] for part in shapes)):
@@ -153,7 +153,7 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
                 flags.append(presence[..., m])
             for flag in flags:
                 axes, leading = self._shape_of(flag), tuple(embedding.shape)[:-1]
-                if not axes or not _agree(axes, leading):
+                if not axes or not agree(axes, leading):
                     raise LMFError(f"{self.name}: presence or a mask is for {axes}, an input for {leading}")
                 flag = ops.cast(flag, "bool")
                 while len(flag.shape) < len(embedding.shape):
@@ -177,8 +177,3 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "modalities": list(self.modalities) if self.modalities else None}
-
-
-def _agree(shape: Shape, longer: Shape) -> bool:
-    """Whether `longer` begins with `shape`; an unknown length may be any."""
-    return len(shape) <= len(longer) and all(a is None or b is None or a == b for a, b in zip(shape, longer))

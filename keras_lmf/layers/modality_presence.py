@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, is_shape
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, agree, is_shape
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -46,7 +46,7 @@ class ModalityPresence(ConfiguredLayer):
 
     def require_shape(self, shape: Any) -> None:
         fits = isinstance(shape, list | tuple) and all(is_shape(part) and len(part) > 1 for part in shape)
-        if not fits or len(shape) < 2 or len({part[0] for part in shape} - {None}) > 1:
+        if not fits or len(shape) < 2 or not all(agree(part[:1], shape[0]) for part in shape):
             raise LMFError(f"{self.name} takes a list of two or more tensors (batch, …), received {shape}.")
 
     def call(self, inputs: Sequence[Tensor], training: bool = False) -> Tensor:

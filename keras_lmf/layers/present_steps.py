@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_lmf.errors import LMFError
-from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, is_shape
+from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor, agree, is_shape
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -32,7 +32,8 @@ class PresentSteps(ConfiguredLayer):
 
     def require_shape(self, shape: Any) -> None:
         fits = isinstance(shape, list | tuple) and len(shape) == 2 and all(is_shape(part) for part in shape)
-        if not fits or len(shape[0]) != 3 or len(shape[1]) != 2 or not (shape[1][1] or 0) > self.modality:
+        fits = fits and len(shape[0]) == 3 and len(shape[1]) == 2 and agree(shape[1][:1], shape[0])
+        if not fits or not (shape[1][1] or 0) > self.modality:
             raise LMFError(
                 f"{self.name} takes a list of a sequence (batch, steps, width) and a presence (batch, modalities) with "
                 f"modality {self.modality} among them, received the shapes {shape}."

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_lmf.errors import LMFError
 from keras_lmf.layers.base import ConfiguredLayer, Shape, Tensor
 
 
@@ -36,11 +35,6 @@ class TemporalConvolution(ConfiguredLayer, keras.layers.Conv1D):
         fixed = {"strides": 1, "padding": "same", "data_format": "channels_last"}
         super().__init__(filters, kernel_size, **kwargs | fixed)
         self.supports_masking = True
-
-    def require_shape(self, shape: Shape) -> None:
-        super().require_shape(shape)
-        if self.built and (channels := self.input_spec.axes[-1]) != shape[-1]:
-            raise LMFError(f"{self.name} was built on {channels} channels, received {shape}.")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*super().compute_output_shape(input_shape)[:-1], self.filters)

@@ -19,7 +19,14 @@ import figures
 import keras
 import numpy as np
 from layer_check import Check, normal, problem
-from layer_singles import SINGLE, argument_checks, presence_checks, single_checks
+from layer_singles import (
+    SINGLE,
+    argument_checks,
+    decision_checks,
+    pair_checks,
+    presence_checks,
+    single_checks,
+)
 from one_framework import keep_apart
 
 from keras_lmf import layers
@@ -282,7 +289,14 @@ def checks() -> list[Check]:
         for named in (True, False)
         for check in fusion_checks(kind, count, named)
     ]
-    found += [*name_checks(), *factor_checks(), *presence_checks(), *argument_checks()]
+    found += [
+        *name_checks(),
+        *factor_checks(),
+        *presence_checks(),
+        *argument_checks(),
+        *pair_checks(),
+        *decision_checks(),
+    ]
     return found + [check for name in SINGLE for check in single_checks(name)]
 
 

@@ -21,14 +21,18 @@ SPECTRAL = {"sample_rate": 400, "fft_length": 20, "hop": 8, "bands": 4}
 # Layer → how it is made, a shape that it takes, shapes that it doesn't take once it is built on that.
 SINGLE: dict[str, tuple[Callable[..., Any], tuple[int, ...], list[tuple[int | None, ...]]]] = {
     "TemporalConvolution": (
-        lambda **o: layers.TemporalConvolution(4, 3, **o),
+        lambda: layers.TemporalConvolution(4, 3),
         (5, 6, 3),
         [(5, 6, 2), (5, 6, 4), (5, 6, None)],
     ),
+    "AttentionPooling": (lambda: layers.AttentionPooling(seed=0), (5, 6, 3), [(5, 6, 2), (5, 6, None), (5, 6, 0)]),
+    "LastStep": (layers.LastStep, (5, 6, 3), [(5, 6, None), (5, 6, 0), (5, 0, 3)]),
+    "Positions": (layers.Positions, (5, 6, 3), [(5, 6, None), (5, 6, 0)]),
+    "TimeAlignment": (lambda: layers.TimeAlignment(3, rate=2.0), (5, 6, 3), [(5, None, 3), (5, 0, 3), (5, 6, 0)]),
     "StatisticsPooling": (layers.StatisticsPooling, (5, 6, 3), [(5, 6, None), (5, 6, 0)]),
-    "MelSpectrogram": (lambda **o: layers.MelSpectrogram(**{**SPECTRAL, **o}), (5, 50), [(5, None), (5, 0)]),
-    "LogMelSpectrogram": (lambda **o: layers.LogMelSpectrogram(**{**SPECTRAL, **o}), (5, 50), [(5, None), (5, 0)]),
-    "MFCC": (lambda **o: layers.MFCC(**{**SPECTRAL, "coefficients": 3, **o}), (5, 50), [(5, None), (5, 0)]),
+    "MelSpectrogram": (lambda: layers.MelSpectrogram(**SPECTRAL), (5, 50), [(5, None), (5, 0)]),
+    "LogMelSpectrogram": (lambda: layers.LogMelSpectrogram(**SPECTRAL), (5, 50), [(5, None), (5, 0)]),
+    "MFCC": (lambda: layers.MFCC(**SPECTRAL, coefficients=3), (5, 50), [(5, None), (5, 0)]),
     "LevelNormalization": (layers.LevelNormalization, (5, 50), []),
     "FaceLandmarkNormalization": (
         layers.FaceLandmarkNormalization,
@@ -36,17 +40,18 @@ SINGLE: dict[str, tuple[Callable[..., Any], tuple[int, ...], list[tuple[int | No
         [(5, 3, 70, 2), (5, 3, 68, 3), (5, 3, 138), (5, 0, 136), (5, None, 136), (5, 3, None, 2)],
     ),
     "MirrorAverage": (
-        lambda **o: layers.MirrorAverage(network(), **o),
+        lambda: layers.MirrorAverage(network()),
         (5, 3, 4, 2),
         [(5, 4, 3, 2), (5, 3, 4, 1), (5, 3, 5, 2)],
     ),
     "RandomAffine": (layers.RandomAffine, (5, 6, 5, 2), [(5, None, 5, 2), (5, 6, 5, 0)]),
     "SpecAugment": (
-        lambda **o: layers.SpecAugment(**{"band_width": 1, "step_width": 2, **o}),
+        lambda: layers.SpecAugment(band_width=1, step_width=2),
         (5, 6, 3),
         [(5, 1, 3), (5, None, 3), (5, 6, 0)],
     ),
 }  # fmt: skip
+KEEPS_WIDTH = ("TemporalConvolution", "AttentionPooling")  # a new one takes any
 # Layer → arguments of `__init__`, with values that it can't take.
 NOT_WHOLE, NOT_POSITIVE = ("x", 1.5, None, True, [], float("nan"), 2**40), (-1, 0)
 NOT_SHARE = ("x", None, True, [], float("nan"), float("inf"), -0.1, 1e9)
@@ -65,6 +70,13 @@ ARGUMENTS: dict[str, dict[str, tuple[Any, ...]]] = {
     | {"window_length": ("x", 1.5, 0, 21)},
     "LogMelSpectrogram": {"dynamic_range": ("x", [], float("nan"), 0, -1)},
     "MFCC": {"coefficients": (*NOT_WHOLE, *NOT_POSITIVE, 5)},
+    "AttentionPooling": {"seed": NOT_SEED},
+    "CrossModalAttention": {"units": NOT_WHOLE + NOT_POSITIVE, "dropout": NOT_SHARE, "seed": NOT_SEED},
+    "PresentSteps": {"modality": (*NOT_WHOLE, -1)},
+    "Positions": {"rate": (*NOT_SHARE[:5], 0, -1)},
+    "TimeAlignment": {"steps": NOT_WHOLE + NOT_POSITIVE, "rate": (*NOT_SHARE[:5], 0, -1)},
+    "DecisionFusion": {"rule": ("x", None, []), "prior": ("x", 1.0, [0.5, -0.5], [float("nan")] * 2, [[0.5], [0.5]])}
+    | dict.fromkeys(("importance", "temperatures"), ("x", 1.0, [-1, 1], [float("inf"), 1], [None, 1])),
     "MirrorAverage": {"network": ("x", None, layers.EarlyFusion)},
     "RandomAffine": dict.fromkeys(("rotation", "shift", "zoom"), NOT_SHARE) | {"seed": NOT_SEED},
     "SpecAugment": dict.fromkeys(("band_masks", "band_width", "step_masks", "step_width"), (*NOT_WHOLE, -1))
@@ -84,7 +96,7 @@ def single_checks(name: str) -> Iterator[Check]:
         if None in wrong:
             continue
         for state, layer in (("built", lambda: built), ("new", make)):
-            if state == "built" or wrong not in wrong_shapes or name != "TemporalConvolution":
+            if state == "built" or wrong not in wrong_shapes or name not in KEEPS_WIDTH:
                 yield Check(f"{name}, {state}: {wrong}", lambda w=wrong, layer=layer: layer()(normal(*w)))
     dtypes = ["complex64", "str", "object"]
     if "int" not in built.NUMBERS:
@@ -131,9 +143,72 @@ def presence_checks() -> Iterator[Check]:
     yield Check("ModalityPresence of integers", lambda: built([np.ones((5, 2), "int32"), zeros]), expected)
 
 
+def pair_checks() -> Iterator[Check]:
+    """Layers of a list of two."""
+    x, y, presence = normal(5, 6, 3), normal(5, 4, 2), np.array([[1, i % 2] for i in range(5)], "float32")
+    attention, steps = layers.CrossModalAttention(4, seed=0), layers.PresentSteps(1)
+    before = keras.ops.convert_to_numpy(attention([x, y]))
+    steps([x, presence])
+    shared = {
+        "one": [x],
+        "three": [x, y, y],
+        "a tensor": x,
+        "a dict": {"x": x, "y": y},
+        "nothing": None,
+        "numbers": [1.0, 2.0],
+        "text": [x, y.astype(str)],
+        "complex": [x.astype("complex64"), y],
+        "a matrix first": [x[0], y],
+    }
+    wrong = {
+        "attention": shared
+        | {
+            "batch of one": [x, y[:1]],
+            "another batch": [x, y[1:]],
+            "wider": [x, normal(5, 4, 3)],
+            "the other way round": [y, x],
+            "a vector each": [x, y[:, 0]],
+        },
+        "steps": shared
+        | {
+            "batch of one": [x, presence[:1]],
+            "another batch": [x, presence[1:]],
+            "too few modalities": [x, presence[:, :1]],
+            "without batch": [x, presence[0]],
+            "sequences": [x, y],
+        },
+    }
+    for layer, make, given in (
+        (attention, lambda: layers.CrossModalAttention(4), wrong["attention"]),
+        (steps, lambda: layers.PresentSteps(1), wrong["steps"]),
+    ):
+        for what, inputs in given.items():
+            yield Check(f"{type(layer).__name__}, built: {what}", lambda i=inputs, layer=layer: layer(i))
+            if what not in ("wider", "the other way round"):
+                yield Check(f"{type(layer).__name__}, new: {what}", lambda i=inputs, make=make: make()(i))
+    yield Check("CrossModalAttention answers as before", lambda: attention([x, y]), before)
+    there = x * presence[:, 1, None, None]
+    yield Check("PresentSteps of some", lambda: steps([x, presence]), there)
+    yield Check("PresentSteps of NaN", lambda: steps([np.where(there, x, np.nan), presence]), there)
+
+
+def decision_checks() -> Iterator[Check]:
+    two, three = normal(5, 2), normal(5, 3)
+    for options in ({"prior": [0.2, 0.8]}, {"importance": [1] * 3}, {"temperatures": [1.0]}):
+        layer = layers.DecisionFusion(**options)
+        for time in ("at first", "again"):
+            yield Check(
+                f"DecisionFusion({options}) of others, {time}", lambda layer=layer: layer([three, three])
+            )
+    yield Check("DecisionFusion of unequal classes", lambda: layers.DecisionFusion()([two, three]))
+
+
 def argument_checks() -> Iterator[Check]:
     for name, arguments in ARGUMENTS.items():
         given = {"LowRankFusion": {"units": 4}, "MelSpectrogram": SPECTRAL, "MFCC": SPECTRAL}.get(name, {})
+        given |= {"CrossModalAttention": {"units": 4}, "TimeAlignment": {"steps": 3, "rate": 1.0}}.get(
+            name, {}
+        )
         for argument, values in arguments.items():
             for value in values:
                 options = {**given, argument: value}

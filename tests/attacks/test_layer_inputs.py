@@ -9,13 +9,21 @@ import sys
 import layer_inputs
 import pytest
 from layer_check import problem
+from layer_singles import ARGUMENTS, SINGLE
 from other_backend import OTHER_BACKENDS, environment
+
+from keras_lmf import layers
 
 
 def test_every_call_is_refused_or_right():
     found = layer_inputs.checks()
     assert len({check.name for check in found}) == len(found) > 671
     assert {check.name: trouble for check in found if (trouble := problem(check))} == {}
+
+
+def test_every_public_layer_is_in_the_table():
+    fusions = {"EarlyFusion", "TensorFusion", "LowRankFusion", "DecisionFusion"}
+    assert fusions | SINGLE.keys() | ARGUMENTS.keys() == set(layers.__all__)
 
 
 @pytest.mark.slow
