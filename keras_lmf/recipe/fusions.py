@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import importlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -82,7 +83,7 @@ class LowRank(FusionWord):
         return LowRankFusion(**self.options, seed=next(seeds), name=name)
 
 
-class FusionOfSteps(FusionWord):
+class FusionOfSteps(FusionWord, abc.ABC):
     """A fusion of sequences: embeddings at each step → one vector."""
 
     of_steps = True
@@ -91,9 +92,9 @@ class FusionOfSteps(FusionWord):
         description='How steps become one vector: their mean, the last, or by a learned weight ("attention").',
     )
 
+    @abc.abstractmethod
     def sequences(self, embeddings: dict[str, Any], seeds: Iterator[int | None], name: str) -> dict[str, Any]:
         """What is pooled in the end."""
-        raise NotImplementedError
 
     def build(self, seeds: Iterator[int | None], name: str) -> Callable[..., Any]:
         from keras_lmf import sequence_fusion
