@@ -22,7 +22,7 @@ import keras
 import numpy as np
 import pandas as pd
 from measurements import about, write_csv
-from speed.comparisons import file_step
+from speed.heads import file_step
 from speed.keras_networks import call_step
 from speed.multiply_adds import multiply_adds
 from speed.turns import Step, one_thread, take_turns

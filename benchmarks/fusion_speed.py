@@ -18,7 +18,7 @@ from typing import Any
 import click
 import keras
 import pandas as pd
-from speed import comparisons, memory
+from speed import comparisons, heads, memory
 from speed.processes import answer
 from speed.published import LOW_RANK, OURS, REFERENCE_RANK, TENSOR, TORCH
 from speed.turns import one_thread
@@ -192,7 +192,7 @@ def benchmark(
         fusions=pd.DataFrame(fused),
         ranks=pd.DataFrame(by_rank),
         memory=pd.DataFrame(peaks(paper_batch, against)),
-        tflite=pd.DataFrame(comparisons.measure_heads(**turns)),
+        tflite=pd.DataFrame(heads.measure_heads(**turns)),
         settings={**turns, "processor": processor(), "environment": environment()},
     )
 

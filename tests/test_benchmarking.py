@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +23,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import fusion_speed  # noqa: E402
-from speed import comparisons, keras_networks, memory, processes, published, turns  # noqa: E402
+from speed import comparisons, heads, keras_networks, memory, published, turns  # noqa: E402
 
 RUN = """
 import json, logging, sys
@@ -182,15 +180,15 @@ def test_a_single_row_and_no_rival_start_no_process(monkeypatch):
 
 @pytest.mark.slow
 def test_the_files_answer_what_the_heads_answer():
-    inputs = comparisons.embeddings()
+    inputs = heads.embeddings()
     model = keras_networks.head(published.LOW_RANK, 4)
     (layer,) = (layer for layer in model.layers if isinstance(layer, LowRankFusion))
     vectors = [np.r_[1, value[0]] for value in inputs.values()]
     factors = [double(layer.factor(m)) for m in range(3)]
     terms = [np.einsum("i,rio->ro", vector, factor) for vector, factor in zip(vectors, factors)]
     expected = np.einsum("r,ro->o", double(layer.rank_weights), np.prod(terms, axis=0)) + double(layer.bias)
-    content = comparisons.file(model)
-    np.testing.assert_allclose(comparisons.file_step(content, inputs)()[0][0], expected, rtol=1e-5, atol=1e-6)
+    content = heads.file(model)
+    np.testing.assert_allclose(heads.file_step(content, inputs)()[0][0], expected, rtol=1e-5, atol=1e-6)
     called = keras_networks.call_step(model, inputs, xla=False)()[published.TARGET]
     np.testing.assert_allclose(called[0], expected, rtol=1e-5, atol=1e-6)
 
@@ -260,50 +258,6 @@ def test_without_a_peak_that_counts_anew_memory_is_left_out(monkeypatch, tmp_pat
     monkeypatch.setattr(memory.os, "access", lambda path, mode: mode != memory.os.W_OK)
     assert not memory.counts_anew()
     assert fusion_speed.peaks(1, None) == []
-
-
-# -- other processes ----------------------------------------------------------------------------------------
-@pytest.fixture
-def module(monkeypatch, tmp_path):
-    """Writes the module that a process is started with."""
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
-    return lambda text: (tmp_path / "told.py").write_text(text)
-
-
-def test_a_conversation_is_taken_in_turns(module):
-    module(
-        "import json, sys\nprint(json.dumps(sys.argv[1:]), flush=True)\n"
-        "for line in sys.stdin:\n    print(json.dumps(2 * json.loads(line)), flush=True)\n"
-    )
-    with processes.conversation("This", "told", "word", 5) as ask:
-        assert ask() == ["word", "5"]
-        assert ask(21) == 42
-        assert ask([1]) == [1, 1]
-
-
-@pytest.mark.parametrize("when", ["at once", "when asked"])
-def test_a_process_that_fails_is_told(module, when):
-    module(
-        f"import sys\nif {when == 'when asked'}:\n    print(1, flush=True)\n    sys.stdin.readline()\n"
-        "sys.exit('no memory left')"
-    )
-
-    def talk():
-        with processes.conversation("This", "told") as ask:
-            ask()
-            ask("again")
-
-    with pytest.raises(LMFError, match="This could not be measured: no memory left"):
-        talk()
-
-
-def test_a_process_never_outlives_the_conversation(module):
-    module("import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)")
-    with contextlib.suppress(KeyboardInterrupt), processes.conversation("This", "told") as ask:
-        number = ask()
-        raise KeyboardInterrupt
-    with pytest.raises(ProcessLookupError):
-        os.kill(number, 0)
 
 
 # -- a whole run --------------------------------------------------------------------------------------------
