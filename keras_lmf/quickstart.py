@@ -21,6 +21,7 @@ from keras_lmf.export import FORMATS, Artifact, summary
 from keras_lmf.recipe import Recipe
 from keras_lmf.recognition import Prediction, Recognizer
 from keras_lmf.training import Run, train
+from keras_lmf.zoo.description import metric_name
 
 CLIPS, SPEAKERS = 150, 15
 SECONDS = 1.0  # that the model hears at once; a clip is twice as long
@@ -204,7 +205,8 @@ def _table(runs: Mapping[str, Run]) -> str:
         report.save(run.folder / "test")
         rows[name] = report.table["value"][PROTOCOLS]
         floor = report.table["floor"][PROTOCOLS]
-    return pd.DataFrame(rows | {FLOOR: floor}).T.to_string(float_format="{:.3f}".format)
+    table = pd.DataFrame(rows | {FLOOR: floor}).T.rename(columns=metric_name).rename_axis(columns=None)
+    return table.to_string(float_format="{:.3f}".format)
 
 
 def _exported(run: Run, folder: Path, formats: Sequence[str]) -> tuple[list[Artifact], str]:
@@ -212,4 +214,5 @@ def _exported(run: Run, folder: Path, formats: Sequence[str]) -> tuple[list[Arti
     artifacts = run.export(folder, formats, resamples=200)
     table = summary(artifacts).T[["bytes", "war", "f1_macro", "agreement with Keras", "latency p50, ms"]]
     title = "What the files themselves answer on the test split, and what they cost:"
+    table = table.rename(columns={word: metric_name(word) for word in PROTOCOLS})
     return artifacts, f"{title}\n\n{table.to_string()}"
