@@ -15,6 +15,7 @@ from .data.dataset import Dataset as Dataset
 from .errors import LMFError as LMFError
 from .evaluation.report import evaluate as evaluate
 from .export.exporter import export_model as export_model
+from .models.explanation import explain as explain
 from .models.factory import build as build
 from .recipe.recipe import Recipe as Recipe
 from .recognition.recognizer import Recognizer as Recognizer

@@ -46,6 +46,15 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.recipe",
         *COMMON,
     },
+    "models.explanation": {
+        "keras",
+        "numpy",
+        "tqdm",
+        "keras_lmf.backend",
+        "keras_lmf.evaluation.subsets",
+        "keras_lmf.layers",
+        *COMMON,
+    },
     "models.pretrained": {"keras", "keras_lmf.backbones", "keras_lmf.recipe", "keras_lmf.records", *COMMON},
     "models.published_networks": {
         "keras",

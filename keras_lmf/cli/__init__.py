@@ -8,7 +8,7 @@ import os
 import click
 
 from keras_lmf import __version__
-from keras_lmf.cli import measure, predict, runs, zoo
+from keras_lmf.cli import explain, measure, predict, runs, zoo
 from keras_lmf.errors import unknown_name
 
 
@@ -41,6 +41,7 @@ for command in (
     predict.predict,
     runs.train,
     runs.evaluate,
+    explain.explain,
     runs.export,
     zoo.list_entries,
     zoo.show,

@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from keras_lmf.evaluation import calibration
 from keras_lmf.evaluation.report import Report, evaluate, paired_difference, summarise
+from keras_lmf.evaluation.subsets import interactions
 
-__all__ = ["Report", "calibration", "evaluate", "paired_difference", "summarise"]
+__all__ = ["Report", "calibration", "evaluate", "interactions", "paired_difference", "summarise"]
