@@ -2,6 +2,7 @@
 from . import backbones as backbones
 from . import data as data
 from . import decisions as decisions
+from . import descriptors as descriptors
 from . import evaluation as evaluation
 from . import export as export
 from . import layers as layers

@@ -103,8 +103,22 @@ ALLOWED: dict[str, set[str]] = {
     "zoo.loading": {"keras", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "data": {"numpy", "pydantic", "tqdm", "keras", "keras_lmf.backend", "keras_lmf.media", *COMMON},
     "media": {"numpy", "av", "cv2", *COMMON},
+    "descriptors": {
+        "numpy",
+        "pandas",
+        "scipy",
+        "tqdm",
+        "cv2",
+        "librosa",
+        "neurokit2",
+        "keras_lmf.data.openface",
+        "keras_lmf.data.tables",
+        "keras_lmf.media",
+        *COMMON,
+    },
     "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.spec", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
+    "evaluation.series": {"numpy", "pandas", "matplotlib", *COMMON},
     "evaluation.timeline": {"numpy", "pandas", "matplotlib", "keras_lmf.media", *COMMON},
     "saved_model": {"tensorflow", *COMMON},
     "runtime": {
@@ -186,7 +200,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"keras_lmf.cli"},
 }
 # Only inside functions, wherever they are allowed at all.
-LAZY = {"tensorflow", "ai_edge_litert", "litert_quantizer", "onnxruntime", "av", "cv2"}
+LAZY = {"tensorflow", "ai_edge_litert", "litert_quantizer", "onnxruntime", "av", "cv2", "librosa", "neurokit2"}
 # Reading a recipe loads no backend.
 LAZY_IN = {"recipe": ("keras", "keras_lmf.backbones", "keras_lmf.layers", "keras_lmf.sequence_fusion")}
 
