@@ -163,6 +163,16 @@ def test_on_device_reads_labels_from_a_sidecar_and_takes_zeros(own_folders):
 
 
 @pytest.mark.slow
+def test_skin_finds_the_responses_and_learns_which_of_them_follow_an_event(own_folders):
+    printed = run(own_folders, EXAMPLES / "skin.py")
+    assert float(re.search(r"of their times: ([\d.]+)", printed)[1]) > 0.95
+    assert float(re.search(r"test accuracy: ([\d.]+)", printed)[1]) > 0.85  # half by chance
+    shares = dict(re.findall(r"^(\S.*\S) +([\d.]+) +[\d.]+$", printed, flags=re.MULTILINE))
+    together = sum(float(share) for subset, share in shares.items() if "skin" in subset and "×" in subset)
+    assert together > 0.5  # of what speaks for "moved"
+
+
+@pytest.mark.slow
 def test_the_notebook_runs_and_its_assertions_hold(own_folders):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = NotebookClient(
