@@ -20,7 +20,7 @@ from keras_lmf.data import Dataset
 from keras_lmf.descriptors import skin_descriptors
 from keras_lmf.descriptors.table import STEP
 
-SECONDS, RATE, CLIPS = 24.0, 20, 260
+SECONDS, RATE, CLIPS = 24.0, 20, 200
 RISE, FALL = 0.75, 2.0  # seconds: how fast a response comes and goes (Bateman's function)
 PEAK = np.log(FALL / RISE) * FALL * RISE / (FALL - RISE)  # seconds from its onset to its peak
 EVERY = 12  # steps of the descriptors in one step of the model: about two a second
@@ -62,7 +62,7 @@ def main() -> None:
     rows, labels, late = zip(*(recording(seed) for seed in range(CLIPS)))
     print(f"responses found within .6 s of their times: {np.mean(np.abs(late) < 0.6):.2f}")
 
-    splits = np.array(["train"] * 160 + ["valid"] * 40 + ["test"] * 60)
+    splits = np.array(["train"] * 120 + ["valid"] * 40 + ["test"] * 40)
     data = Dataset(
         name="skin",
         target=klmf.Target(name="event", classes=("unmoved", "moved")),
@@ -77,7 +77,7 @@ def main() -> None:
         corpus={"name": "skin"},
         target={"name": "event", "classes": data.target.classes},
         inputs={
-            name: {"shape": values.shape[1:], "backbone": {"name": "gru", "units": 8}}
+            name: {"shape": values.shape[1:], "backbone": {"name": "average_pooling", "units": [8]}}
             for name, values in data.inputs.items()
         },
         fusion={
@@ -86,7 +86,7 @@ def main() -> None:
             "filters": [16],
             "attention": "none",
         },
-        training={"loss": "cross_entropy", "epochs": 30, "learning_rate": 0.01},
+        training={"loss": "cross_entropy", "epochs": 20, "learning_rate": 0.01},
     )
     with tempfile.TemporaryDirectory() as folder:
         run = klmf.train(recipe, data, Path(folder) / "run")
