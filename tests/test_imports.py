@@ -200,7 +200,16 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"keras_lmf.cli"},
 }
 # Only inside functions, wherever they are allowed at all.
-LAZY = {"tensorflow", "ai_edge_litert", "litert_quantizer", "onnxruntime", "av", "cv2", "librosa", "neurokit2"}
+LAZY = {
+    "tensorflow",
+    "ai_edge_litert",
+    "litert_quantizer",
+    "onnxruntime",
+    "av",
+    "cv2",
+    "librosa",
+    "neurokit2",
+}
 # Reading a recipe loads no backend.
 LAZY_IN = {"recipe": ("keras", "keras_lmf.backbones", "keras_lmf.layers", "keras_lmf.sequence_fusion")}
 
