@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
@@ -16,7 +18,7 @@ from keras_lmf.evaluation.subsets import Subset, contributions, subsets, within
 from keras_lmf.layers import CrossModalAttention, ModalityPresence
 from keras_lmf.layers.modality_fusion import ModalityFusion
 
-ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 32  # as `Model.predict`: what is between the layers is held
 LINEAR = (keras.layers.Dropout, keras.layers.Identity)
 
 
@@ -106,8 +108,16 @@ class _Watched:
 
     def __init__(self, model: keras.Model, fusion: ModalityFusion | None, output: int) -> None:
         self._model, self._fusion, self._output = model, fusion, output
-        between = [] if fusion is None else _operations(layer_calls(fusion)[0][1], model.outputs[output])
-        self._through_fusion = fusion is not None and between is not None
+        # The layer may be in other models, too.
+        ways = (
+            [_operations(outputs, model.outputs[output]) for _, outputs in layer_calls(fusion)]
+            if fusion
+            else []
+        )
+        between = next((way for way in ways if way is not None), None)
+        self._through_fusion = between is not None
+        # What a hidden modality changes; the rest is run once.
+        self._changing = {fusion, *between} if between is not None else set(model.operations)
         self._inputs_may_lack = isinstance(model.input, dict) and any(
             isinstance(operation, ModalityPresence) for operation in model.operations
         )
@@ -122,32 +132,46 @@ class _Watched:
     def explanation(self, inputs: Any) -> Explanation:
         """Of rows that are run at once; `linear` is not theirs to say."""
         attention: dict[str, np.ndarray] = {}
-        logits, _ = self._run(inputs, None, attention)
+        kept: dict[str, deque[Any]] = defaultdict(deque)
+        logits, _ = self._run(inputs, kept, attention=attention)
         answers, vectors = {}, {}
         if self._fusion is not None:
             names = self._fusion.modalities or tuple(range(len(self._fusion.widths)))
             for subset in subsets(map(str, names)):
                 there = np.array([[str(name) in subset for name in names]] * len(logits), "float32")
-                answers[subset], vectors[subset] = self._run(inputs, there, None)
+                answers[subset], vectors[subset] = self._run(inputs, kept, there=there)
         if not self._through_fusion:
             answers = {}
             if self._inputs_may_lack:
                 for subset in subsets(inputs):
-                    answers[subset], _ = self._run(within(inputs, subset), None, None)
+                    answers[subset], _ = self._run(within(inputs, subset), kept)
         return Explanation(logits, contributions(answers), self.linear, contributions(vectors), attention)
 
     def _run(
-        self, inputs: Any, there: np.ndarray | None, attention: dict[str, np.ndarray] | None
+        self,
+        inputs: Any,
+        kept: dict[str, deque[Any]],
+        *,
+        there: np.ndarray | None = None,
+        attention: dict[str, np.ndarray] | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The answer and the fused vector. `there` (N, M): what the fusion is told; `attention` gets the weights."""
-        fused: list[np.ndarray] = []
+        """The answer and the fused vector.
+
+        Args:
+            inputs: rows.
+            kept: name of an operation that no hidden modality changes → what its calls gave; the first run fills it.
+            there: (N, M), what the fusion is told.
+            attention: gets the weights of each attention.
+        """
+        fused: list[Any] = []
 
         def watch(operation: keras.Operation) -> Callable[..., Any]:
             if operation is self._fusion:
                 return fuse
+            run: Callable[..., Any] = operation
             if attention is not None and isinstance(operation, CrossModalAttention):
-                return lambda sequences, *rest, **options: attend(operation, sequences, *rest, **options)
-            return operation
+                run = partial(attend, operation)
+            return run if operation in self._changing else partial(once, operation.name, run)
 
         def fuse(embeddings: Any, presence: Any = None, **options: Any) -> Any:
             if there is not None:
@@ -159,6 +183,13 @@ class _Watched:
             weights = layer.attention(sequences, [mask_of(sequence) for sequence in sequences])
             attention[layer.name] = _numpy(weights)
             return layer(sequences, *rest, **options)
+
+        def once(name: str, run: Callable[..., Any], *rest: Any, **options: Any) -> Any:
+            if there is None:
+                kept[name].append(run(*rest, **options))
+            else:
+                kept[name].rotate(-1)  # a layer that is called again gave the next
+            return kept[name][-1]
 
         answer = keras.tree.flatten(run_watched(self._model, inputs, watch))[self._output]
         return _numpy(answer), _numpy(fused[0]) if fused else None
