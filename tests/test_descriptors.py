@@ -45,6 +45,8 @@ def test_pitch_energy_and_centroid_of_known_tones():
     assert {len(values) for values in found.values()} == {50}
     np.testing.assert_allclose(middle(found["f0"]), 220, rtol=0.01)
     np.testing.assert_allclose(middle(found["f0_variation"]), 0, atol=0.1)
+    hum = np.concatenate([voiced(1.0, 220.0), 0.005 * voiced(1.0, 100.0)])
+    assert np.isnan(descriptors.voice_descriptors(hum, RATE)["f0"][28:]).all()
     tone = descriptors.voice_descriptors(0.5 * np.sin(2 * np.pi * 1000 * times(2.0)), RATE)
     np.testing.assert_allclose(tone["energy"], 20 * np.log10(0.5 / 2**0.5), atol=0.01)
     np.testing.assert_allclose(middle(tone["spectral_centroid"]), 1000, rtol=0.01)

@@ -214,7 +214,7 @@ def test_a_shared_layer_two_outputs_and_a_fusion_in_two_models():
     inputs = {name: draw.standard_normal((70, 3)).astype("float32") for name in ("left", "right")}
     for target, head in heads.items():
         found = klmf.explain(model, inputs, target=target)
-        kernel, bias = head.get_weights()
+        kernel, _ = head.get_weights()
         parts = fusion.interactions({name: shared(values) for name, values in inputs.items()})
         for subset in (("left",), ("right",), ("left", "right")):
             expected = ops.convert_to_numpy(parts[subset]) @ kernel

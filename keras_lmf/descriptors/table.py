@@ -45,7 +45,7 @@ DESCRIPTORS: dict[str, Descriptor] = {
             "Hz",
             "voice",
             "probabilistic YIN (Mauch & Dixon 2014), librosa",
-            "fundamental frequency, where there is a voiced sound of 65 to 600 Hz",
+            "fundamental frequency of voiced sounds, 65 to 600 Hz, less than 25 dB below the loud steps",
         ),
         Descriptor("f0_variation", "semitones", "voice", "from f0", "its standard deviation over the window"),
         Descriptor(

@@ -43,7 +43,9 @@ def voice_descriptors(waveform: np.ndarray, rate: int, *, window: float = WINDOW
     f0, _, _ = librosa.pyin(waveform, fmin=LOWEST, fmax=HIGHEST, sr=rate, frame_length=frame, **options)
     centroid = librosa.feature.spectral_centroid(y=waveform, sr=rate, n_fft=frame, **options)[0]
     mfcc = librosa.feature.mfcc(y=waveform, sr=rate, n_mfcc=COEFFICIENTS, n_fft=frame, **options)
-    f0, centroid = _fitted(f0, count), _fitted(centroid, count)
+    quiet = _quiet(energy)
+    f0 = np.where(quiet, np.nan, _fitted(f0, count))  # of breath and hum pYIN tells a pitch, too
+    centroid = _fitted(centroid, count)
     steps = round(window / STEP)
     semitones = pd.Series(12 * np.log2(f0))
     return {
@@ -53,7 +55,7 @@ def voice_descriptors(waveform: np.ndarray, rate: int, *, window: float = WINDOW
         "spectral_centroid": np.where(energy > -200, centroid, np.nan),
         **{f"mfcc_{i + 1}": _fitted(row, count) for i, row in enumerate(mfcc)},
         "speech_rate": around(pd.Series(_syllables(energy, f0)), steps).mean().to_numpy() / STEP,
-        "pause_share": around(pd.Series(_pauses(energy)), steps).mean().to_numpy(),
+        "pause_share": around(pd.Series(_pauses(quiet)), steps).mean().to_numpy(),
     }
 
 
@@ -81,12 +83,15 @@ def _fitted(values: np.ndarray, count: int) -> np.ndarray:
     return np.pad(values, (0, count - len(values)), mode="edge")
 
 
-def _pauses(energy: np.ndarray) -> np.ndarray:
+def _quiet(energy: np.ndarray) -> np.ndarray:
+    """(T,) bool: far below the loud steps, or nothing at all."""
+    return (energy < np.percentile(energy, 95) - BELOW) | (energy <= -200)
+
+
+def _pauses(quiet: np.ndarray) -> np.ndarray:
     """(T,) 1 where a pause is, else 0."""
-    quiet = energy < np.percentile(energy, 95) - BELOW
-    quiet |= energy <= -200
     edges = np.flatnonzero(np.diff(np.concatenate([[0], quiet.astype(int), [0]])))
-    pauses = np.zeros(len(energy))
+    pauses = np.zeros(len(quiet))
     for start, end in edges.reshape(-1, 2):
         if (end - start) * STEP >= PAUSE - 1e-9:
             pauses[start:end] = 1
@@ -94,12 +99,12 @@ def _pauses(energy: np.ndarray) -> np.ndarray:
 
 
 def _syllables(energy: np.ndarray, f0: np.ndarray) -> np.ndarray:
-    """(T,) 1 where a syllable has its nucleus, else 0: a voiced peak of the energy that is no pause."""
+    """(T,) 1 where a syllable has its nucleus, else 0: a voiced peak of the energy; quiet steps are not voiced."""
     from scipy.signal import find_peaks
 
     # The ends are quiet, so that the first and last syllable are peaks too.
     framed = np.concatenate([[energy.min() - 10], energy, [energy.min() - 10]])
-    peaks, _ = find_peaks(framed, height=np.percentile(energy, 95) - BELOW, prominence=PROMINENCE)
+    peaks, _ = find_peaks(framed, prominence=PROMINENCE)
     nuclei = np.zeros(len(energy))
     nuclei[[peak - 1 for peak in peaks if not np.isnan(f0[peak - 1])]] = 1
     return nuclei
