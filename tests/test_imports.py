@@ -96,6 +96,8 @@ ALLOWED: dict[str, set[str]] = {
     "media": {"numpy", "av", "cv2", *COMMON},
     "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.spec", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
+    "evaluation.study_plots": {"numpy", "pandas", "matplotlib", *COMMON},
+    "evaluation.robustness": {"numpy", "pandas", "tqdm", "keras_lmf.spec", *COMMON},
     "evaluation.timeline": {"numpy", "pandas", "matplotlib", "keras_lmf.media", *COMMON},
     "saved_model": {"tensorflow", *COMMON},
     "runtime": {

@@ -8,7 +8,7 @@ import os
 import click
 
 from keras_lmf import __version__
-from keras_lmf.cli import measure, predict, runs, zoo
+from keras_lmf.cli import measure, predict, runs, studies, zoo
 from keras_lmf.errors import unknown_name
 
 
@@ -42,6 +42,7 @@ for command in (
     runs.train,
     runs.evaluate,
     runs.export,
+    studies.robustness,
     zoo.list_entries,
     zoo.show,
     zoo.fetch,

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import softmax
+from keras_lmf.evaluation.subsets import presence
 from keras_lmf.recognition.opened import Opened
 
 Subset = tuple[str, ...]
@@ -42,7 +43,7 @@ def answer(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> tuple[
     Raises:
         LMFError: the model answers with NaN or infinity.
     """
-    there = {key: values.reshape(len(values), -1).any(axis=1) for key, values in inputs.items()}
+    there = presence(inputs)
     derived = model.spec.presence == "derived"
     needed = np.stack([there[key] for key in (there if derived else model.media)])
     judged = needed.any(axis=0) if derived else needed.all(axis=0)
@@ -50,6 +51,15 @@ def answer(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> tuple[
     if judged.any():
         logits[judged] = _logits(model, name, {key: values[judged] for key, values in inputs.items()})
     return there, logits
+
+
+def probabilities(model: Opened, there: Arrays, logits: np.ndarray) -> np.ndarray:
+    """(N, labels) of what `answer` gives, each row by the temperature of the modalities that are there."""
+    temperatures = [
+        model.spec.temperature_of([key for key, judged in there.items() if judged[row]])
+        for row in range(len(logits))
+    ]
+    return softmax(logits / np.reshape(temperatures, (-1, 1)))
 
 
 def judge(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> Judgement:
@@ -60,15 +70,17 @@ def judge(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> Judgeme
     of all smaller ones in it (inclusion and exclusion). M modalities take up to 2^M − 1 runs instead of one.
     """
     there, logits = answer(model, name, inputs)
-    temperature = model.temperature
-    probabilities = softmax(logits, temperature)
+    shares = probabilities(model, there, logits)
     if model.spec.presence != "derived" or len(inputs) == 1:
-        return Judgement(probabilities, there, {}, {})
+        return Judgement(shares, there, {}, {})
     answers = _answers(model, name, inputs, there, logits)
     alone = {
-        key: np.where(there[key][:, None], softmax(answers[key,], temperature), np.nan) for key in inputs
+        key: np.where(
+            there[key][:, None], softmax(answers[key,], model.spec.temperature_of([key])), np.nan
+        )
+        for key in inputs
     }
-    return Judgement(probabilities, there, alone, _contributions(answers, there))
+    return Judgement(shares, there, alone, _contributions(answers, there))
 
 
 def _answers(

@@ -6,10 +6,11 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 from tqdm.keras import TqdmCallback
 
@@ -17,7 +18,7 @@ from keras_lmf.data.batches import Batches, balanced_class_weights
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
-from keras_lmf.evaluation.calibration import fit_temperature
+from keras_lmf.evaluation.calibration import fit_subset_temperatures, fit_temperature
 from keras_lmf.files import locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models import build, is_standardized, refresh_standardization, set_standardization
@@ -133,7 +134,7 @@ def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callb
         save()
     best = write_results()
     if _calibrated(run) and not (folder / CALIBRATION).is_file():
-        _calibrate(folder, best, rows()["valid"])
+        _calibrate(folder, best, rows()["valid"], recipe.presence is not None)
 
 
 def _standardize(model: keras.Model, data: Dataset) -> None:
@@ -142,11 +143,19 @@ def _standardize(model: keras.Model, data: Dataset) -> None:
     set_standardization(model, {name: data.statistics(name) for name in standardized})
 
 
-def _calibrate(folder: Path, model: keras.Model, valid: Split) -> None:
-    """The temperature that fits the kept weights to the validation split (Guo et al. 2017)."""
-    logits = open_artifact(model).predict(valid.inputs)[valid.target.name]
-    temperature = fit_temperature(logits, valid.labels)
-    FittedTemperature(temperature=temperature, split="valid", rows=len(valid)).write(folder)
+def _calibrate(folder: Path, model: keras.Model, valid: Split, presence: bool) -> None:
+    """The temperatures that fit the kept weights to the validation split (Guo et al. 2017)."""
+    runtime = open_artifact(model)
+
+    def logits(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        return runtime.predict(inputs)[valid.target.name]
+
+    FittedTemperature(
+        temperature=fit_temperature(logits(valid.inputs), valid.labels),
+        subset_temperatures=fit_subset_temperatures(logits, valid.inputs, valid.labels) if presence else None,
+        split="valid",
+        rows=len(valid),
+    ).write(folder)
 
 
 def _fit(
