@@ -165,7 +165,9 @@ class ModelSpec(Spec):
 
     def temperature_of(self, there: Collection[str]) -> float:
         """The temperature where these modalities are there and no others; 1 where the model was not calibrated."""
-        subset = None if set(there) >= set(self.inputs) else (self.subset_temperatures or {}).get(together(there))
+        subset = (
+            None if set(there) >= set(self.inputs) else (self.subset_temperatures or {}).get(together(there))
+        )
         return subset or self.temperature or 1.0
 
     @property

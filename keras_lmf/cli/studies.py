@@ -24,7 +24,13 @@ from keras_lmf.files import require_writable
 @JSON
 @plain_errors
 def robustness(
-    name: str, data: Path | None, split: str, baseline: str | None, metric: str | None, draws: int, as_json: bool
+    name: str,
+    data: Path | None,
+    split: str,
+    baseline: str | None,
+    metric: str | None,
+    draws: int,
+    as_json: bool,
 ) -> None:
     """How NAME (a run's folder or a zoo entry) answers as its inputs get worse.
 

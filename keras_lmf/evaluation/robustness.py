@@ -77,7 +77,10 @@ class Robustness:
         for key, found in self.draws.groupby(KEY[:2], sort=False):
             values = found.pivot(index="level", columns="draw", values="value")
             areas = [relative_robustness(values.index, values[draw]) for draw in values]
-            rows[key] = {"relative": np.mean(areas), "relative_sd": np.std(areas, ddof=1) if len(areas) > 1 else np.nan}
+            rows[key] = {
+                "relative": np.mean(areas),
+                "relative_sd": np.std(areas, ddof=1) if len(areas) > 1 else np.nan,
+            }
             if self.baseline is not None:
                 late = self.baseline.curves["mean"].loc[key].to_numpy()
                 rows[key]["effective"] = effective_robustness(values.mean(axis=1), late)
@@ -86,7 +89,9 @@ class Robustness:
     def to_markdown(self) -> str:
         """The summary, the subsets and the curves, with what they mean."""
         effective = (
-            "" if self.baseline is None else " effective: Σ over the levels of f − (late fusion + f(0) − late fusion(0))."
+            ""
+            if self.baseline is None
+            else " effective: Σ over the levels of f − (late fusion + f(0) − late fusion(0))."
         )
         wide = self.curves["mean"].unstack("level")
         parts = [
@@ -102,7 +107,9 @@ class Robustness:
             ),
         ]
         if self.presence != "derived" and len(self.subsets) > 1:
-            parts.insert(1, "This model has no `presence`: it takes the zeros of a missing modality for data.")
+            parts.insert(
+                1, "This model has no `presence`: it takes the zeros of a missing modality for data."
+            )
         return "\n\n".join(parts) + "\n"
 
     def __str__(self) -> str:
@@ -135,7 +142,7 @@ def effective_robustness(values: Sequence[float], late: Sequence[float]) -> floa
     """Σ over the levels of f(σ) − (LF(σ) + f(0) − LF(0)): what a model f keeps beyond late fusion LF, once both start
     equal. The first level is 0."""
     values, late = np.asarray(values, np.float64), np.asarray(late, np.float64)
-    return float(np.sum(values - (late + values[0] - late[0])))
+    return float(np.sum((values - values[0]) - (late - late[0])))
 
 
 def robustness(
@@ -208,7 +215,9 @@ def against(model: Robustness, late: Robustness) -> Robustness:
         LMFError: another metric, other modalities or levels.
     """
     if model.metric != late.metric or not model.curves.index.equals(late.curves.index):
-        raise LMFError("The baseline needs the model's metric and modalities: name one that takes the same inputs.")
+        raise LMFError(
+            "The baseline needs the model's metric and modalities: name one that takes the same inputs."
+        )
     return dataclasses.replace(model, baseline=late)
 
 
@@ -249,7 +258,9 @@ def with_noise(
     return noisy
 
 
-def with_missing(inputs: Mapping[str, np.ndarray], damaged: Collection[str], rate: float, draw: int) -> Arrays:
+def with_missing(
+    inputs: Mapping[str, np.ndarray], damaged: Collection[str], rate: float, draw: int
+) -> Arrays:
     """The inputs with zeros in the share `rate` of the rows, of those that are damaged."""
     lacking = dict(inputs)
     for name in damaged:

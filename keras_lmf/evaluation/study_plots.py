@@ -63,10 +63,12 @@ def robustness_curves(curves: pd.DataFrame, metric: str, floor: float, title: st
 
 def _label_ends(axes: Axes, lines: dict[str, pd.Series], gap: float) -> None:
     """Each line's name right of its end, moved apart where two would cover each other."""
-    place = -np.inf
-    for name, colour in sorted(zip(lines, FILES * len(lines)), key=lambda pair: lines[pair[0]].iloc[-1]):
-        end, value = lines[name].index[-1], float(lines[name].iloc[-1])
-        place = max(value, place + gap)
+    ordered = sorted(zip(lines, FILES * len(lines)), key=lambda pair: lines[pair[0]].iloc[-1])
+    values = np.array([lines[name].iloc[-1] for name, _ in ordered])
+    steps = gap * np.arange(len(values))
+    places = np.maximum.accumulate(values - steps) + steps
+    for (name, colour), value, place in zip(ordered, values, places - np.mean(places - values)):
+        end = lines[name].index[-1]
         axes.annotate(
             name,
             (end, value),
@@ -101,7 +103,14 @@ def metric_against_parameters(table: pd.DataFrame, metric: str, floor: float, ti
     for place, (name, colour) in enumerate(zip(names, FILES * len(names))):
         interval = None if np.isnan(reach[:, place]).any() else reach[:, place : place + 1]
         axes.errorbar(
-            sizes[place], values[place], interval, fmt="o", markersize=7, capsize=3, elinewidth=1, color=colour
+            sizes[place],
+            values[place],
+            interval,
+            fmt="o",
+            markersize=7,
+            capsize=3,
+            elinewidth=1,
+            color=colour,
         )
         axes.annotate(
             name,

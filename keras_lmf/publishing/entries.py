@@ -267,7 +267,9 @@ def alone(runs: Sequence[Run]) -> dict[str, list[dict[str, float]]]:
 
 def _metrics_alone(run: Run, modality: str) -> dict[str, float]:
     test = run.dataset()["test"]
-    return evaluate(open_artifact(run.model).predict(only(test.inputs, [modality])), test, resamples=0).metrics
+    return evaluate(
+        open_artifact(run.model).predict(only(test.inputs, [modality])), test, resamples=0
+    ).metrics
 
 
 def _calibration(run: Run, data: Dataset, work: Path) -> Calibration | None:

@@ -75,9 +75,7 @@ def judge(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> Judgeme
         return Judgement(shares, there, {}, {})
     answers = _answers(model, name, inputs, there, logits)
     alone = {
-        key: np.where(
-            there[key][:, None], softmax(answers[key,], model.spec.temperature_of([key])), np.nan
-        )
+        key: np.where(there[key][:, None], softmax(answers[key,], model.spec.temperature_of([key])), np.nan)
         for key in inputs
     }
     return Judgement(shares, there, alone, _contributions(answers, there))

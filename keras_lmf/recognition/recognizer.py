@@ -12,7 +12,6 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.evaluation.calibration import softmax
 from keras_lmf.media.faces import DETECTORS, Detector
 from keras_lmf.media.sound import is_silent
 from keras_lmf.media.thumbnails import Strip
