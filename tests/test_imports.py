@@ -46,6 +46,14 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.recipe",
         *COMMON,
     },
+    "models.compression": {
+        "keras",
+        "numpy",
+        "tensorly",
+        "keras_lmf.layers",
+        "keras_lmf.recipe",
+        *COMMON,
+    },
     "models.pretrained": {"keras", "keras_lmf.backbones", "keras_lmf.recipe", "keras_lmf.records", *COMMON},
     "models.published_networks": {
         "keras",
@@ -179,7 +187,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"keras_lmf.cli"},
 }
 # Only inside functions, wherever they are allowed at all.
-LAZY = {"tensorflow", "ai_edge_litert", "litert_quantizer", "onnxruntime", "av", "cv2"}
+LAZY = {"tensorflow", "ai_edge_litert", "litert_quantizer", "onnxruntime", "av", "cv2", "tensorly", "keras_tuner"}
 # Reading a recipe loads no backend.
 LAZY_IN = {"recipe": ("keras", "keras_lmf.backbones", "keras_lmf.layers", "keras_lmf.sequence_fusion")}
 

@@ -76,7 +76,7 @@ class Recognizer:
         seconds: length of a window.
         hop: seconds from one window to the next.
         single_picture: whether a window is one picture, without sound.
-        temperature: by which the logits are divided where every modality is there; 1 where the model was not calibrated.
+        temperature: by which the logits are divided where every modality is there; 1 where it was not calibrated.
         presence: "derived" when the model can do without a modality, "assumed" when it needs them all.
 
     Raises:

@@ -21,7 +21,14 @@ from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_subset_temperatures, fit_temperature
 from keras_lmf.files import locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
-from keras_lmf.models import build, is_standardized, refresh_standardization, set_standardization
+from keras_lmf.models import (
+    build,
+    foretold_shapes,
+    is_standardized,
+    refresh_standardization,
+    set_standardization,
+    weight_shapes,
+)
 from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.recipe import FittedTemperature, Recipe
 from keras_lmf.recipe.recipe import CALIBRATION
@@ -39,6 +46,7 @@ def train(
     data: Dataset,
     folder: str | Path | None = None,
     *,
+    start: keras.Model | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Run:
     """Trains a recipe; early stopping on "valid", the best epoch's weights kept.
@@ -52,10 +60,11 @@ def train(
         recipe: what to build and how to train it.
         data: its corpus. Modalities that the recipe doesn't name are left out.
         folder: for the run; default `runs/<recipe.name>`.
+        start: a model of the recipe, from whose weights the training starts; None: from random ones.
         callbacks: your own Keras callbacks, called after this package's. Their state is not part of a resume.
 
     Raises:
-        LMFError: data that don't fit the recipe, or a folder that holds another run, is in use by another process, or
+        LMFError: data or a `start` that don't fit the recipe, or a folder that holds another run, is in use by another process, or
             can't be written.
         NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder, where an epoch ended.
     """
@@ -63,10 +72,12 @@ def train(
     if folder.exists() and not folder.is_dir():
         raise LMFError(f"{folder} is a file: name a folder for the run")
     run = Run(folder, recipe, fitting(recipe, data))
-    fingerprint = _fingerprint(recipe, run.data)
+    if start is not None and weight_shapes(start) != foretold_shapes(recipe):
+        raise LMFError(f"'start' is no model of the recipe {recipe.name!r}: its weights have other names or shapes.")
+    fingerprint = _fingerprint(recipe, run.data, start)
     if not _is_complete(run, fingerprint):
         with locked(folder):
-            _train(run, fingerprint, callbacks)
+            _train(run, fingerprint, start, callbacks)
     return run
 
 
@@ -82,8 +93,13 @@ def _calibrated(run: Run) -> list[str]:
     return [CALIBRATION] if run.recipe.target.classes and "valid" in run.data.split_names else []
 
 
-def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-    """Trains from the start or from the last whole epoch, and writes the results."""
+def _train(
+    run: Run,
+    fingerprint: str,
+    start: keras.Model | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Trains from the beginning or from the last whole epoch, and writes the results."""
     folder, recipe, data = run.folder, run.recipe, run.data
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
@@ -95,7 +111,10 @@ def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callb
         if (folder / RECIPE).exists():
             raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
         _standardize(model, rows())
-        if recipe.training.output_bias == "label_mean":
+        if start is not None:
+            for layer in model.layers:
+                layer.set_weights(start.get_layer(layer.name).get_weights())
+        elif recipe.training.output_bias == "label_mean":
             mean = rows()["train"].labels.mean(axis=0)
             model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
         state = State(model, Progress(fingerprint=fingerprint))
@@ -191,9 +210,12 @@ def _fit(
         bar.epoch_bar.close()
 
 
-def _fingerprint(recipe: Recipe, data: Dataset) -> str:
+def _fingerprint(recipe: Recipe, data: Dataset, start: keras.Model | None) -> str:
     parts = [recipe.fingerprint, data.fingerprint, keras.backend.backend(), keras.config.dtype_policy().name]
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+    digest = hashlib.sha256(" ".join(parts).encode())
+    for array in start.get_weights() if start is not None else ():
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _write_history(folder: Path, progress: Progress) -> None:
