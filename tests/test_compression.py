@@ -36,11 +36,14 @@ def recipe(fusion: dict, head: tuple[int, ...] = (), **sections) -> Recipe:
 
 def rows(widths: dict[str, int], count: int = 20) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(1)
-    return {name: generator.standard_normal((count, width)).astype("float32") for name, width in widths.items()}
+    return {
+        name: generator.standard_normal((count, width)).astype("float32") for name, width in widths.items()
+    }
 
 
 @pytest.mark.parametrize(
-    ("widths", "rank"), [({"a": 6, "v": 4}, 3), ({"a": 5, "v": 4, "t": 7}, 3), ({"a": 3, "v": 2, "t": 4, "e": 3}, 2)]
+    ("widths", "rank"),
+    [({"a": 6, "v": 4}, 3), ({"a": 5, "v": 4, "t": 7}, 3), ({"a": 3, "v": 2, "t": 4, "e": 3}, 2)],
 )
 def test_a_tensor_of_that_rank_is_found_again(widths: dict[str, int], rank: int) -> None:
     generator = np.random.default_rng(0)
@@ -63,7 +66,9 @@ def test_of_two_modalities_the_error_is_that_of_the_singular_values() -> None:
     for rank in (1, 3):
         layer = low_rank_from_tensor(weights, widths=[4, 6], rank=rank)
         found = np.einsum("rio,rjo->ij", numpy(layer.factor(0)), numpy(layer.factor(1)))
-        assert np.linalg.norm(found - weights.reshape(5, 7)) == pytest.approx(np.sqrt((left[rank:] ** 2).sum()), rel=1e-5)
+        assert np.linalg.norm(found - weights.reshape(5, 7)) == pytest.approx(
+            np.sqrt((left[rank:] ** 2).sum()), rel=1e-5
+        )
 
 
 @pytest.mark.parametrize("head", [(), (6, 5)])
@@ -105,9 +110,13 @@ def test_training_starts_from_the_given_weights(tmp_path: Path) -> None:
     data = synthetic.load(samples=400)
     run = train(smaller, data, tmp_path / "run", start=made)
     np.testing.assert_allclose(
-        numpy(run.model.get_layer("fusion").factor("audio")), numpy(made.get_layer("fusion").factor("audio")), atol=1e-5
+        numpy(run.model.get_layer("fusion").factor("audio")),
+        numpy(made.get_layer("fusion").factor("audio")),
+        atol=1e-5,
     )
-    assert train(smaller, data, tmp_path / "run", start=made).folder == run.folder  # finished: not trained again
+    assert (
+        train(smaller, data, tmp_path / "run", start=made).folder == run.folder
+    )  # finished: not trained again
     with pytest.raises(LMFError, match="another recipe"):
         train(smaller, data, tmp_path / "run")
     with pytest.raises(LMFError, match="'start'"):

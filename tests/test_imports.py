@@ -129,6 +129,7 @@ ALLOWED: dict[str, set[str]] = {
         "numpy",
         "pandas",
         "tqdm",
+        "keras_tuner",
         "keras_lmf.models",
         "keras_lmf.recipe",
         "keras_lmf.data",
@@ -187,7 +188,16 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"keras_lmf.cli"},
 }
 # Only inside functions, wherever they are allowed at all.
-LAZY = {"tensorflow", "ai_edge_litert", "litert_quantizer", "onnxruntime", "av", "cv2", "tensorly", "keras_tuner"}
+LAZY = {
+    "tensorflow",
+    "ai_edge_litert",
+    "litert_quantizer",
+    "onnxruntime",
+    "av",
+    "cv2",
+    "tensorly",
+    "keras_tuner",
+}
 # Reading a recipe loads no backend.
 LAZY_IN = {"recipe": ("keras", "keras_lmf.backbones", "keras_lmf.layers", "keras_lmf.sequence_fusion")}
 

@@ -43,6 +43,8 @@ for command in (
     runs.evaluate,
     runs.export,
     studies.robustness,
+    studies.compare,
+    studies.tune,
     zoo.list_entries,
     zoo.show,
     zoo.fetch,

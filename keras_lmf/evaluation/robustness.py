@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation.calibration import expected_calibration_error, softmax
+from keras_lmf.evaluation.protocols import headline
 from keras_lmf.evaluation.report import evaluate
 from keras_lmf.evaluation.subsets import only, subsets
 from keras_lmf.files import write_atomically, write_text
@@ -38,7 +39,6 @@ MISSING = tuple(step / 10 for step in range(11))  # shares of the rows
 LEVELS = {"noise": NOISE, "missing": MISSING}
 ALL = "all"
 KEY = ["damage", "modality", "level"]
-HEADLINES = ("war", "acc2_nonneg")  # MultiBench's figures are accuracies
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +180,7 @@ def robustness(
     if draws < 1:
         raise LMFError(f"'draws' takes 1 or more, received {draws}.")
     table = evaluate(predict(split.inputs), split, train_labels=train.labels, resamples=0).table
-    metric = metric or next((name for name in HEADLINES if name in table.index), table.index[0])
+    metric = metric or headline(split.target)
     if metric not in table.index:
         raise unknown_name("metric", metric, table.index)
     value, floor = table.loc[metric, ["value", "floor"]]

@@ -53,8 +53,8 @@ def low_rank_from_tensor(
     sizes = [width + 1 for width in (widths.values() if isinstance(widths, Mapping) else widths)]
     if weights.ndim != 2 or len(sizes) < 2 or len(weights) != math.prod(sizes):
         raise LMFError(
-            f"The weights of widths {list(widths)} must have the shape ({' · '.join(map(str, sizes))}, units), received "
-            f"{weights.shape}."
+            f"The weights of widths {list(widths)} must have the shape ({' · '.join(map(str, sizes))}, units), "
+            f"received {weights.shape}."
         )
     if not np.isfinite(weights).all():
         raise LMFError("The weights to decompose must be finite numbers, received some that are not.")
@@ -153,7 +153,9 @@ def rank_norms(layer: LowRankFusion) -> np.ndarray:
 
     |w_r| · √(Σ_o ∏_m ‖F_m[r, :, o]‖²): λ_r of Kolda & Bader 2009, section 3, over all outputs. No data are needed.
     """
-    lengths = [np.square(keras.ops.convert_to_numpy(layer.factor(m))).sum(axis=1) for m in range(len(layer.widths))]
+    lengths = [
+        np.square(keras.ops.convert_to_numpy(layer.factor(m))).sum(axis=1) for m in range(len(layer.widths))
+    ]
     weights = keras.ops.convert_to_numpy(layer.rank_weights)
     return np.abs(weights) * np.sqrt(np.prod(lengths, axis=0).sum(axis=-1))
 
@@ -183,7 +185,9 @@ def prune_ranks(recipe: Recipe, model: keras.Model, rank: int) -> tuple[Recipe, 
 
 def _require(recipe: Recipe, word: str) -> None:
     if recipe.fusion.name != word:
-        raise LMFError(f"This takes a recipe whose fusion is {word!r}; {recipe.name!r} has {recipe.fusion.name!r}.")
+        raise LMFError(
+            f"This takes a recipe whose fusion is {word!r}; {recipe.name!r} has {recipe.fusion.name!r}."
+        )
 
 
 def _filled(recipe: Recipe, model: keras.Model, other: Sequence[str]) -> keras.Model:

@@ -64,8 +64,8 @@ def train(
         callbacks: your own Keras callbacks, called after this package's. Their state is not part of a resume.
 
     Raises:
-        LMFError: data or a `start` that don't fit the recipe, or a folder that holds another run, is in use by another process, or
-            can't be written.
+        LMFError: data or a `start` that don't fit the recipe, or a folder that holds another run, is in use by another
+            process, or can't be written.
         NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder, where an epoch ended.
     """
     folder = Path(folder) if folder is not None else Path("runs") / recipe.name
@@ -73,7 +73,9 @@ def train(
         raise LMFError(f"{folder} is a file: name a folder for the run")
     run = Run(folder, recipe, fitting(recipe, data))
     if start is not None and weight_shapes(start) != foretold_shapes(recipe):
-        raise LMFError(f"'start' is no model of the recipe {recipe.name!r}: its weights have other names or shapes.")
+        raise LMFError(
+            f"'start' is no model of the recipe {recipe.name!r}: its weights have other names or shapes."
+        )
     fingerprint = _fingerprint(recipe, run.data, start)
     if not _is_complete(run, fingerprint):
         with locked(folder):
