@@ -21,9 +21,9 @@ from keras_lmf.evaluation.robustness import (
     against,
     deviation,
     effective_robustness,
+    measure_robustness,
     real_numbers,
     relative_robustness,
-    robustness,
     with_missing,
     with_noise,
 )
@@ -54,7 +54,7 @@ def by_audio(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def found():
-    return robustness(by_audio, spec(), signs("test"), signs("train"), draws=2)
+    return measure_robustness(by_audio, spec(), signs("test"), signs("train"), draws=2)
 
 
 def test_accuracy_under_noise_is_the_normal_distributions(found) -> None:
@@ -79,7 +79,7 @@ def test_a_missing_row_is_answered_by_the_constant_class(found) -> None:
 
 def test_subsets_have_the_floor_and_the_error_of_each_temperature() -> None:
     fitted = spec(temperature=2.0, subset_temperatures={"video": 4.0})
-    table = robustness(by_audio, fitted, signs("test"), signs("train", 0.7), draws=1).subsets
+    table = measure_robustness(by_audio, fitted, signs("test"), signs("train", 0.7), draws=1).subsets
     assert table["value"].to_dict() == {"audio": 1.0, "video": 0.5, "audio + video": 1.0}
     assert (table["floor"] == 0.5).all()  # the majority of train is half of the test rows
     confidence = 1 / (1 + np.exp(-1 / np.array([1.0, 2.0])))  # logits 0 and 1, always right
@@ -136,10 +136,10 @@ def test_real_numbers_and_their_deviation() -> None:
 
 def test_refusals(found) -> None:
     with pytest.raises(LMFError, match="'war'"):
-        robustness(by_audio, spec(), signs("test"), signs("train"), metric="wer")
+        measure_robustness(by_audio, spec(), signs("test"), signs("train"), metric="wer")
     with pytest.raises(LMFError, match="'draws'"):
-        robustness(by_audio, spec(), signs("test"), signs("train"), draws=0)
-    other = robustness(by_audio, spec(), signs("test"), signs("train"), draws=1, metric="uar")
+        measure_robustness(by_audio, spec(), signs("test"), signs("train"), draws=0)
+    other = measure_robustness(by_audio, spec(), signs("test"), signs("train"), draws=1, metric="uar")
     with pytest.raises(LMFError, match="metric and modalities"):
         against(found, other)
 

@@ -45,8 +45,7 @@ def robustness(
     floor. Tables and plot go into the run's folder, for a zoo entry into runs/NAME.
     """
     from keras_lmf.cli.sources import opened
-    from keras_lmf.evaluation.robustness import Robustness, against
-    from keras_lmf.evaluation.robustness import robustness as judge
+    from keras_lmf.evaluation.robustness import Robustness, against, measure_robustness
     from keras_lmf.runtime import open_artifact
     from keras_lmf.training import Run
 
@@ -56,7 +55,7 @@ def robustness(
 
     def curves(run: Run, metric: str | None) -> Robustness:
         dataset, predict = run.dataset(), open_artifact(run.model).predict
-        return judge(
+        return measure_robustness(
             predict,
             run.spec,
             dataset[split],

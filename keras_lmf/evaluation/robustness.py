@@ -145,7 +145,7 @@ def effective_robustness(values: Sequence[float], late: Sequence[float]) -> floa
     return float(np.sum((values - values[0]) - (late - late[0])))
 
 
-def robustness(
+def measure_robustness(
     predict: Predict,
     spec: ModelSpec,
     split: Split,
