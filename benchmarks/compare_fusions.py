@@ -1,4 +1,4 @@
-"""Early, tensor and low-rank fusion on CMU-MOSI and RAVDESS: the same search budget for each, then the test split.
+"""Fusions compared, on each corpus with the same search budget for each, then on the test split.
 
     python benchmarks/compare_fusions.py search cmu_mosi --jobs 2
     python benchmarks/compare_fusions.py test cmu_mosi --jobs 2
@@ -24,6 +24,7 @@ import click
 import numpy as np
 import pandas as pd
 from comparison import (
+    CORPORA,
     CRITERION,
     DERIVED,
     ENTRIES,
@@ -68,7 +69,7 @@ def search_job(corpus: str, job: Job) -> list[dict[str, Any]]:
     from keras_lmf.training import train
 
     built = job_recipe(corpus, job)
-    data = corpora.load(corpus, **built.corpus.options)
+    data = corpora.load(CORPORA[corpus], **built.corpus.options)
     with tempfile.TemporaryDirectory() as folder:
         run = train(built, data, Path(folder) / "run")
         return [{**job, "epochs": run.best_epoch, **run.evaluate("valid", resamples=0).metrics}]
@@ -79,7 +80,7 @@ def test_job(corpus: str, job: Job) -> list[dict[str, Any]]:
     from keras_lmf.training import train
 
     built = job_recipe(corpus, job)
-    data = corpora.load(corpus, **built.corpus.options)
+    data = corpora.load(CORPORA[corpus], **built.corpus.options)
     with tempfile.TemporaryDirectory() as folder:
         run = train(built, data, Path(folder) / "run")
         epochs = run.best_epoch
@@ -132,7 +133,7 @@ def best_trials(table: pd.DataFrame, corpus: str) -> pd.Series:
     table = table[table["initialization"].isin(["", INITIALIZATION])]
     metric, more_is_better = CRITERION[corpus]
     runs = table.groupby(["fold", "fusion", "trial"])[metric].count().unstack("trial")
-    complete = (len(FOLDS[corpus]) * len(FUSIONS), TRIALS[corpus])
+    complete = (len(FOLDS[corpus]) * len(FUSIONS[corpus]), TRIALS[corpus])
     if runs.shape != complete or not (runs == len(SEARCH_SEEDS[corpus])).all(axis=None):
         raise click.ClickException(f"The search is incomplete; run it again to finish it:\n{runs}")
     means = table.groupby(["fold", "fusion", "trial"])[metric].mean().unstack("trial")
@@ -182,7 +183,7 @@ def write_floor(corpus: str) -> None:
     """The constant predictions' metrics on "test", mean over the folds."""
     floors = []
     for fold in FOLDS[corpus]:
-        data = corpora.load(corpus, **options(corpus, fold))
+        data = corpora.load(CORPORA[corpus], **options(corpus, fold))
         anything = np.zeros((len(data["test"]), data.target.size))
         report = evaluate(anything, data["test"], train_labels=data["train"].labels, resamples=0)
         floors.append(report.table["floor"])
@@ -193,7 +194,7 @@ def write_floor(corpus: str) -> None:
 def write_intervals(corpus: str, table: pd.DataFrame) -> None:
     """95 % bootstrap intervals of the tables' means (over seeds and folds): units of the test split (see
     `UNITS`) drawn with replacement."""
-    tests = {fold: corpora.load(corpus, **options(corpus, fold))["test"] for fold in FOLDS[corpus]}
+    tests = {fold: corpora.load(CORPORA[corpus], **options(corpus, fold))["test"] for fold in FOLDS[corpus]}
     named = protocols(next(iter(tests.values())).target)
     random = np.random.default_rng(0)
     draws: dict[int, list[np.ndarray]] = {}
@@ -245,7 +246,7 @@ def search(corpus: str, jobs: int) -> None:
     plan = [
         dict(zip(JOB, (fold, fusion, trial, seed, initialization)))
         for trial, seed, fold, fusion in itertools.product(
-            range(TRIALS[corpus]), SEARCH_SEEDS[corpus], FOLDS[corpus], FUSIONS
+            range(TRIALS[corpus]), SEARCH_SEEDS[corpus], FOLDS[corpus], FUSIONS[corpus]
         )
         for initialization in initializations(corpus, fusion)
     ]

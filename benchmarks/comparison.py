@@ -15,7 +15,7 @@ import numpy as np
 from keras_lmf.data import Split, corpora
 from keras_lmf.recipe import LowRank, Recipe
 
-FUSIONS = ("early", "tensor", "low_rank")
+POOLED = ("early", "tensor", "low_rank")
 INITIALIZATIONS = ("variance_preserving", "reference")
 INITIALIZATION = LowRank.model_fields["initialization"].default
 
@@ -85,13 +85,56 @@ SPACES: dict[str, dict[str, list[Any]]] = {
         "rank": [2, 4, 8],
         "fusion_rate": [0.3, 1.0],
     },
+    "pom_steps": {
+        "backbone": ["lstm", "gru"],
+        "audio_units": [16, 32, 64],
+        "video_units": [8, 16, 32],
+        "input_noise": [0.0, 0.3],
+        "input_dropout": [0.0, 0.2],
+        "dropout": [0.2, 0.4],
+        "learning_rate": [5e-4, 1e-3],
+        "weight_decay": [0.0, 0.1],
+        "batch_size": [32],
+        "loss": ["mae", "mse", "huber"],
+        "output_bias": ["label_mean"],
+        "patience": [30],
+        "monitor": ["pearson"],
+        "units": [16, 32, 64],
+        "pooling": ["mean", "last", "attention"],
+        "rank": [2, 4, 8],
+        "fusion_rate": [1.0],
+        "attention": ["to_modalities", "from_modalities"],
+    },
 }
+# What is compared, and on which corpus, where the name isn't the corpus's.
+FUSIONS: dict[str, tuple[str, ...]] = dict.fromkeys(SPACES, POOLED) | {
+    "pom_steps": ("low_rank", "step_by_step", "multimodal_transformer")
+}
+CORPORA = {name: name for name in SPACES} | {"pom_steps": "pom"}
 # The budget. The seed of a trial draws its weights and batches; where there are folds, they are the repetitions.
-TRIALS = {"cmu_mosi": 20, "ravdess": 4, "iemocap": 5, "pom": 4}
-SEARCH_SEEDS = {"cmu_mosi": range(3), "ravdess": range(1), "iemocap": range(1), "pom": range(2)}
-TEST_SEEDS = {"cmu_mosi": range(5), "ravdess": range(1), "iemocap": range(2), "pom": range(5)}
+TRIALS = {"cmu_mosi": 20, "ravdess": 4, "iemocap": 5, "pom": 4, "pom_steps": 12}
+SEARCH_SEEDS = {
+    "cmu_mosi": range(3),
+    "ravdess": range(1),
+    "iemocap": range(1),
+    "pom": range(2),
+    "pom_steps": range(2),
+}
+TEST_SEEDS = {
+    "cmu_mosi": range(5),
+    "ravdess": range(1),
+    "iemocap": range(2),
+    "pom": range(5),
+    "pom_steps": range(5),
+}
 # RAVDESS: five actor-independent folds. IEMOCAP: the session that is left out of sessions 1 to 4.
-FOLDS = {"cmu_mosi": range(1), "ravdess": range(5), "iemocap": range(1, 5), "pom": range(1)}
+FOLDS = {
+    "cmu_mosi": range(1),
+    "ravdess": range(5),
+    "iemocap": range(1, 5),
+    "pom": range(1),
+    "pom_steps": range(1),
+}
 # Where every fold has its own test split, each chooses its own trial (nested); else all folds choose one together.
 NESTED = ("ravdess",)
 # Where low-rank fusion runs with both initialisations.
@@ -102,15 +145,23 @@ UNITS: dict[str, Callable[[Split], np.ndarray]] = {
     "ravdess": lambda test: test.groups,
     "iemocap": lambda test: np.array([name.rpartition("_")[0] for name in test.ids]),
     "pom": lambda test: test.groups,
+    "pom_steps": lambda test: test.groups,
 }
 # The fit that counts, named before the test runs.
-HEADLINE = {"cmu_mosi": "train", "ravdess": "train + valid", "iemocap": "train + valid", "pom": "train"}
+HEADLINE = {
+    "cmu_mosi": "train",
+    "ravdess": "train + valid",
+    "iemocap": "train + valid",
+    "pom": "train",
+    "pom_steps": "train",
+}
 # What the tables show.
 METRICS = {
     "cmu_mosi": ["mae", "pearson", "acc2_nonneg", "acc2_nonzero", "acc7", "f1_weighted"],
     "ravdess": ["war", "uar", "f1_macro", "cohen_kappa"],
     "iemocap": ["war", "uar", "f1_macro", "f1_weighted"],
     "pom": ["mae", "pearson"],
+    "pom_steps": ["mae", "pearson"],
 }
 # What chooses a trial on "valid", and whether more is better.
 CRITERION = {
@@ -118,6 +169,7 @@ CRITERION = {
     "ravdess": ("war", True),
     "iemocap": ("f1_macro", True),
     "pom": ("pearson", True),
+    "pom_steps": ("pearson", True),
 }
 # The zoo's entries that `compare_fusions.py test` writes the recipes of.
 ENTRIES = {
@@ -125,6 +177,7 @@ ENTRIES = {
     "ravdess": {"early": "early-ravdess-av", "tensor": "tfn-ravdess-av", "low_rank": "lmf-ravdess-av"},
     "iemocap": {"low_rank": "lmf-iemocap-at"},
     "pom": {"low_rank": "lmf-pom-av"},
+    "pom_steps": {"step_by_step": "lmf-steps-pom-av", "multimodal_transformer": "mult-pom-av"},
 }
 # Entries whose recipe is the low-rank one with a change, not searched for by themselves.
 DERIVED: dict[str, dict[str, Callable[[Recipe], Recipe]]] = {
@@ -185,12 +238,13 @@ def iemocap_inputs(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def pom_inputs(settings: dict[str, Any]) -> dict[str, Any]:
-    def lstm(modality: str) -> dict[str, Any]:
-        return {"name": "lstm", "units": settings[f"{modality}_units"], **_regularisation(settings)}
+    def recurrent(modality: str) -> dict[str, Any]:
+        network = {"name": settings.get("backbone", "lstm"), "units": settings[f"{modality}_units"]}
+        return network | _regularisation(settings)
 
     return {
-        "audio": {"shape": (20, 43), "backbone": lstm("audio")},
-        "video": {"shape": (20, 41), "backbone": lstm("video")},
+        "audio": {"shape": (20, 43), "backbone": recurrent("audio")},
+        "video": {"shape": (20, 41), "backbone": recurrent("video")},
     }
 
 
@@ -203,7 +257,26 @@ INPUTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "ravdess": ravdess_inputs,
     "iemocap": iemocap_inputs,
     "pom": pom_inputs,
+    "pom_steps": pom_inputs,
 }
+
+
+def fusion_section(settings: dict[str, Any], fusion: str, initialization: str) -> dict[str, Any]:
+    """A fusion's settings; those of sequences are as wide as each other."""
+    low_rank = {"units": settings["units"], "rank": settings["rank"], "initialization": initialization}
+    if fusion == "low_rank":
+        return low_rank
+    sequence = {key: settings[key] for key in ("pooling", "dropout") if key in settings}
+    if fusion == "step_by_step":
+        each = {"name": "low_rank", "units": settings["units"], "rank": settings["rank"]}
+        return sequence | {
+            "each": each,
+            "filters": (settings["units"],),
+            "attention": settings["attention"],
+        }
+    if fusion == "multimodal_transformer":
+        return sequence | {"units": settings["units"]}
+    return {}
 
 
 def options(corpus: str, fold: int) -> dict[str, Any]:
@@ -214,7 +287,7 @@ def options(corpus: str, fold: int) -> dict[str, Any]:
         "iemocap": {"labels": "merged", "validation_session": fold},
         "pom": {},
     }
-    return all_options[corpus]
+    return all_options[CORPORA[corpus]]
 
 
 def initializations(corpus: str, fusion: str) -> tuple[str, ...]:
@@ -227,18 +300,17 @@ def initializations(corpus: str, fusion: str) -> tuple[str, ...]:
 def recipe(corpus: str, fold: int, fusion: str, trial: int, seed: int, initialization: str) -> Recipe:
     """The recipe of one trial. `initialization` is low-rank fusion's, and empty for the others."""
     settings = draw(corpus, trial)
-    low_rank = {"units": settings["units"], "rank": settings["rank"], "initialization": initialization}
     rate = settings["learning_rate"]
     return Recipe(
         name=f"{fusion.replace('_', '-')}-{corpus.replace('_', '-')}",
         seed=seed,
         corpus={
-            "name": corpus,
+            "name": CORPORA[corpus],
             "options": options(corpus, fold),
         },
-        target=corpora.load(corpus).target.model_dump(exclude_none=True),
+        target=corpora.load(CORPORA[corpus]).target.model_dump(exclude_none=True),
         inputs=INPUTS[corpus](settings),
-        fusion={"name": fusion, **(low_rank if fusion == "low_rank" else {})},
+        fusion={"name": fusion, **fusion_section(settings, fusion, initialization)},
         head={"units": settings.get("head_units", ()), "dropout": settings["dropout"]},
         training={
             "epochs": 100,
