@@ -115,14 +115,17 @@ def run_jobs(corpus: str, function: Any, jobs: list[Job], path: Path, processes:
     os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     os.environ["TQDM_DISABLE"] = "1"  # the workers' bars; this process has read it already
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    # A fresh process now and then: compiled programs pile up. A process that dies ends the search with an error.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=spawn, max_tasks_per_child=10) as pool:
-        work = [pool.submit(function, corpus, job) for job in missing]
-        for done in tqdm(as_completed(work), total=len(work), desc=path.stem):
-            rows.extend(done.result())
-            table = pd.DataFrame(rows).sort_values(JOB)
-            write_text(path, table.to_csv(index=False, float_format="%.6g"))
+    # Fresh processes now and then: compiled programs pile up. A process that dies ends the search with an error.
+    spawn, at_once = multiprocessing.get_context("spawn"), 10 * processes
+    with tqdm(total=len(missing), desc=path.stem) as bar:
+        for start in range(0, len(missing), at_once):
+            with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+                work = [pool.submit(function, corpus, job) for job in missing[start : start + at_once]]
+                for finished in as_completed(work):
+                    rows.extend(finished.result())
+                    table = pd.DataFrame(rows).sort_values(JOB)
+                    write_text(path, table.to_csv(index=False, float_format="%.6g"))
+                    bar.update()
     return pd.DataFrame(rows)
 
 
