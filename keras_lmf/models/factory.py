@@ -184,15 +184,10 @@ def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.nd
             Modalities whose backbone has no standardisation are passed over.
     """
     for modality, (mean, variance) in statistics.items():
-        for layer in _standardizations(model, modality):
+        for layer in fitted_layers(model, modality, STANDARDIZATION):
             layer.adapt_mean.assign(mean)
             layer.adapt_variance.assign(variance)
     refresh_standardization(model)
-
-
-def is_standardized(model: keras.Model, modality: str) -> bool:
-    """Whether the modality's backbone has a feature standardisation."""
-    return bool(_standardizations(model, modality))
 
 
 def refresh_standardization(model: keras.Model) -> keras.Model:
@@ -208,8 +203,10 @@ def refresh_standardization(model: keras.Model) -> keras.Model:
     return model
 
 
-def _standardizations(model: keras.Model, modality: str) -> list[keras.layers.Layer]:
-    """Those in the sub-models that the modality's input enters, a front end and what follows it among them."""
+def fitted_layers(model: keras.Model, modality: str, name: str) -> list[keras.layers.Layer]:
+    """The layers of a name in the sub-models that the modality's input enters, a front end and what follows it among
+    them: of those that are fitted to the training split before the training begins.
+    """
     if modality not in model.input:
         raise unknown_name("modality", modality, model.input)
     reached, layers = [model.input[modality]], []
@@ -218,6 +215,6 @@ def _standardizations(model: keras.Model, modality: str) -> list[keras.layers.La
             continue
         for inputs, outputs in layer_calls(part):
             if any(tensor is entry for tensor in inputs for entry in reached):
-                layers += [layer for layer in part.layers if layer.name == STANDARDIZATION]
+                layers += [layer for layer in part.layers if layer.name == name]
                 reached += outputs
     return layers

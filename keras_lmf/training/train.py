@@ -21,20 +21,14 @@ from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_subset_temperatures, fit_temperature
 from keras_lmf.files import locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
-from keras_lmf.models import (
-    build,
-    foretold_shapes,
-    is_standardized,
-    refresh_standardization,
-    set_standardization,
-    weight_shapes,
-)
+from keras_lmf.models import build, foretold_shapes, refresh_standardization, weight_shapes
 from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.recipe import FittedTemperature, Recipe
 from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State, read_progress
 from keras_lmf.training.features import features
+from keras_lmf.training.fitted import fit_on_train
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
 
@@ -112,7 +106,7 @@ def _train(
     if not (folder / STATE).exists():
         if (folder / RECIPE).exists():
             raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
-        _standardize(model, rows())
+        fit_on_train(model, rows())
         if start is not None:
             for layer in model.layers:
                 layer.set_weights(start.get_layer(layer.name).get_weights())
@@ -143,7 +137,7 @@ def _train(
         return best
 
     if not state.progress.finished:
-        _standardize(model, rows())
+        fit_on_train(model, rows())
         try:
             _fit(trained, rows(), model, state, save, callbacks)
         except NotFiniteLoss as error:
@@ -156,12 +150,6 @@ def _train(
     best = write_results()
     if _calibrated(run) and not (folder / CALIBRATION).is_file():
         _calibrate(folder, best, rows()["valid"], recipe.presence is not None)
-
-
-def _standardize(model: keras.Model, data: Dataset) -> None:
-    """By the training rows; frames, of which there are many numbers, have no statistics."""
-    standardized = [name for name in model.input if is_standardized(model, name)]
-    set_standardization(model, {name: data.statistics(name) for name in standardized})
 
 
 def _calibrate(folder: Path, model: keras.Model, valid: Split, presence: bool) -> None:
