@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from scipy.special import softmax as scipy_softmax
+from zoo_entry import make_entry
 
 from keras_lmf.data.corpora import synthetic
 from keras_lmf.errors import LMFError
@@ -28,6 +29,7 @@ from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import InputSpec, ModelSpec
 from keras_lmf.target import Target
 from keras_lmf.training import train
+from keras_lmf.zoo.entry import Calibration, Entry
 
 
 def calibrated(factor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -186,3 +188,14 @@ def test_training_fits_a_temperature_for_each_modality_alone(tmp_path: Path) -> 
     whole = train(recipe.replace(name="whole", presence=None), data, tmp_path / "whole")
     assert whole.spec.temperature is not None
     assert whole.spec.subset_temperatures is None
+
+
+def test_an_entry_keeps_the_subsets_and_one_of_before_has_none(tmp_path: Path) -> None:
+    numbers = {"ece_before": 0.1, "ece_after": 0.05, "nll_before": 0.7, "nll_after": 0.6, "rows": 60}
+    before = Calibration(temperature=1.5, split="valid", **numbers)
+    after = before.model_copy(update={"subset_temperatures": {"audio": 3.0}})
+    entry = make_entry(tmp_path / "entry")
+    for calibration, expected in ((before, 1.5), (after, 3.0)):
+        entry.model_copy(update={"calibration": calibration}).write(tmp_path)
+        assert Entry.read(tmp_path).spec.temperature_of(["audio"]) == expected
+        assert ("subset_temperatures" in (tmp_path / "entry.json").read_text()) == (calibration is after)

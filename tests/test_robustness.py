@@ -15,17 +15,14 @@ from scipy.stats import norm
 from keras_lmf.cli import main
 from keras_lmf.data.dataset import Split
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.damage import deviation, real_numbers, with_missing, with_noise
 from keras_lmf.evaluation.robustness import (
     MISSING,
     NOISE,
     against,
-    deviation,
     effective_robustness,
     measure_robustness,
-    real_numbers,
     relative_robustness,
-    with_missing,
-    with_noise,
 )
 from keras_lmf.spec import InputSpec, ModelSpec
 from keras_lmf.target import Target

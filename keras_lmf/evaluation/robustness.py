@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation.calibration import expected_calibration_error, softmax
+from keras_lmf.evaluation.damage import Arrays, deviation, with_missing, with_noise
 from keras_lmf.evaluation.protocols import headline
 from keras_lmf.evaluation.report import evaluate
 from keras_lmf.evaluation.subsets import only, subsets
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from keras_lmf.data.dataset import Split
 
-Arrays = dict[str, np.ndarray]
 Predict = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
 
 NOISE = tuple(step / 10 for step in range(10))  # standard deviations
@@ -219,61 +218,6 @@ def against(model: Robustness, late: Robustness) -> Robustness:
             "The baseline needs the model's metric and modalities: name one that takes the same inputs."
         )
     return dataclasses.replace(model, baseline=late)
-
-
-def deviation(rows: np.ndarray, media: str | None = None) -> np.ndarray:
-    """Standard deviation of the real numbers of (N, …) rows: (d,) for features, one number for a word of `MEDIA`."""
-    real = np.broadcast_to(real_numbers(rows, media), rows.shape)
-    if media:
-        return rows[real].std(dtype=np.float64) if real.any() else np.zeros(())
-    width = rows.shape[-1]
-    flat, steps = rows.reshape(-1, width), real.reshape(-1, width)[:, 0]
-    return flat[steps].std(axis=0, dtype=np.float64) if steps.any() else np.zeros(width)
-
-
-def real_numbers(rows: np.ndarray, media: str | None = None) -> np.ndarray:
-    """Which numbers are real, a bool array that broadcasts to the rows: not of a step (or frame) that is all zero, and
-    not after the last number of a waveform that isn't zero."""
-    if media == "waveform":
-        return np.maximum.accumulate((rows != 0)[:, ::-1], axis=1)[:, ::-1]
-    single = rows.ndim == 2 or (media == "frames" and rows.ndim == 4)
-    return (rows != 0).any(axis=tuple(range(1 if single else 2, rows.ndim)), keepdims=True)
-
-
-def with_noise(
-    inputs: Mapping[str, np.ndarray],
-    damaged: Collection[str],
-    level: float,
-    deviations: Mapping[str, np.ndarray],
-    media: Mapping[str, str | None],
-    draw: int,
-) -> Arrays:
-    """The inputs with noise on those that are damaged; the same draw gives the same direction at every level."""
-    noisy = dict(inputs)
-    for name in damaged:
-        rows = inputs[name]
-        noise = _generator(draw, name).standard_normal(rows.shape, np.float32)
-        noise *= (level * deviations[name]).astype(np.float32)
-        noisy[name] = rows + np.where(real_numbers(rows, media.get(name)), noise, np.float32(0))
-    return noisy
-
-
-def with_missing(
-    inputs: Mapping[str, np.ndarray], damaged: Collection[str], rate: float, draw: int
-) -> Arrays:
-    """The inputs with zeros in the share `rate` of the rows, of those that are damaged."""
-    lacking = dict(inputs)
-    for name in damaged:
-        rows = inputs[name]
-        taken = _generator(draw, name).permutation(len(rows))[: round(rate * len(rows))]
-        lacking[name] = rows.copy()
-        lacking[name][taken] = 0
-    return lacking
-
-
-def _generator(draw: int, name: str) -> np.random.Generator:
-    """By the modality's name: models with another order of modalities meet the same noise."""
-    return np.random.default_rng([draw, zlib.crc32(name.encode())])
 
 
 def _subsets(predict: Predict, spec: ModelSpec, split: Split, metric: str, floor: float) -> pd.DataFrame:
