@@ -12,11 +12,16 @@ Arrays = dict[str, np.ndarray]
 
 def deviation(rows: np.ndarray, media: str | None = None) -> np.ndarray:
     """Standard deviation of the real numbers of (N, …) rows: (d,) for features, one number for a word of `MEDIA`."""
-    real = np.broadcast_to(real_numbers(rows, media), rows.shape)
-    if media:
-        return rows[real].std(dtype=np.float64) if real.any() else np.zeros(())
+    real = real_numbers(rows, media)
+    if (
+        media
+    ):  # sums, in which zeros that are not real don't count, instead of a copy of all sound or pictures
+        count = max(1, int(real.sum()) * (rows.size // real.size))
+        mean = rows.sum(dtype=np.float64) / count
+        squares = sum(float(np.dot(row, row)) for row in rows.reshape(len(rows), -1))
+        return np.sqrt(max(squares / count - mean**2, 0.0))
     width = rows.shape[-1]
-    flat, steps = rows.reshape(-1, width), real.reshape(-1, width)[:, 0]
+    flat, steps = rows.reshape(-1, width), np.broadcast_to(real, rows.shape).reshape(-1, width)[:, 0]
     return flat[steps].std(axis=0, dtype=np.float64) if steps.any() else np.zeros(width)
 
 
