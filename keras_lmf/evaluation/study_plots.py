@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
 
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.plots import FILES, GREY, open_panel
+from keras_lmf.evaluation.plots import FILES, GREY, labelled_dots, open_panel
 
 LABELS = {
     "noise": "noise, standard deviations of the training rows",
@@ -82,12 +81,12 @@ def _label_ends(axes: Axes, lines: dict[str, pd.Series], gap: float) -> None:
 
 
 def metric_against_parameters(table: pd.DataFrame, metric: str, floor: float, title: str) -> Figure:
-    """A metric against the number of parameters, one dot with its interval for each model, labelled beside it.
+    """A metric against the number of parameters, one dot with its interval for each model.
 
     Args:
         table: by name: `parameters`, `value`, and `low`, `high` (the interval) where not NaN.
         metric: its name.
-        floor: a constant answer's; NaN: not drawn.
+        floor: a constant answer's; NaN: unknown.
         title: of the figure.
 
     Raises:
@@ -95,42 +94,18 @@ def metric_against_parameters(table: pd.DataFrame, metric: str, floor: float, ti
     """
     if table.empty:
         raise LMFError("The plot of a comparison needs one row or more.")
-    figure = Figure(figsize=(8.4, 4.8), layout="constrained")
-    axes = figure.add_subplot()
-    names, sizes = [str(name) for name in table.index], table["parameters"].to_numpy(float)
-    values = table["value"].to_numpy(float)
+    figure = Figure(figsize=(8.4, 5.2), layout="constrained")
+    figure.suptitle(title, parse_math=False)
+    axes, values = figure.add_subplot(), table["value"].to_numpy(float)
     reach = np.abs(table[["low", "high"]].to_numpy(float) - values[:, None]).T
-    for place, (name, colour) in enumerate(zip(names, FILES * len(names))):
-        interval = None if np.isnan(reach[:, place]).any() else reach[:, place : place + 1]
-        axes.errorbar(
-            sizes[place],
-            values[place],
-            interval,
-            fmt="o",
-            markersize=7,
-            capsize=3,
-            elinewidth=1,
-            color=colour,
-        )
-        axes.annotate(
-            name,
-            (sizes[place], values[place]),
-            (8, 7),
-            textcoords="offset points",
-            color=colour,
-            fontsize=9,
-            parse_math=False,
-        )
-    axes.set_xscale("log")
-    axes.set_xlim(min(sizes) / 1.5, max(sizes) * 2.5)
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    labelled_dots(
+        axes, [str(name) for name in table.index], table["parameters"].to_numpy(float), values, reach
+    )
     axes.set_xlabel("parameters")
-    axes.set_ylabel(f"{metric}, 95 % interval" if np.isfinite(reach).any() else metric, parse_math=False)
-    if not np.isnan(floor):
-        axes.axhline(floor, color=GREY, linewidth=1, linestyle="--")
-        axes.text(axes.get_xlim()[0], floor, " constant answer", color=GREY, fontsize=8, va="bottom")
-    axes.set_title(title, parse_math=False)
-    open_panel(axes)
+    label = metric if np.isnan(reach).any() else f"{metric}, 95 % interval"
+    if not np.isnan(floor):  # in words: drawn, it would press the models together
+        label += f"\nfloor {floor:.3f} (constant prediction)"
+    axes.set_ylabel(label, parse_math=False)
     return figure
 
 
