@@ -105,7 +105,7 @@ class Robustness:
                 for text in (f"{damage}, mean:", _markdown(wide.loc[damage][list(levels)].reset_index()))
             ),
         ]
-        if self.presence != "derived" and len(self.subsets) > 1:
+        if self.presence != "derived":
             parts.insert(
                 1, "This model has no `presence`: it takes the zeros of a missing modality for data."
             )
