@@ -1,6 +1,6 @@
 """Tensor fusion compressed to low-rank fusion: the metric over ranks, with and without training on.
 
-    python benchmarks/compression.py tfn-mosi-avt --seeds 5 --ranks 1,2,4,8,16
+    python benchmarks/compression.py tfn-mosi-avt --seeds 5 --ranks 1,2,4,8
 
 For each seed the entry's recipe is trained. Its fusion and the layer behind become low-rank fusion of each rank by a CP
 decomposition; that is judged as it is, and after training on, with a tenth of the learning rates. "pruned": the largest
@@ -105,7 +105,7 @@ def summary(table: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
 @click.command(help=__doc__)
 @click.argument("entry")
 @click.option("--seeds", default=5, show_default=True)
-@click.option("--ranks", default="1,2,4,8,16", show_default=True)
+@click.option("--ranks", default="1,2,4,8", show_default=True)
 @click.option("--work", type=click.Path(path_type=Path), default=Path("runs/compression"), show_default=True)
 def main(entry: str, seeds: int, ranks: str, work: Path) -> None:
     recipe = Recipe.read(ZOO / entry / "recipe.toml")

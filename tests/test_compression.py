@@ -73,9 +73,10 @@ def test_of_two_modalities_the_error_is_that_of_the_singular_values() -> None:
 
 @pytest.mark.parametrize("head", [(), (6, 5)])
 def test_a_model_of_full_rank_answers_as_before(head: tuple[int, ...]) -> None:
-    given = recipe({"name": "tensor"}, head)
+    given = recipe({"name": "tensor"}, head).replace(head={"dropout": 0.3})
     model = build(given)
     smaller, made = compress(given, model, 4)  # a slice of 5 × 4
+    assert smaller.head.dropout == (0.3 if head else 0)  # no dropout of the answers themselves
     inputs = rows({"audio": 8, "video": 8})
     np.testing.assert_allclose(
         made.predict(inputs, verbose=0)["emotion"], model.predict(inputs, verbose=0)["emotion"], atol=1e-5

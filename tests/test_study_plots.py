@@ -63,7 +63,13 @@ def test_models_stand_where_their_size_and_metric_are() -> None:
 
 def test_a_line_over_ranks_for_each_way() -> None:
     columns = pd.MultiIndex.from_product([["CP", "trained on"], ["mean", "sd"]])
-    table = pd.DataFrame([[1.2, 0.1, 1.0, 0.1], [1.1, 0.1, 0.9, 0.1]], index=[1, 4], columns=columns)
+    table = pd.DataFrame(
+        [[1.2, 0.1, 1.0, 0.1], [1.1, 0.1, 0.9, 0.1], [1.0, 0.1, np.nan, np.nan]],
+        index=[1, 4, 8],
+        columns=columns,
+    )
     figure = metric_over_ranks(table, "mae", (0.95, 0.02), "title")
     lines = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
-    assert [line.get_ydata().tolist() for line in lines] == [[1.2, 1.1], [1.0, 0.9]]
+    drawn = np.array([line.get_ydata() for line in lines], float)
+    np.testing.assert_array_equal(drawn, [[1.2, 1.1, 1.0], [1.0, 0.9, np.nan]])
+    assert len(boxes(figure, ["CP", "trained on"])) == 2

@@ -62,6 +62,7 @@ def robustness_curves(curves: pd.DataFrame, metric: str, floor: float, title: st
 
 def _label_ends(axes: Axes, lines: dict[str, pd.Series], gap: float) -> None:
     """Each line's name right of its end, moved apart where two would cover each other."""
+    lines = {name: line.dropna() for name, line in lines.items()}
     ordered = sorted(zip(lines, FILES * len(lines)), key=lambda pair: lines[pair[0]].iloc[-1])
     values = np.array([lines[name].iloc[-1] for name, _ in ordered])
     steps = gap * np.arange(len(values))

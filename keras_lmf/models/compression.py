@@ -118,8 +118,8 @@ def compress(recipe: Recipe, model: keras.Model, rank: int) -> tuple[Recipe, ker
     """A trained model of tensor fusion as one of low-rank fusion.
 
     The layer behind the fusion (the head's first, or the output layer) goes into the fusion by `low_rank_from_tensor`.
-    In its place stands the identity, so the result is a model of an ordinary recipe: it saves, exports, and trains on
-    with `train(recipe, data, start=model)`.
+    In its place stands the identity, without dropout before an output layer. So the result is a model of an ordinary
+    recipe: it saves, exports, and trains on with `train(recipe, data, start=model)`.
 
     Args:
         recipe: of the model; its fusion is `tensor`.
@@ -133,10 +133,14 @@ def compress(recipe: Recipe, model: keras.Model, rank: int) -> tuple[Recipe, ker
         LMFError: another fusion, or as `low_rank_from_tensor`.
     """
     _require(recipe, "tensor")
-    units = recipe.head.units[0] if recipe.head.units else recipe.target.size
-    behind = "head_0" if recipe.head.units else recipe.target.name
+    hidden = recipe.head.units
+    units = hidden[0] if hidden else recipe.target.size
+    behind = "head_0" if hidden else recipe.target.name
     smaller = recipe.replace(
-        name=f"{recipe.name}-rank-{rank}", fusion={"name": "low_rank", "units": units, "rank": rank}
+        name=f"{recipe.name}-rank-{rank}",
+        fusion={"name": "low_rank", "units": units, "rank": rank},
+        # What was dropout of the product's many entries would be one of the answers themselves.
+        head={"dropout": recipe.head.dropout if hidden else 0.0},
     )
     made = _filled(smaller, model, (FUSION, behind))
     kernel, bias = model.get_layer(behind).get_weights()
