@@ -28,6 +28,7 @@ from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State, read_progress
 from keras_lmf.training.features import features
 from keras_lmf.training.optimizer import compiled
+from keras_lmf.training.parts import fit_parts
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
 
 LEFT = (STATE, RECIPE, ENVIRONMENT, WEIGHTS, HISTORY, CURVES)  # by every training
@@ -94,7 +95,7 @@ def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callb
         if (folder / RECIPE).exists():
             raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
         _standardize(model, rows())
-        if recipe.training.output_bias == "label_mean":
+        if recipe.training.output_bias == "label_mean" and not trained.parts():
             mean = rows()["train"].labels.mean(axis=0)
             model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
         state = State(model, Progress(fingerprint=fingerprint))
@@ -123,7 +124,12 @@ def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callb
     if not state.progress.finished:
         _standardize(model, rows())
         try:
-            _fit(trained, rows(), model, state, save, callbacks)
+            if trained.parts():
+                fit_parts(
+                    trained, rows(), model, state, folder, functools.partial(train, callbacks=callbacks)
+                )
+            else:
+                _fit(trained, rows(), model, state, save, callbacks)
         except NotFiniteLoss as error:
             if not state.progress.best_epoch:
                 raise  # what is there is no result
