@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -61,19 +61,21 @@ class Stacking(ModalityFusion):
     def fuse(self, embeddings: list[Tensor]) -> Tensor:
         return self._joined(embeddings, None)
 
+    def require_shape(self, shape: Any) -> None:
+        super().require_shape(shape)
+        widths = [part[-1] for part in (shape.values() if isinstance(shape, Mapping) else shape)]
+        units = self.units or (self.widths if self.built else widths)[0]
+        for what, wanted in {"kernel": (sum(widths) + len(widths), units), "bias": (units,)}.items():
+            if (given := getattr(self, what)) is not None and np.shape(given) != wanted:
+                raise LMFError(f"{self.name}: {what} needs the shape {wanted}, received {np.shape(given)}")
+
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         units, count = self.fused_width, len(self.widths)
         mean = [np.eye(width, units) / count for width in self.widths]
         kernel = np.concatenate([*mean, np.zeros((count, units))]) if self.kernel is None else self.kernel
-        bias = np.zeros(units) if self.bias is None else self.bias
-        if np.shape(kernel) != (sum(self.widths) + count, units) or np.shape(bias) != (units,):
-            raise LMFError(
-                f"{self.name}: kernel and bias need the shapes {(sum(self.widths) + count, units)} and {(units,)}, "
-                f"received {np.shape(kernel)} and {np.shape(bias)}"
-            )
         self.weight = one_each(self, "kernel", kernel)
-        self.offset = one_each(self, "bias", bias)
+        self.offset = one_each(self, "bias", np.zeros(units) if self.bias is None else self.bias)
 
     def call(self, inputs: Any, presence: Tensor | None = None, mask: Any = None) -> Tensor:
         return self._joined(self.present_embeddings(inputs, presence, mask), presence)

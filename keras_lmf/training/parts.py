@@ -122,7 +122,7 @@ def _folds(groups: np.ndarray, most: int) -> dict[str, int]:
     count = min(most, len(names))
     if count < 2:
         raise LMFError(
-            f"Answers of parts that have not seen a row's group need two groups or more in train, received {len(names)}."
+            f"Parts answer rows of groups that they have not seen: train needs two groups or more, it has {len(names)}."
         )
     filled, fold = np.zeros(count, int), {}
     for i in np.argsort(-counts, kind="stable"):
