@@ -248,7 +248,7 @@ def _linear(inputs: np.ndarray, labels: np.ndarray, width: int) -> dict[str, Any
 
     start, options = (
         np.zeros(np.prod(shape)),
-        {"maxiter": 10_000, "maxfun": 10**6, "ftol": 1e-14, "gtol": 1e-8},
+        {"maxiter": 10_000, "maxfun": 10**6, "ftol": 1e-12, "gtol": 1e-6},
     )
     kernel = minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x.reshape(shape)
     return {"kernel": kernel[:-1].tolist(), "bias": kernel[-1].tolist()}

@@ -63,8 +63,10 @@ class Stacking(ModalityFusion):
 
     def require_shape(self, shape: Any) -> None:
         super().require_shape(shape)
-        widths = [part[-1] for part in (shape.values() if isinstance(shape, Mapping) else shape)]
-        units = self.units or (self.widths if self.built else widths)[0]
+        if isinstance(shape, Mapping):
+            shape = [shape[name] for name in self.modalities or shape]
+        widths = [part[-1] for part in shape]
+        units = self.units or widths[0]
         for what, wanted in {"kernel": (sum(widths) + len(widths), units), "bias": (units,)}.items():
             if (given := getattr(self, what)) is not None and np.shape(given) != wanted:
                 raise LMFError(f"{self.name}: {what} needs the shape {wanted}, received {np.shape(given)}")
