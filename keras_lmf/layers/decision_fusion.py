@@ -39,8 +39,16 @@ def maximum_rule(logs: Tensor, there: Tensor, weights: Tensor, log_prior: Tensor
 
 def vote_rule(logs: Tensor, there: Tensor, weights: Tensor, log_prior: Tensor) -> Tensor:
     """The prior, times e^w for each modality of weight w that names the class."""
-    named = ops.one_hot(ops.argmax(logs, axis=-1), logs.shape[-1], dtype="float32")
-    return log_prior + ops.sum(there * weights * named, axis=-2)
+    return log_prior + ops.sum(there * weights * named(logs), axis=-2)
+
+
+def named(logs: Tensor) -> Tensor:
+    """1 for the largest of each row, the first where there are several, and 0 for the others.
+
+    `ops.argmax` guards against −0 with an op that TFLite lacks.
+    """
+    largest = ops.cast(logs >= ops.max(logs, axis=-1, keepdims=True), "float32")
+    return largest * ops.cast(ops.cumsum(largest, axis=-1) < 1.5, "float32")
 
 
 RULES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
@@ -195,12 +203,12 @@ class DecisionFusion(ModalityFusion):
 
     def _by_table(self, joined: Tensor, logs: Tensor, there: Tensor) -> Tensor:
         """The answer of the first line that holds; `joined` where none does."""
-        named, answer = ops.argmax(logs, axis=-1), joined
+        said, answer = named(logs) > 0, joined
         for i, (when, then) in reversed(list(enumerate(self.table))):
             holds = True
             for modality, number in when.items():
                 m = self.modality_index(modality)
-                holds = ops.logical_and(ops.logical_and(there[..., m], named[..., m] == number), holds)
+                holds = ops.logical_and(ops.logical_and(there[..., m], said[..., m, number]), holds)
             own = ops.arange(joined.shape[-1]) == then
             others = ops.log_softmax(ops.where(own, -1e9, joined), axis=-1)
             sure = ops.where(
