@@ -255,6 +255,17 @@ def _linear(inputs: np.ndarray, labels: np.ndarray, width: int) -> dict[str, Any
 
 
 # -- over time ---------------------------------------------------------------------------------------------------
+def drift_of(seconds: float, hop: float) -> float:
+    """The drift of `smoothed`, for a variance of 1, at which an estimate `seconds` away weighs 1/e of one at hand.
+
+    That is so far from a clip's ends, for estimates every `hop` seconds: 4 sinh²(hop / (2 seconds)) / hop, as the
+    smoother's weights are a geometric series to both sides.
+    """
+    if not seconds > 0 or not hop > 0:
+        raise LMFError(f"seconds and hop must be above 0, received {seconds!r} and {hop!r}.")
+    return float(4 * np.sinh(hop / (2 * seconds)) ** 2 / hop)
+
+
 def smoothed(
     values: np.ndarray, times: np.ndarray, drift: float, variance: float
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -280,3 +280,14 @@ def test_smoothing_is_the_solution_of_its_normal_equations():
         found, np.linalg.solve(precision, np.where(known, values, 0) / variance), atol=1e-6
     )
     np.testing.assert_allclose(spread, np.diag(np.linalg.inv(precision)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("hop", [0.2, 1.5])
+def test_the_weight_of_an_estimate_falls_to_1_e_over_the_seconds(hop):
+    times, impulse = hop * np.arange(401), np.zeros(401)
+    impulse[200] = 1
+    found, _ = smoothed(impulse, times, decisions.drift_of(3.0, hop), 1.0)
+    np.testing.assert_allclose(
+        found[150:251] / found[200], np.exp(-np.abs(times - times[200]) / 3)[150:251], atol=1e-6
+    )
+    assert found.sum() == pytest.approx(1)
