@@ -114,6 +114,8 @@ ALLOWED: dict[str, set[str]] = {
     "training": {
         "pydantic",
         "keras_lmf.backend",
+        "sklearn",
+        "keras_lmf.backbones",
         "keras_lmf.layers",
         "keras_lmf.runtime",
         "keras",

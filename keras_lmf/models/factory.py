@@ -237,15 +237,10 @@ def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.nd
             Modalities whose backbone has no standardisation are passed over.
     """
     for modality, (mean, variance) in statistics.items():
-        for layer in _standardizations(model, modality):
+        for layer in fitted_layers(model, modality, STANDARDIZATION):
             layer.adapt_mean.assign(mean)
             layer.adapt_variance.assign(variance)
     refresh_standardization(model)
-
-
-def is_standardized(model: keras.Model, modality: str) -> bool:
-    """Whether the modality's backbone has a feature standardisation."""
-    return bool(_standardizations(model, modality))
 
 
 def refresh_standardization(model: keras.Model) -> keras.Model:
@@ -261,14 +256,16 @@ def refresh_standardization(model: keras.Model) -> keras.Model:
     return model
 
 
-def _standardizations(model: keras.Model, modality: str) -> list[keras.layers.Layer]:
-    """Those in the sub-models that the modality's input enters, a front end and what follows it among them."""
+def fitted_layers(model: keras.Model, modality: str, name: str) -> list[keras.layers.Layer]:
+    """The layers of a name in the sub-models that the modality's input enters, a front end and what follows it among
+    them: of those that are fitted to the training split before the training begins.
+    """
     if modality not in model.input:
         raise unknown_name("modality", modality, model.input)
-    return _entered(model, model.input[modality])
+    return _entered(model, model.input[modality], name)
 
 
-def _entered(model: keras.Model, entry: Any) -> list[keras.layers.Layer]:
+def _entered(model: keras.Model, entry: Any, name: str) -> list[keras.layers.Layer]:
     reached, layers = [entry], []
     for part in model.layers:
         if not isinstance(part, keras.Model):
@@ -276,7 +273,7 @@ def _entered(model: keras.Model, entry: Any) -> list[keras.layers.Layer]:
         for inputs, outputs in layer_calls(part):
             for own, tensor in zip(part.inputs, inputs):
                 if any(tensor is one for one in reached):
-                    layers += [layer for layer in part.layers if layer.name == STANDARDIZATION]
-                    layers += _entered(part, own)
+                    layers += [layer for layer in part.layers if layer.name == name]
+                    layers += _entered(part, own, name)
                     reached += outputs
     return layers

@@ -20,13 +20,14 @@ from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_temperature
 from keras_lmf.files import locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
-from keras_lmf.models import build, is_standardized, refresh_standardization, set_standardization
+from keras_lmf.models import build, refresh_standardization
 from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.recipe import FittedTemperature, Recipe
 from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State, read_progress
 from keras_lmf.training.features import features
+from keras_lmf.training.fitted import fit_on_train
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.parts import fit_parts
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
@@ -94,10 +95,11 @@ def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callb
     if not (folder / STATE).exists():
         if (folder / RECIPE).exists():
             raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
-        _standardize(model, rows())
-        if recipe.training.output_bias == "label_mean" and not trained.parts():
-            mean = rows()["train"].labels.mean(axis=0)
-            model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
+        if not trained.parts():  # whose own trainings do it
+            fit_on_train(model, rows())
+            if recipe.training.output_bias == "label_mean":
+                mean = rows()["train"].labels.mean(axis=0)
+                model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
         state = State(model, Progress(fingerprint=fingerprint))
         facts = {"recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
         write_text(folder / ENVIRONMENT, json.dumps({**environment(), **facts}, indent=2) + "\n")
@@ -122,13 +124,12 @@ def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callb
         return best
 
     if not state.progress.finished:
-        _standardize(model, rows())
         try:
             if trained.parts():
-                fit_parts(
-                    trained, rows(), model, state, folder, functools.partial(train, callbacks=callbacks)
-                )
+                inner = functools.partial(train, callbacks=callbacks)
+                fit_parts(trained, rows(), model, state, folder, inner)
             else:
+                fit_on_train(model, rows())
                 _fit(trained, rows(), model, state, save, callbacks)
         except NotFiniteLoss as error:
             if not state.progress.best_epoch:
@@ -140,12 +141,6 @@ def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callb
     best = write_results()
     if _calibrated(run) and not (folder / CALIBRATION).is_file():
         _calibrate(folder, best, rows()["valid"])
-
-
-def _standardize(model: keras.Model, data: Dataset) -> None:
-    """By the training rows; frames, of which there are many numbers, have no statistics."""
-    standardized = [name for name in model.input if is_standardized(model, name)]
-    set_standardization(model, {name: data.statistics(name) for name in standardized})
 
 
 def _calibrate(folder: Path, model: keras.Model, valid: Split) -> None:
