@@ -55,6 +55,16 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.recipe",
         *COMMON,
     },
+    "models.explanation": {
+        "keras",
+        "numpy",
+        "tqdm",
+        "keras_lmf.backend",
+        "keras_lmf.evaluation.subsets",
+        "keras_lmf.evaluation.terms",
+        "keras_lmf.layers",
+        *COMMON,
+    },
     "models.pretrained": {"keras", "keras_lmf.backbones", "keras_lmf.recipe", "keras_lmf.records", *COMMON},
     "models.published_networks": {
         "keras",
@@ -103,10 +113,24 @@ ALLOWED: dict[str, set[str]] = {
     "zoo.loading": {"keras", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "data": {"numpy", "pydantic", "tqdm", "keras", "keras_lmf.backend", "keras_lmf.media", *COMMON},
     "media": {"numpy", "av", "cv2", *COMMON},
+    "descriptors": {
+        "numpy",
+        "pandas",
+        "scipy",
+        "tqdm",
+        "cv2",
+        "librosa",
+        "neurokit2",
+        "keras_lmf.data.openface",
+        "keras_lmf.data.tables",
+        "keras_lmf.media",
+        *COMMON,
+    },
     "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.spec", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
     "evaluation.study_plots": {"numpy", "pandas", "matplotlib", *COMMON},
     "evaluation.robustness": {"numpy", "pandas", "tqdm", "keras_lmf.spec", *COMMON},
+    "evaluation.series": {"numpy", "pandas", "matplotlib", *COMMON},
     "evaluation.timeline": {"numpy", "pandas", "matplotlib", "keras_lmf.media", *COMMON},
     "saved_model": {"tensorflow", *COMMON},
     "runtime": {
@@ -202,6 +226,8 @@ LAZY = {
     "cv2",
     "tensorly",
     "keras_tuner",
+    "librosa",
+    "neurokit2",
 }
 # Reading a recipe loads no backend.
 LAZY_IN = {"recipe": ("keras", "keras_lmf.backbones", "keras_lmf.layers", "keras_lmf.sequence_fusion")}
