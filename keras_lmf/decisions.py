@@ -1,123 +1,269 @@
-"""Fusion of decisions and estimates that are at hand as arrays: votes, rules, inverse variances, smoothing.
+"""Decisions and estimates that are at hand as arrays: what fits a rule that joins them, and smoothing over time.
 
-Probabilities are joined by `layers.DecisionFusion` (arrays, too) and trained models by `models.decision_fusion`.
+`models.decision_fusion` joins them, and trained models, by these settings.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Any
 
 import numpy as np
-from pydantic import Field
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.spec import Spec
-from keras_lmf.target import Name
+from keras_lmf.evaluation.calibration import fit_temperature
+
+Scores = Mapping[str, np.ndarray]
+LOG_LOWEST = np.log(1e-7)  # as of `layers.DecisionFusion`
+CERTAINTY = (0.5, 0.99)
+LARGEST_IMPORTANCE = 4.0
 
 
-class Rule(Spec):
-    """A line of a rule table: when all of `when` hold, the answer is `then`."""
+def votes(decisions: Mapping[str, np.ndarray], classes: int) -> dict[str, np.ndarray]:
+    """Votes as scores: part → (N, classes), 1 for the class that it names and 0 for the others; NaN without a vote.
 
-    when: dict[Name, str] = Field(description="Modality → the class that it names.")
-    then: str = Field(description="The answer.")
-
-
-Rules = Annotated[tuple[Rule, ...], Field(max_length=1000)]
-
-
-def vote(
-    decisions: Mapping[str, np.ndarray], classes: int, importance: Mapping[str, float] | None = None
-) -> np.ndarray:
-    """The class that most modalities name, or that has the most weight behind it.
+    >>> votes({"rater": np.array([1, -1])}, 2)["rater"].tolist()
+    [[0.0, 1.0], [nan, nan]]
 
     Args:
-        decisions: modality → (N,) class integers; −1 where the modality is absent.
+        decisions: part → (N,) class integers, −1 where it names none.
         classes: how many there are.
-        importance: modality → weight ≥ 0, for example its accuracy on validation rows; default: 1 each.
-
-    Returns:
-        (N,) class integers. Of classes with equal votes, the one that an earlier modality names. −1 without any vote.
     """
-    votes = _columns(decisions)
-    weights = np.array([1.0 if importance is None else importance[name] for name in decisions])
-    if (weights < 0).any() or not np.isfinite(weights).all():
-        raise LMFError(f"importance must be numbers ≥ 0, received {dict(importance or {})}.")
-    if not ((votes >= -1) & (votes < classes)).all():
-        raise LMFError(f"decisions must be class integers from 0 to {classes - 1}, or -1 for none.")
-    counts = np.zeros((len(votes), classes))
-    for column, weight in zip(votes.T, weights):
-        named = column >= 0
-        counts[named, column[named]] += weight
-    most = counts.max(axis=1, keepdims=True)
-    answers = np.full(len(votes), -1)
-    for column in votes.T[::-1]:
-        winning = (column >= 0) & np.isclose(counts[np.arange(len(votes)), column], most[:, 0])
-        answers[winning] = column[winning]
-    return answers
+    scores = {}
+    for part, named in decisions.items():
+        named = np.asarray(named)
+        if named.ndim != 1 or named.dtype.kind not in "iu" or not ((named >= -1) & (named < classes)).all():
+            raise LMFError(
+                f"The votes of {part!r} must be class integers (N,) from 0 to {classes - 1}, or -1 for none."
+            )
+        scores[part] = np.where((named < 0)[:, None], np.nan, np.eye(classes)[named])
+    return scores
 
 
-def decide(
-    rules: Sequence[Rule], decisions: Mapping[str, np.ndarray], classes: Sequence[str], otherwise: str
-) -> np.ndarray:
-    """The answer of the first rule whose conditions all hold; the modality `otherwise`'s own where none does.
-
-    Sahoo & Routray, "Emotion recognition from audio-visual data using rule based decision level fusion", 2016.
-
-    >>> table = [Rule(when={"voice": "sad", "face": "neutral"}, then="sad")]
-    >>> said = {"voice": np.array([1, 0]), "face": np.array([0, 0])}
-    >>> decide(table, said, ["neutral", "sad"], otherwise="face").tolist()
-    [1, 0]
+def features(scores: Scores) -> np.ndarray:
+    """What a classifier over outputs takes, (N, Σ widths + parts): the scores, zero where absent, and 1 where not.
 
     Args:
-        rules: in order.
-        decisions: modality → (N,) class integers; −1 where the modality is absent.
-        classes: the names of the integers.
-        otherwise: a modality.
+        scores: part → (N, width); a row of NaN where it is absent.
+    """
+    from keras_lmf.models.decision import checked_scores, side_by_side_with_presence
 
-    Returns:
-        (N,) class integers, −1 where no rule holds and `otherwise` is absent.
+    return side_by_side_with_presence(*checked_scores(scores))
+
+
+def fit(scores: Scores, labels: np.ndarray, rule: Any = "product", **settings: Any) -> dict[str, Any]:
+    """The settings of `models.decision_fusion` that fit rows whose answer is known, the rule among them.
+
+    >>> settings = fit({"voice": voice_valid, "face": face_valid}, labels)      # doctest: +SKIP
+    >>> klmf.models.decision_fusion({"voice": voice, "face": face}, **settings) # doctest: +SKIP
+
+    Take rows that the parts have not learnt from, such as the validation split's.
+
+    - "product", "sum", "maximum", "vote": `prior`, the labels' frequencies; `temperatures`, one for each part alone
+      (Guo et al. 2017); `importance`, which for "product" and "sum" is the most likely, for "vote" the log-odds of
+      the part's accuracy; and `joint_temperatures`, by how many parts are there. With `rules`, their `certainty`:
+      how often each was right where it held.
+    - "inverse_variance": `variances`, the mean squared errors, and `fallback`, the mean label.
+    - "stacking": `kernel` and `bias`. For classes multinomial logistic regression, for numbers ridge regression, both
+      with a penalty of 1, as scikit-learn's by default.
+    - A scikit-learn classifier: a copy of it, fitted on `features(scores)`.
+
+    Args:
+        scores: part → (N, classes) logits, or (N, width) numbers; a row of NaN where it is absent.
+        labels: (N,) class integers, or (N,) or (N, width) real numbers.
+        rule: as of `models.decision_fusion`.
+        settings: `rules` and `classes` as there, and settings that are not to be fitted.
 
     Raises:
-        LMFError: a rule about a modality or a class that is not there.
+        LMFError: scores or labels that don't fit, no row of a part, or an unknown rule.
     """
-    number = {name: i for i, name in enumerate(classes)}
-    for rule in rules:
-        for modality in rule.when:
-            if modality not in decisions:
-                raise unknown_name("modality in a rule", modality, decisions)
-        for word in (*rule.when.values(), rule.then):
-            if word not in number:
-                raise unknown_name("class in a rule", word, classes)
-    if otherwise not in decisions:
-        raise unknown_name("modality", otherwise, decisions)
-    answers = np.array(decisions[otherwise])
-    for rule in reversed(rules):
-        holds = np.all([decisions[name] == number[word] for name, word in rule.when.items()], axis=0)
-        answers = np.where(holds, number[rule.then], answers)
-    return answers
+    from keras_lmf.models.decision import JOINTS, checked_scores, side_by_side_with_presence
+
+    rows, there = checked_scores(scores)
+    labels = np.asarray(labels)
+    width = next(iter(rows.values())).shape[1]
+    if len(labels) != len(there):
+        raise LMFError(f"Labels and scores need equally many rows, received {len(labels)} and {len(there)}.")
+    if empty := [part for part, flags in zip(rows, there.T) if not flags.any()]:
+        raise LMFError(f"Nothing is known of {', '.join(empty)}: every row is absent.")
+    if hasattr(rule, "predict_proba"):
+        return {"rule": copy.deepcopy(rule).fit(side_by_side_with_presence(rows, there), labels)}
+    if not isinstance(rule, str) or rule not in JOINTS:
+        raise unknown_name("rule", str(rule), JOINTS)
+    if rule == "inverse_variance":
+        found = _variances(rows, there, labels.reshape(len(labels), -1).astype(float))
+    elif rule == "stacking":
+        found = _linear(side_by_side_with_presence(rows, there), labels, width)
+    else:
+        found = _of_classes(rows, there, labels, rule, settings)
+    return {"rule": rule, **found, **settings}
 
 
-def inverse_variance(
-    estimates: Mapping[str, np.ndarray], variances: Mapping[str, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of estimates, each weighted by 1 / its variance: of all weighted means the one of least variance.
+def _of_classes(
+    rows: Scores, there: np.ndarray, labels: np.ndarray, rule: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    parts, width = list(rows), next(iter(rows.values())).shape[1]
+    if labels.dtype.kind not in "iu" or labels.ndim != 1 or not ((labels >= 0) & (labels < width)).all():
+        raise LMFError(f"The labels of {width} classes must be integers 0 … {width - 1}, one for each row.")
+    prior = (np.bincount(labels, minlength=width) + 1) / (len(labels) + width)
+    temperatures = {
+        part: fit_temperature(rows[part][flags], labels[flags]) for part, flags in zip(parts, there.T)
+    }
+    logs = np.stack([log_softmax(rows[part] / temperatures[part], axis=1) for part in parts], axis=1)
+    logs = np.maximum(logs, LOG_LOWEST)  # (N, parts, classes)
+    importance = IMPORTANCE[rule](logs, there, labels, np.log(prior))
+    found = {
+        "prior": prior.tolist(),
+        "temperatures": temperatures,
+        "importance": dict(zip(parts, importance.tolist())),
+    }
+    found |= {key: value for key, value in settings.items() if key in found}
+    found["joint_temperatures"] = _joint_temperatures(rows, there, labels, rule, found)
+    if settings.get("rules"):
+        found["certainty"] = _certainty(logs, there, labels, parts, settings)
+    return found
 
-    Args:
-        estimates: modality → (N,) numbers; NaN where the modality is absent.
-        variances: modality → its error's variance, > 0, for example the mean squared error on validation rows.
 
-    Returns:
-        The means and their variances, (N,) each, for errors that don't go together; NaN and inf without any estimate.
+def _joint_temperatures(
+    rows: Scores, there: np.ndarray, labels: np.ndarray, rule: str, settings: Mapping[str, Any]
+) -> list[float]:
+    """For 1, 2, … parts the temperature of the joint answer, over the rows that have these and more.
+
+    Of each number, as many subsets are tried as there are parts: each part with those that follow it, around the end.
     """
-    values = _columns(estimates)
-    precision = np.array([1 / variances[name] if variances[name] > 0 else np.nan for name in estimates])
-    if not np.isfinite(precision).all():
-        raise LMFError(f"variances must be numbers above 0, received {dict(variances)}.")
-    weights = np.where(np.isnan(values), 0, precision)
-    total = weights.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nansum(values * weights, axis=1) / total, 1 / total
+    from keras_lmf.models.decision import decision_fusion
+
+    parts, temperatures = list(rows), []
+    for count in range(1, len(parts) + 1):
+        answers, known = [], []
+        for first in range(len(parts) if count < len(parts) else 1):
+            chosen = [(first + i) % len(parts) for i in range(count)]
+            whole = there[:, chosen].all(axis=1)
+            if whole.any():
+                presence = {part: np.full(whole.sum(), m in chosen) for m, part in enumerate(parts)}
+                given = {part: values[whole] for part, values in rows.items()}
+                answers.append(decision_fusion(given, rule, presence=presence, **settings))
+                known.append(labels[whole])
+        temperatures.append(
+            fit_temperature(np.concatenate(answers), np.concatenate(known)) if answers else 1.0
+        )
+    return temperatures
+
+
+def _certainty(
+    logs: np.ndarray, there: np.ndarray, labels: np.ndarray, parts: Sequence[str], settings: Mapping[str, Any]
+) -> list[float]:
+    """Of each line of a rule table how often it is right where it is the first that holds, (right + 1) / (rows + 2)."""
+    from keras_lmf.models.decision import joint_layer
+
+    table = joint_layer("product", parts, classes=settings.get("classes"), rules=settings["rules"]).table
+    named, free, found = np.where(there, logs.argmax(axis=2), -1), np.full(len(labels), True), []
+    for when, then in table:
+        holds = free & np.all(
+            [named[:, parts.index(part)] == number for part, number in when.items()], axis=0
+        )
+        free &= ~holds
+        right = int((labels[holds] == then).sum())
+        found.append(float(np.clip((right + 1) / (holds.sum() + 2), *CERTAINTY)))
+    return found
+
+
+# -- importance: (N, parts, classes) log-probabilities, (N, parts) bool, (N,), (classes,) → (parts,) -----------
+def _for_product(
+    logs: np.ndarray, there: np.ndarray, labels: np.ndarray, log_prior: np.ndarray
+) -> np.ndarray:
+    """Of the largest likelihood, with a penalty of (w − 1)² / 2 for each part; convex."""
+    evidence = there[:, :, None] * (logs - log_prior)
+    own = evidence[np.arange(len(labels)), :, labels]
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        joint = log_softmax(log_prior + np.einsum("m,nmk->nk", weights, evidence), axis=1)
+        expected = np.einsum("nk,nmk->nm", np.exp(joint), evidence)
+        value = -joint[np.arange(len(labels)), labels].sum() + ((weights - 1) ** 2).sum() / 2
+        return value, (expected - own).sum(axis=0) + weights - 1
+
+    bounds = [(0.0, LARGEST_IMPORTANCE)] * there.shape[1]
+    return minimize(loss, np.ones(there.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
+
+
+def _for_sum(logs: np.ndarray, there: np.ndarray, labels: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
+    """Of the largest likelihood over the rows that have all parts, by expectation maximisation; convex."""
+    whole, weights = there.all(axis=1), np.full(there.shape[1], 1 / there.shape[1])
+    own = np.exp(logs[np.arange(len(labels)), :, labels][whole])
+    for _ in range(200 if len(own) else 0):
+        shares = own * weights
+        weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+    return weights * there.shape[1]
+
+
+def _for_votes(logs: np.ndarray, there: np.ndarray, labels: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
+    """The log-odds of the accuracy a, (right + 1) / (rows + 2), log((classes − 1) a / (1 − a)), at least 0."""
+    right = (there & (logs.argmax(axis=2) == labels[:, None])).sum(axis=0)
+    accuracy = (right + 1) / (there.sum(axis=0) + 2)
+    return np.maximum(np.log((logs.shape[2] - 1) * accuracy / (1 - accuracy)), 0.0)
+
+
+def _alike(logs: np.ndarray, there: np.ndarray, labels: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
+    return np.ones(there.shape[1])
+
+
+IMPORTANCE = {"product": _for_product, "sum": _for_sum, "maximum": _alike, "vote": _for_votes}
+
+
+# -- of numbers, and linear --------------------------------------------------------------------------------------
+def _variances(rows: Scores, there: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    variances = {}
+    for (part, values), flags in zip(rows.items(), there.T):
+        if values.shape != labels.shape:
+            raise LMFError(
+                f"The labels have the shape {labels.shape}, the estimates of {part!r} {values.shape}."
+            )
+        errors = ((values[flags] - labels[flags]) ** 2).mean(axis=0)
+        variances[part] = np.maximum(errors, 1e-12).tolist()
+    return {"variances": variances, "fallback": labels.mean(axis=0).tolist()}
+
+
+def _linear(inputs: np.ndarray, labels: np.ndarray, width: int) -> dict[str, Any]:
+    """(N, features) → (N, width), with a penalty of |kernel|² / 2."""
+    if labels.dtype.kind not in "iu":
+        values = labels.reshape(len(labels), -1).astype(float)
+        centre, mean = inputs.mean(axis=0), values.mean(axis=0)
+        moments = (inputs - centre).T @ (inputs - centre) + np.eye(inputs.shape[1])
+        kernel = np.linalg.solve(moments, (inputs - centre).T @ (values - mean))
+        return {"kernel": kernel.tolist(), "bias": (mean - centre @ kernel).tolist()}
+    if labels.ndim != 1 or not ((labels >= 0) & (labels < width)).all():
+        raise LMFError(f"The labels of {width} classes must be integers 0 … {width - 1}, one for each row.")
+    known, shape = np.eye(width)[labels], (inputs.shape[1] + 1, width)
+    whole = np.column_stack([inputs, np.ones(len(inputs))])
+
+    def loss(numbers: np.ndarray) -> tuple[float, np.ndarray]:
+        kernel = numbers.reshape(shape)
+        logs = log_softmax(whole @ kernel, axis=1)
+        slope = whole.T @ (np.exp(logs) - known)
+        slope[:-1] += kernel[:-1]
+        return -(known * logs).sum() + (kernel[:-1] ** 2).sum() / 2, slope.ravel()
+
+    start, options = (
+        np.zeros(np.prod(shape)),
+        {"maxiter": 10_000, "maxfun": 10**6, "ftol": 1e-12, "gtol": 1e-6},
+    )
+    kernel = minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x.reshape(shape)
+    return {"kernel": kernel[:-1].tolist(), "bias": kernel[-1].tolist()}
+
+
+# -- over time ---------------------------------------------------------------------------------------------------
+def drift_of(seconds: float, hop: float) -> float:
+    """The drift of `smoothed`, for a variance of 1, at which an estimate `seconds` away weighs 1/e of one at hand.
+
+    That is so far from a clip's ends, for estimates every `hop` seconds: 4 sinh²(hop / (2 seconds)) / hop, as the
+    smoother's weights are a geometric series to both sides.
+    """
+    if not seconds > 0 or not hop > 0:
+        raise LMFError(f"seconds and hop must be above 0, received {seconds!r} and {hop!r}.")
+    return float(4 * np.sinh(hop / (2 * seconds)) ** 2 / hop)
 
 
 def smoothed(
@@ -157,13 +303,3 @@ def smoothed(
         mean[i] = mean[i] + back * (mean[i + 1] - foretold[i + 1])
         spread[i] = spread[i] + back**2 * (spread[i + 1] - foretold_spread[i + 1])
     return mean, spread
-
-
-def _columns(parts: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(N, modalities)."""
-    lengths = {name: np.shape(values) for name, values in parts.items()}
-    if not parts or len(set(lengths.values())) > 1 or len(next(iter(lengths.values()))) != 1:
-        raise LMFError(
-            f"One or more modalities with as many rows each are needed, received shapes {lengths}."
-        )
-    return np.stack(list(parts.values()), axis=1)

@@ -10,6 +10,7 @@ from keras_lmf.evaluation import calibration
 from keras_lmf.evaluation.paired import compare_outputs
 from keras_lmf.evaluation.report import Report, evaluate, paired_difference, summarise
 from keras_lmf.evaluation.robustness import Robustness, measure_robustness
+from keras_lmf.evaluation.terms import interactions
 
 __all__ = [
     "Report",
@@ -17,6 +18,7 @@ __all__ = [
     "calibration",
     "compare_outputs",
     "evaluate",
+    "interactions",
     "measure_robustness",
     "paired_difference",
     "summarise",

@@ -16,10 +16,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import protocols
+from keras_lmf.evaluation.terms import CONSTANT
 from keras_lmf.files import write_atomically
 
 TRAIN, VALID, GREY = "#1f5fa8", "#d9661f", "#777777"
-FILES = (TRAIN, VALID, "#2e8b57", "#8e44ad", "#b5302f", "#5d4a3a")
+FILES = (TRAIN, VALID, "#2e8b57", "#8e44ad", "#b5302f", "#5d4a3a", "#c9a227", "#4bb3c1")
 
 
 def confusion_matrix(
@@ -232,6 +233,52 @@ def labelled_dots(
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     open_panel(axes)
+
+
+def interactions(table: pd.DataFrame, title: str) -> Figure:
+    """Which subsets of modalities carry the answers: their shares by answer, and what they decide or push.
+
+    Args:
+        table: as `evaluation.interactions` gives it.
+        title: of the figure.
+
+    Raises:
+        LMFError: no row.
+    """
+    if table.empty:
+        raise LMFError("There are no interactions to draw: explain one row or more.")
+    rows = table[["answer", "rows"]].drop_duplicates()
+    answers, subsets = list(rows["answer"]), list(table["subset"].unique())
+    decided = table["decisive"].notna().any()
+    wide = table.pivot(index="answer", columns="subset").loc[answers]
+    figure = Figure(figsize=(11, 1.9 + 0.26 * len(answers) * len(subsets)), layout="constrained")
+    figure.suptitle(title, parse_math=False)
+    left, right = figure.subplots(1, 2, sharey=True)
+    places, begun = np.arange(len(answers), dtype=float), np.zeros(len(answers))
+    height = 0.8 / len(subsets)
+    for i, subset in enumerate(subsets):
+        colour = GREY if subset == CONSTANT else FILES[(i - (CONSTANT in subsets)) % len(FILES)]
+        lengths = wide["share", subset].fillna(0).to_numpy()
+        left.barh(places, lengths, 0.7, begun, color=colour, label=subset)
+        begun += lengths
+        right.barh(
+            places + (i - (len(subsets) - 1) / 2) * height,
+            wide["decisive" if decided else "push", subset],
+            0.9 * height,
+            color=colour,
+        )
+    left.set_yticks(places, [f"{name} ({count})" for name, count in rows.itertuples(index=False)], parse_math=False)
+    left.invert_yaxis()
+    left.set_ylabel("answer (rows)")
+    left.set(xlabel="share of all contributions", xlim=(0, 1))
+    right.set_xlabel("share of answers that change without it" if decided else "mean contribution")
+    for axes in (left, right):
+        open_panel(axes)
+        axes.grid(visible=False, axis="y")
+    if decided:
+        right.set_xlim(0, max(0.05, 1.05 * float(table["decisive"].max())))
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
 
 
 def open_panel(axes: Axes) -> None:

@@ -112,6 +112,7 @@ class Recipe(Part):
             raise ValueError(f"fusion {self.fusion.name!r} takes one input, received {inputs}")
         if self.fusion.of_steps:
             self._require_steps()
+        self.fusion.require(tuple(self.inputs), target)
         if self.presence and len(self.inputs) == 1:
             raise ValueError(f"presence tells which of several inputs are there, received {inputs} alone")
         waveforms = [name for name, section in self.inputs.items() if section.media == "waveform"]
@@ -175,6 +176,22 @@ class Recipe(Part):
                 raise unknown_name("modality", name, self.inputs)
         sections = self.model_dump(exclude_none=True)
         return Recipe(**{**sections, "inputs": {name: sections["inputs"][name] for name in modalities}})
+
+    def parts(self) -> dict[str, Recipe]:
+        """The recipes of the networks that are trained each by itself and answer together; none where one is trained.
+
+        Each is named after the recipe and itself, as "name-voice". What an absent modality takes from a part of one
+        modality is all that it has, so such a part has no `presence`.
+        """
+        sections, found = dict(self), {}
+        for part, (modalities, fusion) in self.fusion.parts(tuple(self.inputs)).items():
+            inputs = {name: self.inputs[name] for name in modalities}
+            heard = any(section.media == "waveform" for section in inputs.values())
+            alone = {"presence": None} if len(inputs) == 1 else {}
+            unheard = {} if heard else {"training": self.training.model_copy(update={"augmentation": None})}
+            changes = {"name": f"{self.name}-{part}", "inputs": inputs, "fusion": fusion}
+            found[part] = Recipe(**{**sections, **changes, **alone, **unheard})
+        return found
 
     @property
     def spec(self) -> ModelSpec:

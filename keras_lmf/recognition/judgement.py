@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -10,10 +9,10 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import softmax
-from keras_lmf.evaluation.subsets import presence
+from keras_lmf.evaluation.subsets import only, presence
+from keras_lmf.evaluation.terms import Subset, centred, contributions, every_subset
 from keras_lmf.recognition.opened import Opened
 
-Subset = tuple[str, ...]
 Arrays = dict[str, np.ndarray]
 
 
@@ -25,8 +24,9 @@ class Judgement(NamedTuple):
         there: modality → (N,) bool.
         alone: modality → (N, labels), as if the others were absent; NaN where it is absent itself. Without entries for
             a model of one modality, or one that needs them all.
-        contributions: subset of modalities → (N,): the length of its contribution to the logits (less their mean,
-            which no probability depends on), 0 where one of them is absent; NaN and without entries as `alone`.
+        contributions: subset of modalities → (N, labels): its contribution to the logits (less their mean, which no
+            probability depends on), 0 where one of them is absent; the empty subset's is what is answered to nothing.
+            NaN where there is nothing to judge by, and without entries as `alone`.
     """
 
     probabilities: np.ndarray
@@ -65,9 +65,8 @@ def probabilities(model: Opened, there: Arrays, logits: np.ndarray) -> np.ndarra
 def judge(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> Judgement:
     """All that is said of the windows; arguments and errors as of `answer`.
 
-    Contributions are those of `LowRankFusion.interactions`, behind a linear head the same numbers, but made of the
-    model's answers alone, so that files have them too: that of a subset is the answer to it, less the contributions
-    of all smaller ones in it (inclusion and exclusion). M modalities take up to 2^M − 1 runs instead of one.
+    Contributions are made of the model's answers alone (`evaluation.terms`), so that files have them too. M
+    modalities take up to 2^M − 1 runs instead of one.
     """
     there, logits = answer(model, name, inputs)
     shares = probabilities(model, there, logits)
@@ -78,7 +77,10 @@ def judge(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> Judgeme
         key: np.where(there[key][:, None], softmax(answers[key,], model.spec.temperature_of([key])), np.nan)
         for key in inputs
     }
-    return Judgement(shares, there, alone, _contributions(answers, there))
+    terms = contributions({subset: centred(logits) for subset, logits in answers.items()})
+    for subset, term in terms.items():
+        term[~np.isnan(term[:, 0]) & ~_all_there(subset, there)] = 0  # but for rounding it is
+    return Judgement(shares, there, alone, terms)
 
 
 def _answers(
@@ -90,37 +92,21 @@ def _answers(
     """
     judged = ~np.isnan(logits[:, 0])
     answers = {}
-    for size in range(len(inputs) + 1):
-        for subset in itertools.combinations(inputs, size):
-            within, beyond = (
-                judged & np.any([there[key] & (key in chosen) for key in inputs], axis=0)
-                for chosen in (subset, set(inputs) - set(subset))
-            )
-            answers[subset] = np.where(beyond[:, None] & ~within[:, None], model.of_nothing, logits)
-            rows = within & beyond
-            if rows.any():
-                answers[subset][rows] = _logits(
-                    model,
-                    name,
-                    {
-                        key: values[rows] if key in subset else np.zeros_like(values[rows])
-                        for key, values in inputs.items()
-                    },
-                )
+    for subset in every_subset(inputs):
+        inside, beyond = (
+            judged & np.any([there[key] & (key in chosen) for key in inputs], axis=0)
+            for chosen in (subset, set(inputs) - set(subset))
+        )
+        answers[subset] = np.where(beyond[:, None] & ~inside[:, None], model.of_nothing, logits)
+        rows = inside & beyond
+        if rows.any():
+            some = {key: values[rows] for key, values in inputs.items()}
+            answers[subset][rows] = _logits(model, name, only(some, subset))
     return answers
 
 
-def _contributions(answers: dict[Subset, np.ndarray], there: Arrays) -> dict[Subset, np.ndarray]:
-    """Of every subset but the empty one, whose answer depends on nothing."""
-    terms: dict[Subset, np.ndarray] = {}
-    for subset, logits in answers.items():
-        smaller = [term for part, term in terms.items() if set(part) < set(subset)]
-        terms[subset] = logits - logits.mean(axis=1, keepdims=True) - sum(smaller)
-    return {
-        subset: np.linalg.norm(term, axis=1) * np.all([there[key] for key in subset], axis=0)
-        for subset, term in terms.items()
-        if subset
-    }
+def _all_there(subset: Subset, there: Arrays) -> np.ndarray:
+    return np.all([there[key] for key in subset], axis=0)
 
 
 def _logits(model: Opened, name: str, inputs: Arrays) -> np.ndarray:

@@ -30,6 +30,7 @@ from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, Stat
 from keras_lmf.training.features import features
 from keras_lmf.training.fitted import fit_on_train
 from keras_lmf.training.optimizer import compiled
+from keras_lmf.training.parts import fit_parts
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
 
 LEFT = (STATE, RECIPE, ENVIRONMENT, WEIGHTS, HISTORY, CURVES)  # by every training
@@ -54,7 +55,8 @@ def train(
         recipe: what to build and how to train it.
         data: its corpus. Modalities that the recipe doesn't name are left out.
         folder: for the run; default `runs/<recipe.name>`.
-        start: a model of the recipe, from whose weights the training starts; None: from random ones.
+        start: a model of the recipe, from whose weights the training starts; None: from random ones. Not for a fusion
+            that trains its parts by themselves.
         callbacks: your own Keras callbacks, called after this package's. Their state is not part of a resume.
 
     Raises:
@@ -66,6 +68,10 @@ def train(
     if folder.exists() and not folder.is_dir():
         raise LMFError(f"{folder} is a file: name a folder for the run")
     run = Run(folder, recipe, fitting(recipe, data))
+    if start is not None and recipe.parts():
+        raise LMFError(
+            f"'start' is for a recipe that trains as one; fusion {recipe.fusion.name!r} trains its parts by themselves."
+        )
     if start is not None and weight_shapes(start) != foretold_shapes(recipe):
         raise LMFError(
             f"'start' is no model of the recipe {recipe.name!r}: its weights have other names or shapes."
@@ -106,13 +112,14 @@ def _train(
     if not (folder / STATE).exists():
         if (folder / RECIPE).exists():
             raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
-        fit_on_train(model, rows())
         if start is not None:
             for layer in model.layers:
                 layer.set_weights(start.get_layer(layer.name).get_weights())
-        elif recipe.training.output_bias == "label_mean":
-            mean = rows()["train"].labels.mean(axis=0)
-            model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
+        elif not trained.parts():  # whose own trainings do it
+            fit_on_train(model, rows())
+            if recipe.training.output_bias == "label_mean":
+                mean = rows()["train"].labels.mean(axis=0)
+                model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
         state = State(model, Progress(fingerprint=fingerprint))
         facts = {"recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
         write_text(folder / ENVIRONMENT, json.dumps({**environment(), **facts}, indent=2) + "\n")
@@ -137,9 +144,13 @@ def _train(
         return best
 
     if not state.progress.finished:
-        fit_on_train(model, rows())
         try:
-            _fit(trained, rows(), model, state, save, callbacks)
+            if trained.parts():
+                inner = functools.partial(train, callbacks=callbacks)
+                fit_parts(trained, rows(), model, state, folder, inner)
+            else:
+                fit_on_train(model, rows())
+                _fit(trained, rows(), model, state, save, callbacks)
         except NotFiniteLoss as error:
             if not state.progress.best_epoch:
                 raise  # what is there is no result
