@@ -14,6 +14,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 import keras_lmf as klmf
+from keras_lmf.backend import nested_layers
 from keras_lmf.data import Dataset
 from keras_lmf.data.corpora import synthetic
 from keras_lmf.errors import LMFError
@@ -391,6 +392,20 @@ def test_words_that_do_not_fit_are_refused(changes, says):
 def test_one_input_is_nothing_to_join():
     with pytest.raises(LMFError, match="two inputs"):
         recipe({"name": "stacking"}).select(["voice"])
+
+
+def test_a_speaker_can_be_enrolled_in_all_parts_that_hear():
+    model = klmf.build(recipe(WORDS["hybrid"]))
+    klmf.models.set_standardization(model, {"face": (np.arange(4), np.full(4, 9.0))})
+    found = {
+        name: sorted(
+            np.asarray(layer.adapt_mean).tolist()
+            for layer in nested_layers(model.get_layer(f"{name}_part"))
+            if isinstance(layer, keras.layers.Normalization)
+        )
+        for name in ("voice", "face", "fused")
+    }
+    assert found == {"voice": [[0] * 3], "face": [[0, 1, 2, 3]], "fused": [[0] * 3, [0, 1, 2, 3]]}
 
 
 def test_a_voice_with_a_front_end_is_a_part(tmp_path):
