@@ -24,7 +24,7 @@ from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
 from keras_lmf.training import Run, train
-from keras_lmf.training.parts import fit_parts
+from keras_lmf.training.parts import fit_parts, fitted_joint
 
 CLASSES = ("calm", "happy", "sad")
 INPUTS = {"voice": (5, 3), "face": (4,)}
@@ -239,6 +239,23 @@ def test_stacking_learns_from_answers_to_what_the_parts_have_not_seen(stacked):
         theirs.predict_proba(klmf.decisions.features(answers)),
         atol=1e-3,
     )
+
+
+@pytest.mark.parametrize("word", ["decision", "stacking"])
+def test_parts_of_balanced_classes_are_joined_so(word):
+    """The answers of parts that hold all classes to be as frequent: the joint answer without evidence is even."""
+    random = np.random.default_rng(0)
+    labels = random.choice(3, size=3000, p=[0.7, 0.2, 0.1])
+    means = {name: random.normal(size=(3, 2)) for name in INPUTS}
+    values = {name: means[name][labels] + random.normal(size=(3000, 2)) for name in INPUTS}
+    scores = {name: -((values[name][:, None] - means[name]) ** 2).sum(axis=2) / 2 for name in INPUTS}
+    words = recipe(WORDS[word], training={"class_weights": "balanced"})
+    layer = fitted_joint(words, {name: rows.copy() for name, rows in scores.items()}, labels)
+    given = {name: rows.astype("float32") for name, rows in scores.items()}
+    found = softmax(np.asarray(layer(given, presence=np.ones((3000, 2), "float32"))), axis=1)
+    even = softmax(sum(scores.values()), axis=1)
+    assert np.abs(found - even).mean() < 0.04
+    assert np.abs(found.mean(axis=0) - even.mean(axis=0)).max() < 0.02
 
 
 def test_stacking_needs_two_groups(tmp_path):
