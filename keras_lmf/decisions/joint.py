@@ -72,7 +72,7 @@ def fit(scores: Scores, labels: np.ndarray, rule: Any = "product", **settings: A
         scores: part → (N, classes) logits, or (N, width) numbers; a row of NaN where it is absent.
         labels: (N,) class integers, or (N,) or (N, width) real numbers.
         rule: as of `models.decision_fusion`.
-        settings: `rules` and `classes` as there, and settings that are not to be fitted. A `prior`, (classes,), goes with
+        settings: `rules`, `classes`, and settings that are not to be fitted. A `prior`, (classes,), goes with
             parts that were trained as if the classes were so frequent, as with balanced weights; default: the labels'
             frequencies.
 
