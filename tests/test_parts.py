@@ -14,6 +14,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 import keras_lmf as klmf
+from keras_lmf.backend import nested_layers
 from keras_lmf.data import Dataset
 from keras_lmf.data.corpora import synthetic
 from keras_lmf.errors import LMFError
@@ -23,7 +24,7 @@ from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
 from keras_lmf.training import Run, train
-from keras_lmf.training.parts import fit_parts
+from keras_lmf.training.parts import fit_parts, fitted_joint
 
 CLASSES = ("calm", "happy", "sad")
 INPUTS = {"voice": (5, 3), "face": (4,)}
@@ -240,6 +241,23 @@ def test_stacking_learns_from_answers_to_what_the_parts_have_not_seen(stacked):
     )
 
 
+@pytest.mark.parametrize("word", ["decision", "stacking"])
+def test_parts_of_balanced_classes_are_joined_so(word):
+    """The answers of parts that hold all classes to be as frequent: the joint answer without evidence is even."""
+    random = np.random.default_rng(0)
+    labels = random.choice(3, size=3000, p=[0.7, 0.2, 0.1])
+    means = {name: random.normal(size=(3, 2)) for name in INPUTS}
+    values = {name: means[name][labels] + random.normal(size=(3000, 2)) for name in INPUTS}
+    scores = {name: -((values[name][:, None] - means[name]) ** 2).sum(axis=2) / 2 for name in INPUTS}
+    words = recipe(WORDS[word], training={"class_weights": "balanced"})
+    layer = fitted_joint(words, {name: rows.copy() for name, rows in scores.items()}, labels)
+    given = {name: rows.astype("float32") for name, rows in scores.items()}
+    found = softmax(np.asarray(layer(given, presence=np.ones((3000, 2), "float32"))), axis=1)
+    even = softmax(sum(scores.values()), axis=1)
+    assert np.abs(found - even).mean() < 0.04
+    assert np.abs(found.mean(axis=0) - even.mean(axis=0)).max() < 0.02
+
+
 def test_stacking_needs_two_groups(tmp_path):
     data = synthetic.load(samples=20)
     one = Dataset(**{**vars(data), "groups": data.splits})
@@ -391,6 +409,20 @@ def test_words_that_do_not_fit_are_refused(changes, says):
 def test_one_input_is_nothing_to_join():
     with pytest.raises(LMFError, match="two inputs"):
         recipe({"name": "stacking"}).select(["voice"])
+
+
+def test_a_speaker_can_be_enrolled_in_all_parts_that_hear():
+    model = klmf.build(recipe(WORDS["hybrid"]))
+    klmf.models.set_standardization(model, {"face": (np.arange(4), np.full(4, 9.0))})
+    found = {
+        name: sorted(
+            np.asarray(layer.adapt_mean).tolist()
+            for layer in nested_layers(model.get_layer(f"{name}_part"))
+            if isinstance(layer, keras.layers.Normalization)
+        )
+        for name in ("voice", "face", "fused")
+    }
+    assert found == {"voice": [[0] * 3], "face": [[0, 1, 2, 3]], "fused": [[0] * 3, [0, 1, 2, 3]]}
 
 
 def test_a_voice_with_a_front_end_is_a_part(tmp_path):

@@ -96,4 +96,4 @@ class EstimateFusion(ModalityFusion):
         weights = there * ops.exp(logs - ops.max(logs, axis=-2, keepdims=True))
         total = ops.sum(weights, axis=-2)
         mean = ops.sum(weights * values, axis=-2) / ops.maximum(total, 1e-9)
-        return ops.cast(ops.where(total > 0, mean, self.of_none), self.compute_dtype)
+        return ops.cast(ops.where(total > 0, mean, ops.convert_to_tensor(self.of_none)), self.compute_dtype)

@@ -178,10 +178,10 @@ class Recipe(Part):
         return Recipe(**{**sections, "inputs": {name: sections["inputs"][name] for name in modalities}})
 
     def parts(self) -> dict[str, Recipe]:
-        """The recipes of the networks that are trained each by itself and answer together; none where one is trained.
+        """Of a fusion of answers: the recipes of the networks that are trained each by itself; of others none.
 
-        Each is named after the recipe and itself, as "name-voice". What an absent modality takes from a part of one
-        modality is all that it has, so such a part has no `presence`.
+        Each is named after the recipe and its part, as "my-recipe-voice". A part of one modality has no `presence`, and
+        one without a waveform no augmentation.
         """
         sections, found = dict(self), {}
         for part, (modalities, fusion) in self.fusion.parts(tuple(self.inputs)).items():

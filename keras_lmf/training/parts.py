@@ -50,14 +50,16 @@ def fit_parts(
             scores[part][_count_there(own, split.inputs) < least_inputs(len(own.inputs))] = np.nan
         model.get_layer(f"{part}_part").set_weights(run.model.get_weights())
     joint = model.get_layer(recipe.target.name)
-    joint.set_weights(_fitted(recipe, scores, split.labels).get_weights())
+    joint.set_weights(fitted_joint(recipe, scores, split.labels).get_weights())
     refresh_standardization(model)
     _note(recipe, data, model, state)
 
 
-def _fitted(recipe: Recipe, scores: Scores, labels: np.ndarray) -> keras.layers.Layer:
+def fitted_joint(recipe: Recipe, scores: Scores, labels: np.ndarray) -> keras.layers.Layer:
     """The layer that joins the parts, fitted to their answers (rows of NaN: absent)."""
     settings = recipe.fusion.joint(recipe.target)
+    if recipe.training.class_weights == "balanced":
+        settings["prior"] = [1 / recipe.target.size] * recipe.target.size
     if recipe.presence and recipe.fusion.out_of_fold:
         # It learns to do without, too: each row again with each part alone.
         alone = [

@@ -1,7 +1,4 @@
-"""Decisions and estimates that are at hand as arrays: what fits a rule that joins them, and smoothing over time.
-
-`models.decision_fusion` joins them, and trained models, by these settings.
-"""
+"""What fits a rule that joins decisions to answers that are at hand as arrays."""
 
 from __future__ import annotations
 
@@ -75,7 +72,9 @@ def fit(scores: Scores, labels: np.ndarray, rule: Any = "product", **settings: A
         scores: part → (N, classes) logits, or (N, width) numbers; a row of NaN where it is absent.
         labels: (N,) class integers, or (N,) or (N, width) real numbers.
         rule: as of `models.decision_fusion`.
-        settings: `rules` and `classes` as there, and settings that are not to be fitted.
+        settings: `rules`, `classes`, and settings that are not to be fitted. A `prior`, (classes,), goes with
+            parts that were trained as if the classes were so frequent, as with balanced weights; default: the labels'
+            frequencies.
 
     Raises:
         LMFError: scores or labels that don't fit, no row of a part, or an unknown rule.
@@ -97,6 +96,11 @@ def fit(scores: Scores, labels: np.ndarray, rule: Any = "product", **settings: A
         found = _variances(rows, there, labels.reshape(len(labels), -1).astype(float))
     elif rule == "stacking":
         found = _linear(side_by_side_with_presence(rows, there), labels, width)
+        if (
+            prior := settings.pop("prior", None)
+        ) is not None:  # Bayes's rule, from the labels' frequencies to these
+            shift = np.log(prior) - np.log(_frequencies(labels, width))
+            found["bias"] = (np.array(found["bias"]) + shift).tolist()
     else:
         found = _of_classes(rows, there, labels, rule, settings)
     return {"rule": rule, **found, **settings}
@@ -108,7 +112,7 @@ def _of_classes(
     parts, width = list(rows), next(iter(rows.values())).shape[1]
     if labels.dtype.kind not in "iu" or labels.ndim != 1 or not ((labels >= 0) & (labels < width)).all():
         raise LMFError(f"The labels of {width} classes must be integers 0 … {width - 1}, one for each row.")
-    prior = (np.bincount(labels, minlength=width) + 1) / (len(labels) + width)
+    prior = np.asarray(settings.get("prior", _frequencies(labels, width)))
     temperatures = {
         part: fit_temperature(rows[part][flags], labels[flags]) for part, flags in zip(parts, there.T)
     }
@@ -125,6 +129,11 @@ def _of_classes(
     if settings.get("rules"):
         found["certainty"] = _certainty(logs, there, labels, parts, settings)
     return found
+
+
+def _frequencies(labels: np.ndarray, width: int) -> np.ndarray:
+    """Of each class, (rows + 1) / (all rows + classes)."""
+    return (np.bincount(labels, minlength=width) + 1) / (len(labels) + width)
 
 
 def _joint_temperatures(
@@ -252,54 +261,3 @@ def _linear(inputs: np.ndarray, labels: np.ndarray, width: int) -> dict[str, Any
     )
     kernel = minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x.reshape(shape)
     return {"kernel": kernel[:-1].tolist(), "bias": kernel[-1].tolist()}
-
-
-# -- over time ---------------------------------------------------------------------------------------------------
-def drift_of(seconds: float, hop: float) -> float:
-    """The drift of `smoothed`, for a variance of 1, at which an estimate `seconds` away weighs 1/e of one at hand.
-
-    That is so far from a clip's ends, for estimates every `hop` seconds: 4 sinh²(hop / (2 seconds)) / hop, as the
-    smoother's weights are a geometric series to both sides.
-    """
-    if not seconds > 0 or not hop > 0:
-        raise LMFError(f"seconds and hop must be above 0, received {seconds!r} and {hop!r}.")
-    return float(4 * np.sinh(hop / (2 * seconds)) ** 2 / hop)
-
-
-def smoothed(
-    values: np.ndarray, times: np.ndarray, drift: float, variance: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """A clip's estimates, window by window, by a Kalman filter and the smoother back in time.
-
-    The true value walks at random: over t seconds its change has the variance `drift` · t. Each estimate has an error
-    of `variance`. Rauch, Tung & Striebel, "Maximum likelihood estimates of linear dynamic systems", AIAA Journal 1965.
-
-    Args:
-        values: (T,) or (T, K); NaN where a window has no estimate.
-        times: (T,) seconds, rising.
-        drift: > 0.
-        variance: > 0.
-
-    Returns:
-        The smoothed values and their variances, both of the shape of `values`.
-    """
-    if not drift > 0 or not variance > 0:
-        raise LMFError(f"drift and variance must be above 0, received {drift!r} and {variance!r}.")
-    values = np.asarray(values, float)
-    steps = np.diff(np.asarray(times, float))
-    if len(steps) + 1 != len(values) or (steps <= 0).any():
-        raise LMFError(f"times must rise, one for each of the {len(values)} values.")
-    wide = 1e12 * variance  # before the first estimate nothing is known
-    mean, spread = np.zeros_like(values), np.full_like(values, wide)
-    foretold, foretold_spread = mean.copy(), spread.copy()
-    for i, value in enumerate(values):
-        if i:
-            foretold[i], foretold_spread[i] = mean[i - 1], spread[i - 1] + drift * steps[i - 1]
-        gain = np.where(np.isnan(value), 0, foretold_spread[i] / (foretold_spread[i] + variance))
-        mean[i] = foretold[i] + gain * (np.nan_to_num(value) - foretold[i])
-        spread[i] = np.where(np.isnan(value), foretold_spread[i], gain * variance)
-    for i in range(len(values) - 2, -1, -1):
-        back = spread[i] / foretold_spread[i + 1]
-        mean[i] = mean[i] + back * (mean[i + 1] - foretold[i + 1])
-        spread[i] = spread[i] + back**2 * (spread[i + 1] - foretold_spread[i + 1])
-    return mean, spread
