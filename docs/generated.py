@@ -1,4 +1,4 @@
-"""Pages that are written from the code: the recipe's words, the descriptors, and the API reference. `hooks.py` puts them on the site."""
+"""Pages that are written from the code: recipes, descriptors, the API reference. `hooks.py` puts them on the site."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def descriptors() -> str:
     from keras_lmf.descriptors import DESCRIPTORS
 
     rows = [f"| `{row.name}` | {row.unit} | {row.meaning} | {row.source} |" for row in DESCRIPTORS.values()]
-    return "\n".join(["| descriptor | unit | what it says | where it comes from |", "|---|---|---|---|", *rows])
+    return "\n".join(
+        ["| descriptor | unit | what it says | where it comes from |", "|---|---|---|---|", *rows]
+    )
 
 
 # -- the API -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What MkDocs makes while it builds: the recipe's words, the descriptors, the API pages, and the repository's files that pages link to.
+"""What MkDocs makes while it builds: recipes, descriptors, API pages, and the repository's files that pages link to.
 
 - `<!-- recipe words -->` becomes the sections and keys of a recipe, as their own classes describe them;
   `<!-- descriptors -->` the table of the descriptors.

@@ -53,7 +53,9 @@ def maker(tensor: Any) -> keras.Operation:
     return tensor._keras_history.operation
 
 
-def run_watched(model: keras.Model, inputs: Any, watch: Callable[[keras.Operation], Callable[..., Any]]) -> Any:
+def run_watched(
+    model: keras.Model, inputs: Any, watch: Callable[[keras.Operation], Callable[..., Any]]
+) -> Any:
     """What a functional model gives, with `watch(operation)` called instead of each of its operations.
 
     The public way, a second model that ends at the tensors of interest, leaves nodes behind in the user's layers, and

@@ -128,7 +128,16 @@ def test_columns_of_what_some_files_lack(
 def test_json(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = predict(monkeypatch, clips / "both.mkv", clips / "mute.mkv", "--json")
     both, mute = json.loads(done.stdout)
-    keys = {"file", "emotion", "probabilities", "presence", "by_modality", "shares", "contributions", "timeline"}
+    keys = {
+        "file",
+        "emotion",
+        "probabilities",
+        "presence",
+        "by_modality",
+        "shares",
+        "contributions",
+        "timeline",
+    }
     assert both.keys() == mute.keys() == keys
     assert both["presence"] == {"voice": True, "face": True}
     assert list(both["by_modality"]) == ["voice", "face"]
@@ -152,7 +161,10 @@ def test_explain(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_explain_needs_a_model_that_answers_without_a_modality(monkeypatch: pytest.MonkeyPatch) -> None:
-    for options, told in (({"presence": "assumed"}, "needs all of voice, face"), (PICTURE, "has one input, face")):
+    for options, told in (
+        ({"presence": "assumed"}, "needs all of voice, face"),
+        (PICTURE, "has one input, face"),
+    ):
         done = predict(monkeypatch, "a.mp4", "--explain", recognizer=Model(**options).recognizer())
         assert done.exit_code == 1
         assert told in done.output

@@ -82,7 +82,9 @@ def turned(roll: float, yaw: float) -> np.ndarray:
     x = np.cos(turn) * points[:, 0] + np.sin(turn) * points[:, 2]
     y = points[:, 1]
     # The nose's height would tilt too; the yaw is measured along the line between the eyes.
-    return 100 + 50 * np.stack([np.cos(tilt) * x - np.sin(tilt) * y, np.sin(tilt) * x + np.cos(tilt) * y], axis=1)
+    return 100 + 50 * np.stack(
+        [np.cos(tilt) * x - np.sin(tilt) * y, np.sin(tilt) * x + np.cos(tilt) * y], axis=1
+    )
 
 
 def test_head_pose_of_turned_heads():
@@ -93,7 +95,7 @@ def test_head_pose_of_turned_heads():
 
 
 def test_head_movement_is_in_eye_distances_a_second():
-    points = np.stack([turned(0, 0) + [5 * step, 0] for step in range(4)])
+    points = turned(0, 0) + 5 * np.arange(4)[:, None, None] * np.array([1, 0])
     moved = pose_of_points(points)["head_movement"]
     assert np.isnan(moved[0])
     np.testing.assert_allclose(moved[1:], 5 / 50 / STEP)
@@ -232,7 +234,9 @@ def test_a_table_of_the_skin_is_read_or_refused(tmp_path: Path):
 
 @pytest.mark.slow
 def test_sound_and_skin_without_a_picture(tmp_path: Path):
-    sound = write(tmp_path / "a.wav", sound=voiced(64)[::2].astype("float32"), rate=8000, sound_codec="pcm_s16le")
+    sound = write(
+        tmp_path / "a.wav", sound=voiced(64)[::2].astype("float32"), rate=8000, sound_codec="pcm_s16le"
+    )
     at, eda = skin()
     lines = [f"{a:.3f},{b:.5f}" for a, b in zip(at, eda)]
     (tmp_path / "skin.csv").write_text("\n".join(["time,eda", *lines]), encoding="utf-8")

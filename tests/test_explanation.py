@@ -42,7 +42,8 @@ def model_of(fusion, *, presence: float | None = None, head=(), seed: int = 1) -
 
 def embeddings(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {
-        name: ops.convert_to_numpy(model.get_layer(f"{name}_backbone")(inputs[name])).copy() for name in WIDTHS
+        name: ops.convert_to_numpy(model.get_layer(f"{name}_backbone")(inputs[name])).copy()
+        for name in WIDTHS
     }
 
 
@@ -73,7 +74,9 @@ def test_low_rank_terms_are_the_expanded_product_exact(presence):
             expected = fused @ kernel
             if not subset:
                 expected = expected + ops.convert_to_numpy(layer.bias) @ kernel + bias
-            np.testing.assert_allclose(found.terms[subset], expected, rtol=1e-4, atol=2e-5, err_msg=str(subset))
+            np.testing.assert_allclose(
+                found.terms[subset], expected, rtol=1e-4, atol=2e-5, err_msg=str(subset)
+            )
     whole = answer(model, inputs)
     np.testing.assert_allclose(sum(found.terms.values()), whole, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found.logits, whole, rtol=1e-5, atol=1e-5)
@@ -155,9 +158,7 @@ def sequences() -> dict[str, np.ndarray]:
     return {name: values.astype("float32") for name, values in inputs.items()}
 
 
-@pytest.mark.parametrize(
-    "attention", ["none", pytest.param("to_modalities", id="exact"), "from_modalities"]
-)
+@pytest.mark.parametrize("attention", ["none", pytest.param("to_modalities", id="exact"), "from_modalities"])
 def test_steps_and_attention_over_time(attention):
     model, inputs = klmf.build(steps_recipe(attention=attention)), sequences()
     found = klmf.explain(model, inputs)
@@ -189,7 +190,9 @@ def test_attention_with_presence_is_asked_by_inputs_of_zero_exact():
     audio, video = (answer(model, nothing | {name: inputs[name]}) for name in ("audio", "video"))
     both, none = answer(model, inputs), answer(model, nothing)
     np.testing.assert_allclose(found.terms["audio",], audio - none, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found.terms["audio", "video"], both - audio - video + none, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        found.terms["audio", "video"], both - audio - video + none, rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.slow

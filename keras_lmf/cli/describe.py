@@ -18,7 +18,9 @@ from keras_lmf.files import require_writable
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the descriptors here: a row every .04 s, with times, and units in the headings.",
 )
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw them over time into this .png.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw them over time into this .png."
+)
 @click.option(
     "--openface",
     type=click.Path(path_type=Path),
@@ -69,6 +71,8 @@ def describe(
     found.insert(0, "unit", [descriptors.DESCRIPTORS[name].unit for name in table])
     if as_json:
         facts = json.loads(found.to_json(orient="index"))
-        click.echo(json.dumps({"file": str(clip), "steps": len(table), "descriptors": facts}, ensure_ascii=False))
+        click.echo(
+            json.dumps({"file": str(clip), "steps": len(table), "descriptors": facts}, ensure_ascii=False)
+        )
         return
     click.echo(found.to_string(float_format="{:.3g}".format, na_rep="–"))

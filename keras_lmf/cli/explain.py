@@ -53,15 +53,20 @@ def explain(run: str, data: Path | None, split: str, folder: Path | None, as_jso
     )
     write_text(folder / TABLE, table.to_csv(index=False))
     kind = "" if found.linear else "; the head is not linear"
-    picture = plots.save(plots.interactions(table, f"{source.recipe.name}, {split} split{kind}"), folder / PICTURE)
+    picture = plots.save(
+        plots.interactions(table, f"{source.recipe.name}, {split} split{kind}"), folder / PICTURE
+    )
     if as_json:
-        click.echo(json.dumps({"linear": found.linear, "interactions": json.loads(table.to_json(orient="records"))}))
+        click.echo(
+            json.dumps({"linear": found.linear, "interactions": json.loads(table.to_json(orient="records"))})
+        )
         return
     shown = table.dropna(axis=1, how="all")
     click.echo(shown.to_string(index=False, float_format="{:.3f}".format, na_rep=""))
     if not found.linear:
         click.echo(
-            "\nThe head has hidden layers: a contribution is what the modalities change together, no part of the weights.",
+            "\nThe head has hidden layers: a contribution is what the modalities change together, no part of the "
+            "weights.",
             err=True,
         )
     click.echo(f"\nTable and plot: {folder / TABLE}, {picture}")

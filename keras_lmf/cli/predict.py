@@ -142,7 +142,9 @@ def predict(
     judged = [known[name] for name in map(utf8, map(str, found)) if name in known]
     if judged:
         click.echo(f"{len(judged)} of {len(found)} files are in {csv}.", err=True)
-    screen = Screen(recognizer, found, as_json=as_json, explain=explain, needed=not (csv or timeline or annotate))
+    screen = Screen(
+        recognizer, found, as_json=as_json, explain=explain, needed=not (csv or timeline or annotate)
+    )
     few: list[str] = []
     answer: Prediction | str = ""
     try:
@@ -198,12 +200,14 @@ def _require_parts(recognizer: Recognizer) -> None:
     """Refuses to explain where the model can't be asked without a modality."""
     names = recognizer.modalities
     if len(names) == 1:
-        raise LMFError(f"--explain: {recognizer!r} has one input, {names[0]}, so all of its answer comes from there.")
+        raise LMFError(
+            f"--explain: {recognizer!r} has one input, {names[0]}, so all of its answer comes from there."
+        )
     if recognizer.presence != "derived":
         raise LMFError(
-            f"--explain: {recognizer!r} needs all of {', '.join(names)}, so it can't be asked what it says without one. "
-            f"Take {DEFAULT_MODEL}, or train with [presence] in the recipe. klmf.explain takes a Keras model apart that "
-            f"has a fusion layer."
+            f"--explain: {recognizer!r} needs all of {', '.join(names)}, so it can't be asked what it says without "
+            f"one. Take {DEFAULT_MODEL}, or train with [presence] in the recipe. klmf.explain takes a Keras model with "
+            f"a fusion layer apart."
         )
 
 

@@ -44,8 +44,8 @@ class FacialFeatures(NamedTuple):
 
 
 def read_openface(path: str | Path, *, least_confidence: float = 0.8) -> FacialFeatures:
-    """The table of one clip with one face that OpenFace 2's FeatureExtraction wrote with `-2Dfp -aus`, among others; with
-    `-pose -gaze` it has those, too.
+    """The table of one clip with one face that OpenFace 2's FeatureExtraction wrote with `-2Dfp -aus`, among others;
+    with `-pose -gaze` it has those, too.
 
     Baltrušaitis et al., "OpenFace 2.0: Facial behavior analysis toolkit", FG 2018. Columns may stand in any order, and
     others are passed over.

@@ -55,7 +55,9 @@ class FaceReader:
         cv2 = import_extra("cv2", "face")
         scale = min(1.0, SMALL / max(frame.shape[:2]))
         width, height = (max(1, round(scale * side)) for side in frame.shape[1::-1])
-        grey = cv2.cvtColor(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        grey = cv2.cvtColor(
+            cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
+        )
         picture = grey.astype(np.float64)
         if not np.isnan(box[0]):
             x, y, wide, high = box * scale
@@ -72,8 +74,8 @@ class FaceReader:
 def mouth_darkness(frame: np.ndarray, points: np.ndarray) -> float:
     """Share of the mouth's region that is darker than half of the face; NaN where it lies outside the picture.
 
-    The region is as wide as the mouth, from .3 of that above its corners to .7 below, as the jaw drops. An open mouth is
-    dark inside. So are a beard and a shadow: compare within one clip.
+    The region is as wide as the mouth, from .3 of that above its corners to .7 below, as the jaw drops. An open mouth
+    is dark inside. So are a beard and a shadow: compare within one clip.
 
     Args:
         frame: (height, width, 3) uint8, RGB.
@@ -146,7 +148,9 @@ def of_openface(features: FacialFeatures, count: int) -> dict[str, np.ndarray]:
     if features.gaze is not None:
         aside, up = np.degrees(features.gaze.astype(np.float64)).T
         found |= {"gaze_x": on_steps(aside), "gaze_y": on_steps(up)}
-    eyes = np.stack([features.landmarks[:, 36:42].mean(axis=1), features.landmarks[:, 42:48].mean(axis=1)], axis=1)
+    eyes = np.stack(
+        [features.landmarks[:, 36:42].mean(axis=1), features.landmarks[:, 42:48].mean(axis=1)], axis=1
+    )
     middle = np.stack([on_steps(column) for column in eyes.mean(axis=1).T], axis=1)
     distance = on_steps(np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=1))
     moved = np.linalg.norm(np.diff(middle, axis=0), axis=1)

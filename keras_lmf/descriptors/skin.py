@@ -33,7 +33,9 @@ def read_eda(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
             if not np.isfinite(rows[i, j]) or (name == EDA and rows[i, j] < 0):
                 raise LMFError(f"{path}, line {line}: {name} must be a number, received {values[name]!r}.")
         if i and rows[i, 0] <= rows[i - 1, 0]:
-            raise LMFError(f"{path}, line {line}: time {rows[i, 0]:g} follows {rows[i - 1, 0]:g}; it must rise.")
+            raise LMFError(
+                f"{path}, line {line}: time {rows[i, 0]:g} follows {rows[i - 1, 0]:g}; it must rise."
+            )
     return rows[:, 0], rows[:, 1]
 
 

@@ -267,7 +267,9 @@ def interactions(table: pd.DataFrame, title: str) -> Figure:
             0.9 * height,
             color=colour,
         )
-    left.set_yticks(places, [f"{name} ({count})" for name, count in rows.itertuples(index=False)], parse_math=False)
+    left.set_yticks(
+        places, [f"{name} ({count})" for name, count in rows.itertuples(index=False)], parse_math=False
+    )
     left.invert_yaxis()
     left.set_ylabel("answer (rows)")
     left.set(xlabel="share of all contributions", xlim=(0, 1))

@@ -42,7 +42,7 @@ def contributions(answers: Mapping[Subset, np.ndarray]) -> dict[Subset, np.ndarr
 
 
 def title(subset: Subset) -> str:
-    """"voice × face"; the empty one is "constant"."""
+    """ "voice × face"; the empty one is "constant"."""
     return TOGETHER.join(subset) or CONSTANT
 
 
@@ -51,7 +51,9 @@ def centred(logits: np.ndarray) -> np.ndarray:
     return logits - logits.mean(axis=-1, keepdims=True)
 
 
-def interactions(terms: Mapping[Subset, np.ndarray], names: Sequence[str], *, classes: bool = True) -> pd.DataFrame:
+def interactions(
+    terms: Mapping[Subset, np.ndarray], names: Sequence[str], *, classes: bool = True
+) -> pd.DataFrame:
     """Which subsets of modalities carry the answers to a corpus, by class.
 
     Args:
@@ -72,7 +74,9 @@ def interactions(terms: Mapping[Subset, np.ndarray], names: Sequence[str], *, cl
     """
     if not terms or any(np.ndim(term) != 2 or term.shape[1] != len(names) for term in terms.values()):
         shapes = ", ".join(f"{title(subset)} {np.shape(term)}" for subset, term in terms.items())
-        raise LMFError(f"interactions takes terms (N, {len(names)}), a column for each name; received {shapes or 'none'}.")
+        raise LMFError(
+            f"interactions takes terms (N, {len(names)}), a column for each name; received {shapes or 'none'}."
+        )
     if classes:
         terms = {subset: centred(term) for subset, term in terms.items()}
     whole = sum(terms.values())

@@ -81,13 +81,17 @@ def explain(model: keras.Model, inputs: Any, *, target: str | None = None) -> Ex
     arrays = _checked(model, inputs)
     rows = {len(array) for array in keras.tree.flatten(arrays)}
     if len(rows) > 1 or not min(rows):
-        raise LMFError(f"{model.name}: its inputs need the same number of rows, one or more; received {sorted(rows)}.")
+        raise LMFError(
+            f"{model.name}: its inputs need the same number of rows, one or more; received {sorted(rows)}."
+        )
     watched = _Watched(model, fusion, output)
     starts = range(0, rows.pop(), ROWS_AT_ONCE)
     parts = []
     for start in tqdm(starts, desc="explain", unit="batch", delay=2, leave=False, disable=None):
         parts.append(
-            watched.explanation(keras.tree.map_structure(lambda x, at=start: x[at : at + ROWS_AT_ONCE], arrays))
+            watched.explanation(
+                keras.tree.map_structure(lambda x, at=start: x[at : at + ROWS_AT_ONCE], arrays)
+            )
         )
     return Explanation(
         np.concatenate([part.logits for part in parts]),
@@ -165,20 +169,23 @@ def _fusion(model: keras.Model) -> ModalityFusion | None:
     """The model's only fusion layer; None without one."""
     layers = [operation for operation in model.operations if isinstance(operation, ModalityFusion)]
     if len(layers) > 1:
-        raise LMFError(f"{model.name} has several fusion layers, {', '.join(x.name for x in layers)}: explain takes one.")
+        names = ", ".join(layer.name for layer in layers)
+        raise LMFError(f"{model.name} has several fusion layers, {names}: explain takes a model with one.")
     return layers[0] if layers else None
 
 
 def _output(model: keras.Model, target: str | None) -> int:
     """The place of an output among all."""
-    struct = keras.tree.map_structure(lambda tensor: tensor, model.output)
-    names = list(struct) if isinstance(struct, Mapping) else model.output_names
+    # Keras keeps the outputs of a dict in the order of its sorted names.
+    outputs = (
+        model.output if isinstance(model.output, Mapping) else dict(zip(model.output_names, model.outputs))
+    )
+    names = list(outputs)
     if target is None and len(names) > 1:
         raise LMFError(f"{model.name} has several outputs, {', '.join(names)}: say which with target=….")
     if target is not None and target not in names:
         raise unknown_name(f"output of {model.name}:", target, names)
-    tensor = struct[target or names[0]] if isinstance(struct, Mapping) else model.outputs[names.index(target or names[0])]
-    return next(i for i, output in enumerate(model.outputs) if output is tensor)
+    return next(i for i, output in enumerate(model.outputs) if output is outputs[target or names[0]])
 
 
 def _operations(start: list[Any], end: Any) -> list[keras.Operation] | None:
@@ -201,12 +208,15 @@ def _checked(model: keras.Model, inputs: Any) -> Any:
     wanted = model.input
     if isinstance(wanted, Mapping):
         if not isinstance(inputs, Mapping):
-            raise LMFError(f"{model.name} takes a dict of {', '.join(wanted)}, received a {type(inputs).__name__}.")
+            raise LMFError(
+                f"{model.name} takes a dict of {', '.join(wanted)}, received a {type(inputs).__name__}."
+            )
         for name in inputs:
             if name not in wanted:
                 raise unknown_name(f"input of {model.name}:", name, wanted)
         if missing := [name for name in wanted if name not in inputs]:
-            raise LMFError(f"{model.name} lacks its input {', '.join(missing)}. Received: {', '.join(inputs) or 'none'}.")
+            received = ", ".join(inputs) or "none"
+            raise LMFError(f"{model.name} lacks its input {', '.join(missing)}. Received: {received}.")
         inputs = {name: inputs[name] for name in wanted}
     arrays = keras.tree.map_structure(np.asarray, inputs)
     received, allowed = (
