@@ -121,7 +121,9 @@ class Screen:
             from keras_lmf.evaluation.terms import every_subset, title
 
             # The last column needs no width; now the shares aren't the last.
-            self._widths["shares"] = len(", ".join(f"{title(part)} 100%" for part in every_subset(names) if part))
+            self._widths["shares"] = len(
+                ", ".join(f"{title(part)} 100%" for part in every_subset(names) if part)
+            )
             self._widths["contributions to the answer"] = 0
         self._as_json, self._explain, self._needed = as_json, explain, needed
         self._begun = self._deaf = False

@@ -29,7 +29,8 @@ def contributions(answers: Mapping[Subset, np.ndarray]) -> dict[Subset, np.ndarr
     its product expands (`LowRankFusion.interactions`).
 
     Args:
-        answers: every subset of the modalities, smaller ones first (`every_subset`) → (N, …), as if the others were absent.
+        answers: every subset of the modalities, smaller ones first (`every_subset`) → (N, …), as if the others were
+            absent.
 
     Returns:
         subset → (N, …) in float64. The empty one is what is answered to nothing. They add up to the answer to all.
