@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from comparison import CRITERION, FOLDS, METRICS, options
+from comparison import COMPARISONS
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -53,9 +53,9 @@ def metrics(predicted: np.ndarray, split: Split) -> dict[str, float]:
 
 
 def rows(corpus: str, fold: int) -> list[dict[str, Any]]:
-    data = corpora.load(corpus, **options(corpus, fold))
+    data = corpora.load(corpus, **COMPARISONS[corpus].options(fold))
     x = {name: features(data[name]) for name in data.split_names}
-    name, more_is_better = CRITERION[corpus]
+    name, more_is_better = COMPARISONS[corpus].criterion
     pipelines = [make_pipeline(StandardScaler(), model) for model in MODELS[corpus]]
     scores = [
         metrics(pipeline.fit(x["train"], data["train"].labels).predict(x["valid"]), data["valid"])[name]
@@ -82,8 +82,10 @@ def rows(corpus: str, fold: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     for corpus in MODELS:
-        table = pd.DataFrame([row for fold in FOLDS[corpus] for row in rows(corpus, fold)])
-        means = table.groupby(["fitted", "split"], sort=False)[METRICS[corpus]].mean().reset_index()
+        table = pd.DataFrame([row for fold in COMPARISONS[corpus].folds for row in rows(corpus, fold)])
+        means = (
+            table.groupby(["fitted", "split"], sort=False)[COMPARISONS[corpus].metrics].mean().reset_index()
+        )
         print(means.to_string(index=False, float_format="{:.3f}".format))
         write_text(RESULTS / f"{corpus}_baseline.csv", means.to_csv(index=False, float_format="%.6g"))
 

@@ -1,4 +1,4 @@
-"""Early, tensor and low-rank fusion on CMU-MOSI and RAVDESS: the same search budget for each, then the test split.
+"""Fusions compared, on each corpus with the same search budget for each, then on the test split.
 
     python benchmarks/compare_fusions.py search cmu_mosi --jobs 2
     python benchmarks/compare_fusions.py test cmu_mosi --jobs 2
@@ -23,25 +23,7 @@ from typing import Any
 import click
 import numpy as np
 import pandas as pd
-from comparison import (
-    CRITERION,
-    DERIVED,
-    ENTRIES,
-    FOLDS,
-    FUSIONS,
-    HEADLINE,
-    INITIALIZATION,
-    METRICS,
-    NESTED,
-    SEARCH_SEEDS,
-    SPACES,
-    TEST_SEEDS,
-    TRIALS,
-    UNITS,
-    initializations,
-    options,
-    recipe,
-)
+from comparison import COMPARISONS, INITIALIZATION, initializations, recipe
 from tqdm import tqdm
 
 from keras_lmf.data import corpora
@@ -68,7 +50,7 @@ def search_job(corpus: str, job: Job) -> list[dict[str, Any]]:
     from keras_lmf.training import train
 
     built = job_recipe(corpus, job)
-    data = corpora.load(corpus, **built.corpus.options)
+    data = corpora.load(COMPARISONS[corpus].corpus, **built.corpus.options)
     with tempfile.TemporaryDirectory() as folder:
         run = train(built, data, Path(folder) / "run")
         return [{**job, "epochs": run.best_epoch, **run.evaluate("valid", resamples=0).metrics}]
@@ -79,7 +61,7 @@ def test_job(corpus: str, job: Job) -> list[dict[str, Any]]:
     from keras_lmf.training import train
 
     built = job_recipe(corpus, job)
-    data = corpora.load(corpus, **built.corpus.options)
+    data = corpora.load(COMPARISONS[corpus].corpus, **built.corpus.options)
     with tempfile.TemporaryDirectory() as folder:
         run = train(built, data, Path(folder) / "run")
         epochs = run.best_epoch
@@ -114,14 +96,17 @@ def run_jobs(corpus: str, function: Any, jobs: list[Job], path: Path, processes:
     os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     os.environ["TQDM_DISABLE"] = "1"  # the workers' bars; this process has read it already
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    # A fresh process now and then: compiled programs pile up. A process that dies ends the search with an error.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=spawn, max_tasks_per_child=10) as pool:
-        work = [pool.submit(function, corpus, job) for job in missing]
-        for done in tqdm(as_completed(work), total=len(work), desc=path.stem):
-            rows.extend(done.result())
-            table = pd.DataFrame(rows).sort_values(JOB)
-            write_text(path, table.to_csv(index=False, float_format="%.6g"))
+    # Fresh processes now and then: compiled programs pile up. A process that dies ends the search with an error.
+    spawn, at_once = multiprocessing.get_context("spawn"), 10 * processes
+    with tqdm(total=len(missing), desc=path.stem) as bar:
+        for start in range(0, len(missing), at_once):
+            with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+                work = [pool.submit(function, corpus, job) for job in missing[start : start + at_once]]
+                for finished in as_completed(work):
+                    rows.extend(finished.result())
+                    table = pd.DataFrame(rows).sort_values(JOB)
+                    write_text(path, table.to_csv(index=False, float_format="%.6g"))
+                    bar.update()
     return pd.DataFrame(rows)
 
 
@@ -130,13 +115,13 @@ def best_trials(table: pd.DataFrame, corpus: str) -> pd.Series:
     """Trial with the best criterion on "valid", mean over the search's seeds, by fold and fusion. Where the folds
     don't choose one each, the mean is over them too."""
     table = table[table["initialization"].isin(["", INITIALIZATION])]
-    metric, more_is_better = CRITERION[corpus]
+    metric, more_is_better = COMPARISONS[corpus].criterion
     runs = table.groupby(["fold", "fusion", "trial"])[metric].count().unstack("trial")
-    complete = (len(FOLDS[corpus]) * len(FUSIONS), TRIALS[corpus])
-    if runs.shape != complete or not (runs == len(SEARCH_SEEDS[corpus])).all(axis=None):
+    complete = (len(COMPARISONS[corpus].folds) * len(COMPARISONS[corpus].fusions), COMPARISONS[corpus].trials)
+    if runs.shape != complete or not (runs == len(COMPARISONS[corpus].search_seeds)).all(axis=None):
         raise click.ClickException(f"The search is incomplete; run it again to finish it:\n{runs}")
     means = table.groupby(["fold", "fusion", "trial"])[metric].mean().unstack("trial")
-    if corpus not in NESTED:
+    if not COMPARISONS[corpus].nested:
         means = means.groupby("fusion").transform("mean")
     return means.idxmax(axis=1) if more_is_better else means.idxmin(axis=1)
 
@@ -151,38 +136,38 @@ def write_recipe(chosen: Recipe, name: str) -> None:
 
 def write_entries(corpus: str, trials: pd.DataFrame, tests: pd.DataFrame) -> None:
     """What the zoo needs of each fusion: the chosen recipe, every trial on "valid", and the figures of the folds."""
-    for fusion, name in ENTRIES[corpus].items():
-        ours = tests[(tests["fusion"] == fusion) & (tests["fitted"] == HEADLINE[corpus])]
-        fold = min(FOLDS[corpus])
+    for fusion, name in COMPARISONS[corpus].entries.items():
+        ours = tests[(tests["fusion"] == fusion) & (tests["fitted"] == COMPARISONS[corpus].headline)]
+        fold = min(COMPARISONS[corpus].folds)
         first = ours[ours["fold"] == fold].iloc[0]
         built = recipe(corpus, fold, fusion, int(first["trial"]), 0, first["initialization"])
-        if HEADLINE[corpus] == "train + valid":
+        if COMPARISONS[corpus].headline == "train + valid":
             # A fold's own number of epochs where it is a split of its own, else the folds' median.
-            epochs = first["epochs"] if corpus in NESTED else ours["epochs"].median()
-            built = built.replace(training={"epochs": int(epochs), "fit_on": HEADLINE[corpus]})
+            epochs = first["epochs"] if COMPARISONS[corpus].nested else ours["epochs"].median()
+            built = built.replace(training={"epochs": int(epochs), "fit_on": COMPARISONS[corpus].headline})
         write_recipe(built, name)
-        metric, _ = CRITERION[corpus]
+        metric, _ = COMPARISONS[corpus].criterion
         listed = trials[trials["fusion"] == fusion].rename(columns={metric: "value"}).assign(metric=metric)
         columns = ["fold", "trial", "seed", "initialization", "epochs", "metric", "value"]
         write_text(ZOO / name / "trials.csv", listed[columns].to_csv(index=False, float_format="%.6g"))
-        if len(FOLDS[corpus]) > 1:
+        if len(COMPARISONS[corpus].folds) > 1:
             # Test folds, or the left-out folds of the search where all folds share the test split.
             chosen = (listed["trial"] == first["trial"]) & (
                 listed["initialization"] == first["initialization"]
             )
-            folds = ours if corpus in NESTED else trials.loc[listed.index[chosen]]
-            text = folds[["fold", *METRICS[corpus]]].to_csv(index=False, float_format="%.6g")
+            folds = ours if COMPARISONS[corpus].nested else trials.loc[listed.index[chosen]]
+            text = folds[["fold", *COMPARISONS[corpus].metrics]].to_csv(index=False, float_format="%.6g")
             write_text(ZOO / name / "cross_validation.csv", text)
         if fusion == "low_rank":
-            for other, change in DERIVED.get(corpus, {}).items():
+            for other, change in COMPARISONS[corpus].derived.items():
                 write_recipe(change(built), other)
 
 
 def write_floor(corpus: str) -> None:
     """The constant predictions' metrics on "test", mean over the folds."""
     floors = []
-    for fold in FOLDS[corpus]:
-        data = corpora.load(corpus, **options(corpus, fold))
+    for fold in COMPARISONS[corpus].folds:
+        data = corpora.load(COMPARISONS[corpus].corpus, **COMPARISONS[corpus].options(fold))
         anything = np.zeros((len(data["test"]), data.target.size))
         report = evaluate(anything, data["test"], train_labels=data["train"].labels, resamples=0)
         floors.append(report.table["floor"])
@@ -192,17 +177,20 @@ def write_floor(corpus: str) -> None:
 
 def write_intervals(corpus: str, table: pd.DataFrame) -> None:
     """95 % bootstrap intervals of the tables' means (over seeds and folds): units of the test split (see
-    `UNITS`) drawn with replacement."""
-    tests = {fold: corpora.load(corpus, **options(corpus, fold))["test"] for fold in FOLDS[corpus]}
+    `Comparison.units`) drawn with replacement."""
+    tests = {
+        fold: corpora.load(COMPARISONS[corpus].corpus, **COMPARISONS[corpus].options(fold))["test"]
+        for fold in COMPARISONS[corpus].folds
+    }
     named = protocols(next(iter(tests.values())).target)
     random = np.random.default_rng(0)
     draws: dict[int, list[np.ndarray]] = {}
-    for fold, test in tests.items() if corpus in NESTED else [(min(tests), tests[min(tests)])]:
-        units = UNITS[corpus](test)
+    for fold, test in tests.items() if COMPARISONS[corpus].nested else [(min(tests), tests[min(tests)])]:
+        units = COMPARISONS[corpus].units(test)
         rows_of = [np.flatnonzero(units == unit) for unit in np.unique(units)]
         chosen = random.integers(len(rows_of), size=(RESAMPLES, len(rows_of)))
         draws[fold] = [np.concatenate([rows_of[group] for group in draw]) for draw in chosen]
-    if corpus not in NESTED:  # one test split for all folds, so one draw of it
+    if not COMPARISONS[corpus].nested:  # one test split for all folds, so one draw of it
         draws = dict.fromkeys(tests, draws[min(tests)])
     rows = []
     for (fusion, fitted), runs in table.groupby(["fusion", "fitted"]):
@@ -212,7 +200,7 @@ def write_intervals(corpus: str, table: pd.DataFrame) -> None:
             for fold in [run["fold"]]
             for labels in [tests[fold].labels]
         ]
-        for name in METRICS[corpus]:
+        for name in COMPARISONS[corpus].metrics:
             means = []
             for i in range(RESAMPLES):
                 scores = [
@@ -233,7 +221,7 @@ def main() -> None:
     """The help is the module's docstring."""
 
 
-CORPUS = click.argument("corpus", type=click.Choice(list(SPACES)))
+CORPUS = click.argument("corpus", type=click.Choice(list(COMPARISONS)))
 JOBS = click.option("--jobs", default=1, show_default=True, help="Processes at a time.")
 
 
@@ -245,7 +233,10 @@ def search(corpus: str, jobs: int) -> None:
     plan = [
         dict(zip(JOB, (fold, fusion, trial, seed, initialization)))
         for trial, seed, fold, fusion in itertools.product(
-            range(TRIALS[corpus]), SEARCH_SEEDS[corpus], FOLDS[corpus], FUSIONS
+            range(COMPARISONS[corpus].trials),
+            COMPARISONS[corpus].search_seeds,
+            COMPARISONS[corpus].folds,
+            COMPARISONS[corpus].fusions,
         )
         for initialization in initializations(corpus, fusion)
     ]
@@ -263,7 +254,7 @@ def test_command(corpus: str, jobs: int) -> None:
     plan = [
         dict(zip(JOB, (fold, fusion, int(trial), seed, INITIALIZATION if fusion == "low_rank" else "")))
         for (fold, fusion), trial in chosen.items()
-        for seed in TEST_SEEDS[corpus]
+        for seed in COMPARISONS[corpus].test_seeds
     ]
     table = run_jobs(corpus, test_job, plan, RESULTS / f"{corpus}_test.csv", jobs)
     write_intervals(corpus, table)

@@ -7,7 +7,8 @@ recipe's fingerprint, and `compare_fusions.py` refuses to mix.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,133 +16,56 @@ import numpy as np
 from keras_lmf.data import Split, corpora
 from keras_lmf.recipe import LowRank, Recipe
 
-FUSIONS = ("early", "tensor", "low_rank")
+POOLED = ("early", "tensor", "low_rank")
 INITIALIZATIONS = ("variance_preserving", "reference")
 INITIALIZATION = LowRank.model_fields["initialization"].default
+CONTEXT = 8  # utterances before and after
 
-# Every value a trial can draw. Settings of low-rank fusion alone are drawn last, so that the shared ones of a trial
-# are the same for all three fusions.
-SPACES: dict[str, dict[str, list[Any]]] = {
-    "cmu_mosi": {
-        "text_units": [(16,), (32,), (64,), (64, 64)],
-        "other_units": [(4,), (8,), (16,)],
-        "text_noise": [0.0, 0.5, 1.0],
-        "other_noise": [0.0, 1.0],
-        "text_input_dropout": [0.0, 0.2, 0.4],
-        "other_input_dropout": [0.0, 0.3, 0.6],
-        "dropout": [0.1, 0.3, 0.5],
-        "head_units": [(), (32,)],
-        "learning_rate": [3e-4, 1e-3, 3e-3],
-        "weight_decay": [0.0, 0.1, 1.0],
-        "batch_size": [32, 128],
-        "loss": ["mae", "huber"],
-        "units": [16, 32, 64],
-        "rank": [1, 2, 4, 8],
-        "fusion_rate": [0.3, 1.0],
-    },
-    "ravdess": {
-        "audio_filters": [(64,), (64, 64)],
-        "audio_units": [32, 64],
-        "statistics_units": [(32,), (64,)],
-        "video_units": [(32,), (64,)],
-        "input_noise": [0.3, 0.5, 0.8],
-        "input_dropout": [0.0, 0.2, 0.4],
-        "dropout": [0.2, 0.3, 0.4],
-        "learning_rate": [5e-4, 1e-3, 2e-3],
-        "weight_decay": [0.0, 0.1, 1.0],
-        "batch_size": [32],
-        "units": [64, 128],
-        "rank": [2, 4, 8],
-        "fusion_rate": [0.3, 1.0],
-    },
-    "iemocap": {
-        "audio_units": [(32,), (64,)],
-        "text_units": [(64,), (128,)],
-        "input_noise": [0.0, 0.3],
-        "input_dropout": [0.0, 0.2],
-        "dropout": [0.2, 0.4],
-        "learning_rate": [5e-4, 1e-3],
-        "weight_decay": [0.0, 0.1],
-        "batch_size": [32, 128],
-        "class_weights": ["none", "balanced"],
-        "units": [32, 64, 128],
-        "rank": [2, 4, 8],
-        "fusion_rate": [0.3, 1.0],
-    },
-    "pom": {
-        "audio_units": [32, 64],
-        "video_units": [8, 16],
-        "input_noise": [0.0, 0.3],
-        "input_dropout": [0.0, 0.2],
-        "dropout": [0.2, 0.4],
-        "learning_rate": [5e-4, 1e-3],
-        "weight_decay": [0.0, 0.1],
-        "batch_size": [32],
-        "loss": ["mae", "mse", "huber"],
-        "output_bias": ["label_mean"],
-        "patience": [30],
-        "monitor": ["pearson"],
-        "units": [16, 32, 64],
-        "rank": [2, 4, 8],
-        "fusion_rate": [0.3, 1.0],
-    },
-}
-# The budget. The seed of a trial draws its weights and batches; where there are folds, they are the repetitions.
-TRIALS = {"cmu_mosi": 20, "ravdess": 4, "iemocap": 5, "pom": 4}
-SEARCH_SEEDS = {"cmu_mosi": range(3), "ravdess": range(1), "iemocap": range(1), "pom": range(2)}
-TEST_SEEDS = {"cmu_mosi": range(5), "ravdess": range(1), "iemocap": range(2), "pom": range(5)}
-# RAVDESS: five actor-independent folds. IEMOCAP: the session that is left out of sessions 1 to 4.
-FOLDS = {"cmu_mosi": range(1), "ravdess": range(5), "iemocap": range(1, 5), "pom": range(1)}
-# Where every fold has its own test split, each chooses its own trial (nested); else all folds choose one together.
-NESTED = ("ravdess",)
-# Where low-rank fusion runs with both initialisations.
-INITIALIZATIONS_COMPARED = ("cmu_mosi", "ravdess")
-# What the bootstrap draws: videos, actors, reviews; two speakers are too few, so IEMOCAP's dialogues.
-UNITS: dict[str, Callable[[Split], np.ndarray]] = {
-    "cmu_mosi": lambda test: test.groups,
-    "ravdess": lambda test: test.groups,
-    "iemocap": lambda test: np.array([name.rpartition("_")[0] for name in test.ids]),
-    "pom": lambda test: test.groups,
-}
-# The fit that counts, named before the test runs.
-HEADLINE = {"cmu_mosi": "train", "ravdess": "train + valid", "iemocap": "train + valid", "pom": "train"}
-# What the tables show.
-METRICS = {
-    "cmu_mosi": ["mae", "pearson", "acc2_nonneg", "acc2_nonzero", "acc7", "f1_weighted"],
-    "ravdess": ["war", "uar", "f1_macro", "cohen_kappa"],
-    "iemocap": ["war", "uar", "f1_macro", "f1_weighted"],
-    "pom": ["mae", "pearson"],
-}
-# What chooses a trial on "valid", and whether more is better.
-CRITERION = {
-    "cmu_mosi": ("mae", False),
-    "ravdess": ("war", True),
-    "iemocap": ("f1_macro", True),
-    "pom": ("pearson", True),
-}
-# The zoo's entries that `compare_fusions.py test` writes the recipes of.
-ENTRIES = {
-    "cmu_mosi": {"early": "early-mosi-avt", "tensor": "tfn-mosi-avt", "low_rank": "lmf-mosi-avt"},
-    "ravdess": {"early": "early-ravdess-av", "tensor": "tfn-ravdess-av", "low_rank": "lmf-ravdess-av"},
-    "iemocap": {"low_rank": "lmf-iemocap-at"},
-    "pom": {"low_rank": "lmf-pom-av"},
-}
-# Entries whose recipe is the low-rank one with a change, not searched for by themselves.
-DERIVED: dict[str, dict[str, Callable[[Recipe], Recipe]]] = {
-    "cmu_mosi": {"lmf-mosi-av": lambda recipe: recipe.select(["audio", "video"])},
-    "iemocap": {
-        "lmf-iemocap-at-strict": lambda recipe: recipe.replace(corpus={"options": {"labels": "strict"}})
-    },
-}
+Settings = dict[str, Any]
 
 
-def draw(corpus: str, trial: int) -> dict[str, Any]:
-    """The settings of a trial, a pure function of its number."""
-    generator = np.random.default_rng(trial)
-    return {name: values[generator.integers(len(values))] for name, values in SPACES[corpus].items()}
+@dataclass(frozen=True)
+class Comparison:
+    """Fusions compared on one corpus, with the same budget for each.
+
+    Attributes:
+        corpus: its name.
+        space: every value a trial can draw. Settings of one fusion alone come last, so that the shared ones of a trial
+            are the same for all fusions.
+        inputs: the recipe's inputs with a trial's settings.
+        trials: how many; with the seeds, the budget. The seed of a trial draws its weights and batches.
+        metrics: what the tables show.
+        criterion: what chooses a trial on "valid", and whether more is better.
+        headline: the fit that counts, named before the test runs.
+        options: the loader's, of a fold.
+        folds: those that are run. Where there are folds, they are the repetitions.
+        nested: whether every fold has its own test split: then each chooses its own trial; else all choose one.
+        initializations: those that low-rank fusion is searched with.
+        units: what the bootstrap draws: videos, actors, reviews.
+        entries: fusion → the zoo's entry that `compare_fusions.py test` writes the recipe of.
+        derived: entry → its change to the low-rank recipe, not searched for by itself.
+    """
+
+    corpus: str
+    space: Mapping[str, list[Any]]
+    inputs: Callable[[Settings], dict[str, Any]]
+    trials: int
+    metrics: list[str]
+    criterion: tuple[str, bool]
+    headline: str
+    options: Callable[[int], dict[str, Any]] = lambda fold: {}
+    fusions: tuple[str, ...] = POOLED
+    search_seeds: range = range(1)
+    test_seeds: range = range(5)
+    folds: range = range(1)
+    nested: bool = False
+    initializations: tuple[str, ...] = (INITIALIZATION,)
+    units: Callable[[Split], np.ndarray] = lambda test: test.groups
+    entries: Mapping[str, str] = field(default_factory=dict)
+    derived: Mapping[str, Callable[[Recipe], Recipe]] = field(default_factory=dict)
 
 
-def cmu_mosi_inputs(settings: dict[str, Any]) -> dict[str, Any]:
+def cmu_mosi_inputs(settings: Settings) -> dict[str, Any]:
     def mlp(kind: str) -> dict[str, Any]:
         return {
             "name": "mlp",
@@ -158,7 +82,7 @@ def cmu_mosi_inputs(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def ravdess_inputs(settings: dict[str, Any]) -> dict[str, Any]:
+def ravdess_inputs(settings: Settings) -> dict[str, Any]:
     regularisation = _regularisation(settings)
     convolution = {"filters": settings["audio_filters"], "units": settings["audio_units"], **regularisation}
     return {
@@ -174,7 +98,7 @@ def ravdess_inputs(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def iemocap_inputs(settings: dict[str, Any]) -> dict[str, Any]:
+def iemocap_inputs(settings: Settings) -> dict[str, Any]:
     def mlp(modality: str) -> dict[str, Any]:
         return {"name": "mlp", "units": settings[f"{modality}_units"], **_regularisation(settings)}
 
@@ -184,61 +108,234 @@ def iemocap_inputs(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def pom_inputs(settings: dict[str, Any]) -> dict[str, Any]:
-    def lstm(modality: str) -> dict[str, Any]:
-        return {"name": "lstm", "units": settings[f"{modality}_units"], **_regularisation(settings)}
+def iemocap_context_inputs(settings: Settings) -> dict[str, Any]:
+    context = {"name": "average_pooling", "units": (settings["context_units"],), **_regularisation(settings)}
+    inputs = iemocap_inputs(settings)
+    around = {
+        f"{modality}_context": {"shape": (2 * CONTEXT, *section["shape"]), "backbone": context}
+        for modality, section in inputs.items()
+    }
+    return inputs | around
+
+
+def pom_inputs(settings: Settings) -> dict[str, Any]:
+    def recurrent(modality: str) -> dict[str, Any]:
+        network = {"name": settings.get("backbone", "lstm"), "units": settings[f"{modality}_units"]}
+        return network | _regularisation(settings)
 
     return {
-        "audio": {"shape": (20, 43), "backbone": lstm("audio")},
-        "video": {"shape": (20, 41), "backbone": lstm("video")},
+        "audio": {"shape": (20, 43), "backbone": recurrent("audio")},
+        "video": {"shape": (20, 41), "backbone": recurrent("video")},
     }
 
 
-def _regularisation(settings: dict[str, Any]) -> dict[str, Any]:
+def _regularisation(settings: Settings) -> dict[str, Any]:
     return {key: settings[key] for key in ("input_noise", "input_dropout", "dropout")}
 
 
-INPUTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "cmu_mosi": cmu_mosi_inputs,
-    "ravdess": ravdess_inputs,
-    "iemocap": iemocap_inputs,
-    "pom": pom_inputs,
+IEMOCAP = Comparison(
+    corpus="iemocap",
+    space={
+        "audio_units": [(32,), (64,)],
+        "text_units": [(64,), (128,)],
+        "input_noise": [0.0, 0.3],
+        "input_dropout": [0.0, 0.2],
+        "dropout": [0.2, 0.4],
+        "learning_rate": [5e-4, 1e-3],
+        "weight_decay": [0.0, 0.1],
+        "batch_size": [32, 128],
+        "class_weights": ["none", "balanced"],
+        "units": [32, 64, 128],
+        "rank": [2, 4, 8],
+        "fusion_rate": [0.3, 1.0],
+    },
+    inputs=iemocap_inputs,
+    trials=5,
+    metrics=["war", "uar", "f1_macro", "f1_weighted"],
+    criterion=("f1_macro", True),
+    headline="train + valid",
+    # A fold is the session that is left out of sessions 1 to 4.
+    options=lambda fold: {"labels": "merged", "validation_session": fold},
+    test_seeds=range(2),
+    folds=range(1, 5),
+    # Two speakers are too few, so the dialogues.
+    units=lambda test: np.array([name.rpartition("_")[0] for name in test.ids]),
+    entries={"low_rank": "lmf-iemocap-at"},
+    derived={
+        "lmf-iemocap-at-strict": lambda recipe: recipe.replace(corpus={"options": {"labels": "strict"}})
+    },
+)
+POM = Comparison(
+    corpus="pom",
+    space={
+        "audio_units": [32, 64],
+        "video_units": [8, 16],
+        "input_noise": [0.0, 0.3],
+        "input_dropout": [0.0, 0.2],
+        "dropout": [0.2, 0.4],
+        "learning_rate": [5e-4, 1e-3],
+        "weight_decay": [0.0, 0.1],
+        "batch_size": [32],
+        "loss": ["mae", "mse", "huber"],
+        "output_bias": ["label_mean"],
+        "patience": [30],
+        "monitor": ["pearson"],
+        "units": [16, 32, 64],
+        "rank": [2, 4, 8],
+        "fusion_rate": [0.3, 1.0],
+    },
+    inputs=pom_inputs,
+    trials=4,
+    metrics=["mae", "pearson"],
+    criterion=("pearson", True),
+    headline="train",
+    search_seeds=range(2),
+    entries={"low_rank": "lmf-pom-av"},
+)
+COMPARISONS = {
+    "cmu_mosi": Comparison(
+        corpus="cmu_mosi",
+        space={
+            "text_units": [(16,), (32,), (64,), (64, 64)],
+            "other_units": [(4,), (8,), (16,)],
+            "text_noise": [0.0, 0.5, 1.0],
+            "other_noise": [0.0, 1.0],
+            "text_input_dropout": [0.0, 0.2, 0.4],
+            "other_input_dropout": [0.0, 0.3, 0.6],
+            "dropout": [0.1, 0.3, 0.5],
+            "head_units": [(), (32,)],
+            "learning_rate": [3e-4, 1e-3, 3e-3],
+            "weight_decay": [0.0, 0.1, 1.0],
+            "batch_size": [32, 128],
+            "loss": ["mae", "huber"],
+            "units": [16, 32, 64],
+            "rank": [1, 2, 4, 8],
+            "fusion_rate": [0.3, 1.0],
+        },
+        inputs=cmu_mosi_inputs,
+        trials=20,
+        metrics=["mae", "pearson", "acc2_nonneg", "acc2_nonzero", "acc7", "f1_weighted"],
+        criterion=("mae", False),
+        headline="train",
+        options=lambda fold: {"split": "split"},
+        search_seeds=range(3),
+        initializations=INITIALIZATIONS,
+        entries={"early": "early-mosi-avt", "tensor": "tfn-mosi-avt", "low_rank": "lmf-mosi-avt"},
+        derived={"lmf-mosi-av": lambda recipe: recipe.select(["audio", "video"])},
+    ),
+    "ravdess": Comparison(
+        corpus="ravdess",
+        space={
+            "audio_filters": [(64,), (64, 64)],
+            "audio_units": [32, 64],
+            "statistics_units": [(32,), (64,)],
+            "video_units": [(32,), (64,)],
+            "input_noise": [0.3, 0.5, 0.8],
+            "input_dropout": [0.0, 0.2, 0.4],
+            "dropout": [0.2, 0.3, 0.4],
+            "learning_rate": [5e-4, 1e-3, 2e-3],
+            "weight_decay": [0.0, 0.1, 1.0],
+            "batch_size": [32],
+            "units": [64, 128],
+            "rank": [2, 4, 8],
+            "fusion_rate": [0.3, 1.0],
+        },
+        inputs=ravdess_inputs,
+        trials=4,
+        metrics=["war", "uar", "f1_macro", "cohen_kappa"],
+        criterion=("war", True),
+        headline="train + valid",
+        options=lambda fold: {"fold": fold},
+        test_seeds=range(1),
+        folds=range(5),  # actor-independent
+        nested=True,
+        initializations=INITIALIZATIONS,
+        entries={"early": "early-ravdess-av", "tensor": "tfn-ravdess-av", "low_rank": "lmf-ravdess-av"},
+    ),
+    "iemocap": IEMOCAP,
+    "iemocap_context": replace(
+        IEMOCAP,
+        space=IEMOCAP.space | {"context_units": [16, 32, 64]},
+        inputs=iemocap_context_inputs,
+        options=lambda fold: IEMOCAP.options(fold) | {"context": CONTEXT},
+        fusions=("early", "low_rank"),
+        entries={"low_rank": "lmf-iemocap-at-context"},
+        derived={},
+    ),
+    "pom": POM,
+    "pom_steps": replace(
+        POM,
+        space={
+            "backbone": ["lstm", "gru"],
+            "audio_units": [16, 32, 64],
+            "video_units": [8, 16, 32],
+            "input_noise": [0.0, 0.3],
+            "input_dropout": [0.0, 0.2],
+            "dropout": [0.2, 0.4],
+            "learning_rate": [5e-4, 1e-3],
+            "weight_decay": [0.0, 0.1],
+            "batch_size": [32],
+            "loss": ["mae", "mse", "huber"],
+            "output_bias": ["label_mean"],
+            "patience": [30],
+            "monitor": ["pearson"],
+            "units": [16, 32, 64],
+            "pooling": ["mean", "last", "attention"],
+            "rank": [2, 4, 8],
+            "fusion_rate": [1.0],
+            "attention": ["to_modalities", "from_modalities"],
+        },
+        trials=8,
+        fusions=("low_rank", "step_by_step", "multimodal_transformer"),
+        entries={"step_by_step": "lmf-steps-pom-av", "multimodal_transformer": "mult-pom-av"},
+    ),
 }
 
 
-def options(corpus: str, fold: int) -> dict[str, Any]:
-    """The loader's options: what a fold is."""
-    all_options: dict[str, dict[str, Any]] = {
-        "cmu_mosi": {"split": "split"},
-        "ravdess": {"fold": fold},
-        "iemocap": {"labels": "merged", "validation_session": fold},
-        "pom": {},
-    }
-    return all_options[corpus]
+def draw(comparison: str, trial: int) -> Settings:
+    """The settings of a trial, a pure function of its number."""
+    generator = np.random.default_rng(trial)
+    space = COMPARISONS[comparison].space
+    return {name: values[generator.integers(len(values))] for name, values in space.items()}
 
 
-def initializations(corpus: str, fusion: str) -> tuple[str, ...]:
-    """Those that a fusion is searched with; empty where it has none."""
-    if fusion != "low_rank":
-        return ("",)
-    return INITIALIZATIONS if corpus in INITIALIZATIONS_COMPARED else (INITIALIZATION,)
-
-
-def recipe(corpus: str, fold: int, fusion: str, trial: int, seed: int, initialization: str) -> Recipe:
-    """The recipe of one trial. `initialization` is low-rank fusion's, and empty for the others."""
-    settings = draw(corpus, trial)
+def fusion_section(settings: Settings, fusion: str, initialization: str) -> dict[str, Any]:
+    """A fusion's settings; those of sequences are as wide as each other."""
     low_rank = {"units": settings["units"], "rank": settings["rank"], "initialization": initialization}
+    if fusion == "low_rank":
+        return low_rank
+    sequence = {key: settings[key] for key in ("pooling", "dropout") if key in settings}
+    if fusion == "step_by_step":
+        each = {"name": "low_rank", "units": settings["units"], "rank": settings["rank"]}
+        return sequence | {
+            "each": each,
+            "filters": (settings["units"],),
+            "attention": settings["attention"],
+        }
+    if fusion == "multimodal_transformer":
+        return sequence | {"units": settings["units"]}
+    return {}
+
+
+def initializations(comparison: str, fusion: str) -> tuple[str, ...]:
+    """Those that a fusion is searched with; empty where it has none."""
+    return COMPARISONS[comparison].initializations if fusion == "low_rank" else ("",)
+
+
+def recipe(comparison: str, fold: int, fusion: str, trial: int, seed: int, initialization: str) -> Recipe:
+    """The recipe of one trial. `initialization` is low-rank fusion's, and empty for the others."""
+    settings, compared = draw(comparison, trial), COMPARISONS[comparison]
     rate = settings["learning_rate"]
     return Recipe(
-        name=f"{fusion.replace('_', '-')}-{corpus.replace('_', '-')}",
+        name=f"{fusion.replace('_', '-')}-{comparison.replace('_', '-')}",
         seed=seed,
         corpus={
-            "name": corpus,
-            "options": options(corpus, fold),
+            "name": compared.corpus,
+            "options": compared.options(fold),
         },
-        target=corpora.load(corpus).target.model_dump(exclude_none=True),
-        inputs=INPUTS[corpus](settings),
-        fusion={"name": fusion, **(low_rank if fusion == "low_rank" else {})},
+        target=corpora.load(compared.corpus).target.model_dump(exclude_none=True),
+        inputs=compared.inputs(settings),
+        fusion={"name": fusion, **fusion_section(settings, fusion, initialization)},
         head={"units": settings.get("head_units", ()), "dropout": settings["dropout"]},
         training={
             "epochs": 100,

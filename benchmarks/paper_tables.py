@@ -13,7 +13,7 @@ from typing import Any
 import click
 import numpy as np
 import pandas as pd
-from comparison import HEADLINE, options
+from comparison import COMPARISONS
 from measurements import RESULTS
 from sklearn.metrics import f1_score
 
@@ -60,7 +60,7 @@ def table_3() -> pd.DataFrame:
         {"source": source, "fusion": fusion} | dict(zip(EMOTIONS, figures))
         for source, fusion, figures in PUBLISHED_IEMOCAP
     ]
-    test = corpora.load("iemocap", **options("iemocap", 4))["test"]
+    test = corpora.load("iemocap", **COMPARISONS["iemocap"].options(4))["test"]
     rows.append(_iemocap_row("always no", [np.full(len(test), -1)], test))
     runs = _runs("iemocap")
     for fusion, label in FUSIONS.items():
@@ -77,7 +77,7 @@ def table_4() -> pd.DataFrame:
 def _runs(corpus: str) -> pd.DataFrame:
     """The test runs of the fit that counts."""
     runs = pd.read_csv(RESULTS / f"{corpus}_test.csv")
-    return runs[runs["fitted"] == HEADLINE[corpus]]
+    return runs[runs["fitted"] == COMPARISONS[corpus].headline]
 
 
 def _iemocap_row(label: str, answers: list[np.ndarray], test: Any) -> dict[str, Any]:

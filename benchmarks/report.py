@@ -14,7 +14,7 @@ import click
 import measured_tables
 import pandas as pd
 import paper_tables
-from comparison import CRITERION, INITIALIZATIONS_COMPARED, METRICS, NESTED
+from comparison import COMPARISONS
 from measured_tables import READERS_WORDS
 from measurements import RESULTS
 
@@ -36,8 +36,10 @@ def results(corpus: str, kind: str) -> pd.DataFrame:
 def test_runs(corpus: str) -> pd.DataFrame:
     """The test metrics by fit, fusion and repetition: the folds where each has a test split of its own, else the seeds,
     each the mean over its runs, which share the test split and most of the training data."""
-    repetition = "fold" if corpus in NESTED else "seed"
-    return results(corpus, "test").groupby(["fitted", "fusion", repetition])[METRICS[corpus]].mean()
+    repetition = "fold" if COMPARISONS[corpus].nested else "seed"
+    return (
+        results(corpus, "test").groupby(["fitted", "fusion", repetition])[COMPARISONS[corpus].metrics].mean()
+    )
 
 
 def fusion_table(corpus: str) -> str:
@@ -51,10 +53,10 @@ def fusion_table(corpus: str) -> str:
             rows[(label, fitted)] = {
                 name: f"{summary.loc[name, 'mean']:.3f} ± {summary.loc[name, 'sd']:.3f} "
                 "[{low:.2f}, {high:.2f}]".format(**intervals.loc[(fitted, fusion, name)])
-                for name in METRICS[corpus]
+                for name in COMPARISONS[corpus].metrics
             }
     floor = results(corpus, "floor").iloc[0]
-    rows[("floor", "train")] = {name: f"{floor[name]:.3f}" for name in METRICS[corpus]}
+    rows[("floor", "train")] = {name: f"{floor[name]:.3f}" for name in COMPARISONS[corpus].metrics}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.names = ["fusion", "fitted on"]
     return table.reset_index().rename(columns=READERS_WORDS).to_markdown(index=False)
@@ -68,7 +70,7 @@ def difference_table(corpus: str) -> str:
         for other in ("early", "tensor"):
             change = paired_difference(
                 *(
-                    runs.loc[(fitted, fusion), METRICS[corpus]].to_dict("records")
+                    runs.loc[(fitted, fusion), COMPARISONS[corpus].metrics].to_dict("records")
                     for fusion in ("low_rank", other)
                 )
             )
@@ -76,7 +78,7 @@ def difference_table(corpus: str) -> str:
                 {"low-rank minus": FUSIONS[other], "fitted on": fitted}
                 | {
                     name: f"{change.loc[name, 'difference']:+.3f} ± {change.loc[name, 'standard_error']:.3f}"
-                    for name in METRICS[corpus]
+                    for name in COMPARISONS[corpus].metrics
                 }
             )
     return pd.DataFrame(rows).rename(columns=READERS_WORDS).to_markdown(index=False)
@@ -85,8 +87,10 @@ def difference_table(corpus: str) -> str:
 def initialization_table() -> str:
     """Both initialisations of low-rank fusion over all trials of the search: means, and reference minus default."""
     rows = []
-    for corpus in INITIALIZATIONS_COMPARED:
-        criterion, _ = CRITERION[corpus]
+    for corpus, compared in COMPARISONS.items():
+        if len(compared.initializations) == 1:
+            continue
+        criterion, _ = COMPARISONS[corpus].criterion
         table = results(corpus, "search").query("fusion == 'low_rank'")
         means = table.groupby(["trial", "initialization"])[criterion].mean().unstack()
         difference = means["reference"] - means["variance_preserving"]
@@ -194,6 +198,9 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),
         "docs/clips.md": measured_tables.real_clip(),
+        "docs/export.md": {
+            "compression": (RESULTS / "compression" / "tfn-mosi-avt.md").read_text("utf-8").strip()
+        },
         "docs/security.md": {"attacks": attack_table()},
     }
 

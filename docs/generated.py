@@ -183,6 +183,8 @@ def _linked(key: str, value: dict[str, Any], classes: dict[str, Any], path: str)
 def _kind(value: dict[str, Any], classes: dict[str, Any]) -> str:
     """What a key takes, in words."""
     if _references(value):
+        if value.get("type") == "array":
+            return "a list of sections, below"
         return "a section for each, under its name" if _is_named(value) else "a section, below"
     if "const" in value:
         return f"`{_toml(value['const'])}`"

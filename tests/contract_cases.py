@@ -26,6 +26,7 @@ class Case:
         structure: how the layer takes its inputs: "dict", "list" or "single".
         masked: whether inputs are sequences (time, width) with all-zero rows as padding.
         presence: shape of the presence input without the batch axis, if the layer gets one.
+        constants: names of its weights that are fitted otherwise than by gradients.
         half: whether the layer follows a half-precision policy; spectra are float32 under every policy.
     """
 
@@ -36,6 +37,7 @@ class Case:
     masked: bool = False
     presence: tuple[int, ...] | None = None
     half: bool = True
+    constants: tuple[str, ...] = ()
 
     def inputs(self, seed: int = 0, batch: int = BATCH) -> Arrays:
         """Standard-normal inputs; masked ones end in padding, absent modalities are marked but not blanked."""
@@ -100,6 +102,11 @@ def attention_pooling() -> keras.layers.Layer:
     return layers.AttentionPooling(seed=7)
 
 
+def table() -> keras.layers.Layer:
+    lines = [({"voice": 0, "face": 1}, 2), ({"face": 2}, 0)]
+    return layers.DecisionFusion("product", table=lines, certainty=[0.6, 0.9])
+
+
 def alignment() -> keras.layers.Layer:
     return layers.TimeAlignment(4, rate=1.5)
 
@@ -130,6 +137,7 @@ THREE = {"audio": (3,), "video": (4,), "text": (2,)}
 STEPS = {"audio": (6, 3), "video": (6, 4)}
 ATTENTION = {"video": (3, 4), "audio": (6, 3)}
 ANSWERS = {"voice": (3,), "face": (3,)}
+DECISION = ("log_prior", "joint_temperature")
 DEEP = {"audio": (3, 2, 3), "video": (3, 2, 4), "text": (3, 2, 2)}
 
 CASES = (
@@ -149,8 +157,24 @@ CASES = (
         DEEP,
         "list",
     ),
-    Case("product", lambda: layers.DecisionFusion(prior=[0.5, 0.2, 0.3]), ANSWERS, presence=(2,)),
-    Case("sum", lambda: layers.DecisionFusion("sum", importance=[1, 2]), ANSWERS, "list"),
+    Case(
+        "product",
+        lambda: layers.DecisionFusion(prior=[0.5, 0.2, 0.3], joint_temperatures=[0.9, 1.2]),
+        ANSWERS,
+        presence=(2,),
+        constants=DECISION,
+    ),
+    Case("sum", lambda: layers.DecisionFusion("sum", importance=[1, 2]), ANSWERS, "list", constants=DECISION),
+    Case("table", table, ANSWERS, presence=(2,), constants=(*DECISION, "certainty")),
+    Case(
+        "estimates",
+        lambda: layers.EstimateFusion([[1, 2, 3], [0.5, 2, 1]], fallback=[1, 2, 3]),
+        ANSWERS,
+        presence=(2,),
+        constants=("fallback",),
+    ),
+    Case("stacking", layers.Stacking, ANSWERS, presence=(2,)),
+    Case("stacking_list", lambda: layers.Stacking(2, kernel=[[1, -2]] * 9), TWO, "list"),
     Case("convolution", convolution, {"audio": (6, 3)}, "single"),
     Case("convolution_masked", convolution, {"audio": (6, 3)}, "single", masked=True),
     Case("attention", attention, ATTENTION, "list"),

@@ -48,6 +48,19 @@ def predict(folder: Path, *words: str) -> Result:
         return CliRunner().invoke(main, ["predict", *words, "--model", "model.tflite"])
 
 
+def test_a_smoothed_timeline_leaves_the_answer(folder: Path, tmp_path: Path) -> None:
+    write_wave(tmp_path / "step.wav", (0.1, 2.0), (0.8, 2.0))
+    plain, smooth = (
+        json.loads(predict(folder, str(tmp_path / "step.wav"), "--json", *options).stdout)[0]
+        for options in ((), ("--smoothing", "1.5"))
+    )
+    assert smooth["probabilities"] == plain["probabilities"]
+    loud = [[row["probabilities"]["loud"] for row in answer["timeline"]] for answer in (plain, smooth)]
+    assert loud[1][0] > loud[0][0]
+    assert loud[1][-1] < loud[0][-1]
+    assert predict(folder, "--camera", "0", "--smoothing", "1.5").exit_code == 2
+
+
 def test_good_files_are_a_table_and_exit_code_0(folder: Path) -> None:
     done = predict(folder, "clips/b.wav", "clips/below")
     assert done.exit_code == 0, done.stderr

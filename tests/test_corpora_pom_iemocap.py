@@ -142,6 +142,23 @@ def test_iemocap_baselines(labels: str, modalities: str) -> None:
     assert counts.max() / counts.sum() == pytest.approx(BASELINES[labels]["floor"], abs=5e-4)
 
 
+@needs_data
+def test_iemocap_context_is_the_speakers_utterances_before_and_after() -> None:
+    data, arrays = load("iemocap", context=2), raw("iemocap", "iemocap_audio_text.npz")
+    row = {name: i for i, name in enumerate(arrays["ids"])}
+    for name in ("Ses01F_impro01_F000", "Ses05M_script03_2_M002", "Ses02F_impro03_M004"):
+        if name not in data.ids:
+            continue
+        place = int(np.flatnonzero(data.ids == name)[0])
+        for step, offset in enumerate((-2, -1, 1, 2)):
+            neighbour = f"{name[:-3]}{int(name[-3:]) + offset:03d}"
+            assert data.masks["text_context"][place, step] == (neighbour in row)
+            expected = arrays["text"][row[neighbour]] if neighbour in row else 0
+            np.testing.assert_array_equal(data.inputs["text_context"][place, step], expected)
+    assert data.masks["audio_context"].mean() > 0.8
+    assert list(load("iemocap").inputs) == ["audio", "text"]
+
+
 def test_iemocap_names_its_labels() -> None:
     with pytest.raises(LMFError, match=r"Unknown iemocap labels 'strickt'\. Did you mean 'strict'"):
         load("iemocap", labels="strickt")

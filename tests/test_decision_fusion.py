@@ -7,16 +7,20 @@ import numpy as np
 import pytest
 from exporting import exported_here
 from scipy.special import log_softmax, softmax
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from word_recipes import recipe
 
 import keras_lmf as klmf
 from keras_lmf.errors import LMFError
 from keras_lmf.layers import DecisionFusion
 from keras_lmf.runtime import open_artifact
+from keras_lmf.spec import attach
 
 PRIOR = np.array([0.5, 0.2, 0.3])
 IMPORTANCE = np.array([1.0, 0.5])
 TEMPERATURES = np.array([1.0, 2.0])
+JOINT = np.array([0.8, 1.5])
 
 
 def answers() -> np.ndarray:
@@ -35,23 +39,54 @@ def oracle(rule: str, logits: np.ndarray, there: np.ndarray) -> np.ndarray:
         p = {m: softmax(logits[m, row] / TEMPERATURES[m]) for m in known}
         if rule == "product":
             joined = PRIOR * np.prod([(p[m] / PRIOR) ** IMPORTANCE[m] for m in known], axis=0)
+        elif rule == "vote":
+            votes = sum(IMPORTANCE[m] * (np.arange(3) == p[m].argmax()) for m in known)
+            joined = PRIOR * np.exp(votes)
         elif rule == "sum":
             joined = sum(IMPORTANCE[m] * p[m] for m in known) / sum(IMPORTANCE[m] for m in known)
         else:
             joined = np.max([p[m] for m in known], axis=0)
+        joined = (joined / joined.sum()) ** (1 / JOINT[len(known) - 1])
         rows.append(joined / joined.sum())
     return np.array(rows)
 
 
-@pytest.mark.parametrize("rule", ["product", "sum", "maximum"])
+@pytest.mark.parametrize("rule", ["product", "sum", "maximum", "vote"])
 def test_the_rules_are_their_formulas_whatever_is_missing(rule):
     logits = answers()
     there = np.array([[1, 1], [1, 1], [1, 0], [0, 1], [0, 0], [1, 1]])
-    layer = DecisionFusion(
-        rule, prior=PRIOR.tolist(), importance=IMPORTANCE.tolist(), temperatures=TEMPERATURES.tolist()
-    )
+    settings = {
+        "prior": PRIOR.tolist(),
+        "importance": IMPORTANCE.tolist(),
+        "temperatures": TEMPERATURES.tolist(),
+        "joint_temperatures": JOINT.tolist(),
+    }
+    expected = oracle(rule, logits, there)
+    layer = DecisionFusion(rule, **settings)
     found = layer(list(logits), presence=there.astype("float32"))
-    np.testing.assert_allclose(np.exp(found), oracle(rule, logits, there), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(np.exp(found), expected, rtol=1e-4, atol=1e-6)
+    # Of arrays, with a mask or with NaN in what is absent.
+    scores = dict(zip(("voice", "face"), logits.astype(float)))
+    gaps = {name: np.where(there[:, [m]], scores[name], np.nan) for m, name in enumerate(scores)}
+    mask = {name: there[:, m] for m, name in enumerate(scores)}
+    for given, presence in ((scores, mask), (gaps, None)):
+        arrays = klmf.models.decision_fusion(given, rule, presence=presence, **settings)
+        np.testing.assert_allclose(np.exp(arrays), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_estimates_are_weighted_by_their_precision_whatever_is_missing():
+    values = np.random.default_rng(4).normal(size=(3, 50, 2))
+    there = np.random.default_rng(5).integers(0, 2, size=(50, 3)).astype(bool)
+    there[0] = False
+    variances, fallback = np.array([[0.5, 1e-9], [2.0, 1.0], [1.0, 1e9]]), [0.3, -0.4]
+    layer = klmf.layers.EstimateFusion(variances.tolist(), fallback=fallback)
+    found = np.asarray(layer(list(values.astype("float32")), presence=there.astype("float32")))
+    for row in range(50):
+        expected = fallback
+        if there[row].any():
+            weights = 1 / variances[there[row]]
+            expected = (weights * values[there[row], row]).sum(axis=0) / weights.sum(axis=0)
+        np.testing.assert_allclose(found[row], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_what_is_absent_may_be_anything():
@@ -144,6 +179,52 @@ def test_a_model_of_models_answers_by_the_rule_and_is_saved_and_exported(tmp_pat
     np.testing.assert_allclose(answers, model(rows)["emotion"], rtol=1e-4, atol=1e-4)
 
 
+def rows(count: int = 6) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(3)
+    inputs = {"voice": random.normal(size=(count, 6, 5)), "face": random.normal(size=(count, 4))}
+    return {name: values.astype("float32") for name, values in inputs.items()}
+
+
+def test_parts_bring_their_temperatures_and_classes():
+    parts, inputs = two_models(), rows()
+    for part, temperature in zip(parts.values(), (0.5, 3.0)):
+        attach(part, part.spec.replace(temperature=temperature))
+    low, high = parts["voice"].spec.target.classes
+    line = {"when": {"voice": low, "face": low}, "then": high}
+    model = klmf.models.decision_fusion(parts, rules=[line], certainty=[0.7])
+    logits = {name: np.asarray(part({name: inputs[name]})["emotion"]) for name, part in parts.items()}
+    expected = softmax(logits["voice"] / 0.5, axis=1) * softmax(logits["face"] / 3, axis=1)
+    expected /= expected.sum(axis=1, keepdims=True)
+    both = np.all([rows.argmax(axis=1) == 0 for rows in logits.values()], axis=0)
+    assert 0 < both.sum() < len(both)
+    expected[both] = [0.3, 0.7]
+    np.testing.assert_allclose(softmax(model(inputs)["emotion"], axis=1), expected, rtol=1e-4)
+    assert (model.spec.target, list(model.spec.inputs)) == (parts["voice"].spec.target, ["voice", "face"])
+    assert (model.spec.temperature, model.spec.presence) == (None, "derived")
+
+
+def test_a_logistic_regression_on_outputs_is_a_model(tmp_path):
+    parts, inputs = two_models(), rows(200)
+    inputs["face"][::5] = 0
+    scores = {name: np.asarray(part({name: inputs[name]})["emotion"], float) for name, part in parts.items()}
+    scores["face"][::5] = np.nan
+    labels = np.random.default_rng(0).integers(0, 2, 200)
+    settings = klmf.decisions.fit(scores, labels, LogisticRegression())
+    model = klmf.models.decision_fusion(parts, **settings)
+    expected = settings["rule"].predict_proba(klmf.decisions.features(scores))
+    np.testing.assert_allclose(softmax(model(inputs)["emotion"], axis=1), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        np.exp(klmf.models.decision_fusion(scores, **settings)), expected, rtol=1e-6, atol=1e-9
+    )
+    forest = klmf.decisions.fit(scores, labels, RandomForestClassifier(3, random_state=0))
+    with pytest.raises(LMFError, match="arrays"):
+        klmf.models.decision_fusion(parts, **forest)
+    with pytest.raises(LMFError, match=r"decisions\.fit"):
+        klmf.models.decision_fusion(parts, LogisticRegression())
+    with pytest.raises(LMFError, match="not both"):
+        klmf.models.decision_fusion({"voice": parts["voice"], "face": scores["face"]})
+
+
 def test_models_about_different_things_are_refused():
     parts = two_models()
     other = klmf.build(
@@ -153,5 +234,5 @@ def test_models_about_different_things_are_refused():
     )
     with pytest.raises(LMFError, match="different things"):
         klmf.models.decision_fusion({"voice": parts["voice"], "face": other})
-    with pytest.raises(LMFError, match="two models or more"):
+    with pytest.raises(LMFError, match="two parts or more"):
         klmf.models.decision_fusion({"voice": parts["voice"]})

@@ -1,4 +1,4 @@
-"""Votes, rules, inverse variances and smoothing, each against another way to the same."""
+"""What fits a rule that joins decisions, and smoothing, each against another way to the same."""
 
 from __future__ import annotations
 
@@ -6,72 +6,265 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import log_loss
+from sklearn.svm import SVC
 
-from keras_lmf.decisions import Rule, decide, inverse_variance, smoothed, vote
+from keras_lmf import decisions
+from keras_lmf.decisions import smoothed
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.calibration import expected_calibration_error
+from keras_lmf.models import decision_fusion
+
+CLASSES = 3
 
 
-def test_a_vote_is_the_most_common_answer():
+def experts(rows: int = 3000, seed: int = 0, overconfidence: float = 2.0) -> tuple[dict, np.ndarray]:
+    """Two independent measurements of a class of unequal frequency; the logits of Bayes's rule on each, too sure."""
+    random = np.random.default_rng(seed)
+    prior = np.array([0.5, 0.3, 0.2])
+    labels = random.choice(CLASSES, size=rows, p=prior)
+    scores = {}
+    for part, spread in {"voice": 1.0, "face": 1.5}.items():
+        means = np.random.default_rng(len(part)).normal(size=(CLASSES, 2), scale=1.5)
+        values = means[labels] + random.normal(size=(rows, 2), scale=spread)
+        distances = ((values[:, None] - means) ** 2).sum(axis=2)
+        scores[part] = overconfidence * (np.log(prior) - distances / (2 * spread**2))
+    return scores, labels
+
+
+def bayes(scores: dict, labels: np.ndarray) -> np.ndarray:
+    """The posterior of both measurements."""
+    return softmax(sum(rows / 2.0 for rows in scores.values()) - np.log([0.5, 0.3, 0.2]), axis=1)
+
+
+def with_gaps(scores: dict, seed: int = 5) -> dict:
+    random = np.random.default_rng(seed)
+    return {
+        part: np.where(random.random(len(rows))[:, None] < 0.3, np.nan, rows) for part, rows in scores.items()
+    }
+
+
+# -- the rules that are fitted ---------------------------------------------------------------------------------
+def test_independent_experts_are_told_to_count_fully_and_answer_as_bayes_does():
+    settings = decisions.fit(*experts())
+    assert settings["temperatures"] == pytest.approx({"voice": 2.0, "face": 2.0}, rel=0.15)
+    assert settings["importance"] == pytest.approx({"voice": 1.0, "face": 1.0}, abs=0.15)
+    np.testing.assert_allclose(settings["joint_temperatures"], 1, atol=0.1)
+    scores, labels = experts(seed=1)
+    found = np.exp(decision_fusion(scores, **settings))
+    assert np.abs(found - bayes(scores, labels)).mean() < 0.02
+
+
+def test_experts_who_copy_each_other_are_not_counted_twice():
+    scores, labels = experts()
+    twins = {"voice": scores["voice"], "echo": scores["voice"]}
+    unseen, known = experts(seed=1)
+    unseen = {"voice": unseen["voice"], "echo": unseen["voice"]}
+    both = np.exp(decision_fusion(unseen, **decisions.fit(twins, labels)))
+    naive = np.exp(decision_fusion(unseen, prior=[0.5, 0.3, 0.2], temperatures=[2.0, 2.0]))
+    assert expected_calibration_error(both / both.sum(axis=1, keepdims=True), known) < 0.04
+    assert log_loss(known, both) < log_loss(known, naive) - 0.05
+
+
+# A vote is as sure of any class, whichever these voters confuse.
+@pytest.mark.parametrize(
+    ("rule", "worst"), [("product", 0.045), ("sum", 0.045), ("maximum", 0.06), ("vote", 0.15)]
+)
+def test_every_subset_is_calibrated(rule, worst):
+    scores, labels = experts()
+    settings = decisions.fit(with_gaps(scores), labels, rule)
+    scores, labels = experts(seed=1)
+    for left in (["voice"], ["face"], ["voice", "face"]):
+        given = {part: rows if part in left else np.full_like(rows, np.nan) for part, rows in scores.items()}
+        found = np.exp(decision_fusion(given, **settings).astype(float))
+        np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+        assert expected_calibration_error(found, labels) < worst, left
+        majority = (labels == np.bincount(labels).argmax()).mean()
+        assert (found.argmax(axis=1) == labels).mean() > majority
+    none = decision_fusion({part: np.full_like(rows, np.nan) for part, rows in scores.items()}, **settings)
+    np.testing.assert_allclose(np.exp(none), [settings["prior"]] * len(labels), atol=1e-5)
+
+
+def test_the_importance_of_a_sum_is_the_most_likely():
+    scores, labels = experts(400)
+    settings = decisions.fit(scores, labels, "sum")
+    own = np.stack(
+        [
+            softmax(rows / settings["temperatures"][part], axis=1)[np.arange(len(labels)), labels]
+            for part, rows in scores.items()
+        ]
+    )
+    shares = np.linspace(0, 1, 1001)
+    likelihood = np.log(shares[:, None] * own[0] + (1 - shares[:, None]) * own[1]).sum(axis=1)
+    assert settings["importance"]["voice"] / 2 == pytest.approx(shares[likelihood.argmax()], abs=0.005)
+
+
+def test_the_importance_of_a_product_is_the_most_likely():
+    scores, labels = experts(400)
+    settings = decisions.fit(scores, labels, "product")
+    prior = np.log(settings["prior"])
+    logs = [log_softmax(rows / settings["temperatures"][part], axis=1) for part, rows in scores.items()]
+
+    def loss(weights: np.ndarray) -> float:
+        joint = log_softmax(prior + sum(w * (log - prior) for w, log in zip(weights, logs)), axis=1)
+        return -joint[np.arange(len(labels)), labels].sum() + ((weights - 1) ** 2).sum() / 2
+
+    best = minimize(loss, [0.5, 0.5], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9}).x
+    np.testing.assert_allclose(list(settings["importance"].values()), best, atol=1e-3)
+
+
+# -- votes -----------------------------------------------------------------------------------------------------
+def test_a_vote_is_the_most_common_answer_whoever_is_absent():
     random = np.random.default_rng(0)
-    decisions = {name: random.integers(-1, 3, 200) for name in ("voice", "face", "text")}
-    for row, answer in enumerate(vote(decisions, 3)):
-        named = [int(column[row]) for column in decisions.values() if column[row] >= 0]
-        counted = Counter(named)
-        expected = next((word for word in named if counted[word] == max(counted.values())), -1)
-        assert answer == expected
+    named = {name: random.integers(-1, 3, 200) for name in ("voice", "face", "text")}
+    found = decision_fusion(decisions.votes(named, 3), "vote")
+    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, atol=1e-5)
+    for row, answer in enumerate(found.argmax(axis=1)):
+        counts = Counter(int(column[row]) for column in named.values() if column[row] >= 0)
+        most = max(counts.values(), default=0)
+        assert answer == min((word for word in counts if counts[word] == most), default=0)
 
 
 def test_weights_outvote_numbers():
-    decisions = {"voice": np.array([0, 0]), "face": np.array([1, 1]), "text": np.array([1, -1])}
-    found = vote(decisions, 2, {"voice": 0.9, "face": 0.5, "text": 0.5})
-    np.testing.assert_array_equal(found, [1, 0])
+    named = {"voice": np.array([0, 0]), "face": np.array([1, 1]), "text": np.array([1, -1])}
+    importance = {"text": 0.5, "voice": 0.9, "face": 0.5}
+    found = decision_fusion(decisions.votes(named, 2), "vote", importance=importance)
+    np.testing.assert_array_equal(found.argmax(axis=1), [1, 0])
 
 
-def test_rules_are_read_from_the_top():
+def test_voters_of_known_accuracy_give_the_posterior():
+    """Independent voters who are right at a rate and else wrong evenly: Bayes's rule on what they say."""
+    random = np.random.default_rng(3)
+    labels, accuracy = random.integers(0, 4, 8000), {"good": 0.8, "fair": 0.6, "poor": 0.4}
+    named = {
+        name: np.where(
+            random.random(len(labels)) < rate, labels, (labels + random.integers(1, 4, len(labels))) % 4
+        )
+        for name, rate in accuracy.items()
+    }
+    settings = decisions.fit(decisions.votes(named, 4), labels, "vote")
+    found = np.exp(decision_fusion(decisions.votes(named, 4), **settings))[:50]
+    rates = np.array(list(accuracy.values()))[:, None, None]
+    says = np.stack(list(named.values()))[:, :50, None] == np.arange(4)
+    expected = np.where(says, rates, (1 - rates) / 3).prod(axis=0)
+    np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), atol=0.03)
+
+
+# -- rules, numbers, classifiers -------------------------------------------------------------------------------
+def test_rules_are_read_from_the_top_and_the_rule_answers_where_none_holds():
     rules = [
-        Rule(when={"voice": "sad", "face": "happy"}, then="neutral"),
-        Rule(when={"voice": "sad"}, then="sad"),
+        {"when": {"voice": "sad", "face": "happy"}, "then": "neutral"},
+        {"when": {"voice": "sad"}, "then": "sad"},
     ]
-    said = {"voice": np.array([1, 1, 2, -1]), "face": np.array([2, 0, 0, 2])}
-    found = decide(rules, said, ["neutral", "sad", "happy"], otherwise="face")
-    np.testing.assert_array_equal(found, [0, 1, 0, 2])
+    said = decisions.votes({"voice": np.array([1, 1, 2, -1]), "face": np.array([2, 0, 0, 2])}, 3)
+    names = ["neutral", "sad", "happy"]
+    found = np.exp(decision_fusion(said, rules=rules, classes=names, certainty=[0.8, 0.6], importance=[0, 1]))
+    np.testing.assert_array_equal(found.argmax(axis=1), [0, 1, 0, 2])
+    np.testing.assert_allclose(found.max(axis=1)[:2], [0.8, 0.6], rtol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    without = np.exp(decision_fusion(said, importance=[0, 1]))
+    np.testing.assert_allclose(found[2:], without[2:], rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("rule", "says"),
-    [
-        ({"when": {"vioce": "sad"}, "then": "sad"}, "voice"),
-        ({"when": {"voice": "sda"}, "then": "sad"}, "sad"),
-    ],
-)
-def test_a_rule_about_something_else_is_refused(rule, says):
-    with pytest.raises(LMFError, match=says):
-        decide([Rule(**rule)], {"voice": np.array([0])}, ["neutral", "sad"], otherwise="voice")
+def test_a_line_is_as_certain_as_it_was_right():
+    labels = np.array([0] * 8 + [1] * 2 + [2] * 3)
+    said = decisions.votes({"voice": np.array([0] * 10 + [2] * 3), "face": np.zeros(13, int)}, 3)
+    rules = [{"when": {"voice": "a"}, "then": "a"}]
+    settings = decisions.fit(said, labels, rules=rules, classes=["a", "b", "c"])
+    assert settings["certainty"] == [pytest.approx(9 / 12)]
+    assert np.exp(decision_fusion(said, **settings))[0, 0] == pytest.approx(9 / 12, rel=1e-5)
 
 
 def test_inverse_variance_has_the_least_error():
     random = np.random.default_rng(1)
-    truth, variances = random.normal(size=100_000), {"voice": 0.5, "face": 2.0}
+    truth = random.normal(size=(50_000, 2)) + 1
     estimates = {
-        name: truth + random.normal(scale=variance**0.5, size=len(truth))
-        for name, variance in variances.items()
+        name: truth + random.normal(scale=np.sqrt(variance), size=truth.shape)
+        for name, variance in {"voice": [0.5, 3.0], "face": [2.0, 1.0]}.items()
     }
-    mean, variance = inverse_variance(estimates, variances)
-    errors = {
-        share: ((share * estimates["voice"] + (1 - share) * estimates["face"] - truth) ** 2).mean()
-        for share in np.linspace(0, 1, 11)
+    settings = decisions.fit(estimates, truth, "inverse_variance")
+    mean = decision_fusion(estimates, **settings)
+    for k in range(2):
+        errors = [
+            ((s * estimates["voice"] + (1 - s) * estimates["face"] - truth)[:, k] ** 2).mean()
+            for s in np.linspace(0, 1, 101)
+        ]
+        assert ((mean - truth)[:, k] ** 2).mean() == pytest.approx(min(errors), rel=0.01)
+    gaps = {
+        "voice": np.array([[1.0, 2.0], [np.nan] * 2, [np.nan] * 2]),
+        "face": np.array([[1.0, 2.0]] * 2 + [[np.nan] * 2]),
     }
-    assert ((mean - truth) ** 2).mean() == pytest.approx(min(errors.values()), rel=0.01)
-    np.testing.assert_allclose(variance, ((mean - truth) ** 2).mean(), rtol=0.02)
+    np.testing.assert_allclose(
+        decision_fusion(gaps, **settings), [[1, 2], [1, 2], truth.mean(axis=0)], rtol=1e-4
+    )
 
 
-def test_what_is_absent_has_no_weight():
-    estimates = {"voice": np.array([1.0, np.nan, np.nan]), "face": np.array([2.0, 2.0, np.nan])}
-    mean, variance = inverse_variance(estimates, {"voice": 1.0, "face": 1.0})
-    np.testing.assert_allclose(mean, [1.5, 2.0, np.nan])
-    np.testing.assert_allclose(variance, [0.5, 1.0, np.inf])
+def test_stacking_is_logistic_regression_and_ridge():
+    scores, labels = experts(200)
+    scores = with_gaps(scores)
+    inputs = decisions.features(scores)
+    theirs = LogisticRegression(max_iter=5000, tol=1e-8).fit(inputs, labels)
+    settings = decisions.fit(scores, labels, "stacking")
+    np.testing.assert_allclose(
+        softmax(decision_fusion(scores, **settings), axis=1), theirs.predict_proba(inputs), atol=1e-4
+    )
+    values = np.random.default_rng(0).normal(size=(200, 2)) + inputs[:, :2]
+    numbers = decision_fusion(scores, **decisions.fit(scores, values, "stacking") | {"units": 2})
+    np.testing.assert_allclose(numbers, Ridge(1.0).fit(inputs, values).predict(inputs), atol=1e-4)
 
 
+def test_a_classifier_joins_arrays():
+    scores, labels = experts(300)
+    labels = np.where(labels == 1, 0, labels)  # it never sees the class 1
+    forest = RandomForestClassifier(20, random_state=0)
+    settings = decisions.fit(scores, labels, forest)
+    found = np.exp(decision_fusion(scores, **settings))
+    same = RandomForestClassifier(20, random_state=0).fit(decisions.features(scores), labels)
+    np.testing.assert_allclose(found[:, [0, 2]], same.predict_proba(decisions.features(scores)), atol=1e-6)
+    assert found[:, 1].max() < 1e-6
+    assert not hasattr(forest, "classes_")
+    with pytest.raises(LMFError, match=r"decisions\.fit"):
+        decision_fusion(scores, forest)
+
+
+# -- what does not fit -----------------------------------------------------------------------------------------
+TWO = {"voice": np.zeros((2, 3)), "face": np.zeros((2, 3))}
+RULE = {"when": {"voice": "sad"}, "then": "sad"}
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: decisions.votes({"voice": np.array([3])}, 3), "voice"),
+        (lambda: decision_fusion({"voice": np.zeros((2, 3)), "face": np.zeros((1, 3))}), "rows"),
+        (lambda: decision_fusion({**TWO, "face": np.array([0, 1])}), "votes"),
+        (lambda: decision_fusion({**TWO, "face": np.array([[np.nan, 0, 0]] * 2)}), "face"),
+        (lambda: decision_fusion(TWO, "prodct"), "product"),
+        (lambda: decision_fusion(TWO, priors=[1, 1, 1]), "prior"),
+        (lambda: decision_fusion(TWO, "vote", importance={"voice": 1.0}), "face"),
+        (lambda: decision_fusion(TWO, "vote", importance={"vioce": 1.0, "face": 1.0}), "voice"),
+        (lambda: decision_fusion(TWO, presence={"voice": [1]}), "voice"),
+        (lambda: decision_fusion(TWO, rules=[RULE]), "classes"),
+        (lambda: decision_fusion(TWO, rules=[RULE], classes=["sda", "happy", "calm"]), "sda"),
+        (lambda: decision_fusion(TWO, SVC()), "SVC|rule"),
+        (lambda: decisions.fit(TWO, np.array([0.5, 1.0])), "integers"),
+        (lambda: decisions.fit(TWO, np.array([0, 1, 2])), "rows"),
+        (lambda: decisions.fit({**TWO, "face": np.full((2, 3), np.nan)}, np.array([0, 1])), "face"),
+        (lambda: decisions.fit(TWO, np.array([0.0, 1.0]), "inverse_variance"), "shape"),
+        (lambda: smoothed(np.zeros(3), np.array([0, 2, 1]), 1.0, 1.0), "times"),
+        (lambda: smoothed(np.zeros(3), np.arange(3), 0.0, 1.0), "drift"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, says):
+    with pytest.raises(LMFError, match=says):
+        call()
+
+
+# -- over time -------------------------------------------------------------------------------------------------
 def test_smoothing_is_the_solution_of_its_normal_equations():
     """The most probable walk: Σ (x − y)² / variance + Σ (Δx)² / (drift Δt) is least, a linear system."""
     random = np.random.default_rng(2)
@@ -89,16 +282,12 @@ def test_smoothing_is_the_solution_of_its_normal_equations():
     np.testing.assert_allclose(spread, np.diag(np.linalg.inv(precision)), rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda: vote({"voice": np.array([3])}, 3),
-        lambda: vote({"voice": np.array([0]), "face": np.array([0, 1])}, 3),
-        lambda: inverse_variance({"voice": np.array([0.0])}, {"voice": 0.0}),
-        lambda: smoothed(np.zeros(3), np.array([0, 2, 1]), 1.0, 1.0),
-        lambda: smoothed(np.zeros(3), np.arange(3), 0.0, 1.0),
-    ],
-)
-def test_what_does_not_fit_is_refused(call):
-    with pytest.raises(LMFError, match=r"must|needed"):
-        call()
+@pytest.mark.parametrize("hop", [0.2, 1.5])
+def test_the_weight_of_an_estimate_falls_to_1_e_over_the_seconds(hop):
+    times, impulse = hop * np.arange(401), np.zeros(401)
+    impulse[200] = 1
+    found, _ = smoothed(impulse, times, decisions.drift_of(3.0, hop), 1.0)
+    np.testing.assert_allclose(
+        found[150:251] / found[200], np.exp(-np.abs(times - times[200]) / 3)[150:251], atol=1e-6
+    )
+    assert found.sum() == pytest.approx(1)

@@ -15,7 +15,7 @@ RATE, MULTIPLIER = 0.01, 0.25
 def model(optimizer: keras.optimizers.Optimizer) -> keras.Model:
     inputs = keras.Input((3,), name="features")
     hidden = keras.layers.Dense(2, kernel_initializer="ones", name="fusion")(inputs)
-    built = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones", name="fusion_head")(hidden))
+    built = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones", name="fusionless")(hidden))
     built.compile(optimizer, loss="mse", run_eagerly=False)
     return built
 
@@ -30,10 +30,23 @@ def first_step(optimizer: keras.optimizers.Optimizer) -> dict[str, np.ndarray]:
 
 def test_exact_first_step_of_each_rate() -> None:
     moved = first_step(FusionAdam(RATE, MULTIPLIER))
-    assert set(moved) == {"fusion/kernel", "fusion/bias", "fusion_head/kernel", "fusion_head/bias"}
+    assert set(moved) == {"fusion/kernel", "fusion/bias", "fusionless/kernel", "fusionless/bias"}
     for path, change in moved.items():
         rate = RATE * MULTIPLIER if path.startswith("fusion/") else RATE
         np.testing.assert_allclose(change, -rate, rtol=1e-3, err_msg=path)
+
+
+def test_exact_layers_of_a_fusion_of_steps_are_the_fusions() -> None:
+    inputs = keras.Input((3,), name="features")
+    hidden = keras.layers.Dense(2, kernel_initializer="ones", name="fusion_convolution_0")(inputs)
+    built = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones", name="mood")(hidden))
+    optimizer = FusionAdam(RATE, MULTIPLIER)
+    built.compile(optimizer, loss="mse")
+    before = [np.array(weight) for weight in built.get_weights()]
+    built.fit(np.full((4, 3), 2.0), np.zeros((4, 1)), batch_size=4, verbose=0)
+    for variable, start, after in zip(built.weights, before, built.get_weights()):
+        rate = RATE * MULTIPLIER if variable.path.startswith("fusion_") else RATE
+        np.testing.assert_allclose(after - start, -rate, rtol=1e-3, err_msg=variable.path)
 
 
 def test_exact_schedule_moves_both_rates() -> None:

@@ -120,6 +120,33 @@ def test_silent_windows_have_no_answer_and_no_weight(recognizer) -> None:
     assert [row["probabilities"] is None for row in written["timeline"]] == [False, False, True, True, True]
 
 
+def test_a_smoothed_timeline_is_the_most_probable_walk(exported: Path) -> None:
+    """Of the log-odds, Σ (x − y)² over the windows with sound + Σ (Δx)² / (drift Δt) is least: a linear system."""
+    clip = square_wave((0.9, 1.0), (0.1, 1.0), (0.0, 2.0), (0.7, 2.0))
+    plain = klmf.Recognizer(exported / "model.tflite")(clip)
+    answer = klmf.Recognizer(exported / "model.tflite", smoothing=2.0)(clip)
+    loud = plain.timeline["loud"].to_numpy()
+    heard, odds = ~np.isnan(loud), np.nan_to_num(np.log(loud / (1 - loud)))
+    assert 0 < heard.sum() < len(heard)
+    changes = np.diff(np.eye(len(loud)), axis=0)  # windows are .5 s apart, and whole
+    walk = changes.T @ changes / (4 * np.sinh(0.5 / 4.0) ** 2)
+    course = np.linalg.solve(np.diag(heard.astype(float)) + walk, heard * odds)
+    found = answer.timeline["loud"].to_numpy()
+    np.testing.assert_allclose(found[heard], 1 / (1 + np.exp(-course[heard])), atol=1e-5)
+    assert np.isnan(found[~heard]).all()
+    assert np.abs(np.diff(found[heard])).max() < np.abs(np.diff(loud[heard])).max()
+    assert (answer.probabilities, answer.emotion) == (plain.probabilities, plain.emotion)
+    np.testing.assert_allclose(
+        answer.timeline["loud"] + answer.timeline["quiet"], np.where(heard, 1, np.nan), atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, 0.01, 1e9, float("nan"), "2"])
+def test_seconds_of_smoothing_are_refused_out_of_range(exported: Path, seconds: object) -> None:
+    with pytest.raises(LMFError, match="smoothing"):
+        klmf.Recognizer(exported / "model.tflite", smoothing=seconds)
+
+
 def test_what_can_not_be_judged(recognizer, tmp_path: Path) -> None:
     write(tmp_path / "mute.mp4", frames=[numbered(number) for number in range(5)])
     write_wave(tmp_path / "silent.wav", (0.0, 1.5))

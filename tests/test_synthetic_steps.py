@@ -67,6 +67,15 @@ def test_audio_may_be_faster():
     np.testing.assert_array_equal(data.inputs["audio"][:, 0::3], data.inputs["audio"][:, 2::3])
 
 
+def test_a_distractor_is_balanced_and_agrees_with_nothing():
+    data = load("synthetic_steps", samples=4000, noise=0.0, width=1, steps=8, distractors=2)
+    assert list(data.inputs) == ["audio", "video", "distractor_1", "distractor_2"]
+    signs = {name: np.sign(values[:, :, 0]) for name, values in data.inputs.items()}
+    assert (signs["distractor_2"].sum(axis=1) == 0).all()
+    assert abs((signs["distractor_1"] * signs["video"]).mean()) < 3 / 4000**0.5
+    assert set(load("synthetic_steps", samples=40).inputs) == {"audio", "video"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("fusion", "learns"),

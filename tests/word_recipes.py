@@ -16,6 +16,11 @@ ON_BACKBONES = {
         "shape": [6, 5],
         "backbone": {"name": "temporal_convolution", "filters": [5, 6]},
     },
+    "principal_components": {
+        "shape": [6, 5],
+        "backbone": {"name": "principal_components", "components": 3},
+    },
+    "truncated_svd": {"shape": [5], "backbone": {"name": "truncated_svd", "components": 3}},
     "spectrogram_cnn": {"shape": [6, 5], "backbone": {"name": "spectrogram_cnn", "filters": []}},
     "spectrogram_crnn": {"shape": [6, 5], "backbone": {"name": "spectrogram_crnn", "band_width": 2}},
     "image_cnn": {"shape": [16, 16, 1], "backbone": {"name": "image_cnn", "mirror": True, "rotation": 9}},

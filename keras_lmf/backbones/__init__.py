@@ -25,6 +25,8 @@ from keras_lmf.backbones.pictures import cnn_2plus1d as cnn_2plus1d
 from keras_lmf.backbones.pictures import cnn_gru as cnn_gru
 from keras_lmf.backbones.pictures import cnn_lstm as cnn_lstm
 from keras_lmf.backbones.pictures import image_cnn as image_cnn
+from keras_lmf.backbones.projections import principal_components as principal_components
+from keras_lmf.backbones.projections import truncated_svd as truncated_svd
 from keras_lmf.backbones.sequence import average_pooling as average_pooling
 from keras_lmf.backbones.sequence import bilstm as bilstm
 from keras_lmf.backbones.sequence import gru as gru
@@ -39,7 +41,9 @@ from keras_lmf.backbones.steps import average_pooling_steps as average_pooling_s
 from keras_lmf.backbones.steps import bilstm_steps as bilstm_steps
 from keras_lmf.backbones.steps import gru_steps as gru_steps
 from keras_lmf.backbones.steps import lstm_steps as lstm_steps
+from keras_lmf.backbones.steps import principal_components_steps as principal_components_steps
 from keras_lmf.backbones.steps import temporal_convolution_steps as temporal_convolution_steps
+from keras_lmf.backbones.steps import truncated_svd_steps as truncated_svd_steps
 
 _functions = [name for name, value in globals().items() if isinstance(value, FunctionType)]
 __all__ = ["frames", "front_ends", "landmarks", *sorted(_functions)]

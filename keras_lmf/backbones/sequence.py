@@ -19,13 +19,18 @@ from keras_lmf.layers import StatisticsPooling, TemporalConvolution
 STANDARDIZATION = "standardization"
 
 
+def masked(shape: Sequence[int], rank: int) -> tuple[Any, Any]:
+    """The input, and the same with the mask for sequences."""
+    inputs = input_layer("features", shape, *("steps", "width")[-rank:])
+    return inputs, keras.layers.Masking(name="mask")(inputs) if rank == 2 else inputs
+
+
 def standardized(
     shape: Sequence[int], rank: int, input_dropout: float, input_noise: float, seed: int | None
 ) -> tuple[Any, Any, Iterator[int | None]]:
     """The input; the standardised, noised and dropped-out features, with the mask for sequences; the next seeds."""
     seeds = seed_stream(seed)
-    inputs = input_layer("features", shape, *("steps", "width")[-rank:])
-    features = keras.layers.Masking(name="mask")(inputs) if rank == 2 else inputs
+    inputs, features = masked(shape, rank)
     # float32 whatever the policy: a variance easily leaves float16's range.
     features = keras.layers.Normalization(name=STANDARDIZATION, dtype="float32")(features)
     if input_noise:

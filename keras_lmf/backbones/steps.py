@@ -1,6 +1,6 @@
 """Backbones that keep their steps, for fusion at each step: one modality's sequence in, a sequence of embeddings out.
 
-Each has the layers of the backbone of the same name in `backbones.sequence`, without its pooling: (batch, steps,
+Each has the layers of the backbone of the same name, without its pooling: (batch, steps,
 width) → (batch, steps, embedding's width). Padding stays masked.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_lmf.backbones.parts import embedding
+from keras_lmf.backbones.projections import PRINCIPAL_COMPONENTS, TRUNCATED_SVD, projected_features
 from keras_lmf.backbones.sequence import bidirectional, convolutions, dense_layers, recurrent, standardized
 
 
@@ -97,3 +98,17 @@ def temporal_convolution_steps(
     inputs, hidden, seeds = standardized(shape, 2, input_dropout, input_noise, seed)
     hidden = convolutions(hidden, filters, kernel_size, dropout, seeds)
     return keras.Model(inputs, embedding(hidden, units, dropout, seeds), name=name)
+
+
+def principal_components_steps(
+    shape: Sequence[int], *, components: int = 16, seed: int | None = None, name: str | None = None
+) -> keras.Model:
+    """`principal_components` of each step: (batch, steps, width) → (batch, steps, components)."""
+    return keras.Model(*projected_features(PRINCIPAL_COMPONENTS, shape, components, seed), name=name)
+
+
+def truncated_svd_steps(
+    shape: Sequence[int], *, components: int = 16, seed: int | None = None, name: str | None = None
+) -> keras.Model:
+    """`truncated_svd` of each step: (batch, steps, width) → (batch, steps, components)."""
+    return keras.Model(*projected_features(TRUNCATED_SVD, shape, components, seed), name=name)

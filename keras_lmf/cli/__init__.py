@@ -8,7 +8,7 @@ import os
 import click
 
 from keras_lmf import __version__
-from keras_lmf.cli import describe, explain, measure, predict, runs, zoo
+from keras_lmf.cli import describe, explain, measure, predict, runs, studies, zoo
 from keras_lmf.errors import unknown_name
 
 
@@ -44,6 +44,9 @@ for command in (
     runs.evaluate,
     explain.explain,
     runs.export,
+    studies.robustness,
+    studies.compare,
+    studies.tune,
     zoo.list_entries,
     zoo.show,
     zoo.fetch,

@@ -31,7 +31,7 @@ class Table:
     """
 
     def __init__(self, path: Path, recognizer: Recognizer, *, resume: bool) -> None:
-        from keras_lmf.evaluation.subsets import subsets, title
+        from keras_lmf.evaluation.terms import every_subset, title
 
         names = recognizer.modalities
         several = names if recognizer.presence == "derived" and len(names) > 1 else ()
@@ -39,7 +39,7 @@ class Table:
         self._columns = ["file", "emotion"]
         self._columns += [f"probability_{label}" for label in recognizer.labels]
         self._columns += [f"presence_{name}" for name in names] + [f"alone_{name}" for name in several]
-        self._columns += [*(f"share_{title(part)}" for part in subsets(several) if part), "error"]
+        self._columns += [*(f"share_{title(part)}" for part in every_subset(several) if part), "error"]
         there = resume and path.is_file() and path.stat().st_size > 0
         self.known = self._rows_there() if there else {}
         # What is no UTF-8 in a file's name is "?".
@@ -118,10 +118,12 @@ class Screen:
                 "shares": 0,
             }
         if explain:
-            from keras_lmf.evaluation.subsets import subsets, title
+            from keras_lmf.evaluation.terms import every_subset, title
 
             # The last column needs no width; now the shares aren't the last.
-            self._widths["shares"] = len(", ".join(f"{title(part)} 100%" for part in subsets(names) if part))
+            self._widths["shares"] = len(
+                ", ".join(f"{title(part)} 100%" for part in every_subset(names) if part)
+            )
             self._widths["contributions to the answer"] = 0
         self._as_json, self._explain, self._needed = as_json, explain, needed
         self._begun = self._deaf = False

@@ -43,6 +43,13 @@ FEW_FACES = 0.5  # of a film's frames
 )
 @click.option("--hop", type=float, help="Seconds from one window to the next; default half a window.")
 @click.option(
+    "--smoothing",
+    type=float,
+    metavar="SECONDS",
+    help="Smooth the windows' probabilities over so many seconds, in --timeline, --annotate and --json's windows. "
+    "The answer to the clip as a whole stays.",
+)
+@click.option(
     "--enrol",
     multiple=True,
     type=click.Path(path_type=Path),
@@ -94,6 +101,7 @@ def predict(
     files: tuple[Path, ...],
     model: str,
     hop: float | None,
+    smoothing: float | None,
     enrol: tuple[Path, ...],
     face_detector: str,
     max_seconds: float,
@@ -112,13 +120,15 @@ def predict(
     probabilities of every window too.
     """
     _check_usage(files, enrol, csv, timeline, annotate, explain, camera)
+    if camera is not None and smoothing is not None:
+        raise click.UsageError("--smoothing looks ahead, which --camera can't.")
     if resume and (csv is None or timeline or annotate):
         raise click.UsageError("--resume goes on with a --csv, without --timeline and --annotate.")
     for target in filter(None, (csv, timeline, annotate)):
         require_writable(target)
     from keras_lmf.recognition import Recognizer  # takes a moment, which wrong usage needn't wait
 
-    options = {"face_detector": face_detector, "max_seconds": max_seconds}
+    options = {"face_detector": face_detector, "max_seconds": max_seconds, "smoothing": smoothing}
     recognizer = Recognizer(model, hop=hop, enrolment=_media_files(enrol), **options)
     if explain:
         _require_parts(recognizer)

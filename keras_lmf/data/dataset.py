@@ -134,11 +134,8 @@ class Dataset:
         """The same samples with the "valid" split counted as "train": for a last fit with all settings chosen."""
         return dataclasses.replace(self, splits=np.where(self.splits == "valid", "train", self.splits))
 
-    def statistics(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance, two (d,) float64 arrays, of the train split's unmasked steps.
-
-        The variance of a feature that is constant in train is given as 1, so that dividing by it is safe.
-        """
+    def steps(self, modality: str) -> np.ndarray:
+        """(n, d) float64: the rows of the train split, of a sequence its unmasked steps, one below the other."""
         self._require_modality(modality)
         train = self["train"]
         steps = train.inputs[modality]
@@ -149,6 +146,14 @@ class Dataset:
             raise LMFError(
                 f"mask/{modality}: every step of the train split is masked; there is nothing to measure."
             )
+        return steps
+
+    def statistics(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance, two (d,) float64 arrays, of `steps`.
+
+        The variance of a feature that is constant in train is given as 1, so that dividing by it is safe.
+        """
+        steps = self.steps(modality)
         # Rounding may give a constant a tiny variance: compare the extremes instead.
         constant = steps.min(axis=0) == steps.max(axis=0)
         return steps.mean(axis=0), np.where(constant, 1.0, steps.var(axis=0))

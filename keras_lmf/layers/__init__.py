@@ -9,6 +9,7 @@ from keras_lmf.layers.attention_pooling import AttentionPooling as AttentionPool
 from keras_lmf.layers.cross_modal_attention import CrossModalAttention as CrossModalAttention
 from keras_lmf.layers.decision_fusion import DecisionFusion as DecisionFusion
 from keras_lmf.layers.early_fusion import EarlyFusion as EarlyFusion
+from keras_lmf.layers.estimate_fusion import EstimateFusion as EstimateFusion
 from keras_lmf.layers.face_landmark_normalization import (
     FaceLandmarkNormalization as FaceLandmarkNormalization,
 )
@@ -24,6 +25,7 @@ from keras_lmf.layers.positions import Positions as Positions
 from keras_lmf.layers.present_steps import PresentSteps as PresentSteps
 from keras_lmf.layers.random_affine import RandomAffine as RandomAffine
 from keras_lmf.layers.spec_augment import SpecAugment as SpecAugment
+from keras_lmf.layers.stacking import Stacking as Stacking
 from keras_lmf.layers.statistics_pooling import StatisticsPooling as StatisticsPooling
 from keras_lmf.layers.temporal_convolution import TemporalConvolution as TemporalConvolution
 from keras_lmf.layers.tensor_fusion import TensorFusion as TensorFusion

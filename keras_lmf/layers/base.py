@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_lmf.errors import LMFError
 
@@ -74,6 +76,33 @@ class ConfiguredLayer(keras.layers.Layer):
             value = getattr(self, name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
                 raise LMFError(f"{self.name}: {name} must be {least:g} to {most:g}, received {value!r}")
+
+    def checked_numbers(
+        self, name: str, values: Any, least: float, most: float = math.inf, axes: int = 1
+    ) -> Any:
+        """An argument that is a list of finite numbers from `least` to `most`, or None.
+
+        Of two axes it is a list of such lists, where a number is a list of one.
+        """
+        if values is None:
+            return None
+        try:
+            found = np.asarray(values, float)
+        except (TypeError, ValueError):
+            found = np.array(math.nan)
+        if found.ndim == 1 and axes == 2:
+            found = found[:, None]
+        if (
+            found.ndim != axes
+            or not np.isfinite(found).all()
+            or not ((found >= least) & (found <= most)).all()
+        ):
+            to = "" if most == math.inf else f" and at most {most:g}"
+            rows = "numbers" if axes == 1 else "rows of equally many numbers"
+            raise LMFError(
+                f"{self.name}: {name} must be {rows} of at least {least:g}{to}, received {values!r}"
+            )
+        return found.tolist()
 
     def build(self, input_shape: Any) -> None:
         self.require_shape(input_shape)

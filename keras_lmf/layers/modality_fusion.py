@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
+import keras
+import numpy as np
 from keras import ops
 
 from keras_lmf.errors import LMFError, unknown_name
@@ -177,3 +179,12 @@ class ModalityFusion(ConfiguredLayer, abc.ABC):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "modalities": list(self.modalities) if self.modalities else None}
+
+
+def one_each(layer: keras.layers.Layer, name: str, start: Any, trainable: bool = True) -> keras.Variable:
+    """A weight of the layer that starts as the numbers `start`; float32 under every policy."""
+    start = np.asarray(start, "float32")
+    constant = keras.initializers.Constant(start)
+    return layer.add_weight(
+        name=name, shape=start.shape, initializer=constant, trainable=trainable, autocast=False
+    )

@@ -3,12 +3,16 @@
 from types import FunctionType
 
 import keras_lmf.layers  # noqa: F401  registers them, and says what to install without a backend
+from keras_lmf.models.compression import compress as compress
+from keras_lmf.models.compression import low_rank_from_tensor as low_rank_from_tensor
+from keras_lmf.models.compression import prune_ranks as prune_ranks
+from keras_lmf.models.compression import rank_norms as rank_norms
 from keras_lmf.models.decision import decision_fusion as decision_fusion
 from keras_lmf.models.factory import build as build
 from keras_lmf.models.factory import build_front_ends as build_front_ends
+from keras_lmf.models.factory import fitted_layers as fitted_layers
 from keras_lmf.models.factory import foretold_shapes as foretold_shapes
 from keras_lmf.models.factory import fusion_model as fusion_model
-from keras_lmf.models.factory import is_standardized as is_standardized
 from keras_lmf.models.factory import refresh_standardization as refresh_standardization
 from keras_lmf.models.factory import set_standardization as set_standardization
 from keras_lmf.models.factory import weight_shapes as weight_shapes

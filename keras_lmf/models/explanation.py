@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from keras_lmf.backend import layer_calls, mask_of, run_watched
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.evaluation.subsets import Subset, contributions, subsets, within
+from keras_lmf.evaluation.subsets import only
+from keras_lmf.evaluation.terms import Subset, contributions, every_subset
 from keras_lmf.layers import CrossModalAttention, ModalityPresence
 from keras_lmf.layers.modality_fusion import ModalityFusion
 
@@ -50,7 +51,7 @@ def explain(model: keras.Model, inputs: Any, *, target: str | None = None) -> Ex
     """What the model's answers are made of: which modalities, alone and together, how much, and when.
 
     A subset's contribution is the answer as if only its modalities were there, less the contributions of all smaller
-    subsets in it (`evaluation.subsets`). Of `LowRankFusion` these are the terms of its product (`interactions`); of
+    subsets in it (`evaluation.terms`). Of `LowRankFusion` these are the terms of its product (`interactions`); of
     `EarlyFusion` what needs two modalities is 0.
 
     An absent modality is one whose embedding the fusion layer takes as absent. Where the answer depends on modalities
@@ -137,14 +138,14 @@ class _Watched:
         answers, vectors = {}, {}
         if self._fusion is not None:
             names = self._fusion.modalities or tuple(range(len(self._fusion.widths)))
-            for subset in subsets(map(str, names)):
+            for subset in every_subset(map(str, names)):
                 there = np.array([[str(name) in subset for name in names]] * len(logits), "float32")
                 answers[subset], vectors[subset] = self._run(inputs, kept, there=there)
         if not self._through_fusion:
             answers = {}
             if self._inputs_may_lack:
-                for subset in subsets(inputs):
-                    answers[subset], _ = self._run(within(inputs, subset), kept)
+                for subset in every_subset(inputs):
+                    answers[subset], _ = self._run(only(inputs, subset), kept)
         return Explanation(logits, contributions(answers), self.linear, contributions(vectors), attention)
 
     def _run(

@@ -9,11 +9,13 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_lmf.backbones.sequence import STANDARDIZATION, dense, seed_stream
 from keras_lmf.backend import layer_calls, nested_layers
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.layers import ModalityPresence
+from keras_lmf.models.decision import joint_layer
 from keras_lmf.recipe import Recipe
 from keras_lmf.recipe.sections import MAX_PARAMETERS
 from keras_lmf.spec import attach
@@ -149,17 +151,69 @@ def _model(recipe: Recipe, most: float = math.inf) -> keras.Model:
             )
         return numbers
 
-    seeds, numbers = seed_stream(recipe.seed), 0
-    front_ends, backbones = {}, {}
+    numbers, front_ends, shapes = 0, {}, {}
     for name, section in recipe.inputs.items():
-        shape = section.shape
+        shapes[name] = section.shape
         if section.front_end:
-            front_ends[name] = section.front_end.build(shape, f"{name}_front_end")
+            front_ends[name] = section.front_end.build(section.shape, f"{name}_front_end")
             numbers = count(numbers, front_ends[name])
-            shape = front_ends[name].output_shape[1:]
+            shapes[name] = front_ends[name].output_shape[1:]
+    if not (words := recipe.parts()):
+        return _network(recipe, shapes, _python_name(recipe.name), front_ends, numbers, count)
+    parts = {}
+    for part, own in words.items():
+        parts[part] = _network(own, shapes, f"{part}_part", {}, numbers, count)
+        numbers = count(numbers, parts[part])
+    return _joined(recipe, parts, front_ends)
+
+
+def _python_name(name: str) -> str:
+    """Keras wants such a name of models, recipes have dashes."""
+    return name.replace("-", "_").replace(".", "_")
+
+
+def _joined(
+    recipe: Recipe, parts: Mapping[str, keras.Model], front_ends: Mapping[str, keras.Model]
+) -> keras.Model:
+    """The parts' answers, fused; a part takes the features of its modalities."""
+    inputs = {name: keras.Input(section.shape, name=name) for name, section in recipe.inputs.items()}
+    features = {name: front_ends[name](x) if name in front_ends else x for name, x in inputs.items()}
+    own = {part: {name: features[name] for name in model.input} for part, model in parts.items()}
+    target = recipe.target.name
+    answers = {part: model(own[part])[target] for part, model in parts.items()}
+    layer = joint_layer(parts=list(parts), name=target, **recipe.fusion.joint(recipe.target))
+    presence = None
+    if recipe.presence:
+        there = ModalityPresence(name="presence")(list(features.values()))
+        places = [[list(features).index(name) for name in tensors] for tensors in own.values()]
+        counts = [ops.sum(ops.take(there, place, axis=-1), axis=-1) for place in places]
+        enough = [count >= least_inputs(len(place)) for count, place in zip(counts, places)]
+        presence = ops.cast(ops.stack(enough, axis=-1), there.dtype)
+    return keras.Model(inputs, {target: layer(answers, presence=presence)}, name=_python_name(recipe.name))
+
+
+def least_inputs(modalities: int) -> int:
+    """Of a part that takes so many, how many must be there for it to answer.
+
+    With one of several it would say again what the part of that one says.
+    """
+    return min(2, modalities)
+
+
+def _network(
+    recipe: Recipe,
+    shapes: Mapping[str, Sequence[int]],
+    name: str,
+    front_ends: Mapping[str, keras.Model],
+    numbers: int,
+    count: Callable[[int, keras.Model], int],
+) -> keras.Model:
+    """What follows the front ends, which give features of such `shapes`; with them in front where they are given."""
+    seeds, backbones = seed_stream(recipe.seed), {}
+    for modality, section in recipe.inputs.items():
         make = section.backbone.build_steps if recipe.fusion.of_steps else section.backbone.build
-        backbones[name] = make(shape, f"{name}_backbone", seed=next(seeds))
-        numbers = count(numbers, backbones[name])
+        backbones[modality] = make(shapes[modality], f"{modality}_backbone", seed=next(seeds))
+        numbers = count(numbers, backbones[modality])
     model = fusion_model(
         backbones,
         recipe.fusion.build(seeds, FUSION),
@@ -168,8 +222,7 @@ def _model(recipe: Recipe, most: float = math.inf) -> keras.Model:
         presence_dropout=recipe.presence and recipe.presence.dropout,
         head=recipe.head.build(seeds),
         seed=next(seeds),
-        # Keras wants a Python-like name here, recipes have dashes.
-        name=recipe.name.replace("-", "_").replace(".", "_"),
+        name=name,
     )
     count(0, model)
     return model
@@ -184,15 +237,10 @@ def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.nd
             Modalities whose backbone has no standardisation are passed over.
     """
     for modality, (mean, variance) in statistics.items():
-        for layer in _standardizations(model, modality):
+        for layer in fitted_layers(model, modality, STANDARDIZATION):
             layer.adapt_mean.assign(mean)
             layer.adapt_variance.assign(variance)
     refresh_standardization(model)
-
-
-def is_standardized(model: keras.Model, modality: str) -> bool:
-    """Whether the modality's backbone has a feature standardisation."""
-    return bool(_standardizations(model, modality))
 
 
 def refresh_standardization(model: keras.Model) -> keras.Model:
@@ -208,16 +256,24 @@ def refresh_standardization(model: keras.Model) -> keras.Model:
     return model
 
 
-def _standardizations(model: keras.Model, modality: str) -> list[keras.layers.Layer]:
-    """Those in the sub-models that the modality's input enters, a front end and what follows it among them."""
+def fitted_layers(model: keras.Model, modality: str, name: str) -> list[keras.layers.Layer]:
+    """The layers of a name in the sub-models that the modality's input enters, a front end and what follows it among
+    them: of those that are fitted to the training split before the training begins.
+    """
     if modality not in model.input:
         raise unknown_name("modality", modality, model.input)
-    reached, layers = [model.input[modality]], []
+    return _entered(model, model.input[modality], name)
+
+
+def _entered(model: keras.Model, entry: Any, name: str) -> list[keras.layers.Layer]:
+    reached, layers = [entry], []
     for part in model.layers:
         if not isinstance(part, keras.Model):
             continue
         for inputs, outputs in layer_calls(part):
-            if any(tensor is entry for tensor in inputs for entry in reached):
-                layers += [layer for layer in part.layers if layer.name == STANDARDIZATION]
-                reached += outputs
+            for own, tensor in zip(part.inputs, inputs):
+                if any(tensor is one for one in reached):
+                    layers += [layer for layer in part.layers if layer.name == name]
+                    layers += _entered(part, own, name)
+                    reached += outputs
     return layers

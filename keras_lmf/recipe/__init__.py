@@ -4,6 +4,7 @@ from keras_lmf.recipe.backbones import BACKBONES as BACKBONES
 from keras_lmf.recipe.front_ends import FRONT_ENDS as FRONT_ENDS
 from keras_lmf.recipe.fusions import FUSIONS as FUSIONS
 from keras_lmf.recipe.fusions import LowRank as LowRank
+from keras_lmf.recipe.fusions import Rule as Rule
 from keras_lmf.recipe.recipe import FittedTemperature as FittedTemperature
 from keras_lmf.recipe.recipe import Modality as Modality
 from keras_lmf.recipe.recipe import Recipe as Recipe

@@ -97,6 +97,29 @@ class Convolution(Regularised):
     units: Count = Field(64, description="Width of the embedding.")
 
 
+class Projection(BackboneWord):
+    """What is fitted to the training split, and never trains: `backbones.projections`."""
+
+    home = "projections"
+    papers = ("Kumar & Martin, Cross-Modal Harmony",)
+    keeps_steps = True
+    components: Count = Field(16, description="How many numbers are left of a vector or of each step.")
+
+
+class PrincipalComponents(Projection):
+    """Vector or sequence → its first principal components: `backbones.principal_components`."""
+
+    title = "principal components"
+    name: Literal["principal_components"]
+
+
+class TruncatedSVD(Projection):
+    """Vector or sequence → its part along the first singular vectors: `backbones.truncated_svd`."""
+
+    title = "truncated singular value decomposition"
+    name: Literal["truncated_svd"]
+
+
 class Spectrogram(Regularised):
     """What takes features over time as a picture, (steps, bands)."""
 
@@ -196,6 +219,8 @@ Backbone = Annotated[
     | BiLSTM
     | GRU
     | Convolution
+    | PrincipalComponents
+    | TruncatedSVD
     | SpectrogramCNN
     | SpectrogramCRNN
     | ImageCNN

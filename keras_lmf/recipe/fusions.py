@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import abc
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from keras_lmf.recipe.sections import Count, Counts, Rate, Word, words
+from keras_lmf.errors import unknown_name
+from keras_lmf.recipe.sections import Count, Counts, Part, Rate, Word, words
 from keras_lmf.spec import PerSecond, known
-from keras_lmf.target import Name
+from keras_lmf.target import Name, Target, Text
 
 if TYPE_CHECKING:
     import keras
@@ -24,16 +25,26 @@ class FusionWord(Word):
         acronym: what its models are called in papers; None: they have none.
         of_steps: whether it takes sequences: backbones then keep their steps.
         layer: its name in `keras_lmf.layers`.
+        out_of_fold: of a fusion of answers: whether it is fitted on the training rows, each answered by parts that have
+            not learnt from it, instead of the validation rows.
     """
 
     acronym: ClassVar[str | None] = None
     of_steps: ClassVar[bool] = False
     layer: ClassVar[str]
+    out_of_fold: ClassVar[bool] = False
 
     def build(self, seeds: Iterator[int | None], name: str) -> Callable[..., Any] | None:
         """The layer, or a function that is called as one, with weights drawn from `seeds`; None: nothing to fuse."""
         # Imported here, with Keras: a recipe is read without.
         return getattr(importlib.import_module("keras_lmf.layers"), self.layer)(**self.options, name=name)
+
+    def parts(self, modalities: Sequence[str]) -> dict[str, tuple[Sequence[str], FusionWord]]:
+        """Of a fusion of answers: name → modalities and fusion of each network that answers by itself."""
+        return {}
+
+    def require(self, modalities: Sequence[str], target: Target) -> None:
+        """A ValueError where it can't fuse these modalities for this target."""
 
 
 class NoFusion(FusionWord):
@@ -160,8 +171,125 @@ class MultimodalTransformer(FusionOfSteps):
         )
 
 
+class Rule(Part):
+    """A line of a rule table: where all of `when` hold, the answer is `then`."""
+
+    when: dict[Name, Text] = Field(min_length=1, max_length=16, description="Part → the class that it names.")
+    then: Text = Field(description="The answer.")
+
+
+ClassRule = Literal["product", "sum", "maximum", "vote"]
+
+
+class FusionOfAnswers(FusionWord, abc.ABC):
+    """A fusion of answers: each modality has a network of its own, trained by itself; what they answer is joined."""
+
+    folds: int = Field(
+        5,
+        ge=2,
+        le=50,
+        description="Into which the training groups are divided where the parts answer rows that they have not seen.",
+    )
+
+    def parts(self, modalities: Sequence[str]) -> dict[str, tuple[Sequence[str], FusionWord]]:
+        return {name: ((name,), NoFusion(name="none")) for name in modalities}
+
+    def require(self, modalities: Sequence[str], target: Target) -> None:
+        if len(modalities) < 2:
+            raise ValueError(
+                f"fusion {self.name!r} takes two inputs or more, received {', '.join(modalities)}"
+            )
+
+    @abc.abstractmethod
+    def joint(self, target: Target) -> dict[str, Any]:
+        """What is joined how: `rule` and settings of `models.decision.joint_layer`."""
+
+    def build(self, seeds: Iterator[int | None], name: str) -> None:
+        return None  # what joins the answers depends on the target: `joint`
+
+
+class Decision(FusionOfAnswers):
+    """A rule on the answers of separate networks: `models.decision_fusion`. Its settings are fitted on "valid"."""
+
+    title = "decision fusion"
+    papers = ("Kittler et al., On Combining Classifiers, IEEE TPAMI 1998",)
+    name: Literal["decision"]
+    rule: ClassRule | Literal["inverse_variance"] | None = Field(
+        None,
+        description='For classes "product" (if left out), "sum", "maximum" or "vote"; for a range "inverse_variance".',
+    )
+    rules: tuple[Rule, ...] = Field(
+        (),
+        max_length=1000,
+        description="A table of rules that go before, in order: the first that holds decides.",
+    )
+
+    def require(self, modalities: Sequence[str], target: Target) -> None:
+        super().require(modalities, target)
+        numbers = self.rule == "inverse_variance"
+        if self.rule is not None and numbers == bool(target.classes):
+            kind = "classes" if target.classes else "a range"
+            raise ValueError(f"fusion.rule {self.rule!r} does not fit target {target.name!r} of {kind}")
+        if self.rules and not target.classes:
+            raise ValueError(f"fusion.rules name classes; target {target.name!r} has a range")
+        parts = self.parts(modalities)
+        for rule in self.rules:
+            for part in rule.when:
+                if part not in parts:
+                    raise unknown_name("part in fusion.rules", part, parts)
+            for word in (*rule.when.values(), rule.then):
+                if word not in target.classes:
+                    raise unknown_name("class in fusion.rules", word, target.classes)
+
+    def joint(self, target: Target) -> dict[str, Any]:
+        rule = self.rule or ("product" if target.classes else "inverse_variance")
+        return {"rule": rule, **({"rules": self.rules, "classes": target.classes} if self.rules else {})}
+
+
+class Hybrid(Decision):
+    """Feature and decision level together: a network that fuses features is one more voter, named "fused"."""
+
+    title = "hybrid fusion"
+    name: Literal["hybrid"]
+    features: Annotated[
+        Concatenation | OuterProduct | LowRank | StepByStep | MultimodalTransformer,
+        Field(discriminator="name"),
+    ] = Field(LowRank(name="low_rank"), description='The fusion of features in the network "fused".')
+
+    def parts(self, modalities: Sequence[str]) -> dict[str, tuple[Sequence[str], FusionWord]]:
+        return {**super().parts(modalities), "fused": (modalities, self.features)}
+
+    def require(self, modalities: Sequence[str], target: Target) -> None:
+        super().require(modalities, target)
+        if "fused" in modalities:
+            raise ValueError("fusion 'hybrid' has a part of the name 'fused': no modality can be called so")
+
+
+class StackedAnswers(FusionOfAnswers):
+    """A linear layer on the answers of separate networks: `layers.Stacking`.
+
+    It is fitted on the training rows, each answered by networks that have not seen its group (speaker, video).
+    """
+
+    title = "stacking"
+    papers = ("Wolpert, Stacked Generalization, Neural Networks 1992",)
+    out_of_fold = True
+    name: Literal["stacking"]
+
+    def joint(self, target: Target) -> dict[str, Any]:
+        return {"rule": "stacking"}
+
+
 Fusion = Annotated[
-    NoFusion | Concatenation | OuterProduct | LowRank | StepByStep | MultimodalTransformer,
+    NoFusion
+    | Concatenation
+    | OuterProduct
+    | LowRank
+    | StepByStep
+    | MultimodalTransformer
+    | Decision
+    | StackedAnswers
+    | Hybrid,
     Field(discriminator="name"),
 ]
 FUSIONS = words(Fusion)

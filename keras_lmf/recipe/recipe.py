@@ -19,7 +19,16 @@ from keras_lmf.recipe.backbones import BACKBONES, Backbone
 from keras_lmf.recipe.front_ends import FrontEnd, Waveform
 from keras_lmf.recipe.fusions import Fusion, NoFusion
 from keras_lmf.recipe.sections import Corpus, Counts, Head, Part, Presence, Training
-from keras_lmf.spec import MEDIA, InputSpec, ModelSpec, PerSecond, RecipeName, Spec, Temperature
+from keras_lmf.spec import (
+    MEDIA,
+    InputSpec,
+    ModelSpec,
+    PerSecond,
+    RecipeName,
+    Spec,
+    SubsetTemperatures,
+    Temperature,
+)
 from keras_lmf.target import Name, Target
 
 CALIBRATION = "calibration.json"
@@ -103,6 +112,7 @@ class Recipe(Part):
             raise ValueError(f"fusion {self.fusion.name!r} takes one input, received {inputs}")
         if self.fusion.of_steps:
             self._require_steps()
+        self.fusion.require(tuple(self.inputs), target)
         if self.presence and len(self.inputs) == 1:
             raise ValueError(f"presence tells which of several inputs are there, received {inputs} alone")
         waveforms = [name for name, section in self.inputs.items() if section.media == "waveform"]
@@ -167,6 +177,22 @@ class Recipe(Part):
         sections = self.model_dump(exclude_none=True)
         return Recipe(**{**sections, "inputs": {name: sections["inputs"][name] for name in modalities}})
 
+    def parts(self) -> dict[str, Recipe]:
+        """Of a fusion of answers: the recipes of the networks that are trained each by itself; of others none.
+
+        Each is named after the recipe and its part, as "my-recipe-voice". A part of one modality has no `presence`, and
+        one without a waveform no augmentation.
+        """
+        sections, found = dict(self), {}
+        for part, (modalities, fusion) in self.fusion.parts(tuple(self.inputs)).items():
+            inputs = {name: self.inputs[name] for name in modalities}
+            heard = any(section.media == "waveform" for section in inputs.values())
+            alone = {"presence": None} if len(inputs) == 1 else {}
+            unheard = {} if heard else {"training": self.training.model_copy(update={"augmentation": None})}
+            changes = {"name": f"{self.name}-{part}", "inputs": inputs, "fusion": fusion}
+            found[part] = Recipe(**{**sections, **changes, **alone, **unheard})
+        return found
+
     @property
     def spec(self) -> ModelSpec:
         """What a model of this recipe takes and gives."""
@@ -200,11 +226,12 @@ Recipe.__doc__ = (
 
 
 class FittedTemperature(Spec):
-    """What `calibration.json` of a run says: the temperature that fits `rows` rows of `split`."""
+    """What `calibration.json` of a run says: the temperatures that fit `rows` rows of `split`."""
 
     model_config = ConfigDict(extra="ignore")
 
     temperature: Temperature
+    subset_temperatures: SubsetTemperatures = None
     split: str | None = None
     rows: int | None = None
 
@@ -220,9 +247,13 @@ class FittedTemperature(Spec):
 
 
 def run_spec(folder: Path) -> ModelSpec:
-    """What the model of the run in `folder` takes and gives: its recipe's spec, with the run's temperature."""
+    """What the model of the run in `folder` takes and gives: its recipe's spec, with the run's temperatures."""
     spec, fitted = Recipe.read(folder / RECIPE).spec, FittedTemperature.read(folder)
-    return spec.model_copy(update={"temperature": fitted and fitted.temperature})
+    if fitted is None:
+        return spec
+    return spec.model_copy(
+        update={name: getattr(fitted, name) for name in ("temperature", "subset_temperatures")}
+    )
 
 
 def _merged(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import softmax
-from keras_lmf.evaluation.subsets import Subset, centred, contributions, subsets, within
+from keras_lmf.evaluation.subsets import only, presence
+from keras_lmf.evaluation.terms import Subset, centred, contributions, every_subset
 from keras_lmf.recognition.opened import Opened
 
 Arrays = dict[str, np.ndarray]
@@ -42,7 +43,7 @@ def answer(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> tuple[
     Raises:
         LMFError: the model answers with NaN or infinity.
     """
-    there = {key: values.reshape(len(values), -1).any(axis=1) for key, values in inputs.items()}
+    there = presence(inputs)
     derived = model.spec.presence == "derived"
     needed = np.stack([there[key] for key in (there if derived else model.media)])
     judged = needed.any(axis=0) if derived else needed.all(axis=0)
@@ -52,25 +53,34 @@ def answer(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> tuple[
     return there, logits
 
 
+def probabilities(model: Opened, there: Arrays, logits: np.ndarray) -> np.ndarray:
+    """(N, labels) of what `answer` gives, each row by the temperature of the modalities that are there."""
+    temperatures = [
+        model.spec.temperature_of([key for key, judged in there.items() if judged[row]])
+        for row in range(len(logits))
+    ]
+    return softmax(logits / np.reshape(temperatures, (-1, 1)))
+
+
 def judge(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> Judgement:
     """All that is said of the windows; arguments and errors as of `answer`.
 
-    Contributions are made of the model's answers alone (`evaluation.subsets`), so that files have them too. M
+    Contributions are made of the model's answers alone (`evaluation.terms`), so that files have them too. M
     modalities take up to 2^M − 1 runs instead of one.
     """
     there, logits = answer(model, name, inputs)
-    temperature = model.temperature
-    probabilities = softmax(logits, temperature)
+    shares = probabilities(model, there, logits)
     if model.spec.presence != "derived" or len(inputs) == 1:
-        return Judgement(probabilities, there, {}, {})
+        return Judgement(shares, there, {}, {})
     answers = _answers(model, name, inputs, there, logits)
     alone = {
-        key: np.where(there[key][:, None], softmax(answers[key,], temperature), np.nan) for key in inputs
+        key: np.where(there[key][:, None], softmax(answers[key,], model.spec.temperature_of([key])), np.nan)
+        for key in inputs
     }
     terms = contributions({subset: centred(logits) for subset, logits in answers.items()})
     for subset, term in terms.items():
         term[~np.isnan(term[:, 0]) & ~_all_there(subset, there)] = 0  # but for rounding it is
-    return Judgement(probabilities, there, alone, terms)
+    return Judgement(shares, there, alone, terms)
 
 
 def _answers(
@@ -82,7 +92,7 @@ def _answers(
     """
     judged = ~np.isnan(logits[:, 0])
     answers = {}
-    for subset in subsets(inputs):
+    for subset in every_subset(inputs):
         inside, beyond = (
             judged & np.any([there[key] & (key in chosen) for key in inputs], axis=0)
             for chosen in (subset, set(inputs) - set(subset))
@@ -91,7 +101,7 @@ def _answers(
         rows = inside & beyond
         if rows.any():
             some = {key: values[rows] for key, values in inputs.items()}
-            answers[subset][rows] = _logits(model, name, within(some, subset))
+            answers[subset][rows] = _logits(model, name, only(some, subset))
     return answers
 
 

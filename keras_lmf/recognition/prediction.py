@@ -27,7 +27,8 @@ class Prediction:
         emotion: the most probable label.
         probabilities: label → probability, calibrated where the model has a temperature; they add up to 1.
         timeline: one row per window: `start`, `end` in seconds, and one column per label with its probability; NaN
-            where the window holds nothing to judge by (silence).
+            where the window holds nothing to judge by (silence). Smoothed, where the recognizer smooths; nothing else
+            here is.
         presence: modality → whether the clip has it. Silence is no voice.
         by_modality: modality → label → probability, with this modality alone; without those that the clip lacks, and
             empty for a model of one modality or one that needs them all.

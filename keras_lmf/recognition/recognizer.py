@@ -12,12 +12,11 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.evaluation.calibration import softmax
 from keras_lmf.media.faces import DETECTORS, Detector
 from keras_lmf.media.sound import is_silent
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.enrolment import enrol
-from keras_lmf.recognition.judgement import answer, judge
+from keras_lmf.recognition.judgement import answer, judge, probabilities
 from keras_lmf.recognition.moments import Moment, windows_of_camera
 from keras_lmf.recognition.opened import Opened, open_model
 from keras_lmf.recognition.prediction import Prediction
@@ -36,6 +35,7 @@ WINDOWS_AT_ONCE = 16  # 32 take 100 MB more, and a tenth less time
 BYTES_AT_ONCE = 2**26
 SHORTEST_HOP = 0.04
 LONGEST_HOP = 60.0  # of a model of single pictures, whose windows needn't touch
+SMOOTHING = (0.1, 3600.0)  # seconds
 MAX_SECONDS = 3 * 3600.0
 
 Clip = str | Path | np.ndarray | Mapping[str, np.ndarray]
@@ -60,6 +60,9 @@ class Recognizer:
             file; the last two with their sidecar beside them. A `.tflite` needs neither TensorFlow nor Keras.
         hop: seconds from one window's start to the next; None: half a window. At most a window, and 60 for a model of
             single pictures.
+        smoothing: seconds, .1 to 3600, over which the timeline is smoothed, forwards and back (`decisions.smoothed`, on
+            the logarithms of the probabilities): a window that far away weighs 1/e of the one at hand. What is said of
+            the clip as a whole stays as it is. None: no smoothing.
         enrolment: clips (files or waveforms) of the one speaker who will be asked about, best ten or more of several
             emotions, without labels. The voice's features are then standardised by this speaker's own mean and
             variance instead of the training speakers'. That is transductive: where such figures are given for an
@@ -76,8 +79,9 @@ class Recognizer:
         rate: samples a second of the sound that the model takes; None where it takes none.
         seconds: length of a window.
         hop: seconds from one window to the next.
+        smoothing: seconds over which the timeline is smoothed; None: it is not.
         single_picture: whether a window is one picture, without sound.
-        temperature: by which the logits are divided; 1 where the model was not calibrated.
+        temperature: by which the logits are divided where every modality is there; 1 where it was not calibrated.
         presence: "derived" when the model can do without a modality, "assumed" when it needs them all.
 
     Raises:
@@ -90,6 +94,7 @@ class Recognizer:
         artifact: str | Path,
         *,
         hop: float | None = None,
+        smoothing: float | None = None,
         enrolment: Sequence[str | Path | np.ndarray] = (),
         face_detector: str | Detector = "haar",
         max_seconds: float = MAX_SECONDS,
@@ -111,6 +116,10 @@ class Recognizer:
         if not isinstance(self.hop, int | float) or not least <= self.hop <= most:
             window = "" if self.single_picture else f", the window of {model.name}"
             raise LMFError(f"'hop' takes {least:g} to {most:g} seconds{window}; received {self.hop!r}.")
+        least, most = SMOOTHING
+        if smoothing is not None and not (isinstance(smoothing, int | float) and least <= smoothing <= most):
+            raise LMFError(f"'smoothing' takes {least:g} to {most:g} seconds, received {smoothing!r}.")
+        self.smoothing = smoothing
         if not callable(face_detector) and face_detector not in DETECTORS:
             raise unknown_name("face detector", face_detector, DETECTORS)
         self._detector, self._max_seconds = face_detector, max_seconds
@@ -167,7 +176,7 @@ class Recognizer:
         else:
             features, windows = self._arrays(clip)
             self._require(name, features)
-        summary = Summary(self._model, name, file, strip)
+        summary = Summary(self._model, name, file, strip, self.smoothing)
         with contextlib.closing(windows):
             shown = iter(tqdm(windows, desc=name, unit="window", delay=2, leave=False, disable=None))
             while batch := list(itertools.islice(shown, self._at_once)):
@@ -195,8 +204,8 @@ class Recognizer:
 
     def _moments(self, camera: int | str | Path) -> Iterator[Moment]:
         for window in windows_of_camera(camera, self._model.face, self.hop, self._detector):
-            _, logits = answer(self._model, f"camera {camera}", self._inputs([window], {}))
-            yield Moment.of(window, self.labels, softmax(logits, self.temperature)[0])
+            there, logits = answer(self._model, f"camera {camera}", self._inputs([window], {}))
+            yield Moment.of(window, self.labels, probabilities(self._model, there, logits)[0])
 
     def _arrays(
         self, clip: np.ndarray | Mapping[str, np.ndarray]

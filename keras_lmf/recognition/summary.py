@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from keras_lmf import decisions
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.subsets import Subset, title
+from keras_lmf.evaluation.calibration import softmax
+from keras_lmf.evaluation.terms import Subset, title
 from keras_lmf.media.sound import SILENCE, STEP_SECONDS, VOICE_HERTZ, VOICE_SECONDS, steps_rms
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.judgement import Judgement
@@ -18,13 +20,21 @@ from keras_lmf.recognition.prediction import Prediction
 from keras_lmf.recognition.windows import Window
 
 FACE = ("time", "x", "y", "width", "height", "confidence")
+LOWEST = 1e-7  # probability of which a logarithm is taken
 
 
 class Summary:
-    """What is kept of windows and judgements: numbers. `strip` has the thumbnails by the end."""
+    """What is kept of windows and judgements: numbers. `strip` has the thumbnails by the end.
 
-    def __init__(self, model: Opened, name: str, file: Path | None, strip: Strip) -> None:
+    Args:
+        smoothing: seconds over which the timeline is smoothed; None: it is not.
+    """
+
+    def __init__(
+        self, model: Opened, name: str, file: Path | None, strip: Strip, smoothing: float | None = None
+    ) -> None:
         self._model, self._name, self._file, self._strip = model, name, file, strip
+        self._smoothing = smoothing
         self._envelope = Envelope(model.sound.rate if model.sound else 1)
         self._heard = self._seen = False  # a track, even an empty one
         self._bounds: list[tuple[float, float]] = []
@@ -66,7 +76,10 @@ class Summary:
                 f"{', '.join(absent) or 'what the model needs is never there at the same time'}."
             )
         timeline = pd.DataFrame(bounds, columns=["start", "end"])
-        timeline[list(labels)] = probabilities
+        course = probabilities
+        if self._smoothing is not None and len(bounds) > 1:
+            course = _smoothed(probabilities, bounds.mean(axis=1), self._smoothing)
+        timeline[list(labels)] = course
         alone = _joined([judgement.alone for judgement in self._judgements])
         by_modality = {key: _mean(rows, seconds) for key, rows in alone.items()}
         contributions = _joined([judgement.contributions for judgement in self._judgements])
@@ -138,6 +151,14 @@ class Envelope:
     def _take(self, steps: np.ndarray) -> None:
         peaks = np.abs(steps).max(axis=1)
         self._rows.append(np.stack([peaks, steps_rms(steps)], axis=1))
+
+
+def _smoothed(probabilities: np.ndarray, times: np.ndarray, seconds: float) -> np.ndarray:
+    """By a Kalman smoother of the logarithms, each class alone; windows of NaN are passed over, and stay so."""
+    logs = np.log(np.maximum(probabilities, LOWEST))
+    drift = decisions.drift_of(seconds, float(np.median(np.diff(times))))
+    course, _ = decisions.smoothed(logs - logs.mean(axis=1, keepdims=True), times, drift, 1.0)
+    return np.where(np.isnan(probabilities), np.nan, softmax(course))
 
 
 def _joined(parts: Sequence[Mapping]) -> dict:

@@ -25,7 +25,8 @@ class FusionAdam(keras.optimizers.Adam):
     Args:
         learning_rate: for every other variable, a number or a schedule.
         fusion_multiplier: the fusion layer's rate as a multiple of `learning_rate`.
-        fusion_layer: the fusion layer's name, as in its variables' paths.
+        fusion_layer: the fusion layer's name, as in its variables' paths. Layers whose names begin with it and "_", of
+            which a fusion of steps has many, are the fusion's, too.
         **kwargs: as `keras.optimizers.Adam`.
     """
 
@@ -42,7 +43,10 @@ class FusionAdam(keras.optimizers.Adam):
 
     def build(self, variables: list[keras.Variable]) -> None:
         # Here, because TensorFlow hands `update_step` its own variables, which have no path.
-        self._is_fusion = [self.fusion_layer in variable.path.split("/") for variable in variables]
+        self._is_fusion = [
+            any(f"{part}_".startswith(f"{self.fusion_layer}_") for part in variable.path.split("/"))
+            for variable in variables
+        ]
         super().build(variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

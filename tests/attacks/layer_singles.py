@@ -76,7 +76,20 @@ ARGUMENTS: dict[str, dict[str, tuple[Any, ...]]] = {
     "Positions": {"rate": (*NOT_SHARE[:5], 0, -1)},
     "TimeAlignment": {"steps": NOT_WHOLE + NOT_POSITIVE, "rate": (*NOT_SHARE[:5], 0, -1)},
     "DecisionFusion": {"rule": ("x", None, []), "prior": ("x", 1.0, [0.5, -0.5], [float("nan")] * 2, [[0.5], [0.5]])}
-    | dict.fromkeys(("importance", "temperatures"), ("x", 1.0, [-1, 1], [float("inf"), 1], [None, 1])),
+    | dict.fromkeys(
+        ("importance", "temperatures", "joint_temperatures", "certainty"),
+        ("x", 1.0, [-1, 1], [float("inf"), 1], [None, 1]),
+    )
+    | {"table": ("x", 1.0, [1], [({"voice": 0},)])},
+    "EstimateFusion": {
+        "variances": ("x", 1.0, [0.0, 1.0], [[1], [1, 2]], [float("nan"), 1]),
+        "fallback": ("x", 1.0, [None]),
+    },
+    "Stacking": {
+        "units": NOT_WHOLE[:2] + NOT_POSITIVE,
+        "kernel": ("x", 1.0, [[1], [1, 2]], [float("nan")]),
+        "bias": ("x", 1.0, [None]),
+    },
     "MirrorAverage": {"network": ("x", None, layers.EarlyFusion)},
     "RandomAffine": dict.fromkeys(("rotation", "shift", "zoom"), NOT_SHARE) | {"seed": NOT_SEED},
     "SpecAugment": dict.fromkeys(("band_masks", "band_width", "step_masks", "step_width"), (*NOT_WHOLE, -1))
@@ -194,13 +207,28 @@ def pair_checks() -> Iterator[Check]:
 
 def decision_checks() -> Iterator[Check]:
     two, three = normal(5, 2), normal(5, 3)
-    for options in ({"prior": [0.2, 0.8]}, {"importance": [1] * 3}, {"temperatures": [1.0]}):
-        layer = layers.DecisionFusion(**options)
+    for make, options in (
+        (layers.DecisionFusion, {"prior": [0.2, 0.8]}),
+        (layers.DecisionFusion, {"importance": [1] * 3}),
+        (layers.DecisionFusion, {"temperatures": [1.0]}),
+        (layers.DecisionFusion, {"joint_temperatures": [1.0]}),
+        (layers.DecisionFusion, {"table": [({"voice": 0}, 1)]}),
+        (layers.EstimateFusion, {"variances": [1.0] * 3}),
+        (layers.EstimateFusion, {"variances": [[1.0, 2.0]] * 2}),
+        (layers.EstimateFusion, {"fallback": [0.0]}),
+        (layers.Stacking, {"kernel": [[0.0] * 3] * 7}),
+        (layers.Stacking, {"bias": [0.0]}),
+    ):
+        layer = make(**options)
         for time in ("at first", "again"):
             yield Check(
-                f"DecisionFusion({options}) of others, {time}", lambda layer=layer: layer([three, three])
+                f"{make.__name__}({options}) of others, {time}", lambda layer=layer: layer([three, three])
             )
-    yield Check("DecisionFusion of unequal classes", lambda: layers.DecisionFusion()([two, three]))
+    for line in (({"vioce": 0}, 1), ({"voice": 3}, 1), ({"voice": 0}, -1), ({"voice": 0}, 1.5), ({}, 1)):
+        layer = layers.DecisionFusion(table=[line])
+        yield Check(f"a table of {line}", lambda layer=layer: layer({"voice": three, "face": three}))
+    for make in (layers.DecisionFusion, layers.EstimateFusion):
+        yield Check(f"{make.__name__} of unequal widths", lambda make=make: make()([two, three]))
 
 
 def argument_checks() -> Iterator[Check]:

@@ -22,7 +22,7 @@ def test_every_call_is_refused_or_right():
 
 
 def test_every_public_layer_is_in_the_table():
-    fusions = {"EarlyFusion", "TensorFusion", "LowRankFusion", "DecisionFusion"}
+    fusions = {"EarlyFusion", "TensorFusion", "LowRankFusion", "DecisionFusion", "EstimateFusion", "Stacking"}
     assert fusions | SINGLE.keys() | ARGUMENTS.keys() == set(layers.__all__)
 
 

@@ -32,6 +32,8 @@ DESCRIPTION = CorpusDescription(
             "speaker; pauses, fillers, laughter … prolongation as people annotated them; log duration",
         ),
         "text": ("none", "100 components of the transcript's TF-IDF, fitted on sessions 1 to 4"),
+        "audio_context": ("mixed", "audio of the speaker's utterances before and after in the dialogue"),
+        "text_context": ("none", "text of the speaker's utterances before and after in the dialogue"),
     },
     notes=(
         "Ten actors; session 5 (two of them) is the test split. Weighted F1 has high floors.",
@@ -44,7 +46,13 @@ DESCRIPTION = CorpusDescription(
 )
 
 
-def load(root: str | Path | None = None, *, labels: str = "merged", validation_session: int = 4) -> Dataset:
+def load(
+    root: str | Path | None = None,
+    *,
+    labels: str = "merged",
+    validation_session: int = 4,
+    context: int = 0,
+) -> Dataset:
     """Voice and words of utterances, from `<root>/iemocap/iemocap_audio_text.npz`. There is no video.
 
     Modalities:
@@ -52,6 +60,9 @@ def load(root: str | Path | None = None, *, labels: str = "merged", validation_s
             laughter … prolongation (long-tailed, so as log(1 + x)), and the logarithm of the duration in seconds.
         text: (100,), TF-IDF and SVD of the transcript, fitted on sessions 1–4 without labels. So the validation
             session's words took part in fitting the features, the test session's did not.
+        audio_context, text_context: (2 · context, width), with `context` above 0: the same of the speaker's last and
+            next so many utterances in the dialogue, in order, whatever their label; masked where it begins or ends. The
+            file doesn't tell how the two speakers' utterances alternate, so the partner's are left out.
 
     Groups are the ten speakers ("Ses01F" … "Ses05M"); the two of a session are always in the same split, as they
     speak in the same dialogues. The file's own validation rows share speakers with its training rows and rank
@@ -61,6 +72,7 @@ def load(root: str | Path | None = None, *, labels: str = "merged", validation_s
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
         labels: four classes either way, majority labels. "merged" counts "excited" as happy (5529 utterances, the
             usual choice); "strict" leaves "excited" out (4490). Figures on the two are not comparable.
+        context: neighbouring utterances before and after, 0 … 32.
         validation_session: 1 … 4, the session that is the valid split; the other three of these are train. Test
             is session 5 always. Average over the four to validate on all of sessions 1–4.
     """
@@ -68,18 +80,27 @@ def load(root: str | Path | None = None, *, labels: str = "merged", validation_s
         raise unknown_name("iemocap labels", labels, EMOTIONS)
     # Session 5 is the test split.
     whole_number("Corpus 'iemocap': validation_session", validation_session, 1, TEST_SESSION - 1)
+    whole_number("Corpus 'iemocap': context", context, 0, 32)
     keys = ("audio", "duration", "text", "emotion", "speaker", "ids")
     arrays = read_npz(find("iemocap", "iemocap_audio_text.npz", root), keys)
     names = EMOTIONS[labels]
     rows = np.isin(arrays["emotion"], list(names))
-    audio = np.column_stack([arrays["audio"], np.log(arrays["duration"])])[rows]
+    audio = np.column_stack([arrays["audio"], np.log(arrays["duration"])])
     audio[:, PROLONGATION] = np.log1p(audio[:, PROLONGATION])
+    features, inputs, masks = {"audio": audio, "text": arrays["text"]}, {}, {}
+    near, there = _neighbours(arrays["ids"], context)
+    for modality, values in features.items():
+        inputs[modality] = values[rows]
+        if context:
+            inputs[f"{modality}_context"] = values[near[rows]]
+            masks[f"{modality}_context"] = there[rows]
     speakers = arrays["speaker"][rows]
     sessions = np.array([int(speaker[3:5]) for speaker in speakers])
     return Dataset(
         name="iemocap",
         target=Target(name="emotion", classes=CLASSES),
-        inputs={"audio": audio, "text": arrays["text"][rows]},
+        inputs=inputs,
+        masks=masks,
         labels=[CLASSES.index(names[emotion]) for emotion in arrays["emotion"][rows].tolist()],
         groups=speakers,
         ids=arrays["ids"][rows],
@@ -87,3 +108,18 @@ def load(root: str | Path | None = None, *, labels: str = "merged", validation_s
             [sessions == validation_session, sessions == TEST_SESSION], ["valid", "test"], "train"
         ),
     )
+
+
+def _neighbours(ids: np.ndarray, context: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each utterance the rows of the same speaker's last and next ones in the dialogue, and which of them there are.
+
+    An id is the dialogue, the speaker and the number: "Ses01F_impro01_M013".
+    """
+    _, places = np.unique([name[:-3] for name in ids], return_inverse=True)
+    order = np.lexsort((ids, places))
+    place = np.argsort(order)
+    steps = np.r_[np.arange(-context, 0), np.arange(1, context + 1)]
+    wanted = place[:, None] + steps
+    rows = order[np.clip(wanted, 0, len(ids) - 1)]
+    there = (wanted >= 0) & (wanted < len(ids)) & (places[rows] == places[:, None])
+    return rows, there

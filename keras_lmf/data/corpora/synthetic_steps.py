@@ -34,6 +34,7 @@ def load(
     agreement: float = 0.75,
     noise: float = 0.3,
     rate: int = 1,
+    distractors: int = 0,
     seed: int = 0,
 ) -> Dataset:
     """Each modality is up or down at each step, half of the time each; "together" is where they mostly agree.
@@ -60,11 +61,12 @@ def load(
         agreement: share of the steps, above .5 and at most 1; rounded to what `steps` allows.
         noise: standard deviation of ε, ≥ 0.
         rate: steps of the audio for one of the video, ≥ 1.
+        distractors: modalities "distractor_1", … of as many steps as the video, which agree with nothing, ≥ 0.
         seed: the same seed gives the same corpus.
     """
     name = "Corpus 'synthetic_steps':"
     least = (("samples", samples, len(GROUPS)), ("steps", steps, 4), ("width", width, 1), ("rate", rate, 1))
-    for option, value, lowest in (*least, ("seed", seed, 0)):
+    for option, value, lowest in (*least, ("distractors", distractors, 0), ("seed", seed, 0)):
         whole_number(f"{name} {option}", value, lowest)
     if steps % 2:
         raise LMFError(f"{name} steps must be even, received {steps}.")
@@ -86,6 +88,9 @@ def load(
     np.put_along_axis(video, places[:, :half], np.where(agreeing, 1, -1), axis=1)
     np.put_along_axis(video, places[:, half:], np.where(agreeing, -1, 1), axis=1)
     signals = {"audio": np.repeat(audio, rate, axis=1), "video": video}
+    balanced = np.tile(np.where(np.arange(steps) < half, 1.0, -1.0), (samples, 1))
+    for number in range(1, distractors + 1):
+        signals[f"distractor_{number}"] = random.permuted(balanced, axis=1)
     inputs = {}
     for modality, signal in signals.items():
         hidden = random.standard_normal(width)
