@@ -4,8 +4,8 @@
 
 In each recording something is heard (the voice's energy jumps) and seen (the mouth opens), and the skin responds
 once: its conductance rises within a second or two. The label says whether it responds to that event, or to nothing at
-another time. So no modality tells it alone, nor do all of them averaged over time: it lies in *when*. Low-rank fusion
-at each step is made for this.
+another time. So a modality alone says little of it, and so do all of them averaged over time: it lies in *when*.
+Low-rank fusion at each step is made for this.
 """
 
 from __future__ import annotations
