@@ -198,6 +198,9 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),
         "docs/clips.md": measured_tables.real_clip(),
+        "docs/export.md": {
+            "compression": (RESULTS / "compression" / "tfn-mosi-avt.md").read_text("utf-8").strip()
+        },
         "docs/security.md": {"attacks": attack_table()},
     }
 

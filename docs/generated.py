@@ -1,4 +1,4 @@
-"""Pages that are written from the code: the recipe's words, and the API reference. `hooks.py` puts them on the site."""
+"""Pages that are written from the code: recipes, descriptors, the API reference. `hooks.py` puts them on the site."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ MODULES = (
     "keras_lmf.zoo",
     "keras_lmf.data",
     "keras_lmf.media",
+    "keras_lmf.descriptors",
     "keras_lmf.training",
     "keras_lmf.evaluation",
     "keras_lmf.metrics",
@@ -29,6 +30,17 @@ MODULES = (
     "keras_lmf.runtime",
     "keras_lmf.recognition",
 )
+
+
+# -- the descriptors -----------------------------------------------------------------------------------------
+def descriptors() -> str:
+    """A row for each: name, unit, meaning, source."""
+    from keras_lmf.descriptors import DESCRIPTORS
+
+    rows = [f"| `{row.name}` | {row.unit} | {row.meaning} | {row.source} |" for row in DESCRIPTORS.values()]
+    return "\n".join(
+        ["| descriptor | unit | what it says | where it comes from |", "|---|---|---|---|", *rows]
+    )
 
 
 # -- the API -------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
-"""What MkDocs makes while it builds: the recipe's words, the API pages, and the repository's files that pages link to.
+"""What MkDocs makes while it builds: recipes, descriptors, API pages, and the repository's files that pages link to.
 
-- `<!-- recipe words -->` becomes the sections and keys of a recipe, as their own classes describe them.
+- `<!-- recipe words -->` becomes the sections and keys of a recipe, as their own classes describe them;
+  `<!-- descriptors -->` the table of the descriptors.
 - `api/*.md` has every public name, one page for each public module.
 - A link that leaves docs/ (`../zoo/NAME/CARD.md`, `../examples/compose.py`) works on the site as it does in the
   repository: the file comes along. A script is shown as a page.
@@ -19,10 +20,10 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 sys.path.append(str(Path(__file__).parent))
-from generated import MODULES, address, api_page, recipe_words, short
+from generated import MODULES, address, api_page, descriptors, recipe_words, short
 
 REPOSITORY = Path(__file__).parents[1]
-RECIPE_WORDS = "<!-- recipe words -->"
+WRITTEN = {"<!-- recipe words -->": recipe_words, "<!-- descriptors -->": descriptors}
 LINK = re.compile(r"(?<=\]\()\.\./([^)#\s]+)")
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^):\s]+)\)")
 ROW = re.compile(r"^\|.*$", flags=re.MULTILINE)
@@ -49,8 +50,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    if RECIPE_WORDS in markdown:
-        markdown = markdown.replace(RECIPE_WORDS, recipe_words())
+    for mark, write in WRITTEN.items():
+        if mark in markdown:
+            markdown = markdown.replace(mark, write())
     markdown = ROW.sub(lambda row: FIGURE.sub("\N{NO-BREAK SPACE}", row[0]), markdown)
     if page.file.src_uri.count("/"):  # a file of the repository, which links to these pages
         return markdown.replace("](../docs/", "](../")

@@ -47,12 +47,14 @@ def predict(model: Path, arrays: Arrays) -> Arrays:
     return {name: from_file(np.concatenate([row[name] for row in rows]), gives[name]) for name in gives}
 
 
-def described(model: Path) -> tuple[list[str] | None, list[str] | None, float]:
-    """From the JSON beside the file: names of classes or of a value's dimensions, and the logits' temperature."""
+def described(model: Path) -> tuple[list[str] | None, list[str] | None, float, dict[str, float]]:
+    """From the JSON beside the file: names of classes or of a value's dimensions, and the logits' temperature, with all
+    inputs and with some of them."""
     sidecar = model.with_name(f"{model.name}.json")
     facts = json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.is_file() else {}
     target = facts.get("target") or {}
-    return target.get("classes"), target.get("dimensions"), facts.get("temperature") or 1.0
+    temperatures = facts.get("temperature") or 1.0, facts.get("subset_temperatures") or {}
+    return target.get("classes"), target.get("dimensions"), *temperatures
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -69,11 +71,16 @@ def main() -> None:
     arguments = parser.parse_args()
     arrays = dict(np.load(arguments.inputs)) if arguments.inputs else {}
     inputs = {key.removeprefix("input/"): array for key, array in arrays.items() if key[:7] != "output/"}
-    classes, dimensions, temperature = described(arguments.model)
+    classes, dimensions, temperature, of_some = described(arguments.model)
     for target, values in predict(arguments.model, inputs).items():
         for i, row in enumerate(values):
             names = dimensions or [target] * row.size
-            shown = zip(classes, softmax(row / temperature)) if classes else zip(names, row.ravel())
+            there = " + ".join(sorted(name for name, rows in inputs.items() if rows[i].any()))
+            shown = (
+                zip(classes, softmax(row / of_some.get(there, temperature)))
+                if classes
+                else zip(names, row.ravel())
+            )
             print(f"row {i}:", ", ".join(f"{name} {value:.6f}" for name, value in shown))
         if f"output/{target}" in arrays:  # test vectors: what the Keras model answers
             distance = np.abs(values - arrays[f"output/{target}"]).max()

@@ -2,6 +2,7 @@
 from . import backbones as backbones
 from . import data as data
 from . import decisions as decisions
+from . import descriptors as descriptors
 from . import evaluation as evaluation
 from . import export as export
 from . import layers as layers
@@ -15,6 +16,7 @@ from .data.dataset import Dataset as Dataset
 from .errors import LMFError as LMFError
 from .evaluation.report import evaluate as evaluate
 from .export.exporter import export_model as export_model
+from .models.explanation import explain as explain
 from .models.factory import build as build
 from .recipe.recipe import Recipe as Recipe
 from .recognition.recognizer import Recognizer as Recognizer

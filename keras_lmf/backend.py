@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,24 @@ def layer_calls(layer: keras.layers.Layer) -> list[tuple[list[Any], list[Any]]]:
 def maker(tensor: Any) -> keras.Operation:
     """The layer or operation that gave a symbolic tensor; no public name leads from the one to the other."""
     return tensor._keras_history.operation
+
+
+def run_watched(
+    model: keras.Model, inputs: Any, watch: Callable[[keras.Operation], Callable[..., Any]]
+) -> Any:
+    """What a functional model gives, with `watch(operation)` called instead of each of its operations.
+
+    The public way, a second model that ends at the tensors of interest, leaves nodes behind in the user's layers, and
+    loses the masks that travel with the tensors.
+    """
+    return model._run_through_graph(model._standardize_inputs(inputs), operation_fn=watch)
+
+
+def mask_of(tensor: Any) -> Any:
+    """The mask that Keras keeps with a tensor, or None; no public name reads it."""
+    from keras.src.backend.common.masking import get_keras_mask
+
+    return get_keras_mask(tensor)
 
 
 def variable_index(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:

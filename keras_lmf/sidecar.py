@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from keras_lmf import documents
 from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256, write_text
-from keras_lmf.spec import InputSpec, ModelSpec, Presence, RecipeName, Temperature
+from keras_lmf.spec import InputSpec, ModelSpec, Presence, RecipeName, SubsetTemperatures, Temperature
 from keras_lmf.target import Name, Target
 
 
@@ -65,7 +65,7 @@ class Sidecar(BaseModel):
         file, format, bytes: of the file, or the SavedModel folder.
         sha256: of its content (`files.sha256`).
         inputs, outputs: by name.
-        target, temperature, presence, recipe, licence: as of `ModelSpec`.
+        target, temperature, subset_temperatures, presence, recipe, licence: as of `ModelSpec`.
         labels: the target's classes once more, for programs that need no more.
         versions: of the packages that wrote the file.
         operators: of a .tflite file, with their dtypes.
@@ -82,6 +82,7 @@ class Sidecar(BaseModel):
     target: Target | None = None
     labels: tuple[str, ...] | None = None
     temperature: Temperature | None = None
+    subset_temperatures: SubsetTemperatures = None
     presence: Presence = "assumed"
     recipe: RecipeName | None = None
     licence: dict[str, Any] | None = None
@@ -99,7 +100,7 @@ class Sidecar(BaseModel):
     @property
     def spec(self) -> ModelSpec:
         """What the file takes and gives."""
-        kept = ("target", "temperature", "presence", "recipe")
+        kept = ("target", "temperature", "subset_temperatures", "presence", "recipe")
         told = {key: text for key, text in (self.licence or {}).items() if isinstance(text, str)}
         return ModelSpec(
             inputs={name: entry.spec for name, entry in self.inputs.items()},

@@ -37,6 +37,8 @@ Presence = Literal["assumed", "derived"]
 TEMPERATURES = (0.01, 100.0)
 FITTED_TEMPERATURES = (0.05, 20.0)  # that a fit may find: outside of these the rows are too few
 Temperature = Annotated[float, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
+# Where not all modalities are there: `together` of those that are → temperature; None: `temperature` serves them all.
+SubsetTemperatures = dict[Text, Temperature] | None
 PerSecond = Annotated[float, Field(gt=0, le=1e6)]
 
 
@@ -83,6 +85,15 @@ Line = Annotated[
 ]
 
 
+def together(modalities: Collection[str]) -> str:
+    """The name of a subset of modalities: theirs in alphabetical order, as files keep no other.
+
+    >>> together(["voice", "face"])
+    'face + voice'
+    """
+    return " + ".join(sorted(modalities))
+
+
 class Spec(BaseModel):
     """A frozen description; an unknown field is an error."""
 
@@ -127,6 +138,7 @@ class ModelSpec(Spec):
         inputs: by modality, in the model's order.
         target: what the output means; None: unknown.
         temperature: by which logits are divided before the softmax (Guo et al. 2017); None: not calibrated.
+        subset_temperatures: instead of it, where only some modalities are there, by `together` of these; None: none.
         presence: "derived" when an input of zeros is an absent modality; "assumed" when every one must be there.
         licence: of "code", "weights" and "data", as far as they are known.
         recipe: from which it was built; None: unknown.
@@ -135,6 +147,7 @@ class ModelSpec(Spec):
     inputs: dict[Name, InputSpec] = Field(default_factory=dict)
     target: Target | None = None
     temperature: Temperature | None = None
+    subset_temperatures: SubsetTemperatures = None
     presence: Presence = "assumed"
     licence: dict[str, str] | None = None
     recipe: RecipeName | None = None
@@ -149,6 +162,13 @@ class ModelSpec(Spec):
             return ModelSpec(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
         except ValidationError as error:
             raise invalid(error, ModelSpec, "The model's spec") from None
+
+    def temperature_of(self, there: Collection[str]) -> float:
+        """The temperature where these modalities are there and no others; 1 where the model was not calibrated."""
+        subset = (
+            None if set(there) >= set(self.inputs) else (self.subset_temperatures or {}).get(together(there))
+        )
+        return subset or self.temperature or 1.0
 
     @property
     def media(self) -> dict[str, InputSpec]:
@@ -178,13 +198,13 @@ def attach(
 def attached(model: Any) -> tuple[ModelSpec | None, Mapping[str, np.ndarray] | None]:
     """The spec and the example rows that `attach` gave to the model; None where it did not.
 
-    A temperature and licences are of the weights: without them where the weights have changed since.
+    Temperatures and licences are of the weights: without them where the weights have changed since.
     """
     spec = getattr(model, "spec", None)
     if not isinstance(spec, ModelSpec):
         return None, None
     if (spec.temperature or spec.licence) and model.spec_digest != _digest(model):
-        spec = spec.model_copy(update={"temperature": None, "licence": None})
+        spec = spec.model_copy(update={"temperature": None, "subset_temperatures": None, "licence": None})
     return spec, model.examples
 
 

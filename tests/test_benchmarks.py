@@ -30,6 +30,7 @@ COMMANDS = [
     "backbones",
     "clips",
     "compare_fusions",
+    "compression",
     "faces",
     "folds",
     "fusion_layers",

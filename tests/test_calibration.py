@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from scipy.special import softmax as scipy_softmax
+from zoo_entry import make_entry
 
+from keras_lmf.data.corpora import synthetic
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import (
     expected_calibration_error,
+    fit_subset_temperatures,
     fit_temperature,
     negative_log_likelihood,
     softmax,
 )
-from keras_lmf.spec import ModelSpec
+from keras_lmf.files import sha256
+from keras_lmf.recipe import Recipe
+from keras_lmf.recipe.recipe import FittedTemperature
+from keras_lmf.recognition.judgement import probabilities
+from keras_lmf.sidecar import Sidecar
+from keras_lmf.spec import InputSpec, ModelSpec
 from keras_lmf.target import Target
+from keras_lmf.training import train
+from keras_lmf.zoo.entry import Calibration, Entry
 
 
 def calibrated(factor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -103,3 +117,85 @@ def test_perfectly_calibrated_rows_have_no_error_and_scaled_ones_have_some() -> 
 def test_refusals(call, message: str) -> None:
     with pytest.raises(LMFError, match=message):
         call()
+
+
+def test_each_subset_gets_the_factor_of_its_own_logits() -> None:
+    logits, labels = calibrated(1.0)
+    factors = {("audio",): 3.0, ("video",): 0.5, ("audio", "video"): 1.0}
+
+    def answers(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        there = tuple(name for name, values in inputs.items() if values.any())
+        return factors[there] * logits
+
+    rows = np.ones((len(labels), 2))
+    found = fit_subset_temperatures(answers, {"audio": rows, "video": rows}, labels, least_rows=30)
+    assert found == pytest.approx({"audio": 3.0, "video": 0.5})
+    rows = np.where(np.arange(len(labels))[:, None] < 10, 0.0, rows)  # too few have it
+    assert fit_subset_temperatures(answers, {"audio": rows, "video": rows}, labels, least_rows=30) is None
+
+
+def test_a_spec_says_the_temperature_of_what_is_there() -> None:
+    inputs = {name: InputSpec() for name in ("voice", "face", "words")}
+    spec = ModelSpec(inputs=inputs, temperature=1.5, subset_temperatures={"face + voice": 2.0, "words": 4.0})
+    assert spec.temperature_of(["voice", "face"]) == spec.temperature_of(["face", "voice"]) == 2.0
+    assert spec.temperature_of(["words"]) == 4.0
+    assert spec.temperature_of(["face"]) == spec.temperature_of(list(inputs)) == 1.5
+    assert spec.model_copy(update={"subset_temperatures": None}).temperature_of(["words"]) == 1.5
+    assert ModelSpec(inputs=inputs).temperature_of(["words"]) == 1.0
+
+
+def test_files_of_before_are_read_and_new_ones_keep_the_subsets(tmp_path: Path) -> None:
+    (tmp_path / "calibration.json").write_text('{"temperature": 1.25, "split": "valid", "rows": 20}')
+    assert FittedTemperature.read(tmp_path).subset_temperatures is None
+    fitted = FittedTemperature(temperature=1.25, subset_temperatures={"face": 3.0})
+    fitted.write(tmp_path)
+    assert FittedTemperature.read(tmp_path) == fitted
+    file = tmp_path / "model.tflite"
+    file.write_bytes(b"model")
+    written = Sidecar(sha256=sha256(file), inputs={}, temperature=1.25, subset_temperatures={"face": 3.0})
+    written.write(file)
+    assert Sidecar.read(file).spec.subset_temperatures == {"face": 3.0}
+
+
+def test_a_row_is_divided_by_the_temperature_of_what_it_has() -> None:
+    inputs = {"voice": InputSpec(), "face": InputSpec()}
+    model = SimpleNamespace(spec=ModelSpec(inputs=inputs, temperature=2.0, subset_temperatures={"face": 4.0}))
+    there = {"voice": np.array([True, False]), "face": np.array([True, True])}
+    logits = np.array([[1.0, 3.0], [1.0, 3.0]])
+    expected = [scipy_softmax(logits[0] / 2), scipy_softmax(logits[1] / 4)]
+    np.testing.assert_allclose(probabilities(model, there, logits), expected)
+
+
+@pytest.mark.slow
+def test_training_fits_a_temperature_for_each_modality_alone(tmp_path: Path) -> None:
+    data = synthetic.load(samples=600)
+    names = ("audio", "video")
+    recipe = Recipe(
+        name="subsets",
+        corpus={"name": "synthetic", "options": {"samples": 600}},
+        target=data.target.model_dump(exclude_none=True),
+        inputs={name: {"shape": [8], "backbone": {"name": "mlp", "units": [8]}} for name in names},
+        fusion={"name": "low_rank", "units": 8, "rank": 2},
+        presence={"dropout": 0.3},
+        training={"loss": "cross_entropy", "epochs": 2},
+    )
+    run = train(recipe, data, tmp_path / "run")
+    valid = data["valid"]
+    voice_alone = {"audio": valid.inputs["audio"], "video": np.zeros_like(valid.inputs["video"])}
+    expected = fit_temperature(run.model.predict(voice_alone, verbose=0)["emotion"], valid.labels)
+    assert run.spec.subset_temperatures.keys() == set(names)
+    assert run.spec.temperature_of(["audio"]) == pytest.approx(expected, rel=1e-4)
+    whole = train(recipe.replace(name="whole", presence=None), data, tmp_path / "whole")
+    assert whole.spec.temperature is not None
+    assert whole.spec.subset_temperatures is None
+
+
+def test_an_entry_keeps_the_subsets_and_one_of_before_has_none(tmp_path: Path) -> None:
+    numbers = {"ece_before": 0.1, "ece_after": 0.05, "nll_before": 0.7, "nll_after": 0.6, "rows": 60}
+    before = Calibration(temperature=1.5, split="valid", **numbers)
+    after = before.model_copy(update={"subset_temperatures": {"audio": 3.0}})
+    entry = make_entry(tmp_path / "entry")
+    for calibration, expected in ((before, 1.5), (after, 3.0)):
+        entry.model_copy(update={"calibration": calibration}).write(tmp_path)
+        assert Entry.read(tmp_path).spec.temperature_of(["audio"]) == expected
+        assert ("subset_temperatures" in (tmp_path / "entry.json").read_text()) == (calibration is after)

@@ -83,6 +83,23 @@ def test_export_judges_the_written_file(folder: Path) -> None:
     assert json.loads(judged.stdout)["war"]["value"] == pytest.approx(row["war"], abs=1e-12)
 
 
+def test_explain_says_which_modalities_carry_the_answers(folder: Path) -> None:
+    told = command("explain", "run", "--split", "valid", "--json", folder=folder)
+    assert told.exit_code == 0, told.stderr
+    facts = json.loads(told.stdout)
+    assert facts["linear"]
+    rows = facts["interactions"]
+    assert {row["subset"] for row in rows} == {"constant", "audio", "video", "audio × video"}
+    for answer in {row["answer"] for row in rows}:
+        shares = [row["share"] for row in rows if row["answer"] == answer and row["subset"] != "constant"]
+        assert sum(shares) == pytest.approx(1)
+    counts = {row["answer"]: row["rows"] for row in rows}
+    assert sum(counts.values()) == len(corpora.load("synthetic", samples=400)["valid"])
+    written = folder / "run" / "explained-valid"
+    assert len((written / "interactions.csv").read_text(encoding="utf-8").splitlines()) == 1 + len(rows)
+    assert (written / "interactions.png").read_bytes()[:4] == b"\x89PNG"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [

@@ -128,12 +128,46 @@ def test_columns_of_what_some_files_lack(
 def test_json(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = predict(monkeypatch, clips / "both.mkv", clips / "mute.mkv", "--json")
     both, mute = json.loads(done.stdout)
-    keys = {"file", "emotion", "probabilities", "presence", "by_modality", "shares", "timeline"}
+    keys = {
+        "file",
+        "emotion",
+        "probabilities",
+        "presence",
+        "by_modality",
+        "shares",
+        "contributions",
+        "timeline",
+    }
     assert both.keys() == mute.keys() == keys
     assert both["presence"] == {"voice": True, "face": True}
     assert list(both["by_modality"]) == ["voice", "face"]
     assert list(mute["by_modality"]) == ["face"]
     assert list(both["shares"]) == list(mute["shares"]) == SHARES
+
+
+def test_explain(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = predict(monkeypatch, clips / "both.mkv", clips / "text.mp4", "--explain")
+    answer = Model().recognizer()(clips / "both.mkv")
+    header, row, error = done.stdout.splitlines()
+    told = row[header.index("contributions") :].split(", ")
+    assert told == [f"{name} {each[answer.emotion]:+.2f}" for name, each in answer.contributions.items()]
+    assert [part.rpartition(" ")[0] for part in told] == ["constant", *SHARES]
+    assert "error: " in error
+    # Of one window: they add up to the logit.
+    logits = np.log(list(answer.probabilities.values()))
+    whole = sum(float(part.rpartition(" ")[2]) for part in told)
+    if len(answer.timeline) == 1:
+        assert whole == pytest.approx((logits - logits.mean()).max(), abs=0.03)
+
+
+def test_explain_needs_a_model_that_answers_without_a_modality(monkeypatch: pytest.MonkeyPatch) -> None:
+    for options, told in (
+        ({"presence": "assumed"}, "needs all of voice, face"),
+        (PICTURE, "has one input, face"),
+    ):
+        done = predict(monkeypatch, "a.mp4", "--explain", recognizer=Model(**options).recognizer())
+        assert done.exit_code == 1
+        assert told in done.output
 
 
 def read(path: Path) -> list[np.ndarray]:

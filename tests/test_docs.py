@@ -154,6 +154,14 @@ def test_every_word_of_a_recipe_is_on_its_page(generated: ModuleType) -> None:
                 assert value.get("description"), f"{key} isn't described"
 
 
+def test_every_descriptor_is_on_its_page(generated: ModuleType) -> None:
+    from keras_lmf.descriptors import DESCRIPTORS
+
+    page = generated.descriptors()
+    for name in DESCRIPTORS:
+        assert f"| `{name}` |" in page
+
+
 def test_every_public_name_is_in_the_api(generated: ModuleType) -> None:
     import keras_lmf
 

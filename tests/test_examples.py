@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NOTEBOOK = EXAMPLES / "fusion_story.ipynb"
+STEPS = EXAMPLES / "steps_story.ipynb"
 ENTRY = EXAMPLES.parent / "zoo" / "lmf-synthetic-av"
 # Runs the example as a program, then says what got imported, and keeps the raw outputs, which it prints rounded.
 RUN_ON_DEVICE = """
@@ -163,8 +164,19 @@ def test_on_device_reads_labels_from_a_sidecar_and_takes_zeros(own_folders):
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_and_its_assertions_hold(own_folders):
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+def test_skin_finds_the_responses_and_learns_which_of_them_follow_an_event(own_folders):
+    printed = run(own_folders, EXAMPLES / "skin.py")
+    assert float(re.search(r"of their times: ([\d.]+)", printed)[1]) > 0.9
+    assert float(re.search(r"test accuracy: ([\d.]+)", printed)[1]) > 0.85  # half by chance
+    shares = dict(re.findall(r"^(\S.*\S) +([\d.]+) +[\d.]+$", printed, flags=re.MULTILINE))
+    together = sum(float(share) for subset, share in shares.items() if "skin" in subset and "×" in subset)
+    assert together > 0.4  # of what speaks for "moved"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [NOTEBOOK, STEPS], ids=lambda path: path.stem)
+def test_a_notebook_runs_and_its_assertions_hold(own_folders, path):
+    notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
         timeout=300,
@@ -182,3 +194,12 @@ def test_the_notebook_is_stored_without_outputs():
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert code
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
+
+
+def test_the_notebook_of_steps_is_stored_with_its_picture_and_no_more():
+    notebook = nbformat.read(STEPS, as_version=4)
+    nbformat.validate(notebook)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+    assert {output.output_type for output in outputs} <= {"execute_result", "display_data"}
+    assert STEPS.stat().st_size < 150_000

@@ -47,6 +47,24 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.recipe",
         *COMMON,
     },
+    "models.compression": {
+        "keras",
+        "numpy",
+        "tensorly",
+        "keras_lmf.layers",
+        "keras_lmf.recipe",
+        *COMMON,
+    },
+    "models.explanation": {
+        "keras",
+        "numpy",
+        "tqdm",
+        "keras_lmf.backend",
+        "keras_lmf.evaluation.subsets",
+        "keras_lmf.evaluation.terms",
+        "keras_lmf.layers",
+        *COMMON,
+    },
     "models.pretrained": {"keras", "keras_lmf.backbones", "keras_lmf.recipe", "keras_lmf.records", *COMMON},
     "models.published_networks": {
         "keras",
@@ -95,8 +113,24 @@ ALLOWED: dict[str, set[str]] = {
     "zoo.loading": {"keras", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "data": {"numpy", "pydantic", "tqdm", "keras", "keras_lmf.backend", "keras_lmf.media", *COMMON},
     "media": {"numpy", "av", "cv2", *COMMON},
+    "descriptors": {
+        "numpy",
+        "pandas",
+        "scipy",
+        "tqdm",
+        "cv2",
+        "librosa",
+        "neurokit2",
+        "keras_lmf.data.openface",
+        "keras_lmf.data.tables",
+        "keras_lmf.media",
+        *COMMON,
+    },
     "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.spec", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
+    "evaluation.study_plots": {"numpy", "pandas", "matplotlib", *COMMON},
+    "evaluation.robustness": {"numpy", "pandas", "tqdm", "keras_lmf.spec", *COMMON},
+    "evaluation.series": {"numpy", "pandas", "matplotlib", *COMMON},
     "evaluation.timeline": {"numpy", "pandas", "matplotlib", "keras_lmf.media", *COMMON},
     "saved_model": {"tensorflow", *COMMON},
     "runtime": {
@@ -122,6 +156,7 @@ ALLOWED: dict[str, set[str]] = {
         "numpy",
         "pandas",
         "tqdm",
+        "keras_tuner",
         "keras_lmf.models",
         "keras_lmf.recipe",
         "keras_lmf.data",
@@ -182,7 +217,18 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"keras_lmf.cli"},
 }
 # Only inside functions, wherever they are allowed at all.
-LAZY = {"tensorflow", "ai_edge_litert", "litert_quantizer", "onnxruntime", "av", "cv2"}
+LAZY = {
+    "tensorflow",
+    "ai_edge_litert",
+    "litert_quantizer",
+    "onnxruntime",
+    "av",
+    "cv2",
+    "tensorly",
+    "keras_tuner",
+    "librosa",
+    "neurokit2",
+}
 # Reading a recipe loads no backend.
 LAZY_IN = {"recipe": ("keras", "keras_lmf.backbones", "keras_lmf.layers", "keras_lmf.sequence_fusion")}
 

@@ -94,10 +94,12 @@ def test_alone_is_the_answer_with_the_others_zero_and_shares_are_the_fusions_int
     kernel = model.get_layer("emotion").get_weights()[0]
     presence = np.array([[1, 1], [0, 1]], "float32")
     terms = model.get_layer("fusion").interactions(features(inputs), presence=presence)
-    lengths = {}
+    lengths, parts = {}, {}
     for name, subset in SUBSETS.items():
         term = keras.ops.convert_to_numpy(terms[subset]) @ kernel
-        lengths[name] = seconds @ np.linalg.norm(term - term.mean(axis=1, keepdims=True), axis=1)
+        term -= term.mean(axis=1, keepdims=True)
+        lengths[name] = seconds @ np.linalg.norm(term, axis=1)
+        parts[name] = seconds @ term / 5
     shares = {name: length / sum(lengths.values()) for name, length in lengths.items()}
     assert min(shares.values()) > 0.02, "else this tests nothing"
     for recognizer in recognizers:
@@ -110,8 +112,12 @@ def test_alone_is_the_answer_with_the_others_zero_and_shares_are_the_fusions_int
         assert list(answer.shares) == list(SUBSETS)
         assert answer.shares == pytest.approx(shares, abs=1e-4)
         assert sum(answer.shares.values()) == pytest.approx(1)
+        assert list(answer.contributions) == ["constant", *SUBSETS]
+        for name, expected in parts.items():
+            assert list(answer.contributions[name].values()) == pytest.approx(expected, abs=1e-4)
         facts = answer.to_dict()
         assert (facts["shares"], facts["by_modality"]) == (answer.shares, answer.by_modality)
+        assert facts["contributions"] == answer.contributions
         told = f"voice {answer.shares['voice']:.0%}, face {answer.shares['face']:.0%}, voice × face"
         assert told in str(answer)
 
@@ -155,12 +161,11 @@ def test_three_modalities_any_of_them_absent() -> None:
         ("face", "words"): 0 * a,
         ("voice", "face", "words"): 5 * abs(a * b * c) * 2**0.5,
     }
-    assert set(result.contributions) == set(lengths)
+    assert set(result.contributions) == {(), *lengths}
     for subset, expected in lengths.items():
-        np.testing.assert_allclose(
-            result.contributions[subset][:3], expected[:3], atol=1e-6, err_msg=str(subset)
-        )
-        assert np.isnan(result.contributions[subset][3])
+        found = np.linalg.norm(result.contributions[subset], axis=1)
+        np.testing.assert_allclose(found[:3], expected[:3], atol=1e-6, err_msg=str(subset))
+        assert np.isnan(found[3])
     face = softmax(three({"voice": 0 * a, "face": b, "words": 0 * c}), axis=1)
     np.testing.assert_allclose(result.alone["face"][0], face[0], atol=1e-6)
     assert np.isnan(result.alone["face"][1:]).all()

@@ -8,7 +8,7 @@ import os
 import click
 
 from keras_lmf import __version__
-from keras_lmf.cli import measure, predict, runs, zoo
+from keras_lmf.cli import describe, explain, measure, predict, runs, studies, zoo
 from keras_lmf.errors import unknown_name
 
 
@@ -39,9 +39,14 @@ def main() -> None:
 for command in (
     measure.quickstart,
     predict.predict,
+    describe.describe,
     runs.train,
     runs.evaluate,
+    explain.explain,
     runs.export,
+    studies.robustness,
+    studies.compare,
+    studies.tune,
     zoo.list_entries,
     zoo.show,
     zoo.fetch,

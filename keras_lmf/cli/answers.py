@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import itertools
 import json
 import os
 import sys
@@ -32,16 +31,15 @@ class Table:
     """
 
     def __init__(self, path: Path, recognizer: Recognizer, *, resume: bool) -> None:
+        from keras_lmf.evaluation.terms import every_subset, title
+
         names = recognizer.modalities
         several = names if recognizer.presence == "derived" and len(names) > 1 else ()
-        subsets = [
-            part for size, _ in enumerate(several, 1) for part in itertools.combinations(several, size)
-        ]
         self._path = path
         self._columns = ["file", "emotion"]
         self._columns += [f"probability_{label}" for label in recognizer.labels]
         self._columns += [f"presence_{name}" for name in names] + [f"alone_{name}" for name in several]
-        self._columns += [*(f"share_{' × '.join(subset)}" for subset in subsets), "error"]
+        self._columns += [*(f"share_{title(part)}" for part in every_subset(several) if part), "error"]
         there = resume and path.is_file() and path.stat().st_size > 0
         self.known = self._rows_there() if there else {}
         # What is no UTF-8 in a file's name is "?".
@@ -100,10 +98,13 @@ class Screen:
         recognizer: whose answers these are.
         files: all that will come.
         as_json: a list of `Prediction.to_dict`.
+        explain: with what contributes to the answer.
         needed: whether there is nothing to do once nobody listens (`| head`).
     """
 
-    def __init__(self, recognizer: Recognizer, files: Sequence[Path], *, as_json: bool, needed: bool) -> None:
+    def __init__(
+        self, recognizer: Recognizer, files: Sequence[Path], *, as_json: bool, explain: bool, needed: bool
+    ) -> None:
         names, label = recognizer.modalities, max(recognizer.labels, key=len)
         self._widths = {
             "file": max(len(str(path)) for path in files),
@@ -116,7 +117,15 @@ class Screen:
                 "each alone": len(", ".join(f"{name}: {label} 0.00" for name in names)),
                 "shares": 0,
             }
-        self._as_json, self._needed = as_json, needed
+        if explain:
+            from keras_lmf.evaluation.terms import every_subset, title
+
+            # The last column needs no width; now the shares aren't the last.
+            self._widths["shares"] = len(
+                ", ".join(f"{title(part)} 100%" for part in every_subset(names) if part)
+            )
+            self._widths["contributions to the answer"] = 0
+        self._as_json, self._explain, self._needed = as_json, explain, needed
         self._begun = self._deaf = False
 
     def add(self, path: Path, answer: Prediction | str) -> None:
@@ -129,11 +138,10 @@ class Screen:
         else:
             if not self._begun:
                 self._echo(self._line(list(self._widths)))
-            self._echo(
-                self._line(
-                    [str(path), *([f"error: {answer}"] if isinstance(answer, str) else _cells(answer))]
-                )
-            )
+            cells = [f"error: {answer}"] if isinstance(answer, str) else _cells(answer)
+            if self._explain and not isinstance(answer, str):
+                cells.append(_contributions(answer))
+            self._echo(self._line([str(path), *cells]))
         self._begun = True
 
     def close(self) -> None:
@@ -178,3 +186,8 @@ def _cells(answer: Prediction) -> list[str]:
         ", ".join(f"{name}: {best(shares)}" for name, shares in several.items()),
         ", ".join(f"{name} {share:.0%}" for name, share in answer.shares.items() if several),
     ]
+
+
+def _contributions(answer: Prediction) -> str:
+    """To the logit of the answer: "voice +1.24, face -0.31, …"."""
+    return ", ".join(f"{name} {each[answer.emotion]:+.2f}" for name, each in answer.contributions.items())

@@ -85,6 +85,12 @@ FEW_FACES = 0.5  # of a film's frames
     help="Of one FILE: write this .mp4 with the face's box and the emotion drawn over the video, sound kept.",
 )
 @click.option(
+    "--explain",
+    is_flag=True,
+    help="Say what speaks for the answer and what against it: what each modality, and what they together, contribute "
+    "to its logit (less the mean of all logits). --json has it for every emotion.",
+)
+@click.option(
     "--camera",
     help="Instead of FILES: the number of a camera, 0 for the first, or a video that stands in for one. A line for "
     "each window until Ctrl-C.",
@@ -103,6 +109,7 @@ def predict(
     resume: bool,
     timeline: Path | None,
     annotate: Path | None,
+    explain: bool,
     camera: str | None,
     as_json: bool,
 ) -> None:
@@ -112,7 +119,7 @@ def predict(
     A file that can't be read is a row that says why, the others go on, and the exit code is 1. --json prints the
     probabilities of every window too.
     """
-    _check_usage(files, enrol, csv, timeline, annotate, camera)
+    _check_usage(files, enrol, csv, timeline, annotate, explain, camera)
     if camera is not None and smoothing is not None:
         raise click.UsageError("--smoothing looks ahead, which --camera can't.")
     if resume and (csv is None or timeline or annotate):
@@ -123,6 +130,8 @@ def predict(
 
     options = {"face_detector": face_detector, "max_seconds": max_seconds, "smoothing": smoothing}
     recognizer = Recognizer(model, hop=hop, enrolment=_media_files(enrol), **options)
+    if explain:
+        _require_parts(recognizer)
     if camera is not None:
         _watch(recognizer, camera, as_json)
         return
@@ -133,7 +142,9 @@ def predict(
     judged = [known[name] for name in map(utf8, map(str, found)) if name in known]
     if judged:
         click.echo(f"{len(judged)} of {len(found)} files are in {csv}.", err=True)
-    screen = Screen(recognizer, found, as_json=as_json, needed=not (csv or timeline or annotate))
+    screen = Screen(
+        recognizer, found, as_json=as_json, explain=explain, needed=not (csv or timeline or annotate)
+    )
     few: list[str] = []
     answer: Prediction | str = ""
     try:
@@ -168,11 +179,14 @@ def _check_usage(
     csv: Path | None,
     timeline: Path | None,
     annotate: Path | None,
+    explain: bool,
     camera: str | None,
 ) -> None:
     received = ", ".join(map(str, files)) or "none"
-    if camera is not None and (files or csv or timeline or annotate or enrol):
-        raise click.UsageError("--camera goes without FILES, --enrol, --csv, --timeline and --annotate.")
+    if camera is not None and (files or csv or timeline or annotate or explain or enrol):
+        raise click.UsageError(
+            "--camera goes without FILES, --enrol, --csv, --timeline, --annotate and --explain."
+        )
     if camera is None and not files:
         raise click.UsageError("Missing argument 'FILES...', or --camera.")
     for option, target, suffix in (("--timeline", timeline, ".png"), ("--annotate", annotate, ".mp4")):
@@ -180,6 +194,21 @@ def _check_usage(
             raise click.UsageError(
                 f"{option} draws one FILE into a {suffix}; received {received} and {target}."
             )
+
+
+def _require_parts(recognizer: Recognizer) -> None:
+    """Refuses to explain where the model can't be asked without a modality."""
+    names = recognizer.modalities
+    if len(names) == 1:
+        raise LMFError(
+            f"--explain: {recognizer!r} has one input, {names[0]}, so all of its answer comes from there."
+        )
+    if recognizer.presence != "derived":
+        raise LMFError(
+            f"--explain: {recognizer!r} needs all of {', '.join(names)}, so it can't be asked what it says without "
+            f"one. Take {DEFAULT_MODEL}, or train with [presence] in the recipe. klmf.explain takes a Keras model with "
+            f"a fusion layer apart."
+        )
 
 
 def _draw(answer: Prediction, timeline: Path | None, annotate: Path | None) -> None:

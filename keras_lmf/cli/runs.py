@@ -47,7 +47,7 @@ def train(
     recipe: str, data: Path | None, folder: Path | None, seed: int | None, check: bool, as_json: bool
 ) -> None:
     """Train RECIPE (a TOML file or a zoo entry) into a run folder; an interrupted run goes on where it was."""
-    entry, read = _recipe(recipe)
+    entry, read = recipe_of(recipe)
     if check:
         read = read.replace(seed=_new_seed(recipe, entry))
     if seed is not None:
@@ -144,7 +144,7 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
     click.echo(f"\nReport and plot: {folder / 'report.md'}, {folder / 'report.png'}")
 
 
-def _recipe(source: str) -> tuple[Entry | None, Recipe]:
+def recipe_of(source: str) -> tuple[Entry | None, Recipe]:
     """The recipe of a TOML file, or a zoo entry and its recipe."""
     from keras_lmf.locate import locate
     from keras_lmf.recipe import Recipe

@@ -18,6 +18,8 @@ ACTION_UNITS = (*(f"AU{unit:02d}_r" for unit in INTENSITIES), *(f"AU{unit:02d}_c
 _POINTS = tuple(f"{axis}_{point}" for axis in "xy" for point in range(LANDMARKS))
 _FRAME = ("frame", "timestamp", "confidence", "success")
 COLUMNS = (*_FRAME, *_POINTS, *ACTION_UNITS)
+POSE = ("pose_Rx", "pose_Ry", "pose_Rz")
+GAZE = ("gaze_angle_x", "gaze_angle_y")
 
 
 class FacialFeatures(NamedTuple):
@@ -27,17 +29,23 @@ class FacialFeatures(NamedTuple):
         timestamps: (T,) float64, in seconds.
         landmarks: (T, 68, 2) float32, x and y in pixels.
         action_units: (T, 35) float32 in the order of `ACTION_UNITS`.
-        success: (T,) bool: where the face was followed. Elsewhere landmarks and action units are zeros.
+        success: (T,) bool: where the face was followed. Elsewhere landmarks, action units, pose and gaze are zeros.
+        pose: (T, 3) float32, the head's pitch, yaw and roll in radians, as OpenFace has them; None where the table
+            lacks them.
+        gaze: (T, 2) float32, its angles to the side and up and down in radians; None where the table lacks them.
     """
 
     timestamps: np.ndarray
     landmarks: np.ndarray
     action_units: np.ndarray
     success: np.ndarray
+    pose: np.ndarray | None = None
+    gaze: np.ndarray | None = None
 
 
 def read_openface(path: str | Path, *, least_confidence: float = 0.8) -> FacialFeatures:
-    """The table of one clip with one face that OpenFace 2's FeatureExtraction wrote with `-2Dfp -aus`, among others.
+    """The table of one clip with one face that OpenFace 2's FeatureExtraction wrote with `-2Dfp -aus`, among others;
+    with `-pose -gaze` it has those, too.
 
     Baltrušaitis et al., "OpenFace 2.0: Facial behavior analysis toolkit", FG 2018. Columns may stand in any order, and
     others are passed over.
@@ -64,29 +72,39 @@ def read_openface(path: str | Path, *, least_confidence: float = 0.8) -> FacialF
     success = (columns["success"] == 1) & (columns["confidence"] >= least_confidence)
     points = np.stack([columns[name] for name in _POINTS], axis=-1)
     landmarks = points.reshape(-1, 2, LANDMARKS).transpose(0, 2, 1)
-    units = np.stack([columns[name] for name in ACTION_UNITS], axis=-1)
+
+    def followed(names: tuple[str, ...]) -> np.ndarray | None:
+        if not columns.keys() >= set(names):
+            return None
+        values = np.stack([columns[name] for name in names], axis=-1)
+        return np.where(success[:, None], values, 0).astype(np.float32)
+
     return FacialFeatures(
         columns["timestamp"],
         np.where(success[:, None, None], landmarks, 0).astype(np.float32),
-        np.where(success[:, None], units, 0).astype(np.float32),
+        followed(ACTION_UNITS),
         success,
+        followed(POSE),
+        followed(GAZE),
     )
 
 
 def _columns(path: Path) -> dict[str, np.ndarray]:
-    """Column → (T,) float64, of `COLUMNS`; features are zeros where OpenFace followed no face."""
-    _, lines = read_csv(
+    """Column → (T,) float64, of `COLUMNS`, and of pose and gaze where they are; features are zeros where OpenFace
+    followed no face."""
+    header, lines = read_csv(
         path, COLUMNS, "OpenFace's FeatureExtraction writes OUT/NAME.csv; all of it with -2Dfp -aus."
     )
     if not lines:
         raise LMFError(f"{path}: no frames, only a header.")
-    table = np.array([[_number(values[name]) for name in COLUMNS] for _, values in lines])
+    names = (*COLUMNS, *(name for name in (*POSE, *GAZE) if name in header))
+    table = np.array([[_number(values[name]) for name in names] for _, values in lines])
     # Of a frame without a face OpenFace may write anything.
     table[table[:, COLUMNS.index("success")] != 1, len(_FRAME) :] = 0
     for row, column in np.argwhere(~(np.abs(table) <= np.finfo(np.float32).max)):
-        (line, values), name = lines[row], COLUMNS[column]
+        (line, values), name = lines[row], names[column]
         raise LMFError(f"{path}, line {line}: {name} must be a finite number, received {values[name]!r}.")
-    return dict(zip(COLUMNS, table.T))
+    return dict(zip(names, table.T))
 
 
 def _number(text: str) -> float:

@@ -7,6 +7,19 @@ the same code.
 from __future__ import annotations
 
 from keras_lmf.evaluation import calibration
+from keras_lmf.evaluation.paired import compare_outputs
 from keras_lmf.evaluation.report import Report, evaluate, paired_difference, summarise
+from keras_lmf.evaluation.robustness import Robustness, measure_robustness
+from keras_lmf.evaluation.terms import interactions
 
-__all__ = ["Report", "calibration", "evaluate", "paired_difference", "summarise"]
+__all__ = [
+    "Report",
+    "Robustness",
+    "calibration",
+    "compare_outputs",
+    "evaluate",
+    "interactions",
+    "measure_robustness",
+    "paired_difference",
+    "summarise",
+]

@@ -1,15 +1,19 @@
-"""How far a classifier's probabilities can be believed, and the one number that mends them.
+"""How far a classifier's probabilities can be believed, and the numbers that mend them.
 
 Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks, ICML 2017.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from keras_lmf.errors import LMFError
-from keras_lmf.spec import FITTED_TEMPERATURES
+from keras_lmf.evaluation.subsets import only, presence, subsets
+from keras_lmf.spec import FITTED_TEMPERATURES, together
 
+LEAST_ROWS = 50  # for a temperature of a subset's own
 _HALVINGS = 60  # of the range in the logarithm: far below what float64 resolves
 
 
@@ -97,6 +101,32 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         expected = (softmax(logits, float(np.exp(middle))) * logits).sum(axis=1)
         low, high = (middle, high) if np.mean(expected - own) > 0 else (low, middle)
     return float(np.exp((low + high) / 2))
+
+
+def fit_subset_temperatures(
+    logits: Callable[[Mapping[str, np.ndarray]], np.ndarray],
+    inputs: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    least_rows: int = LEAST_ROWS,
+) -> dict[str, float] | None:
+    """`fit_temperature` for each subset of the modalities but all of them, as if the others were absent.
+
+    Args:
+        logits: of inputs of the same names → (N, classes); zeros are an absent modality to it.
+        inputs: modality → (N, …).
+        labels: (N,) class integers.
+        least_rows: that must have all modalities of a subset; those with fewer get no temperature of their own.
+
+    Returns:
+        `spec.together` of the modalities → temperature; None without any.
+    """
+    present, found = presence(inputs), {}
+    for subset in subsets(inputs)[:-1]:
+        rows = np.all([present[name] for name in subset], axis=0)
+        if rows.sum() >= least_rows:
+            answers = logits(only({name: values[rows] for name, values in inputs.items()}, subset))
+            found[together(subset)] = fit_temperature(answers, labels[rows])
+    return found or None
 
 
 def _positive(temperature: float) -> float:

@@ -16,10 +16,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import protocols
+from keras_lmf.evaluation.terms import CONSTANT
 from keras_lmf.files import write_atomically
 
 TRAIN, VALID, GREY = "#1f5fa8", "#d9661f", "#777777"
-FILES = (TRAIN, VALID, "#2e8b57", "#8e44ad", "#b5302f", "#5d4a3a")
+FILES = (TRAIN, VALID, "#2e8b57", "#8e44ad", "#b5302f", "#5d4a3a", "#c9a227", "#4bb3c1")
 
 
 def confusion_matrix(
@@ -191,39 +192,94 @@ def metric_against_cost(
     values, floor = scores["value"].to_numpy(float), float(scores["floor"].iloc[0])
     reach = np.abs(scores[["low", "high"]].to_numpy(float) - values[:, None]).T
     panels = figure.subplots(1, 2, sharey=True)
-    line = {"arrowstyle": "-", "alpha": 0.45, "relpos": (0, 0), "shrinkA": 1, "shrinkB": 5}
     for axes, cost, unit in zip(
         panels, (np.asarray(sizes) / 1000, milliseconds), ("kB", "ms for one row, one thread")
     ):
-        axes.set_xscale("log")
-        axes.set_xlim(min(cost) / 1.6, max(cost) * 1.6)
-        for i, place in enumerate(np.argsort(cost, kind="stable")):
-            colour = FILES[place % len(FILES)]
-            interval = None if np.isnan(reach).any() else reach[:, place : place + 1]
-            dot = {"fmt": "o", "markersize": 7, "capsize": 3, "elinewidth": 1, "color": colour}
-            axes.errorbar(cost[place], values[place], interval, **dot)
-            # Labels stand side by side above the panel: files of one size or one score don't cover them.
-            axes.annotate(
-                names[place],
-                (cost[place], values[place]),
-                ((i + 0.5) / len(names), 1.04),
-                textcoords="axes fraction",
-                rotation=28,
-                rotation_mode="anchor",
-                fontsize=9,
-                color=colour,
-                parse_math=False,
-                arrowprops=line | {"color": colour},
-            )
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        labelled_dots(axes, names, cost, values, reach)
         axes.set_xlabel(unit)
-        open_panel(axes)
     label = metric if np.isnan(reach).any() else f"{metric}, 95 % bootstrap interval"
     if not np.isnan(floor):  # in words: drawn, it would press the files together
         label += f"\nfloor {floor:.3f} (constant prediction)"
     panels[0].set_ylabel(label, parse_math=False)
+    return figure
+
+
+def labelled_dots(
+    axes: Axes, names: Sequence[str], cost: Sequence[float], values: np.ndarray, reach: np.ndarray
+) -> None:
+    """A dot for each name at its cost, in the logarithm, and its value; `reach` (2, N) below and above it, or NaN."""
+    line = {"arrowstyle": "-", "alpha": 0.45, "relpos": (0, 0), "shrinkA": 1, "shrinkB": 5}
+    axes.set_xscale("log")
+    axes.set_xlim(min(cost) / 1.6, max(cost) * 1.6)
+    for i, place in enumerate(np.argsort(cost, kind="stable")):
+        colour = FILES[place % len(FILES)]
+        interval = None if np.isnan(reach).any() else reach[:, place : place + 1]
+        dot = {"fmt": "o", "markersize": 7, "capsize": 3, "elinewidth": 1, "color": colour}
+        axes.errorbar(cost[place], values[place], interval, **dot)
+        # Labels stand side by side above the panel: those of one size or one score don't cover them.
+        axes.annotate(
+            names[place],
+            (cost[place], values[place]),
+            ((i + 0.5) / len(names), 1.04),
+            textcoords="axes fraction",
+            rotation=28,
+            rotation_mode="anchor",
+            fontsize=9,
+            color=colour,
+            parse_math=False,
+            arrowprops=line | {"color": colour},
+        )
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    open_panel(axes)
+
+
+def interactions(table: pd.DataFrame, title: str) -> Figure:
+    """Which subsets of modalities carry the answers: their shares by answer, and what they decide or push.
+
+    Args:
+        table: as `evaluation.interactions` gives it.
+        title: of the figure.
+
+    Raises:
+        LMFError: no row.
+    """
+    if table.empty:
+        raise LMFError("There are no interactions to draw: explain one row or more.")
+    rows = table[["answer", "rows"]].drop_duplicates()
+    answers, subsets = list(rows["answer"]), list(table["subset"].unique())
+    decided = table["decisive"].notna().any()
+    wide = table.pivot(index="answer", columns="subset").loc[answers]
+    figure = Figure(figsize=(11, 1.9 + 0.26 * len(answers) * len(subsets)), layout="constrained")
+    figure.suptitle(title, parse_math=False)
+    left, right = figure.subplots(1, 2, sharey=True)
+    places, begun = np.arange(len(answers), dtype=float), np.zeros(len(answers))
+    height = 0.8 / len(subsets)
+    for i, subset in enumerate(subsets):
+        colour = GREY if subset == CONSTANT else FILES[(i - (CONSTANT in subsets)) % len(FILES)]
+        lengths = wide["share", subset].fillna(0).to_numpy()
+        left.barh(places, lengths, 0.7, begun, color=colour, label=subset)
+        begun += lengths
+        right.barh(
+            places + (i - (len(subsets) - 1) / 2) * height,
+            wide["decisive" if decided else "push", subset],
+            0.9 * height,
+            color=colour,
+        )
+    left.set_yticks(
+        places, [f"{name} ({count})" for name, count in rows.itertuples(index=False)], parse_math=False
+    )
+    left.invert_yaxis()
+    left.set_ylabel("answer (rows)")
+    left.set(xlabel="share of all contributions", xlim=(0, 1))
+    right.set_xlabel("share of answers that change without it" if decided else "mean contribution")
+    for axes in (left, right):
+        open_panel(axes)
+        axes.grid(visible=False, axis="y")
+    if decided:
+        right.set_xlim(0, max(0.05, 1.05 * float(table["decisive"].max())))
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 

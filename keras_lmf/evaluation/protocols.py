@@ -94,6 +94,12 @@ def protocols(target: Target) -> dict[str, Protocol]:
     }
 
 
+def headline(target: Target) -> str:
+    """The protocol that stands for all: an accuracy where there is one."""
+    names = protocols(target)
+    return next((name for name in ("war", "acc2_nonneg") if name in names), next(iter(names)))
+
+
 def confusion(y: np.ndarray, p: np.ndarray, size: int) -> np.ndarray:
     """Counts (size, size) of class integers: rows true, columns predicted."""
     return np.bincount(size * y.astype(np.int64) + p, minlength=size * size).reshape(size, size)

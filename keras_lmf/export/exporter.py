@@ -122,7 +122,7 @@ def export_model(
             models of `klmf.build`, `klmf.load` and `Run.model` do.
         recipe: whose spec it is, where the model carries none of this recipe. Not beside `spec`.
         licence, temperature, presence: as of `ModelSpec`, instead of what the spec says. (The files give the model's
-            own logits, whatever the temperature.)
+            own logits, whatever the temperature.) A temperature given here is that of every subset of modalities.
         descriptions: of inputs by modality, likewise.
         tolerance: a float32 file must keep |Δ| ≤ tolerance · max(1, |y|) for every output y of the Keras model, run
             on as many rows at a time as the file. None: 1e-5, or 1e-4 where a recording fills an input.
@@ -146,6 +146,8 @@ def export_model(
         source = source_of(model, evaluation, timeout_seconds, Path(scratch), calibration)
         spec = spec.replace(inputs=_described(source, spec, descriptions or {}))
         _require_fit(spec, open_artifact(model))
+        if temperature is not None:
+            spec = spec.replace(subset_temperatures=None)
         spec = spec.replace(**{name: value for name, value in changes.items() if value is not None})
         tolerance = spec.tolerance if tolerance is None else tolerance
         require_writable(folder / REPORT_FILES[0])

@@ -88,28 +88,36 @@ class CrossModalAttention(ConfiguredLayer):
         mask: Sequence[Tensor | None] | None = None,
         training: bool = False,
     ) -> Tensor:
-        attending, attended = inputs
-        there = mask[1] if mask else None
-        if there is not None:  # what is masked may be NaN, and 0 × NaN is NaN
-            attended = ops.where(ops.expand_dims(there, -1), attended, ops.zeros_like(attended))
-        queries = ops.matmul(attending, self.query_kernel) + self.query_bias
-        keys = ops.matmul(attended, self.key_kernel)
+        _, attended = self._there(inputs, mask)
         values = ops.matmul(attended, self.value_kernel) + self.value_bias
-        weights = self._weights(queries, keys, there)
+        weights = self.attention(inputs, mask)
         if training and self.dropout:
             weights = keras.random.dropout(weights, self.dropout, seed=self.seed_generator)
         seen = ops.matmul(ops.cast(weights, values.dtype), values)
         return ops.matmul(seen, self.output_kernel) + self.output_bias
 
-    def _weights(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, steps, other steps) in float32: how much each query looks at each key; a row's sum is 1, or 0."""
+    def attention(self, inputs: Sequence[Tensor], mask: Sequence[Tensor | None] | None = None) -> Tensor:
+        """How much each step of x looks at each step of y: (batch, steps, other steps), float32 or wider.
+
+        A step's numbers add up to 1; they are 0 where all of y is masked.
+        """
+        attending, attended = self._there(inputs, mask)
+        queries = ops.matmul(attending, self.query_kernel) + self.query_bias
+        keys = ops.matmul(attended, self.key_kernel)
         scores = ops.matmul(queries, ops.transpose(keys, (0, 2, 1))) * self.units**-0.5
         scores = ops.cast(scores, keras.backend.result_type(self.compute_dtype, "float32"))
-        if mask is None:
+        if not mask or mask[1] is None:
             return ops.softmax(scores, axis=-1)
-        there = ops.expand_dims(mask, 1)
+        there = ops.expand_dims(mask[1], 1)
         weights = ops.softmax(ops.where(there, scores, -1e9 * ops.ones_like(scores)), axis=-1)
         return ops.where(there, weights, ops.zeros_like(weights))
+
+    def _there(self, inputs: Sequence[Tensor], mask: Sequence[Tensor | None] | None) -> tuple[Tensor, Tensor]:
+        """x, and y with zeros where it is masked: what is there may be NaN, and 0 × NaN is NaN."""
+        attending, attended = (ops.cast(sequence, self.compute_dtype) for sequence in inputs)
+        if not mask or mask[1] is None:
+            return attending, attended
+        return attending, ops.where(ops.expand_dims(mask[1], -1), attended, ops.zeros_like(attended))
 
     def compute_mask(
         self, inputs: Any, previous_mask: Sequence[Tensor | None] | None = None

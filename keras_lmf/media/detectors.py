@@ -95,16 +95,20 @@ class YuNet:
             ) from error
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
+        return self.with_points(frame)[:, [0, 1, 2, 3, 14]]
+
+    def with_points(self, frame: np.ndarray) -> np.ndarray:
+        """(faces, 15) float64: the box; x and y of the right eye, the left eye, the nose's tip, the mouth's right and
+        left corner (the person's right), in the frame's pixels; the confidence."""
         cv2 = import_extra("cv2", "face")
         small, scale = _shrunk(frame, self.longest)
         if min(small.shape[:2]) < _LEAST:
-            return np.zeros((0, 5))
+            return np.zeros((0, 15))
         self._network.setInputSize(small.shape[1::-1])
         _, faces = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         if faces is None:
-            return np.zeros((0, 5))
-        # Between the box and the confidence are five landmarks.
-        return np.concatenate([faces[:, :4] / scale, faces[:, 14:]], axis=1, dtype=float)
+            return np.zeros((0, 15))
+        return np.concatenate([faces[:, :14] / scale, faces[:, 14:]], axis=1, dtype=float)
 
 
 def whole_picture() -> Detector:

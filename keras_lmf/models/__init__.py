@@ -3,6 +3,10 @@
 from types import FunctionType
 
 import keras_lmf.layers  # noqa: F401  registers them, and says what to install without a backend
+from keras_lmf.models.compression import compress as compress
+from keras_lmf.models.compression import low_rank_from_tensor as low_rank_from_tensor
+from keras_lmf.models.compression import prune_ranks as prune_ranks
+from keras_lmf.models.compression import rank_norms as rank_norms
 from keras_lmf.models.decision import decision_fusion as decision_fusion
 from keras_lmf.models.factory import build as build
 from keras_lmf.models.factory import build_front_ends as build_front_ends

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
 
 from keras_lmf import __version__
@@ -22,6 +21,7 @@ from keras_lmf.evaluation.calibration import (
     negative_log_likelihood,
     softmax,
 )
+from keras_lmf.evaluation.subsets import only
 from keras_lmf.export import FORMATS, Artifact
 from keras_lmf.export.artifact import write_plot
 from keras_lmf.files import write_atomically
@@ -199,8 +199,12 @@ def _spec(
         )
         for name, spec in _inputs(recipe, facts).items()
     }
-    temperature = calibration and calibration.temperature
-    return recipe.spec.replace(inputs=inputs, licence=licences.model_dump(), temperature=temperature)
+    return recipe.spec.replace(
+        inputs=inputs,
+        licence=licences.model_dump(),
+        temperature=calibration and calibration.temperature,
+        subset_temperatures=calibration and calibration.subset_temperatures,
+    )
 
 
 def _exports(run: Run, spec: ModelSpec, resamples: int) -> tuple[dict[str, Artifact], dict[str, str]]:
@@ -263,8 +267,9 @@ def alone(runs: Sequence[Run]) -> dict[str, list[dict[str, float]]]:
 
 def _metrics_alone(run: Run, modality: str) -> dict[str, float]:
     test = run.dataset()["test"]
-    inputs = {name: rows if name == modality else np.zeros_like(rows) for name, rows in test.inputs.items()}
-    return evaluate(open_artifact(run.model).predict(inputs), test, resamples=0).metrics
+    return evaluate(
+        open_artifact(run.model).predict(only(test.inputs, [modality])), test, resamples=0
+    ).metrics
 
 
 def _calibration(run: Run, data: Dataset, work: Path) -> Calibration | None:
@@ -281,6 +286,7 @@ def _calibration(run: Run, data: Dataset, work: Path) -> Calibration | None:
     before, after = (softmax(logits, temperature) for temperature in (1, twin.temperature))
     return Calibration(
         temperature=twin.temperature,
+        subset_temperatures=twin.spec.subset_temperatures,
         ece_before=expected_calibration_error(before, test.labels),
         ece_after=expected_calibration_error(after, test.labels),
         nll_before=negative_log_likelihood(logits, test.labels),

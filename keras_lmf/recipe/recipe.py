@@ -19,7 +19,16 @@ from keras_lmf.recipe.backbones import BACKBONES, Backbone
 from keras_lmf.recipe.front_ends import FrontEnd, Waveform
 from keras_lmf.recipe.fusions import Fusion, NoFusion
 from keras_lmf.recipe.sections import Corpus, Counts, Head, Part, Presence, Training
-from keras_lmf.spec import MEDIA, InputSpec, ModelSpec, PerSecond, RecipeName, Spec, Temperature
+from keras_lmf.spec import (
+    MEDIA,
+    InputSpec,
+    ModelSpec,
+    PerSecond,
+    RecipeName,
+    Spec,
+    SubsetTemperatures,
+    Temperature,
+)
 from keras_lmf.target import Name, Target
 
 CALIBRATION = "calibration.json"
@@ -217,11 +226,12 @@ Recipe.__doc__ = (
 
 
 class FittedTemperature(Spec):
-    """What `calibration.json` of a run says: the temperature that fits `rows` rows of `split`."""
+    """What `calibration.json` of a run says: the temperatures that fit `rows` rows of `split`."""
 
     model_config = ConfigDict(extra="ignore")
 
     temperature: Temperature
+    subset_temperatures: SubsetTemperatures = None
     split: str | None = None
     rows: int | None = None
 
@@ -237,9 +247,13 @@ class FittedTemperature(Spec):
 
 
 def run_spec(folder: Path) -> ModelSpec:
-    """What the model of the run in `folder` takes and gives: its recipe's spec, with the run's temperature."""
+    """What the model of the run in `folder` takes and gives: its recipe's spec, with the run's temperatures."""
     spec, fitted = Recipe.read(folder / RECIPE).spec, FittedTemperature.read(folder)
-    return spec.model_copy(update={"temperature": fitted and fitted.temperature})
+    if fitted is None:
+        return spec
+    return spec.model_copy(
+        update={name: getattr(fitted, name) for name in ("temperature", "subset_temperatures")}
+    )
 
 
 def _merged(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,8 +102,8 @@ class Opened:
 
     @property
     def temperature(self) -> float:
-        """By which its logits are divided before the softmax."""
-        return self.spec.temperature or 1.0
+        """By which its logits are divided before the softmax, where every modality is there."""
+        return self.spec.temperature_of(self.spec.inputs)
 
     @property
     def seconds(self) -> float:

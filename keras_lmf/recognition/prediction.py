@@ -35,6 +35,9 @@ class Prediction:
         shares: how much of the answer comes from what: of each modality ("voice") and of those that go together
             ("voice × face"), the length of its contribution to the logits (`LowRankFusion.interactions`), on average
             over the windows; 0 of what is never there. They add up to 1. Empty for a model as there.
+        contributions: of each of those, and of "constant" (what is answered to nothing), label → its contribution to
+            the logit, less the mean over the labels; the mean over the windows, weighted by their seconds. Above 0
+            speaks for the label. They add up to that mean of the logits. Empty for a model as there.
         file: the media file; None for arrays.
         sound: the sound in steps of 20 ms: `start` in seconds, `peak` and `rms` in [0, 1]; for the picture.
         faces: the frames in which a face was followed: `time` in seconds; `x`, `y`, `width`, `height` of its box in
@@ -49,6 +52,7 @@ class Prediction:
     presence: dict[str, bool]
     by_modality: dict[str, dict[str, float]]
     shares: dict[str, float]
+    contributions: dict[str, dict[str, float]] = field(repr=False)
     file: Path | None
     sound: pd.DataFrame = field(repr=False)
     faces: pd.DataFrame = field(repr=False)
@@ -67,6 +71,7 @@ class Prediction:
             "presence": dict(self.presence),
             "by_modality": {key: dict(shares) for key, shares in self.by_modality.items()},
             "shares": dict(self.shares),
+            "contributions": {name: dict(each) for name, each in self.contributions.items()},
             "timeline": [
                 {
                     "start": row["start"],

@@ -12,12 +12,11 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.evaluation.calibration import softmax
 from keras_lmf.media.faces import DETECTORS, Detector
 from keras_lmf.media.sound import is_silent
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.enrolment import enrol
-from keras_lmf.recognition.judgement import answer, judge
+from keras_lmf.recognition.judgement import answer, judge, probabilities
 from keras_lmf.recognition.moments import Moment, windows_of_camera
 from keras_lmf.recognition.opened import Opened, open_model
 from keras_lmf.recognition.prediction import Prediction
@@ -82,7 +81,7 @@ class Recognizer:
         hop: seconds from one window to the next.
         smoothing: seconds over which the timeline is smoothed; None: it is not.
         single_picture: whether a window is one picture, without sound.
-        temperature: by which the logits are divided; 1 where the model was not calibrated.
+        temperature: by which the logits are divided where every modality is there; 1 where it was not calibrated.
         presence: "derived" when the model can do without a modality, "assumed" when it needs them all.
 
     Raises:
@@ -205,8 +204,8 @@ class Recognizer:
 
     def _moments(self, camera: int | str | Path) -> Iterator[Moment]:
         for window in windows_of_camera(camera, self._model.face, self.hop, self._detector):
-            _, logits = answer(self._model, f"camera {camera}", self._inputs([window], {}))
-            yield Moment.of(window, self.labels, softmax(logits, self.temperature)[0])
+            there, logits = answer(self._model, f"camera {camera}", self._inputs([window], {}))
+            yield Moment.of(window, self.labels, probabilities(self._model, there, logits)[0])
 
     def _arrays(
         self, clip: np.ndarray | Mapping[str, np.ndarray]

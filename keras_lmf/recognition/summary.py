@@ -11,6 +11,7 @@ import pandas as pd
 from keras_lmf import decisions
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import softmax
+from keras_lmf.evaluation.terms import Subset, title
 from keras_lmf.media.sound import SILENCE, STEP_SECONDS, VOICE_HERTZ, VOICE_SECONDS, steps_rms
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.judgement import Judgement
@@ -19,7 +20,6 @@ from keras_lmf.recognition.prediction import Prediction
 from keras_lmf.recognition.windows import Window
 
 FACE = ("time", "x", "y", "width", "height", "confidence")
-TOGETHER = " × "
 LOWEST = 1e-7  # probability of which a logarithm is taken
 
 
@@ -94,6 +94,10 @@ class Summary:
                 if shares is not None
             },
             shares=_shares(contributions, seconds),
+            contributions={
+                title(subset): dict(zip(labels, _mean(rows, seconds).tolist()))
+                for subset, rows in contributions.items()
+            },
             file=self._file,
             sound=self._envelope.table(),
             faces=pd.DataFrame(np.concatenate([np.zeros((0, len(FACE))), *self._faces]), columns=list(FACE)),
@@ -167,11 +171,13 @@ def _mean(rows: np.ndarray, seconds: np.ndarray) -> np.ndarray | None:
     return np.average(rows[known], axis=0, weights=seconds[known]) if known.any() else None
 
 
-def _shares(contributions: Mapping[tuple[str, ...], np.ndarray], seconds: np.ndarray) -> dict[str, float]:
-    """Each subset's share of all contributions; they add up to 1. Empty where nothing contributes."""
+def _shares(contributions: Mapping[Subset, np.ndarray], seconds: np.ndarray) -> dict[str, float]:
+    """Each subset's share of the lengths of all contributions but the constant; they add up to 1. Empty where nothing
+    contributes."""
     totals = {
-        TOGETHER.join(subset): float(np.nansum(lengths * seconds))
-        for subset, lengths in contributions.items()
+        title(subset): float(np.nansum(np.linalg.norm(rows, axis=1) * seconds))
+        for subset, rows in contributions.items()
+        if subset
     }
     whole = sum(totals.values())
     return {name: total / whole for name, total in totals.items()} if whole else {}

@@ -2,8 +2,10 @@
 
 import keras_lmf.layers  # noqa: F401  registers them, and says what to install without a backend
 from keras_lmf.training.checkpoint import NotFiniteLoss
+from keras_lmf.training.comparison import Comparison, compare
 from keras_lmf.training.optimizer import FusionAdam
 from keras_lmf.training.run import Run
 from keras_lmf.training.train import train
+from keras_lmf.training.tuning import tune
 
-__all__ = ["FusionAdam", "NotFiniteLoss", "Run", "train"]
+__all__ = ["Comparison", "FusionAdam", "NotFiniteLoss", "Run", "compare", "train", "tune"]

@@ -41,7 +41,7 @@ class Run:
 
     The folder holds `recipe.toml`, `environment.json` (versions, backend, fingerprints), `model.weights.h5` (of the
     epoch that was best on "valid"), `history.csv` and `history.png` (every logged value per epoch),
-    `calibration.json` (for classes: the temperature that fits "valid") and `state.npz` (to resume).
+    `calibration.json` (for classes: the temperatures that fit "valid") and `state.npz` (to resume).
 
     Attributes:
         folder: the run's folder.
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model takes and gives: the recipe's, with the run's temperature."""
+        """What the model takes and gives: the recipe's, with the run's temperatures."""
         return run_spec(self.folder)
 
     @property

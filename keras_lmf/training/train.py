@@ -6,10 +6,11 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 from tqdm.keras import TqdmCallback
 
@@ -17,10 +18,10 @@ from keras_lmf.data.batches import Batches, balanced_class_weights
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
-from keras_lmf.evaluation.calibration import fit_temperature
+from keras_lmf.evaluation.calibration import fit_subset_temperatures, fit_temperature
 from keras_lmf.files import locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
-from keras_lmf.models import build, refresh_standardization
+from keras_lmf.models import build, foretold_shapes, refresh_standardization, weight_shapes
 from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.recipe import FittedTemperature, Recipe
 from keras_lmf.recipe.recipe import CALIBRATION
@@ -40,6 +41,7 @@ def train(
     data: Dataset,
     folder: str | Path | None = None,
     *,
+    start: keras.Model | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Run:
     """Trains a recipe; early stopping on "valid", the best epoch's weights kept.
@@ -53,21 +55,31 @@ def train(
         recipe: what to build and how to train it.
         data: its corpus. Modalities that the recipe doesn't name are left out.
         folder: for the run; default `runs/<recipe.name>`.
+        start: a model of the recipe, from whose weights the training starts; None: from random ones. Not for a fusion
+            that trains its parts by themselves.
         callbacks: your own Keras callbacks, called after this package's. Their state is not part of a resume.
 
     Raises:
-        LMFError: data that don't fit the recipe, or a folder that holds another run, is in use by another process, or
-            can't be written.
+        LMFError: data or a `start` that don't fit the recipe, or a folder that holds another run, is in use by another
+            process, or can't be written.
         NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder, where an epoch ended.
     """
     folder = Path(folder) if folder is not None else Path("runs") / recipe.name
     if folder.exists() and not folder.is_dir():
         raise LMFError(f"{folder} is a file: name a folder for the run")
     run = Run(folder, recipe, fitting(recipe, data))
-    fingerprint = _fingerprint(recipe, run.data)
+    if start is not None and recipe.parts():
+        raise LMFError(
+            f"'start' is for a recipe that trains as one; fusion {recipe.fusion.name!r} trains its parts by themselves."
+        )
+    if start is not None and weight_shapes(start) != foretold_shapes(recipe):
+        raise LMFError(
+            f"'start' is no model of the recipe {recipe.name!r}: its weights have other names or shapes."
+        )
+    fingerprint = _fingerprint(recipe, run.data, start)
     if not _is_complete(run, fingerprint):
         with locked(folder):
-            _train(run, fingerprint, callbacks)
+            _train(run, fingerprint, start, callbacks)
     return run
 
 
@@ -83,8 +95,13 @@ def _calibrated(run: Run) -> list[str]:
     return [CALIBRATION] if run.recipe.target.classes and "valid" in run.data.split_names else []
 
 
-def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-    """Trains from the start or from the last whole epoch, and writes the results."""
+def _train(
+    run: Run,
+    fingerprint: str,
+    start: keras.Model | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Trains from the beginning or from the last whole epoch, and writes the results."""
     folder, recipe, data = run.folder, run.recipe, run.data
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
@@ -95,7 +112,10 @@ def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callb
     if not (folder / STATE).exists():
         if (folder / RECIPE).exists():
             raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
-        if not trained.parts():  # whose own trainings do it
+        if start is not None:
+            for layer in model.layers:
+                layer.set_weights(start.get_layer(layer.name).get_weights())
+        elif not trained.parts():  # whose own trainings do it
             fit_on_train(model, rows())
             if recipe.training.output_bias == "label_mean":
                 mean = rows()["train"].labels.mean(axis=0)
@@ -140,14 +160,22 @@ def _train(run: Run, fingerprint: str, callbacks: Sequence[keras.callbacks.Callb
         save()
     best = write_results()
     if _calibrated(run) and not (folder / CALIBRATION).is_file():
-        _calibrate(folder, best, rows()["valid"])
+        _calibrate(folder, best, rows()["valid"], recipe.presence is not None)
 
 
-def _calibrate(folder: Path, model: keras.Model, valid: Split) -> None:
-    """The temperature that fits the kept weights to the validation split (Guo et al. 2017)."""
-    logits = open_artifact(model).predict(valid.inputs)[valid.target.name]
-    temperature = fit_temperature(logits, valid.labels)
-    FittedTemperature(temperature=temperature, split="valid", rows=len(valid)).write(folder)
+def _calibrate(folder: Path, model: keras.Model, valid: Split, presence: bool) -> None:
+    """The temperatures that fit the kept weights to the validation split (Guo et al. 2017)."""
+    runtime = open_artifact(model)
+
+    def logits(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        return runtime.predict(inputs)[valid.target.name]
+
+    FittedTemperature(
+        temperature=fit_temperature(logits(valid.inputs), valid.labels),
+        subset_temperatures=fit_subset_temperatures(logits, valid.inputs, valid.labels) if presence else None,
+        split="valid",
+        rows=len(valid),
+    ).write(folder)
 
 
 def _fit(
@@ -183,9 +211,12 @@ def _fit(
         bar.epoch_bar.close()
 
 
-def _fingerprint(recipe: Recipe, data: Dataset) -> str:
+def _fingerprint(recipe: Recipe, data: Dataset, start: keras.Model | None) -> str:
     parts = [recipe.fingerprint, data.fingerprint, keras.backend.backend(), keras.config.dtype_policy().name]
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+    digest = hashlib.sha256(" ".join(parts).encode())
+    for array in start.get_weights() if start is not None else ():
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _write_history(folder: Path, progress: Progress) -> None:

@@ -24,6 +24,7 @@ from keras_lmf.spec import (
     Presence,
     RecipeName,
     Spec,
+    SubsetTemperatures,
     Temperature,
 )
 from keras_lmf.target import Name, Target, Text
@@ -70,6 +71,7 @@ class Calibration(Spec):
     calibration error and the mean negative log-likelihood in nats before and after dividing the logits by it."""
 
     temperature: Temperature
+    subset_temperatures: SubsetTemperatures = None
     ece_before: Annotated[float, Field(ge=0, le=1)]
     ece_after: Annotated[float, Field(ge=0, le=1)]
     nll_before: Annotated[float, Field(ge=0)]
@@ -167,6 +169,7 @@ class Entry(Spec):
             inputs=self.inputs,
             target=self.target,
             temperature=self.calibration and self.calibration.temperature,
+            subset_temperatures=self.calibration and self.calibration.subset_temperatures,
             presence=self.presence,
             licence=self.licences.model_dump(),
             recipe=RecipeName(name=self.name, sha256=self.recipe_sha256),
