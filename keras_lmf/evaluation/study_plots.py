@@ -60,8 +60,8 @@ def robustness_curves(curves: pd.DataFrame, metric: str, floor: float, title: st
     return figure
 
 
-def _label_ends(axes: Axes, lines: dict[str, pd.Series], gap: float) -> None:
-    """Each line's name right of its end, moved apart where two would cover each other."""
+def _label_ends(axes: Axes, lines: dict[str, pd.Series], gap: float, right: float = 1.04) -> None:
+    """Each line's name at `right` times its end, moved apart where two would cover each other."""
     lines = {name: line.dropna() for name, line in lines.items()}
     ordered = sorted(zip(lines, FILES * len(lines)), key=lambda pair: lines[pair[0]].iloc[-1])
     values = np.array([lines[name].iloc[-1] for name, _ in ordered])
@@ -72,7 +72,7 @@ def _label_ends(axes: Axes, lines: dict[str, pd.Series], gap: float) -> None:
         axes.annotate(
             name,
             (end, value),
-            (end * 1.04, place),
+            (end * right, place),
             color=colour,
             fontsize=9,
             va="center",
@@ -125,19 +125,21 @@ def metric_over_ranks(table: pd.DataFrame, metric: str, reference: Sequence[floa
     mean, sd = reference
     axes.axhspan(mean - sd, mean + sd, color="#e6e6e6", linewidth=0)
     axes.axhline(mean, color=GREY, linewidth=1)
-    axes.text(ranks[0], mean, "tensor fusion ± sd ", color=GREY, fontsize=8, va="bottom", ha="left")
     lines = {}
-    for name, colour in zip(dict.fromkeys(table.columns.get_level_values(0)), FILES):
+    for place, (name, colour) in enumerate(zip(dict.fromkeys(table.columns.get_level_values(0)), FILES)):
         part = table[name]
-        axes.errorbar(ranks, part["mean"], part["sd"], color=colour, marker="o", capsize=3, linewidth=1.8)
-        lines[name] = part["mean"]
+        # Side by side: intervals of one rank don't cover each other.
+        axes.errorbar(
+            ranks * 1.03**place, part["mean"], part["sd"], color=colour, marker="o", capsize=3, linewidth=1.8
+        )
+        lines[name] = part["mean"].set_axis(ranks * 1.03**place)
     axes.set_xscale("log", base=2)
     axes.set_xticks(ranks, [f"{rank:g}" for rank in ranks])
     axes.set_xlim(ranks[0] / 1.15, ranks[-1] * 1.8)
     axes.set_xlabel("rank")
-    axes.set_ylabel(metric, parse_math=False)
+    axes.set_ylabel(f"{metric}; grey: tensor fusion ± sd", parse_math=False)
     axes.set_title(title, parse_math=False)
     low, high = axes.get_ylim()
-    _label_ends(axes, lines, GAP * (high - low))
+    _label_ends(axes, lines, GAP * (high - low), right=1.15)
     open_panel(axes)
     return figure
