@@ -38,7 +38,8 @@ def oracle(rule: str, logits: np.ndarray, there: np.ndarray) -> np.ndarray:
             continue
         p = {m: softmax(logits[m, row] / TEMPERATURES[m]) for m in known}
         if rule == "product":
-            joined = PRIOR * np.prod([(p[m] / PRIOR) ** IMPORTANCE[m] for m in known], axis=0)
+            weights = IMPORTANCE if len(known) > 1 else np.ones(2)  # alone, a modality counts fully
+            joined = PRIOR * np.prod([(p[m] / PRIOR) ** weights[m] for m in known], axis=0)
         elif rule == "vote":
             votes = sum(IMPORTANCE[m] * (np.arange(3) == p[m].argmax()) for m in known)
             joined = PRIOR * np.exp(votes)

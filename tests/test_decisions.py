@@ -70,6 +70,21 @@ def test_experts_who_copy_each_other_are_not_counted_twice():
     assert log_loss(known, both) < log_loss(known, naive) - 0.05
 
 
+@pytest.mark.parametrize("rule", ["product", "sum", "vote"])
+def test_who_counts_little_beside_another_still_answers_alone(rule):
+    """A part that knows what both others know leaves them no say; where it is silent they have theirs."""
+    scores, labels = experts()
+    scores = {**scores, "fused": 2 * np.log(bayes(scores, labels))}
+    settings = decisions.fit(scores, labels, rule)
+    for part in ("voice", "face"):
+        given = {name: rows if name == part else np.full_like(rows, np.nan) for name, rows in scores.items()}
+        found = decision_fusion(given, **settings)
+        right = [(rows.argmax(axis=1) == labels).mean() for rows in (found, scores[part])]
+        assert right[0] == pytest.approx(right[1], abs=0.02)
+    both = decision_fusion(scores, **settings)
+    assert (both.argmax(axis=1) == labels).mean() > (scores["fused"].argmax(axis=1) == labels).mean() - 0.02
+
+
 # A vote is as sure of any class, whichever these voters confuse.
 @pytest.mark.parametrize(
     ("rule", "worst"), [("product", 0.045), ("sum", 0.045), ("maximum", 0.06), ("vote", 0.15)]

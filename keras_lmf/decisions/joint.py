@@ -184,7 +184,9 @@ def _certainty(
 def _for_product(
     logs: np.ndarray, there: np.ndarray, labels: np.ndarray, log_prior: np.ndarray
 ) -> np.ndarray:
-    """Of the largest likelihood, with a penalty of (w − 1)² / 2 for each part; convex."""
+    """Of the largest likelihood over the rows that have several, with a penalty of (w − 1)² / 2 for each; convex."""
+    several = there.sum(axis=1) > 1  # what is there alone counts fully
+    logs, there, labels = logs[several], there[several], labels[several]
     evidence = there[:, :, None] * (logs - log_prior)
     own = evidence[np.arange(len(labels)), :, labels]
 

@@ -19,16 +19,21 @@ LOG_LOWEST = math.log(LOWEST)
 
 
 def sum_rule(logs: Tensor, there: Tensor, weights: Tensor, log_prior: Tensor) -> Tensor:
-    """The weighted mean of the probabilities."""
-    shares = there * weights
+    """The weighted mean of the probabilities. Who counts for nothing beside others still answers alone."""
+    shares = there * ops.maximum(weights, 10 * LOWEST)
     total = ops.sum(shares, axis=-2)
     mean = ops.sum(shares * ops.exp(logs), axis=-2) / ops.maximum(total, LOWEST)
     return ops.log(ops.maximum(ops.where(total > 0, mean, ops.exp(log_prior)), LOWEST))
 
 
 def product_rule(logs: Tensor, there: Tensor, weights: Tensor, log_prior: Tensor) -> Tensor:
-    """The product of the probabilities, each divided by the prior, times the prior: it counts once."""
-    return log_prior + ops.sum(there * weights * (logs - log_prior), axis=-2)
+    """The product of the probabilities, each divided by the prior, times the prior: it counts once.
+
+    Weights say how much one counts beside others. What is there alone counts fully.
+    """
+    alone = ops.sum(there, axis=-2, keepdims=True) < 1.5
+    shares = there * ops.where(alone, 1.0, weights)
+    return log_prior + ops.sum(shares * (logs - log_prior), axis=-2)
 
 
 def maximum_rule(logs: Tensor, there: Tensor, weights: Tensor, log_prior: Tensor) -> Tensor:
@@ -66,7 +71,7 @@ class DecisionFusion(ModalityFusion):
     With p_m = softmax(logits_m / temperature_m), over the modalities that are there:
 
     - "product": p ∝ prior · ∏ (p_m / prior)^w_m, the product of experts with the prior divided out once. Right where
-      the modalities' errors are independent given the class.
+      the modalities' errors are independent given the class. A modality that is there alone counts fully: p = p_m.
     - "sum": p = Σ w_m p_m / Σ w_m.
     - "maximum": p ∝ max_m p_m, whatever w_m.
     - "vote": p ∝ prior · exp(Σ w_m [m names the class]), m naming its most probable one. With all w_m alike it is the
