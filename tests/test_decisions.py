@@ -270,6 +270,10 @@ RULE = {"when": {"voice": "sad"}, "then": "sad"}
         (lambda: decisions.fit(TWO, np.array([0, 1, 2])), "rows"),
         (lambda: decisions.fit({**TWO, "face": np.full((2, 3), np.nan)}, np.array([0, 1])), "face"),
         (lambda: decisions.fit(TWO, np.array([0.0, 1.0]), "inverse_variance"), "shape"),
+        (
+            lambda: decision_fusion(TWO, rules=[{"wehn": {"voice": "sad"}, "then": "sad"}], classes=["sad"]),
+            "when",
+        ),
         (lambda: smoothed(np.zeros(3), np.array([0, 2, 1]), 1.0, 1.0), "times"),
         (lambda: smoothed(np.zeros(3), np.arange(3), 0.0, 1.0), "drift"),
     ],

@@ -8,9 +8,10 @@ from typing import Any, overload
 import keras
 import numpy as np
 from keras import ops
+from pydantic import ValidationError
 
 from keras_lmf.backbones.parts import side_by_side
-from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.layers import DecisionFusion, EstimateFusion, ModalityPresence, Stacking
 from keras_lmf.layers.decision_fusion import RULES
 from keras_lmf.recipe import Rule
@@ -97,7 +98,7 @@ def joint_layer(
                 raise LMFError(f"{key} miss {', '.join(missing)}. Received: {', '.join(given)}.")
             settings[key] = [given[part] for part in parts]
     if rules:
-        settings["table"] = [_line(Rule.model_validate(line), parts, classes) for line in rules]
+        settings["table"] = [_line(line, parts, classes) for line in rules]
     known = JOINTS[rule].ARGUMENTS
     for key in settings:
         if key not in known:
@@ -107,8 +108,14 @@ def joint_layer(
     return JOINTS[rule](**settings, modalities=tuple(parts), name=name)
 
 
-def _line(rule: Rule, parts: Sequence[str], classes: Sequence[str] | None) -> tuple[dict[str, int], int]:
+def _line(
+    line: Rule | Mapping[str, Any], parts: Sequence[str], classes: Sequence[str] | None
+) -> tuple[dict[str, int], int]:
     """A line of a rule table in numbers."""
+    try:
+        rule = Rule.model_validate(line)
+    except ValidationError as error:
+        raise invalid(error, Rule, "A rule") from None
     if classes is None:
         raise LMFError('Rules name classes: give their names in order, classes=["neutral", …].')
     for part in rule.when:
