@@ -251,6 +251,10 @@ TWO = {"voice": np.zeros((2, 3)), "face": np.zeros((2, 3))}
 RULE = {"when": {"voice": "sad"}, "then": "sad"}
 
 
+def classifier(labels: tuple = (0, 1)) -> LogisticRegression:
+    return LogisticRegression().fit(decisions.features(TWO), labels)
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -270,10 +274,15 @@ RULE = {"when": {"voice": "sad"}, "then": "sad"}
         (lambda: decisions.fit(TWO, np.array([0, 1, 2])), "rows"),
         (lambda: decisions.fit({**TWO, "face": np.full((2, 3), np.nan)}, np.array([0, 1])), "face"),
         (lambda: decisions.fit(TWO, np.array([0.0, 1.0]), "inverse_variance"), "shape"),
+        (lambda: decision_fusion(TWO, classifier(), rules=[RULE]), "rules"),
+        (lambda: decisions.fit(TWO, np.array([0, 1]), LogisticRegression(), priro=[1, 1, 1]), "priro"),
         (
             lambda: decision_fusion(TWO, rules=[{"wehn": {"voice": "sad"}, "then": "sad"}], classes=["sad"]),
             "when",
         ),
+        (lambda: decisions.fit(TWO, np.array(["sad", "calm"]), LogisticRegression()), "[Ll]abels"),
+        (lambda: decision_fusion(TWO, classifier(("sad", "calm"))), "sad"),
+        (lambda: decision_fusion(TWO, classifier((0, 3))), "0 … 2"),
         (lambda: smoothed(np.zeros(3), np.array([0, 2, 1]), 1.0, 1.0), "times"),
         (lambda: smoothed(np.zeros(3), np.arange(3), 0.0, 1.0), "drift"),
     ],

@@ -79,7 +79,13 @@ def fit(scores: Scores, labels: np.ndarray, rule: Any = "product", **settings: A
     Raises:
         LMFError: scores or labels that don't fit, no row of a part, or an unknown rule.
     """
-    from keras_lmf.models.decision import JOINTS, checked_scores, side_by_side_with_presence
+    from keras_lmf.models.decision import (
+        JOINTS,
+        checked_scores,
+        classes_of,
+        refuse_settings,
+        side_by_side_with_presence,
+    )
 
     rows, there = checked_scores(scores)
     labels = np.asarray(labels)
@@ -89,7 +95,10 @@ def fit(scores: Scores, labels: np.ndarray, rule: Any = "product", **settings: A
     if empty := [part for part, flags in zip(rows, there.T) if not flags.any()]:
         raise LMFError(f"Nothing is known of {', '.join(empty)}: every row is absent.")
     if hasattr(rule, "predict_proba"):
-        return {"rule": copy.deepcopy(rule).fit(side_by_side_with_presence(rows, there), labels)}
+        refuse_settings(rule, settings)
+        fitted = copy.deepcopy(rule).fit(side_by_side_with_presence(rows, there), labels)
+        classes_of(fitted, width)
+        return {"rule": fitted}
     if not isinstance(rule, str) or rule not in JOINTS:
         raise unknown_name("rule", str(rule), JOINTS)
     if rule == "inverse_variance":

@@ -133,6 +133,7 @@ def _of_arrays(parts: Mapping[str, Any], rule: Any, settings: Mapping[str, Any])
     settings = dict(settings)
     scores, there = checked_scores(parts, settings.pop("presence", None))
     if hasattr(rule, "predict_proba"):
+        refuse_settings(rule, settings, ("presence",))
         return _by_classifier(scores, there, rule)
     layer = joint_layer(rule, list(scores), **settings)
     tensors = {part: ops.convert_to_tensor(rows.astype("float32")) for part, rows in scores.items()}
@@ -190,9 +191,30 @@ def _by_classifier(scores: Mapping[str, np.ndarray], there: np.ndarray, classifi
     except ValueError as error:  # scikit-learn's NotFittedError is one
         raise LMFError(f"{_unfitted(classifier)} ({error})") from None
     width = next(iter(scores.values())).shape[1]
-    probabilities = np.zeros((len(features), max(width, found.shape[1])))
-    probabilities[:, np.asarray(classifier.classes_, int)] = found
+    probabilities = np.zeros((len(features), width))
+    probabilities[:, classes_of(classifier, width)] = found
     return np.log(np.maximum(probabilities, 1e-12))
+
+
+def refuse_settings(classifier: Any, settings: Mapping[str, Any], known: Sequence[str] = ()) -> None:
+    """LMFError where there are any: a classifier has its own."""
+    for key in settings:
+        raise unknown_name(f"setting of the rule {type(classifier).__name__}", key, known)
+
+
+def classes_of(classifier: Any, width: int) -> np.ndarray:
+    """The class integers that the classifier has seen, each 0 … width − 1.
+
+    Raises:
+        LMFError: it was fitted on other labels.
+    """
+    seen = np.asarray(classifier.classes_)
+    if seen.dtype.kind not in "iuf" or not np.isin(seen, np.arange(width)).all():
+        raise LMFError(
+            f"{type(classifier).__name__} must be fitted on class integers 0 … {width - 1}, as the parts have {width} "
+            f"classes; it knows {', '.join(map(str, seen[:20]))}."
+        )
+    return seen.astype(int)
 
 
 def _unfitted(classifier: Any) -> str:
@@ -220,7 +242,7 @@ def _as_linear(classifier: Any, widths: Sequence[int]) -> dict[str, Any]:
     if rows.shape[1:] != (size,):
         raise LMFError(f"{_unfitted(classifier)} It takes {rows.shape[1]} features, theirs are {size}.")
     kernel, offset = np.zeros((size, units)), np.full(units, -30.0)
-    seen = np.asarray(classifier.classes_, int)
+    seen = classes_of(classifier, units)
     kernel[:, seen], offset[seen] = rows.T, bias
     probe = np.random.default_rng(0).normal(size=(8, size))
     logits = probe @ rows.T + bias
