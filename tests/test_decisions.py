@@ -132,6 +132,17 @@ def test_the_importance_of_a_product_is_the_most_likely():
     np.testing.assert_allclose(list(settings["importance"].values()), best, atol=1e-3)
 
 
+def test_temperatures_that_are_given_are_those_that_importance_is_fitted_with():
+    """Dividing the logits first, and by a temperature of 1 then, is the same."""
+    scores, labels = experts(400)
+    given = decisions.fit(scores, labels, temperatures={"voice": 4.0, "face": 0.5})
+    divided = {"voice": scores["voice"] / 4, "face": scores["face"] / 0.5}
+    expected = decisions.fit(divided, labels, temperatures=[1, 1])
+    assert given["temperatures"] == {"voice": 4.0, "face": 0.5}
+    assert given["importance"] == pytest.approx(expected["importance"], rel=1e-6)
+    np.testing.assert_allclose(given["joint_temperatures"], expected["joint_temperatures"], rtol=1e-3)
+
+
 # -- votes -----------------------------------------------------------------------------------------------------
 def test_a_vote_is_the_most_common_answer_whoever_is_absent():
     random = np.random.default_rng(0)
@@ -280,6 +291,11 @@ def classifier(labels: tuple = (0, 1)) -> LogisticRegression:
             lambda: decision_fusion(TWO, rules=[{"wehn": {"voice": "sad"}, "then": "sad"}], classes=["sad"]),
             "when",
         ),
+        (lambda: decisions.fit(TWO, np.array([0, 1]), prior=[0.5, 0.5]), "prior"),
+        (lambda: decisions.fit(TWO, np.array([0, 1]), prior=[0.5, 0.5, 0.0]), "prior"),
+        (lambda: decisions.fit(TWO, np.array([0, 1]), "stacking", prior=[0.5, 0.5]), "prior"),
+        (lambda: decisions.fit(TWO, np.array([0.5, 1.0]), "stacking", prior=[0.5, 0.3, 0.2]), "prior"),
+        (lambda: decisions.fit(TWO, np.full((2, 3), np.nan), "inverse_variance"), "finite"),
         (lambda: decisions.fit(TWO, np.array(["sad", "calm"]), LogisticRegression()), "[Ll]abels"),
         (lambda: decision_fusion(TWO, classifier(("sad", "calm"))), "sad"),
         (lambda: decision_fusion(TWO, classifier((0, 3))), "0 … 2"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -12,6 +12,9 @@ from scipy.special import log_softmax
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation.calibration import fit_temperature
+
+if TYPE_CHECKING:
+    from keras_lmf import layers
 
 Scores = Mapping[str, np.ndarray]
 LOG_LOWEST = np.log(1e-7)  # as of `layers.DecisionFusion`
@@ -92,6 +95,8 @@ def fit(scores: Scores, labels: np.ndarray, rule: Any = "product", **settings: A
     width = next(iter(rows.values())).shape[1]
     if len(labels) != len(there):
         raise LMFError(f"Labels and scores need equally many rows, received {len(labels)} and {len(there)}.")
+    if labels.dtype.kind not in "iuf" or not np.isfinite(labels).all():
+        raise LMFError("Labels are class integers, or finite real numbers; received others.")
     if empty := [part for part, flags in zip(rows, there.T) if not flags.any()]:
         raise LMFError(f"Nothing is known of {', '.join(empty)}: every row is absent.")
     if hasattr(rule, "predict_proba"):
@@ -105,10 +110,12 @@ def fit(scores: Scores, labels: np.ndarray, rule: Any = "product", **settings: A
         found = _variances(rows, there, labels.reshape(len(labels), -1).astype(float))
     elif rule == "stacking":
         found = _linear(side_by_side_with_presence(rows, there), labels, width)
-        if (
-            prior := settings.pop("prior", None)
-        ) is not None:  # Bayes's rule, from the labels' frequencies to these
-            shift = np.log(prior) - np.log(_frequencies(labels, width))
+        if (prior := settings.pop("prior", None)) is not None:
+            if labels.dtype.kind not in "iu":
+                raise LMFError("A prior is of classes, the labels are real numbers.")
+            # Bayes's rule, from the labels' frequencies to these.
+            prior = np.asarray(_checked("product", list(rows), width, {"prior": prior}).prior)
+            shift = np.log(prior / prior.sum()) - np.log(_frequencies(labels, width))
             found["bias"] = (np.array(found["bias"]) + shift).tolist()
     else:
         found = _of_classes(rows, there, labels, rule, settings)
@@ -121,10 +128,14 @@ def _of_classes(
     parts, width = list(rows), next(iter(rows.values())).shape[1]
     if labels.dtype.kind not in "iu" or labels.ndim != 1 or not ((labels >= 0) & (labels < width)).all():
         raise LMFError(f"The labels of {width} classes must be integers 0 … {width - 1}, one for each row.")
-    prior = np.asarray(settings.get("prior", _frequencies(labels, width)))
-    temperatures = {
-        part: fit_temperature(rows[part][flags], labels[flags]) for part, flags in zip(parts, there.T)
-    }
+    given = _checked(rule, parts, width, settings)
+    prior = np.asarray(given.prior or _frequencies(labels, width))
+    if given.temperatures:
+        temperatures = dict(zip(parts, given.temperatures))
+    else:
+        temperatures = {
+            part: fit_temperature(rows[part][flags], labels[flags]) for part, flags in zip(parts, there.T)
+        }
     logs = np.stack([log_softmax(rows[part] / temperatures[part], axis=1) for part in parts], axis=1)
     logs = np.maximum(logs, LOG_LOWEST)  # (N, parts, classes)
     importance = IMPORTANCE[rule](logs, there, labels, np.log(prior))
@@ -138,6 +149,17 @@ def _of_classes(
     if settings.get("rules"):
         found["certainty"] = _certainty(logs, there, labels, parts, settings)
     return found
+
+
+def _checked(
+    rule: str, parts: Sequence[str], width: int, settings: Mapping[str, Any]
+) -> layers.DecisionFusion:
+    """The layer of these settings, which refuses those that don't fit."""
+    from keras_lmf.models.decision import joint_layer
+
+    layer = joint_layer(rule, parts, **settings)
+    layer.build(dict.fromkeys(parts, (None, width)))
+    return layer
 
 
 def _frequencies(labels: np.ndarray, width: int) -> np.ndarray:
