@@ -431,6 +431,11 @@ def test_one_input_is_nothing_to_join():
         recipe({"name": "stacking"}).select(["voice"])
 
 
+def test_a_hybrid_of_steps_needs_backbones_that_keep_them():
+    with pytest.raises(LMFError, match="takes steps"):
+        recipe({"name": "hybrid", "features": {"name": "step_by_step"}})
+
+
 def test_a_speaker_can_be_enrolled_in_all_parts_that_hear():
     model = klmf.build(recipe(WORDS["hybrid"]))
     klmf.models.set_standardization(model, {"face": (np.arange(4), np.full(4, 9.0))})

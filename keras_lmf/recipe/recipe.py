@@ -17,7 +17,7 @@ from keras_lmf.files import write_text
 from keras_lmf.locate import RECIPE
 from keras_lmf.recipe.backbones import BACKBONES, Backbone
 from keras_lmf.recipe.front_ends import FrontEnd, Waveform
-from keras_lmf.recipe.fusions import Fusion, NoFusion
+from keras_lmf.recipe.fusions import Fusion, FusionWord, NoFusion
 from keras_lmf.recipe.sections import Corpus, Counts, Head, Part, Presence, Training
 from keras_lmf.spec import (
     MEDIA,
@@ -110,9 +110,10 @@ class Recipe(Part):
                 raise ValueError(f"{key} {word!r} needs a range; target {target.name!r} has classes")
         if isinstance(self.fusion, NoFusion) and len(self.inputs) > 1:
             raise ValueError(f"fusion {self.fusion.name!r} takes one input, received {inputs}")
-        if self.fusion.of_steps:
-            self._require_steps()
         self.fusion.require(tuple(self.inputs), target)
+        for fusion in (self.fusion, *(part for _, part in self.fusion.parts(tuple(self.inputs)).values())):
+            if fusion.of_steps:
+                self._require_steps(fusion)
         if self.presence and len(self.inputs) == 1:
             raise ValueError(f"presence tells which of several inputs are there, received {inputs} alone")
         waveforms = [name for name, section in self.inputs.items() if section.media == "waveform"]
@@ -131,16 +132,16 @@ class Recipe(Part):
             )
         return self
 
-    def _require_steps(self) -> None:
+    def _require_steps(self, fusion: FusionWord) -> None:
         if len(self.inputs) == 1:
             raise ValueError(
-                f"fusion {self.fusion.name!r} takes two inputs or more, received {', '.join(self.inputs)}"
+                f"fusion {fusion.name!r} takes two inputs or more, received {', '.join(self.inputs)}"
             )
         for name, section in self.inputs.items():
             if not section.backbone.keeps_steps:
                 words = ", ".join(word for word, backbone in BACKBONES.items() if backbone.keeps_steps)
                 raise ValueError(
-                    f"fusion {self.fusion.name!r} takes steps; the backbone {section.backbone.name!r} of {name} keeps "
+                    f"fusion {fusion.name!r} takes steps; the backbone {section.backbone.name!r} of {name} keeps "
                     f"none. These do: {words}"
                 )
 
