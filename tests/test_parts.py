@@ -419,6 +419,14 @@ def test_numbers_are_weighted_by_their_errors_behind_a_front_end_and_without_val
             },
             "vote",
         ),
+        (
+            {
+                "fusion": {"importance": "equal"},
+                "training": {"loss": "mse"},
+                "target": {"classes": None, "range": [0, 1]},
+            },
+            "importance",
+        ),
     ],
 )
 def test_words_that_do_not_fit_are_refused(changes, says):
@@ -429,6 +437,20 @@ def test_words_that_do_not_fit_are_refused(changes, says):
 def test_one_input_is_nothing_to_join():
     with pytest.raises(LMFError, match="two inputs"):
         recipe({"name": "stacking"}).select(["voice"])
+
+
+def test_a_vote_of_equals_is_the_majority_whoever_was_right_and_however_frequent_a_class_is():
+    random = np.random.default_rng(0)
+    labels = random.choice(3, size=300, p=[0.96, 0.02, 0.02])
+    said = {name: random.integers(0, 3, 300) for name in ("voice", "face")} | {"fused": labels}
+    words = recipe({"name": "hybrid", "rule": "vote", "importance": "equal"})
+    layer = fitted_joint(words, klmf.decisions.votes(said, 3), labels)
+    found = np.asarray(layer({name: 9 * np.eye(3, dtype="float32")[rows] for name, rows in said.items()}))
+    votes = np.stack(list(said.values()))
+    counts = (votes[:, :, None] == np.arange(3)).sum(axis=0)
+    np.testing.assert_array_equal(found.argmax(axis=1), counts.argmax(axis=1))  # of equal ones the first
+    assert (counts.argmax(axis=1) != labels).sum() > 20
+    klmf.build(words).get_layer("emotion").set_weights(layer.get_weights())
 
 
 def test_a_hybrid_of_steps_needs_backbones_that_keep_them():

@@ -181,7 +181,7 @@ def _joined(
     own = {part: {name: features[name] for name in model.input} for part, model in parts.items()}
     target = recipe.target.name
     answers = {part: model(own[part])[target] for part, model in parts.items()}
-    layer = joint_layer(parts=list(parts), name=target, **recipe.fusion.joint(recipe.target))
+    layer = joint_layer(parts=list(parts), name=target, **recipe.fusion.joint(recipe.target, list(parts)))
     presence = None
     if recipe.presence:
         there = ModalityPresence(name="presence")(list(features.values()))

@@ -201,7 +201,7 @@ class FusionOfAnswers(FusionWord, abc.ABC):
             )
 
     @abc.abstractmethod
-    def joint(self, target: Target) -> dict[str, Any]:
+    def joint(self, target: Target, parts: Sequence[str]) -> dict[str, Any]:
         """What is joined how: `rule` and settings of `models.decision.joint_layer`."""
 
     def build(self, seeds: Iterator[int | None], name: str) -> None:
@@ -218,6 +218,10 @@ class Decision(FusionOfAnswers):
         None,
         description='For classes "product" (if left out), "sum", "maximum" or "vote"; for a range "inverse_variance".',
     )
+    importance: Literal["fitted", "equal"] = Field(
+        "fitted",
+        description='How much each part counts: as fitted, or "equal": alike. A "vote" is then the plain majority.',
+    )
     rules: tuple[Rule, ...] = Field(
         (),
         max_length=1000,
@@ -230,6 +234,10 @@ class Decision(FusionOfAnswers):
         if self.rule is not None and numbers == bool(target.classes):
             kind = "classes" if target.classes else "a range"
             raise ValueError(f"fusion.rule {self.rule!r} does not fit target {target.name!r} of {kind}")
+        if self.importance != "fitted" and not target.classes:
+            raise ValueError(
+                f"fusion.importance {self.importance!r} is for classes; target {target.name!r} has a range"
+            )
         if self.rules and not target.classes:
             raise ValueError(f"fusion.rules name classes; target {target.name!r} has a range")
         parts = self.parts(modalities)
@@ -241,9 +249,15 @@ class Decision(FusionOfAnswers):
                 if word not in target.classes:
                     raise unknown_name("class in fusion.rules", word, target.classes)
 
-    def joint(self, target: Target) -> dict[str, Any]:
-        rule = self.rule or ("product" if target.classes else "inverse_variance")
-        return {"rule": rule, **({"rules": self.rules, "classes": target.classes} if self.rules else {})}
+    def joint(self, target: Target, parts: Sequence[str]) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            "rule": self.rule or ("product" if target.classes else "inverse_variance")
+        }
+        if self.importance == "equal":
+            settings["importance"] = dict.fromkeys(parts, 1.0)
+            if self.rule == "vote":  # the prior would outvote them where a class is frequent
+                settings["prior"] = [1 / target.size] * target.size
+        return settings | ({"rules": self.rules, "classes": target.classes} if self.rules else {})
 
 
 class Hybrid(Decision):
@@ -276,7 +290,7 @@ class StackedAnswers(FusionOfAnswers):
     out_of_fold = True
     name: Literal["stacking"]
 
-    def joint(self, target: Target) -> dict[str, Any]:
+    def joint(self, target: Target, parts: Sequence[str]) -> dict[str, Any]:
         return {"rule": "stacking"}
 
 

@@ -57,7 +57,7 @@ def fit_parts(
 
 def fitted_joint(recipe: Recipe, scores: Scores, labels: np.ndarray) -> keras.layers.Layer:
     """The layer that joins the parts, fitted to their answers (rows of NaN: absent)."""
-    settings = recipe.fusion.joint(recipe.target)
+    settings = recipe.fusion.joint(recipe.target, list(scores))
     if recipe.training.class_weights == "balanced":
         settings["prior"] = [1 / recipe.target.size] * recipe.target.size
     if recipe.presence and recipe.fusion.out_of_fold:
