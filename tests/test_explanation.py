@@ -300,3 +300,26 @@ def test_the_plot_has_the_shares_side_by_side(classes):
     assert [label.get_text() for label in left.get_yticklabels()] == [
         f"{name} ({count})" for name, count in (("no", 1 if classes else 3), ("yes", 2 if classes else 3))
     ]
+
+
+def test_a_hybrid_is_taken_apart_by_its_inputs() -> None:
+    """One of its parts sees all inputs, so that no part is an input."""
+    inputs = {name: {"shape": [3], "backbone": {"name": "mlp", "units": [4]}} for name in ("audio", "video")}
+    words = {
+        "name": "hybrid",
+        "corpus": {"name": "synthetic"},
+        "target": {"name": "mood", "classes": ["calm", "happy"]},
+        "inputs": inputs,
+        "fusion": {"name": "hybrid"},
+        "training": {"loss": "cross_entropy"},
+    }
+    rows = {name: np.random.default_rng(0).normal(size=(5, 3)).astype("float32") for name in inputs}
+    model = klmf.build(klmf.Recipe(**words, presence={}))
+    found = klmf.explain(model, rows)
+    assert list(found.terms) == [(), ("audio",), ("video",), ("audio", "video")]
+    hidden = rows | {"video": np.zeros((5, 3), "float32")}
+    alone = keras.ops.convert_to_numpy(model(hidden)["mood"])
+    np.testing.assert_allclose(found.terms[()] + found.terms["audio",], alone, atol=1e-5)
+    assert not found.linear
+    with pytest.raises(LMFError):
+        klmf.explain(klmf.build(klmf.Recipe(**words)), rows)

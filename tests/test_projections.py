@@ -115,3 +115,38 @@ def test_a_constant_feature_harms_nothing() -> None:
 def test_more_components_than_features_are_refused() -> None:
     with pytest.raises(LMFError, match="4"):
         klmf.backbones.principal_components((4,), components=5)
+
+
+def test_the_fit_draws_nothing_at_random() -> None:
+    """Wide rows, of which scikit-learn would take a random solver."""
+    rows = 560
+    wide = klmf.data.Dataset(
+        name="wide",
+        target=klmf.Target(name="mood", range=(-1, 1)),
+        inputs={name: NUMBERS.normal(size=(rows, 300)) for name in ("audio", "video")},
+        labels=np.zeros(rows),
+        groups=np.arange(rows).astype(str),
+        ids=np.arange(rows).astype(str),
+        splits=np.full(rows, "train"),
+    )
+    sections = recipe("principal_components", "truncated_svd").model_dump(exclude_none=True)
+    for part in sections["inputs"].values():
+        part["shape"] = (300,)
+    kernels = []
+    for _ in range(2):
+        model = klmf.build(klmf.Recipe(**sections))
+        fit_on_train(model, wide)
+        kernels.append([np.asarray(weight) for weight in model.get_weights()])
+    for one, other in zip(*kernels):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_start_keeps_what_it_was_fitted_to(tmp_path: Path) -> None:
+    short = recipe("principal_components", "truncated_svd").replace(
+        training={"epochs": 1, "learning_rate": 1e-9}
+    )
+    model = klmf.build(short)
+    klmf.models.set_standardization(model, {"audio": (np.full(6, 5.0), np.full(6, 4.0))})
+    run = klmf.train(short, data(), tmp_path / "run", start=model)
+    for found, given in zip(run.model.get_weights(), model.get_weights()):
+        np.testing.assert_allclose(found, given, atol=1e-6)

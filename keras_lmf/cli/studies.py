@@ -121,7 +121,7 @@ def compare(
 
     by_corpus: dict[str, list[Recipe]] = {}
     for recipe in read:
-        variants = comparison.with_fusions(recipe, words(fusion)) if fusion else [recipe]
+        variants = comparison.with_fusions(recipe, words(fusion or "")) or [recipe]
         by_corpus.setdefault(recipe.corpus.model_dump_json(), []).extend(variants)
     told = []
     for place, found in enumerate(by_corpus.values()):

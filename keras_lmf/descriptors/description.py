@@ -46,7 +46,8 @@ def describe(
         order of `DESCRIPTORS`. NaN where it is unknown: no face, no voiced sound, or too near to the ends.
 
     Raises:
-        LMFError: a file that can't be read, one that is too long, a window out of its range, or a missing extra.
+        LMFError: a file that can't be read, one that is too long, or too short to say anything, a recording of the skin
+            beside the clip's time, a window out of its range, or a missing extra.
     """
     if not isinstance(window, int | float) or not 0.5 <= window <= 60:
         raise LMFError(f"'window' takes .5 to 60 seconds, received {window!r}.")
@@ -69,7 +70,14 @@ def describe(
     if mouth is not None and "energy" in found:
         found["lip_voice_correlation"] = lip_voice_correlation(mouth, found["energy"], window)
     if recording is not None:
+        begin, end = recording[0][[0, -1]]
+        if begin > count * STEP or end < 0:
+            raise LMFError(f"{eda} is from {begin:g} to {end:g} s, the clip from 0 to {count * STEP:g} s.")
         found |= skin_descriptors(*recording, count)
+    if not found:
+        raise LMFError(
+            f"{clip} has nothing to describe: no pictures, and {len(waveform) / RATE:.3f} s of sound."
+        )
     times = pd.Index(np.arange(count) * STEP, name="time")
     return pd.DataFrame({name: found[name] for name in DESCRIPTORS if name in found}, index=times)
 

@@ -12,6 +12,7 @@ from keras_lmf.errors import LMFError, import_extra
 
 RATE = 50  # samples a second on which the parts are computed
 LEAST = 10.0  # seconds
+LONGEST_GAP = 1.0  # seconds, between two samples: a response takes one to three
 TIME, EDA = "time", "eda"
 
 
@@ -51,11 +52,17 @@ def skin_descriptors(times: np.ndarray, eda: np.ndarray, count: int) -> dict[str
         count: steps.
 
     Raises:
-        LMFError: neurokit2 isn't installed, or a recording of less than 10 s.
+        LMFError: neurokit2 isn't installed, or a recording of less than 10 s or with a gap of over 1 s.
     """
     neurokit = import_extra("neurokit2", "descriptors")
     if len(times) < 2 or times[-1] - times[0] < LEAST:
         raise LMFError(f"Electrodermal activity needs {LEAST:g} s or more, received {len(times)} samples.")
+    if (gap := np.diff(times).max()) > LONGEST_GAP:
+        raise LMFError(
+            f"Electrodermal activity needs a sample every {LONGEST_GAP:g} s or more often, received a gap of {gap:g} s."
+        )
+    if np.ptp(eda) == 0:
+        raise LMFError(f"The skin's conductance is {eda[0]:g} µS all the time: was the electrode on?")
     even = np.arange(times[0], times[-1], 1 / RATE)
     found, peaks = neurokit.eda_process(np.interp(even, times, eda), sampling_rate=RATE)
     steps = np.arange(count) * STEP

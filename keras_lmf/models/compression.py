@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.layers import LowRankFusion
-from keras_lmf.models.factory import FUSION, build, refresh_standardization
+from keras_lmf.models.factory import FUSION, build, foretold_shapes, refresh_standardization, weight_shapes
 from keras_lmf.recipe import Recipe
 
 STARTS, SWEEPS, TOLERANCE = 4, 1000, 1e-10  # of alternating least squares
@@ -130,9 +130,10 @@ def compress(recipe: Recipe, model: keras.Model, rank: int) -> tuple[Recipe, ker
         The recipe with low-rank fusion, and its model.
 
     Raises:
-        LMFError: another fusion, or as `low_rank_from_tensor`.
+        LMFError: another fusion, a model of another recipe, or as `low_rank_from_tensor`.
     """
     _require(recipe, "tensor")
+    _require_model(recipe, model)
     hidden = recipe.head.units
     units = hidden[0] if hidden else recipe.target.size
     behind = "head_0" if hidden else recipe.target.name
@@ -173,11 +174,12 @@ def prune_ranks(recipe: Recipe, model: keras.Model, rank: int) -> tuple[Recipe, 
         The recipe of that rank, and its model.
 
     Raises:
-        LMFError: another fusion, or fewer ranks than are to be kept.
+        LMFError: another fusion, a model of another recipe, or fewer ranks than are to be kept.
     """
     _require(recipe, "low_rank")
     if not 1 <= rank <= recipe.fusion.rank:
         raise LMFError(f"'rank' takes 1 to {recipe.fusion.rank}, which the model has; received {rank!r}.")
+    _require_model(recipe, model)
     smaller = recipe.replace(name=f"{recipe.name}-pruned-{rank}", fusion={"rank": rank})
     made = _filled(smaller, model, (FUSION,))
     before, after = model.get_layer(FUSION), made.get_layer(FUSION)
@@ -191,6 +193,13 @@ def _require(recipe: Recipe, word: str) -> None:
     if recipe.fusion.name != word:
         raise LMFError(
             f"This takes a recipe whose fusion is {word!r}; {recipe.name!r} has {recipe.fusion.name!r}."
+        )
+
+
+def _require_model(recipe: Recipe, model: keras.Model) -> None:
+    if weight_shapes(model) != foretold_shapes(recipe):
+        raise LMFError(
+            f"The model is none of the recipe {recipe.name!r}: its weights have other names or shapes."
         )
 
 

@@ -16,10 +16,17 @@ from keras_lmf.backend import layer_calls, mask_of, run_watched
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation.subsets import only
 from keras_lmf.evaluation.terms import Subset, contributions, every_subset
-from keras_lmf.layers import CrossModalAttention, ModalityPresence
+from keras_lmf.layers import (
+    CrossModalAttention,
+    DecisionFusion,
+    EstimateFusion,
+    ModalityPresence,
+    Stacking,
+)
 from keras_lmf.layers.modality_fusion import ModalityFusion
 
 ROWS_AT_ONCE = 32  # as `Model.predict`: what is between the layers is held
+OF_ANSWERS = (DecisionFusion, EstimateFusion, Stacking)
 LINEAR = (keras.layers.Dropout, keras.layers.Identity)
 
 
@@ -60,7 +67,7 @@ def explain(model: keras.Model, inputs: Any, *, target: str | None = None) -> Ex
 
     Args:
         model: functional, as from `build`, `load`, `Run.model`, `fusion_model` or of your own, with one layer
-            `TensorFusion`, `LowRankFusion` or `EarlyFusion`, or with attention.
+            `TensorFusion`, `LowRankFusion`, `EarlyFusion` or one that joins answers, or with attention.
         inputs: as the model takes them; arrays of N ≥ 1 rows.
         target: the output; None: the only one.
 
@@ -122,7 +129,8 @@ class _Watched:
         self._inputs_may_lack = isinstance(model.input, dict) and any(
             isinstance(operation, ModalityPresence) for operation in model.operations
         )
-        self.linear = self._through_fusion and all(_is_linear(operation) for operation in between)
+        linear = self._through_fusion and not isinstance(fusion, DecisionFusion)
+        self.linear = linear and all(_is_linear(operation) for operation in between)
         attends = any(isinstance(operation, CrossModalAttention) for operation in model.operations)
         if fusion is None and not attends and not (self._inputs_may_lack and len(model.inputs) > 1):
             raise LMFError(
@@ -197,12 +205,16 @@ class _Watched:
 
 
 def _fusion(model: keras.Model) -> ModalityFusion | None:
-    """The model's only fusion layer; None without one."""
+    """The model's only fusion layer; None without one, or where it joins answers of networks that share inputs: then no
+    input is absent to it alone."""
     layers = [operation for operation in model.operations if isinstance(operation, ModalityFusion)]
     if len(layers) > 1:
         names = ", ".join(layer.name for layer in layers)
         raise LMFError(f"{model.name} has several fusion layers, {names}: explain takes a model with one.")
-    return layers[0] if layers else None
+    for layer in layers:
+        if not isinstance(layer, OF_ANSWERS) or set(layer.modalities or ()) == set(model.input):
+            return layer
+    return None
 
 
 def _output(model: keras.Model, target: str | None) -> int:

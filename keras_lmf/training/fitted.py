@@ -35,7 +35,8 @@ def fit_on_train(model: keras.Model, data: Dataset) -> None:
         for layer in fitted_layers(model, modality, PRINCIPAL_COMPONENTS):
             from sklearn.decomposition import PCA  # here, as it takes a second
 
-            _project(layer, PCA, (data.steps(modality) - mean) / np.sqrt(variance), modality)
+            steps = (data.steps(modality) - mean) / np.sqrt(variance)
+            _project(layer, PCA, steps, modality, svd_solver="full")  # the others draw at random
         for layer in fitted_layers(model, modality, TRUNCATED_SVD):
             from sklearn.decomposition import TruncatedSVD
 

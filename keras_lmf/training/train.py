@@ -127,6 +127,7 @@ def _train(
     else:
         state = State(model, Progress(fingerprint=fingerprint))
         state.load(folder / STATE)
+    refresh_standardization(model)
     remove_partial(folder)
     # Every time: the state is what a run resumes from, and a kill may have come right after it was written.
     recipe.write(folder / RECIPE)
@@ -149,7 +150,6 @@ def _train(
                 inner = functools.partial(train, callbacks=callbacks)
                 fit_parts(trained, rows(), model, state, folder, inner)
             else:
-                fit_on_train(model, rows())
                 _fit(trained, rows(), model, state, save, callbacks)
         except NotFiniteLoss as error:
             if not state.progress.best_epoch:

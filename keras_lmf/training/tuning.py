@@ -87,6 +87,8 @@ def tune(recipe: Recipe, data: Dataset, folder: str | Path, *, trials: int = 20)
         raise error.__cause__ from None
     except RuntimeError as error:  # several trials in a row whose loss was not finite
         raise LMFError(f"The search ended: {str(error).strip().splitlines()[0]}") from error
+    if not rows:
+        raise LMFError("The search ended without a result: the loss of every trial became NaN or infinite.")
     table = pd.DataFrame(rows).sort_values("valid", kind="stable", ignore_index=True)
     _with(base, table.iloc[0].to_dict()).write(folder / RECIPE)
     write_text(folder / TRIALS, table.to_csv(index=False))
