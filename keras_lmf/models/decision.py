@@ -8,10 +8,9 @@ from typing import Any, overload
 import keras
 import numpy as np
 from keras import ops
-from pydantic import ValidationError
 
 from keras_lmf.backbones.parts import side_by_side
-from keras_lmf.errors import LMFError, invalid, unknown_name
+from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.layers import DecisionFusion, EstimateFusion, ModalityPresence, Stacking
 from keras_lmf.layers.decision_fusion import RULES
 from keras_lmf.recipe import Rule
@@ -112,10 +111,7 @@ def _line(
     line: Rule | Mapping[str, Any], parts: Sequence[str], classes: Sequence[str] | None
 ) -> tuple[dict[str, int], int]:
     """A line of a rule table in numbers."""
-    try:
-        rule = Rule.model_validate(line)
-    except ValidationError as error:
-        raise invalid(error, Rule, "A rule") from None
+    rule = Rule.of(line)
     if classes is None:
         raise LMFError('Rules name classes: give their names in order, classes=["neutral", …].')
     for part in rule.when:

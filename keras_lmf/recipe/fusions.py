@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import abc
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from keras_lmf.errors import unknown_name
+from keras_lmf.errors import invalid, unknown_name
 from keras_lmf.recipe.sections import Count, Counts, Part, Rate, Word, words
 from keras_lmf.spec import PerSecond, known
 from keras_lmf.target import Name, Target, Text
@@ -176,6 +176,14 @@ class Rule(Part):
 
     when: dict[Name, Text] = Field(min_length=1, max_length=16, description="Part → the class that it names.")
     then: Text = Field(description="The answer.")
+
+    @classmethod
+    def of(cls, line: Rule | Mapping[str, Any]) -> Rule:
+        """A line as a rule; LMFError where it is none."""
+        try:
+            return cls.model_validate(line)
+        except ValidationError as error:
+            raise invalid(error, cls, "A rule") from None
 
 
 ClassRule = Literal["product", "sum", "maximum", "vote"]
