@@ -19,7 +19,6 @@ from keras_lmf.recipe import LowRank, Recipe
 POOLED = ("early", "tensor", "low_rank")
 INITIALIZATIONS = ("variance_preserving", "reference")
 INITIALIZATION = LowRank.model_fields["initialization"].default
-CONTEXT = 8  # utterances before and after
 
 Settings = dict[str, Any]
 
@@ -108,16 +107,6 @@ def iemocap_inputs(settings: Settings) -> dict[str, Any]:
     }
 
 
-def iemocap_context_inputs(settings: Settings) -> dict[str, Any]:
-    context = {"name": "average_pooling", "units": (settings["context_units"],), **_regularisation(settings)}
-    inputs = iemocap_inputs(settings)
-    around = {
-        f"{modality}_context": {"shape": (2 * CONTEXT, *section["shape"]), "backbone": context}
-        for modality, section in inputs.items()
-    }
-    return inputs | around
-
-
 def pom_inputs(settings: Settings) -> dict[str, Any]:
     def recurrent(modality: str) -> dict[str, Any]:
         network = {"name": settings.get("backbone", "lstm"), "units": settings[f"{modality}_units"]}
@@ -133,38 +122,6 @@ def _regularisation(settings: Settings) -> dict[str, Any]:
     return {key: settings[key] for key in ("input_noise", "input_dropout", "dropout")}
 
 
-IEMOCAP = Comparison(
-    corpus="iemocap",
-    space={
-        "audio_units": [(32,), (64,)],
-        "text_units": [(64,), (128,)],
-        "input_noise": [0.0, 0.3],
-        "input_dropout": [0.0, 0.2],
-        "dropout": [0.2, 0.4],
-        "learning_rate": [5e-4, 1e-3],
-        "weight_decay": [0.0, 0.1],
-        "batch_size": [32, 128],
-        "class_weights": ["none", "balanced"],
-        "units": [32, 64, 128],
-        "rank": [2, 4, 8],
-        "fusion_rate": [0.3, 1.0],
-    },
-    inputs=iemocap_inputs,
-    trials=5,
-    metrics=["war", "uar", "f1_macro", "f1_weighted"],
-    criterion=("f1_macro", True),
-    headline="train + valid",
-    # A fold is the session that is left out of sessions 1 to 4.
-    options=lambda fold: {"labels": "merged", "validation_session": fold},
-    test_seeds=range(2),
-    folds=range(1, 5),
-    # Two speakers are too few, so the dialogues.
-    units=lambda test: np.array([name.rpartition("_")[0] for name in test.ids]),
-    entries={"low_rank": "lmf-iemocap-at"},
-    derived={
-        "lmf-iemocap-at-strict": lambda recipe: recipe.replace(corpus={"options": {"labels": "strict"}})
-    },
-)
 POM = Comparison(
     corpus="pom",
     space={
@@ -252,15 +209,37 @@ COMPARISONS = {
         initializations=INITIALIZATIONS,
         entries={"early": "early-ravdess-av", "tensor": "tfn-ravdess-av", "low_rank": "lmf-ravdess-av"},
     ),
-    "iemocap": IEMOCAP,
-    "iemocap_context": replace(
-        IEMOCAP,
-        space=IEMOCAP.space | {"context_units": [16, 32, 64]},
-        inputs=iemocap_context_inputs,
-        options=lambda fold: IEMOCAP.options(fold) | {"context": CONTEXT},
-        fusions=("early", "low_rank"),
-        entries={"low_rank": "lmf-iemocap-at-context"},
-        derived={},
+    "iemocap": Comparison(
+        corpus="iemocap",
+        space={
+            "audio_units": [(32,), (64,)],
+            "text_units": [(64,), (128,)],
+            "input_noise": [0.0, 0.3],
+            "input_dropout": [0.0, 0.2],
+            "dropout": [0.2, 0.4],
+            "learning_rate": [5e-4, 1e-3],
+            "weight_decay": [0.0, 0.1],
+            "batch_size": [32, 128],
+            "class_weights": ["none", "balanced"],
+            "units": [32, 64, 128],
+            "rank": [2, 4, 8],
+            "fusion_rate": [0.3, 1.0],
+        },
+        inputs=iemocap_inputs,
+        trials=5,
+        metrics=["war", "uar", "f1_macro", "f1_weighted"],
+        criterion=("f1_macro", True),
+        headline="train + valid",
+        # A fold is the session that is left out of sessions 1 to 4.
+        options=lambda fold: {"labels": "merged", "validation_session": fold},
+        test_seeds=range(2),
+        folds=range(1, 5),
+        # Two speakers are too few, so the dialogues.
+        units=lambda test: np.array([name.rpartition("_")[0] for name in test.ids]),
+        entries={"low_rank": "lmf-iemocap-at"},
+        derived={
+            "lmf-iemocap-at-strict": lambda recipe: recipe.replace(corpus={"options": {"labels": "strict"}})
+        },
     ),
     "pom": POM,
     "pom_steps": replace(

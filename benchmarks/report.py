@@ -23,8 +23,21 @@ from keras_lmf.files import write_text
 from keras_lmf.zoo.cards import fill_marked
 
 REPOSITORY = Path(__file__).parents[1]
-FUSIONS = {"early": "early", "tensor": "tensor", "low_rank": "low-rank"}
-MARKERS = {"cmu_mosi": "mosi", "ravdess": "ravdess", "iemocap": "iemocap", "pom": "pom"}
+FUSIONS = {
+    "early": "early",
+    "tensor": "tensor",
+    "low_rank": "low-rank",
+    "step_by_step": "step by step",
+    "multimodal_transformer": "MulT",
+}
+MARKERS = {
+    "cmu_mosi": "mosi",
+    "ravdess": "ravdess",
+    "iemocap": "iemocap",
+    "pom": "pom",
+    "pom_steps": "pom-steps",
+}
+BASELINES = ("cmu_mosi", "ravdess", "iemocap", "pom")
 MEMORY = {"running_mib": "peak while running, MiB", "starting_mib": "peak while starting, MiB"}
 FITS = ("train", "train + valid")
 
@@ -48,9 +61,9 @@ def fusion_table(corpus: str) -> str:
     intervals = results(corpus, "intervals").set_index(["fitted", "fusion", "metric"])
     rows = {}
     for fitted in FITS:
-        for fusion, label in FUSIONS.items():
+        for fusion in COMPARISONS[corpus].fusions:
             summary = summarise(runs.loc[fitted, fusion].to_dict("records"))
-            rows[(label, fitted)] = {
+            rows[(FUSIONS[fusion], fitted)] = {
                 name: f"{summary.loc[name, 'mean']:.3f} ± {summary.loc[name, 'sd']:.3f} "
                 "[{low:.2f}, {high:.2f}]".format(**intervals.loc[(fitted, fusion, name)])
                 for name in COMPARISONS[corpus].metrics
@@ -63,19 +76,22 @@ def fusion_table(corpus: str) -> str:
 
 
 def difference_table(corpus: str) -> str:
-    """Low-rank fusion minus the others, paired by seed and fold."""
-    runs = test_runs(corpus)
+    """Low-rank fusion, or that at each step, minus the others, paired by seed and fold."""
+    runs, fusions = test_runs(corpus), COMPARISONS[corpus].fusions
+    ours = "step_by_step" if "step_by_step" in fusions else "low_rank"
     rows = []
     for fitted in FITS:
-        for other in ("early", "tensor"):
+        for other in fusions:
+            if other == ours:
+                continue
             change = paired_difference(
                 *(
                     runs.loc[(fitted, fusion), COMPARISONS[corpus].metrics].to_dict("records")
-                    for fusion in ("low_rank", other)
+                    for fusion in (ours, other)
                 )
             )
             rows.append(
-                {"low-rank minus": FUSIONS[other], "fitted on": fitted}
+                {f"{FUSIONS[ours]} minus": FUSIONS[other], "fitted on": fitted}
                 | {
                     name: f"{change.loc[name, 'difference']:+.3f} ± {change.loc[name, 'standard_error']:.3f}"
                     for name in COMPARISONS[corpus].metrics
@@ -192,7 +208,8 @@ def tables() -> dict[str, dict[str, str]]:
     for corpus, name in MARKERS.items():
         page[name] = fusion_table(corpus)
         page[f"{name}-differences"] = difference_table(corpus)
-        page[f"{name}-baseline"] = baseline_table(corpus)
+        if corpus in BASELINES:
+            page[f"{name}-baseline"] = baseline_table(corpus)
     page |= {**speed_tables(), "folds": fold_table()}
     return {
         "docs/results.md": page,

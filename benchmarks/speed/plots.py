@@ -107,6 +107,46 @@ def growth_with_modalities(fusions: pd.DataFrame, batch: int) -> Figure:
     return _with_legend(figure, columns=2)
 
 
+def sequences(speeds: pd.DataFrame, trained: pd.DataFrame) -> Figure:
+    """Parameters, CPU time of a training step and accuracy over the number of modalities, a line per fusion.
+
+    Args:
+        speeds: what `sequences.py speed` has written.
+        trained: what `sequences.py accuracy` has written.
+    """
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    panels = figure.subplots(1, 3)
+    accuracy = trained.groupby(["modalities", "fusion"])["accuracy"].mean().reset_index()
+    what = (
+        (speeds, "parameters", "parameters"),
+        (speeds, "training_ms", "CPU time of a training step (ms)"),
+        (accuracy, "accuracy", "accuracy on synthetic_steps"),
+    )
+    fusions = list(speeds["fusion"].unique())
+    for axes, (table, column, title) in zip(panels, what):
+        for i, fusion in enumerate(fusions):
+            line = table[table["fusion"] == fusion].sort_values("modalities")
+            colour = COLOURS["tensor"] if fusion == "MulT" else COLOURS["low-rank"]
+            axes.plot(
+                line["modalities"],
+                line[column],
+                "-o" if fusion == "MulT" else ("-s", "--^", ":v")[i % 3],
+                color=colour,
+                markersize=4,
+                label=fusion,
+            )
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("modalities")
+        _finish(axes, title)
+    panels[2].set_yscale("linear")
+    panels[2].set_ylim(0.45, 1.02)
+    panels[2].yaxis.set_major_locator(MaxNLocator(6))
+    panels[2].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.1f}"))
+    panels[2].axhline(0.5, color="#999999", linewidth=0.8)
+    panels[2].annotate("chance", (2, 0.505), fontsize=7.5, color="#777777")
+    return _with_legend(figure, columns=4)
+
+
 def _panels(columns: int, rows: int = 1) -> tuple[Figure, np.ndarray]:
     figure = Figure(figsize=(0.8 + 4.4 * columns, 1.2 + 3.2 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
