@@ -19,6 +19,7 @@ def markdown() -> dict[str, str]:
         "real-clips": real_clip_tables(),
         "alone": alone_tables(),
         "sequences": sequence_table(),
+        "robustness": robustness_tables(),
     }
 
 
@@ -124,6 +125,21 @@ def sequence_table() -> str:
         f"`synthetic_steps`, mean ± standard deviation over {seeds} seeds, width 16. {measured_on(speeds)}."
     )
     return f"{caption}\n\n{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}"
+
+
+def robustness_tables() -> str:
+    """What is left of each entry's figure without some of its modalities, and under noise."""
+    parts = []
+    for folder in sorted((RESULTS / "robustness").iterdir()):
+        subsets, summary = (pd.read_csv(folder / f"{name}.csv") for name in ("subsets", "summary"))
+        names = {"value": "metric", "ece": "calibration error"}
+        shown = subsets.rename(columns=names).to_markdown(index=False, floatfmt=".3f")
+        areas = summary.pivot(index="modality", columns="damage", values="relative").loc[
+            summary["modality"].unique()
+        ]
+        areas = areas.add_prefix("area, ").reset_index().to_markdown(index=False, floatfmt=".3f")
+        parts.append(f"`{folder.name}`:\n\n{shown}\n\n{areas}")
+    return "\n\n".join(parts)
 
 
 def face_table() -> str:
