@@ -32,12 +32,15 @@ COMMANDS = [
     "compare_fusions",
     "compression",
     "faces",
+    "family",
     "folds",
     "fusion_layers",
     "fusion_speed",
     "paper_tables",
     "real_clips",
     "report",
+    "robustness",
+    "sequences",
 ]
 
 

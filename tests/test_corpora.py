@@ -146,9 +146,11 @@ def test_whole_numbers_out_of_their_range(name, option, least, most):
 
 
 @needs_data
-@pytest.mark.parametrize("name", ["cmu_mosi", "iemocap", "pom", "synthetic"])
-def test_every_input_is_described(name):
-    assert list(load(name).inputs) == list(describe(name, Path(), ()).inputs)
+@pytest.mark.parametrize(
+    ("name", "options"), [("cmu_mosi", {}), ("iemocap", {"context": 1}), ("pom", {}), ("synthetic", {})]
+)
+def test_every_input_is_described(name, options):
+    assert list(load(name, **options).inputs) == list(describe(name, Path(), ()).inputs)
 
 
 def test_synthetic_label_is_the_sign_of_a_product():

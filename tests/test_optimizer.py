@@ -83,4 +83,4 @@ def test_exact_round_trip() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", OTHER_BACKENDS)
 def test_the_same_on_another_backend(backend: str) -> None:
-    passes_exactly(__file__, backend, 3)
+    passes_exactly(__file__, backend, 4)

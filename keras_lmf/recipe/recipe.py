@@ -244,7 +244,7 @@ class FittedTemperature(Spec):
 
     def write(self, folder: Path) -> Path:
         """Writes it into the run's folder, atomically."""
-        return write_text(folder / CALIBRATION, self.model_dump_json(indent=2) + "\n")
+        return write_text(folder / CALIBRATION, self.model_dump_json(indent=2, exclude_none=True) + "\n")
 
 
 def run_spec(folder: Path) -> ModelSpec:

@@ -87,11 +87,11 @@ def load(
     rows = np.isin(arrays["emotion"], list(names))
     audio = np.column_stack([arrays["audio"], np.log(arrays["duration"])])
     audio[:, PROLONGATION] = np.log1p(audio[:, PROLONGATION])
-    features, inputs, masks = {"audio": audio, "text": arrays["text"]}, {}, {}
-    near, there = _neighbours(arrays["ids"], context)
-    for modality, values in features.items():
-        inputs[modality] = values[rows]
-        if context:
+    features = {"audio": audio, "text": arrays["text"]}
+    inputs, masks = {modality: values[rows] for modality, values in features.items()}, {}
+    if context:
+        near, there = _neighbours(arrays["ids"], context)
+        for modality, values in features.items():
             inputs[f"{modality}_context"] = values[near[rows]]
             masks[f"{modality}_context"] = there[rows]
     speakers = arrays["speaker"][rows]
