@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import pandas as pd
+from PIL import Image
 
 from keras_lmf import __version__
 from keras_lmf.data import Dataset, corpora
@@ -51,6 +52,13 @@ from keras_lmf.zoo import (
 from keras_lmf.zoo.description import sentence
 
 PLOT, FOLDS = "files.png", "cross_validation.csv"
+
+
+def palette(picture: Path) -> Path:
+    """The drawing with 256 colours, which is all it has but for smoothed edges: a third of the bytes."""
+    with Image.open(picture) as drawn:
+        small = drawn.convert("RGB").quantize(256)
+    return write_atomically(picture, lambda temporary: small.save(temporary, "PNG", optimize=True))
 
 
 def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = None, seeds: int = 5) -> Entry:
@@ -117,6 +125,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
             shutil.copyfile(source, made / source.name)
             names[key] = source.name
     write_plot(list(artifacts.values()), made / PLOT)
+    palette(made / PLOT)
     entry = Entry(
         name=folder.name,
         summary=sentence(recipe.target, recipe.inputs, recipe.fusion.name, data.name, recipe.corpus.options),

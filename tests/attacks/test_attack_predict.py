@@ -103,9 +103,12 @@ def test_a_killed_call_goes_on_to_the_same_table(folder: Path, whole: bytes, kil
         _, errors = process.communicate(timeout=60)
         found = (folder / csv).read_bytes()
         assert whole.startswith(found)  # whole rows, in their order
-        if kill is signal.SIGINT and found != whole:  # else it may have ended before the signal came
+        if kill is signal.SIGINT:
             assert process.returncode == 1
             done = found.count(b"\n") - 1
+            if done == CLIPS and "Interrupted" not in errors:  # it ended before the signal came
+                assert "4 of 20 files could not be judged" in errors
+                continue
             assert f"Interrupted: {done} of 20 files are in" in errors
             assert "--resume" in errors
     done = CliRunner().invoke(main, words(folder, csv, "--resume"))
