@@ -15,6 +15,7 @@ COMMON = {
     "keras_lmf.files",
     "keras_lmf.target",
     "keras_lmf.spec",
+    "keras_lmf.sources",
     "keras_lmf.locate",
 }
 ANY = {"*"}
@@ -28,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "target": {"pydantic", "keras_lmf.errors"},
     "documents": {"pydantic", *COMMON},
     "spec": {"pydantic", *COMMON},
+    "sources": {"pydantic", *COMMON},
     "locate": COMMON,
     "sidecar": {"pydantic", *COMMON},
     "records": {"pydantic", "keras_lmf.recipe", *COMMON},

@@ -57,4 +57,4 @@ def dataset(recipe: Recipe, data: Path | None) -> Dataset:
     """The recipe's corpus from the folder `data`, or the .npz itself."""
     if data is not None and data.suffix == ".npz":
         return corpora.load(data)
-    return corpora.load(recipe.corpus.name, data, **recipe.corpus.options)
+    return corpora.load(recipe.corpus.name, data, recipe.recorded, **recipe.corpus.options)

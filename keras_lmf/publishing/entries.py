@@ -86,7 +86,8 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
             f"The folder's name becomes the entry's: letters, digits, - and _, received {folder.name!r}."
         )
     recipe = Recipe.read(folder / RECIPE)
-    corpus = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
+    corpus = corpora.load(recipe.corpus.name, root, recipe.recorded, **recipe.corpus.options)
+    corpus = corpus.select(list(recipe.inputs))
     facts = corpora.describe(recipe.corpus.name, folder, recipe.inputs)
     runs = [trained(recipe.replace(seed=seed), corpus, work / f"seed-{seed}") for seed in range(seeds)]
     best, choice = _best(runs)

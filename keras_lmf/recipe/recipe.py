@@ -19,6 +19,7 @@ from keras_lmf.recipe.backbones import BACKBONES, Backbone
 from keras_lmf.recipe.front_ends import FrontEnd, Waveform
 from keras_lmf.recipe.fusions import Fusion, FusionWord, NoFusion
 from keras_lmf.recipe.sections import Corpus, Counts, Head, Part, Presence, Training
+from keras_lmf.sources import DEFAULTS, RecordedInput, Source
 from keras_lmf.spec import (
     MEDIA,
     InputSpec,
@@ -42,6 +43,10 @@ class Modality(Part):
         "channels) of a picture, or (frames, height, width, channels) of video."
     )
     frame_rate: PerSecond | None = Field(None, description="Of video: pictures a second; none: unknown.")
+    source: Source | None = Field(
+        None,
+        description="What of a recording fills it; none: the sound a waveform, the face frames, and nothing features.",
+    )
     front_end: FrontEnd | None = Field(
         None, description="What makes features of raw input, inside the model; none: the backbone takes it."
     )
@@ -53,6 +58,14 @@ class Modality(Part):
             raise ValueError("frame_rate is for frames; neither front_end nor backbone takes any")
         return self
 
+    @model_validator(mode="after")
+    def _source_of_medium(self) -> Modality:
+        fits = {default.name: media for media, default in DEFAULTS.items()}
+        if self.source is not None and fits.get(self.source.name) != self.media:
+            takes = self.media or "features"
+            raise ValueError(f"source {self.source.name!r} does not fit: front_end and backbone take {takes}")
+        return self
+
     @property
     def media(self) -> str | None:
         """What of a recording fills it, a word of `spec.MEDIA`; None: features."""
@@ -60,8 +73,10 @@ class Modality(Part):
 
     @property
     def rate(self) -> float | None:
-        """Samples or frames a second."""
-        return self.front_end.sample_rate if isinstance(self.front_end, Waveform) else self.frame_rate
+        """Samples, frames or steps a second."""
+        if isinstance(self.front_end, Waveform):
+            return self.front_end.sample_rate
+        return self.frame_rate or getattr(self.source, "rate", None)
 
     @property
     def spec(self) -> InputSpec:
@@ -203,6 +218,18 @@ class Recipe(Part):
             presence="derived" if self.presence else "assumed",
             recipe=RecipeName(name=self.name, sha256=self.fingerprint),
         )
+
+    @property
+    def recorded(self) -> dict[str, RecordedInput]:
+        """The inputs that a recording fills, by name."""
+        sources = {
+            name: section.source or DEFAULTS.get(section.media) for name, section in self.inputs.items()
+        }
+        return {
+            name: RecordedInput(shape=section.shape, rate=section.rate, source=sources[name])
+            for name, section in self.inputs.items()
+            if sources[name] is not None
+        }
 
     @property
     def fingerprint(self) -> str:

@@ -111,7 +111,9 @@ class Run:
         """The data in memory, or the recipe's corpus, loaded, with the recipe's modalities."""
         data = self.data
         if data is None:
-            data = corpora.load(self.recipe.corpus.name, **self.recipe.corpus.options)
+            data = corpora.load(
+                self.recipe.corpus.name, inputs=self.recipe.recorded, **self.recipe.corpus.options
+            )
         return fitting(self.recipe, data)
 
     def evaluate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import get_type_hints
 
@@ -15,6 +15,7 @@ from keras_lmf.data.corpora.description import CorpusDescription, read_descripti
 from keras_lmf.data.corpora.files import LABELS, is_clips
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, invalid, unknown_name
+from keras_lmf.sources import RecordedInput
 
 # A corpus is the module of its name.
 CORPORA = (
@@ -34,7 +35,12 @@ PICKLES = (".pkl", ".pickle", ".p", ".pk", ".pck")  # the field's names for one 
 DESCRIBED = tuple(name for name in CORPORA if name != "clips")  # those are anybody's
 
 
-def load(name: str | Path, root: str | Path | None = None, **options: object) -> Dataset:
+def load(
+    name: str | Path,
+    root: str | Path | None = None,
+    inputs: Mapping[str, RecordedInput] | None = None,
+    **options: object,
+) -> Dataset:
     """The corpus `name`, or the dataset of your own file.
 
     Args:
@@ -43,29 +49,39 @@ def load(name: str | Path, root: str | Path | None = None, **options: object) ->
             path of a folder of your own clips (layout and options: `corpora.clips.load`).
         root: the folder that holds the corpora; None takes the environment variable KERAS_LMF_DATA. A relative path
             of a file or folder is then one in this folder. For "clips" it is the folder of the clips itself.
+        inputs: what recordings are to fill (`Recipe.recorded`), for a corpus of recordings; None: what its own `load`
+            fills by itself. Other corpora take no notice.
         options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl.
     """
     if name in CORPORA:
-        return _load(str(name), str(name), root, options)
+        return _load(str(name), str(name), root, inputs, options)
     path = Path(name) if root is None else Path(root) / name
     suffix = path.suffix.lower()
     if suffix in PICKLES:
-        return _load("pickled_splits", ".pkl", path, options)
+        return _load("pickled_splits", ".pkl", path, None, options)
     if suffix == ".npz":
         if options:
             raise LMFError(f"{name}: a file takes no options, received {', '.join(sorted(options))}.")
         return Dataset.load(path)
     if is_clips(path):
-        return _load("clips", "clips", path, options)
+        return _load("clips", "clips", path, inputs, options)
     hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."
     raise unknown_name("corpus", name, CORPORA, hint=hint)
 
 
-def _load(module: str, name: str, place: str | Path | None, options: dict[str, object]) -> Dataset:
+def _load(
+    module: str,
+    name: str,
+    place: str | Path | None,
+    inputs: Mapping[str, RecordedInput] | None,
+    options: dict[str, object],
+) -> Dataset:
     """The module's `load(place, **options)`, with its options' names and types checked: a recipe may say anything."""
     corpus_load = importlib.import_module(f"{__name__}.{module}").load
     hints = get_type_hints(corpus_load, include_extras=True)
     allowed = list(inspect.signature(corpus_load).parameters)[1:]
+    given = {"inputs": inputs} if inputs is not None and "inputs" in allowed else {}
+    allowed = [option for option in allowed if option != "inputs"]
     for option in options:
         if option not in allowed:
             raise unknown_name(f"{name} option", option, allowed)
@@ -75,7 +91,7 @@ def _load(module: str, name: str, place: str | Path | None, options: dict[str, o
     )
     try:
         typed.model_validate(values)
-        return corpus_load(place, **values)
+        return corpus_load(place, **given, **values)
     except ValidationError as error:
         raise invalid(error, typed, f"Corpus {name!r}") from None
     except MemoryError:

@@ -1,0 +1,80 @@
+"""What of a recording fills an input of a model, and by which steps: the sections `[inputs.NAME.source]` of a recipe.
+
+A recipe says them, and `data.extraction` takes them. So the way from a file to an array is in the recipe.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from keras_lmf.spec import PerSecond, Spec
+from keras_lmf.target import Text
+
+
+class Sound(Spec):
+    """The sound, mono, in [-1, 1]; zeros after its end."""
+
+    name: Literal["sound"] = "sound"
+    trim_decibels: Annotated[float, Field(gt=0, le=120)] | None = Field(
+        None,
+        description="Silence at both ends is cut: what is quieter than the loudest part by so many dB; none: nothing.",
+    )
+
+
+class Face(Spec):
+    """Square pictures of the one face that is followed through the recording; zeros where none is seen."""
+
+    name: Literal["face"] = "face"
+    detector: Literal["haar", "yunet", "whole_picture"] = Field("haar", description="What finds the face.")
+    margin: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.1, description="What the picture holds around the face on each side, as a share of the face."
+    )
+
+
+class ActionUnits(Spec):
+    """OpenFace's 35 action units, from its table beside the recording (NAME.csv)."""
+
+    name: Literal["action_units"]
+    rate: PerSecond | None = Field(None, description="Steps a second; none: one mean over the recording.")
+
+
+class Landmarks(Spec):
+    """OpenFace's 68 points of the face in pixels, from its table beside the recording (NAME.csv)."""
+
+    name: Literal["landmarks"]
+    rate: PerSecond = Field(description="Steps a second.")
+
+
+class Sensor(Spec):
+    """Signals of a sensor, from a table with a column `time` in seconds beside the recording."""
+
+    name: Literal["sensor"]
+    file: Text = Field(
+        "{stem}.sensor.csv", description="The table's name; {stem} is the recording's name without suffix."
+    )
+    columns: Annotated[tuple[Text, ...], Field(min_length=1, max_length=256)] = Field(
+        description="Its columns, in order."
+    )
+    rate: PerSecond = Field(description="Steps a second.")
+
+
+Source = Annotated[Sound | Face | ActionUnits | Landmarks | Sensor, Field(discriminator="name")]
+# What fills an input of a medium (`spec.MEDIA`) where the recipe says nothing.
+DEFAULTS: dict[str, Sound | Face] = {"waveform": Sound(), "frames": Face()}
+
+
+class RecordedInput(Spec):
+    """An input that recordings fill.
+
+    Attributes:
+        shape: of a row: (samples,), (frames, side, side, channels) or (side, side, channels), (width,) or
+            (steps, width), (steps, 68, 2) of landmarks.
+        rate: samples, frames or steps a second; None where the row has no time.
+        source: what fills it.
+    """
+
+    shape: tuple[int, ...]
+    rate: float | None = None
+    source: Source
