@@ -14,6 +14,7 @@ from pydantic import ConfigDict, ValidationError, create_model
 from keras_lmf.data.corpora.description import CorpusDescription, read_description
 from keras_lmf.data.corpora.files import LABELS, class_files, is_clips
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.extraction import store
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.sources import RecordedInput
 
@@ -45,8 +46,9 @@ def load(
 
     Args:
         name: one of `CORPORA`; the path of an .npz (layout: `Dataset.save`); or the path of a .pkl as MMSA and MulT
-            read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code); or the
-            path of a folder of your own clips (layout and options: `corpora.clips.load`).
+            read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code); the path
+            of a folder of your own clips (layout and options: `corpora.clips.load`); or of one that
+            `keras-lmf extract` wrote (`extraction.store`).
         root: the folder that holds the corpora; None takes the environment variable KERAS_LMF_DATA. A relative path
             of a file or folder is then one in this folder. For "clips" it is the folder of the clips itself.
         inputs: what recordings are to fill (`Recipe.recorded`), for a corpus of recordings; None: what its own `load`
@@ -63,6 +65,12 @@ def load(
         if options:
             raise LMFError(f"{name}: a file takes no options, received {', '.join(sorted(options))}.")
         return Dataset.load(path)
+    if store.is_arrays(path):
+        if options:
+            raise LMFError(
+                f"{name}: extracted arrays take no options, received {', '.join(sorted(options))}."
+            )
+        return store.open_arrays(path)
     if is_clips(path) or class_files(path):
         return _load("clips", "clips", path, inputs, options)
     hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."
