@@ -148,6 +148,9 @@ class Training(Part):
 
     epochs: Count = Field(100, description="Passes over the training rows, at most.")
     batch_size: Count = Field(32, description="Rows a step.")
+    batches: Literal["rows", "corpora"] = Field(
+        "rows", description='"corpora": a batch has equally many rows of each corpus that is joined.'
+    )
     learning_rate: Positive = Field(1e-3, description="Of Adam.")
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description='"cosine": the rate falls to 0 over `epochs` (Loshchilov & Hutter 2017).'

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm.keras import TqdmCallback
 
-from keras_lmf.data.batches import Batches, balanced_class_weights
+from keras_lmf.data.batches import Batches, balanced_class_weights, epoch_order
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
@@ -23,7 +23,7 @@ from keras_lmf.files import locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models import build, foretold_shapes, refresh_standardization, weight_shapes
 from keras_lmf.models.pretrained import fill, front_ends, on_features
-from keras_lmf.recipe import FittedTemperature, Recipe
+from keras_lmf.recipe import FittedTemperature, Recipe, Training
 from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State, read_progress
@@ -107,9 +107,7 @@ def _train(
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
     rows = functools.cache(lambda: features(recipe, data, models) if models else data)
-    augmentation = recipe.training.augmentation
-    training_rows = int((data.splits == "train").sum()) * (augmentation.copies if augmentation else 1)
-    model = compiled(trained, math.ceil(training_rows / recipe.training.batch_size))
+    model = compiled(trained, _steps(recipe.training, data))
     if not (folder / STATE).exists():
         if (folder / RECIPE).exists():
             raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
@@ -164,6 +162,14 @@ def _train(
         _calibrate(folder, best, rows()["valid"], recipe.presence is not None)
 
 
+def _steps(training: Training, data: Dataset) -> int:
+    """How many an epoch has."""
+    rows = data.splits == "train"
+    corpora = data.corpora[rows] if training.batches == "corpora" and data.corpora is not None else None
+    copies = training.augmentation.copies if training.augmentation else 1
+    return math.ceil(copies * len(epoch_order(int(rows.sum()), None, 0, corpora)) / training.batch_size)
+
+
 def _calibrate(folder: Path, model: keras.Model, valid: Split, presence: bool) -> None:
     """The temperatures that fit the kept weights to the validation split (Guo et al. 2017)."""
     runtime = open_artifact(model)
@@ -191,7 +197,12 @@ def _fit(
     first_epoch = state.progress.epoch
     weights = balanced_class_weights(data["train"]) if training.class_weights == "balanced" else None
     batches = Batches(
-        data["train"], training.batch_size, seed=recipe.seed, first_epoch=first_epoch, class_weights=weights
+        data["train"],
+        training.batch_size,
+        seed=recipe.seed,
+        first_epoch=first_epoch,
+        class_weights=weights,
+        of=training.batches,
     )
     sample = {modality: values[:1] for modality, values in data["train"].inputs.items()}
     monitor = Monitor(state, training, save, sample)
