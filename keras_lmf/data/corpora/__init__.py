@@ -27,14 +27,19 @@ from keras_lmf.sources import RecordedInput
 CORPORA = (
     "clips",
     "cmu_mosi",
+    "crema_d",
     "emodb",
+    "enterface05",
     "enterface05_landmarks",
     "fer2013",
     "iemocap",
+    "nemo",
     "pom",
     "ravdess",
+    "savee",
     "synthetic",
     "synthetic_steps",
+    "tess",
     "voices_and_faces",
 )
 PICKLES = (".pkl", ".pickle", ".p", ".pk", ".pck")  # the field's names for one thing

@@ -14,6 +14,7 @@ from keras_lmf.spec import Spec
 from keras_lmf.target import Name, Target, Text
 
 FIELD = re.compile(r"\{([^{}]+)\}")  # of a template: "actor_{actor}"
+SEEN = "*"  # values of a field that the recordings themselves tell
 OWN_OPTIONS = ("fold", "seconds")  # which every corpus may have beside those of its TOML
 
 
@@ -149,7 +150,7 @@ class Option(Spec):
 
 
 class Files(Spec):
-    """Recordings that the corpus has: every combination of values, but for some."""
+    """Recordings that the corpus has: every combination of values, but for some. "*" is every value that is found."""
 
     id: Template
     values: dict[str, tuple[str, ...]]
