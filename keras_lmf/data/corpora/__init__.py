@@ -17,7 +17,7 @@ from pydantic import ConfigDict, ValidationError, create_model
 
 from keras_lmf.data.corpora import published
 from keras_lmf.data.corpora.description import CorpusDescription, read_description
-from keras_lmf.data.corpora.files import LABELS, is_clips, is_there
+from keras_lmf.data.corpora.files import LABELS, class_files, is_clips, is_there
 from keras_lmf.data.corpora.published import loading
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, invalid, unknown_name
@@ -81,7 +81,7 @@ def load(
         if options:
             raise LMFError(f"{name}: a file takes no options, received {', '.join(sorted(options))}.")
         return Dataset.load(path)
-    if is_clips(path):
+    if is_clips(path) or class_files(path):
         return _load("clips", "clips", path, inputs, options)
     hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."
     raise unknown_name("corpus", name, CORPORA, hint=hint)
