@@ -157,8 +157,9 @@ class Training(Part):
     )
     fusion_learning_rate: Positive | None = Field(None, description="Of the fusion layer (Liu et al. 2018).")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Of Adam; 0 for none.")
-    loss: Literal["cross_entropy", "mae", "mse", "huber"] = Field(
-        description='"cross_entropy" for classes, the others for a range.'
+    loss: Literal["cross_entropy", "mae", "mse", "huber"] | None = Field(
+        None,
+        description='"cross_entropy" for classes, the others for a range; none: "cross_entropy" or "mae", as fits.',
     )
     label_smoothing: Rate = Field(
         0.0, description="For classes: the share of a label that is spread over all (Szegedy et al. 2016)."

@@ -64,6 +64,7 @@ def train(
             process, or can't be written.
         NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder, where an epoch ended.
     """
+    recipe = recipe.for_target(data.target)
     folder = Path(folder) if folder is not None else Path("runs") / recipe.name
     if folder.exists() and not folder.is_dir():
         raise LMFError(f"{folder} is a file: name a folder for the run")
