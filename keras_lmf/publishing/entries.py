@@ -127,9 +127,10 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
             names[key] = source.name
     write_plot(list(artifacts.values()), made / PLOT)
     palette(made / PLOT)
+    told = data.name if isinstance(recipe.corpus.name, str) else recipe.corpus.name
     entry = Entry(
         name=folder.name,
-        summary=sentence(recipe.target, recipe.inputs, recipe.fusion.name, data.name, recipe.corpus.options),
+        summary=sentence(recipe.target, recipe.inputs, recipe.fusion.name, told, recipe.corpus.options),
         warning=facts.warning,
         fusion=recipe.fusion.name,
         corpus=recipe.corpus.name,

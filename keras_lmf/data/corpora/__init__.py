@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import get_type_hints
 
 import numpy as np
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from keras_lmf.data.corpora.description import CorpusDescription, read_description
+from keras_lmf.data.corpora.description import (
+    CorpusDescription,
+    join_descriptions,
+    read_description,
+)
 from keras_lmf.data.corpora.files import LABELS, is_clips
+from keras_lmf.data.corpora.joined import join
+from keras_lmf.data.corpora.vocabulary import meanings
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.sources import RecordedInput
@@ -36,7 +42,7 @@ DESCRIBED = tuple(name for name in CORPORA if name != "clips")  # those are anyb
 
 
 def load(
-    name: str | Path,
+    name: str | Path | Sequence[str],
     root: str | Path | None = None,
     inputs: Mapping[str, RecordedInput] | None = None,
     **options: object,
@@ -46,13 +52,18 @@ def load(
     Args:
         name: one of `CORPORA`; the path of an .npz (layout: `Dataset.save`); or the path of a .pkl as MMSA and MulT
             read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code); or the
-            path of a folder of your own clips (layout and options: `corpora.clips.load`).
+            path of a folder of your own clips (layout and options: `corpora.clips.load`). Several of these are joined
+            in one dataset: `corpora.joined.join`.
         root: the folder that holds the corpora; None takes the environment variable KERAS_LMF_DATA. A relative path
             of a file or folder is then one in this folder. For "clips" it is the folder of the clips itself.
         inputs: what recordings are to fill (`Recipe.recorded`), for a corpus of recordings; None: what its own `load`
             fills by itself. Other corpora take no notice.
-        options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl.
+        options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl. Of
+            several: what all of them accept; under a corpus's name a table of what it alone does, for example
+            `emodb={"fold": 3}`, which comes before; and `merge` and `words` of `corpora.joined.join`.
     """
+    if not isinstance(name, str | Path):
+        return _load_several(name, root, inputs, options)
     if name in CORPORA:
         return _load(str(name), str(name), root, inputs, options)
     path = Path(name) if root is None else Path(root) / name
@@ -67,6 +78,50 @@ def load(
         return _load("clips", "clips", path, inputs, options)
     hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."
     raise unknown_name("corpus", name, CORPORA, hint=hint)
+
+
+def _load_several(
+    names: Sequence[str],
+    root: str | Path | None,
+    inputs: Mapping[str, RecordedInput] | None,
+    options: dict[str, object],
+) -> Dataset:
+    """The corpora of these names, each with its own and the common options, as one."""
+    known = [short_name(name) for name in names]
+    if len(names) < 2 or len(set(known)) != len(known):
+        raise LMFError(f"Corpora are joined where two or more have different names, received {list(names)}.")
+    try:
+        choices = _Choices.model_validate(
+            {key: options[key] for key in _Choices.model_fields if key in options}
+        )
+    except ValidationError as error:
+        raise invalid(error, _Choices, f"Corpora {'+'.join(known)}") from None
+    meanings(choices.merge, choices.words)  # a mistake in them is told before anything is read
+    own = {name: options.get(name, {}) for name in known}
+    common = {key: value for key, value in options.items() if key not in (*known, *_Choices.model_fields)}
+    for name, table in own.items():
+        if not isinstance(table, Mapping):
+            raise LMFError(
+                f"The option {name!r} takes a table of options of this corpus, received {table!r}."
+            )
+    members = {
+        short: load(name, root, inputs, **{**common, **own[short]}) for name, short in zip(names, known)
+    }
+    return join(members, choices.merge, choices.words)
+
+
+def short_name(name: str | Path) -> str:
+    """A corpus's name in ids and tables; of a path the last part, without suffix."""
+    return str(name) if name in CORPORA else Path(name).stem
+
+
+class _Choices(BaseModel):
+    """The options of `join`."""
+
+    model_config = ConfigDict(strict=True)
+
+    merge: list[str] = []
+    words: dict[str, str] = {}
 
 
 def _load(
@@ -98,8 +153,11 @@ def _load(
         raise LMFError(f"Corpus {name!r}: there is no memory for what {values} asks for.") from None
 
 
-def describe(corpus: str, folder: Path, inputs: Iterable[str]) -> CorpusDescription:
-    """What is known of a corpus by its name; of one's own, what the about.toml of `folder` says, for these inputs."""
+def describe(corpus: str | Sequence[str], folder: Path, inputs: Iterable[str]) -> CorpusDescription:
+    """What is known of a corpus by its name; of one's own, what the about.toml of `folder` says, for these inputs; of
+    several, what is known of all as one."""
+    if not isinstance(corpus, str):
+        return join_descriptions({short_name(name): describe(name, folder, inputs) for name in corpus})
     if corpus in DESCRIBED:
         return _description(corpus)
     if Path(corpus).name != corpus:
