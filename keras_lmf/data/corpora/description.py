@@ -85,7 +85,7 @@ def join_descriptions(members: Mapping[str, CorpusDescription]) -> CorpusDescrip
             if all(name in part.inputs for part in parts)
         },
         notes=(
-            f"Joined corpora: {', '.join(titles.values())}. Rows whose class is none of the common target are left out.",
+            f"Joined corpora: {', '.join(titles.values())}. Rows of classes outside the common target are left out.",
             *told("notes"),
         ),
         voice_notes=told("voice_notes"),
