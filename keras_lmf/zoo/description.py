@@ -145,7 +145,7 @@ def _templates() -> jinja2.Environment:
         keep_trailing_newline=True,
         extensions=["jinja2.ext.do"],
     )
-    named = (metric_name, spaced, listed, numbers, figure, shape, table, repr)
+    named = (metric_name, spaced, listed, corpus_title, numbers, figure, shape, table, repr)
     environment.filters |= {function.__name__: function for function in named}
     environment.globals["MEDIA"] = MEDIA
     environment.filters["json"] = functools.partial(json.dumps, ensure_ascii=False)
