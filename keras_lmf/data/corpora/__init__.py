@@ -1,4 +1,8 @@
-"""The corpora by name. One module a corpus, each with `load(root=None, **options) -> Dataset` and its `DESCRIPTION`."""
+"""The corpora by name.
+
+A published corpus, as it is downloaded, is a TOML in `published/`. Others, and arrays that were made of a corpus, are a
+module of their name with `load(root=None, **options) -> Dataset`, and its `DESCRIPTION` where there is no TOML.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +13,17 @@ from pathlib import Path
 from typing import get_type_hints
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import ConfigDict, ValidationError, create_model
 
-from keras_lmf.data.corpora.description import (
-    CorpusDescription,
-    join_descriptions,
-    read_description,
-)
-from keras_lmf.data.corpora.files import LABELS, is_clips
-from keras_lmf.data.corpora.joined import join
-from keras_lmf.data.corpora.vocabulary import meanings
+from keras_lmf.data.corpora import joined, published
+from keras_lmf.data.corpora.description import CorpusDescription, join_descriptions, read_description
+from keras_lmf.data.corpora.files import LABELS, is_clips, is_there
+from keras_lmf.data.corpora.published import loading
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.sources import RecordedInput
 
-# A corpus is the module of its name.
+# A corpus is the TOML or the module of its name, or both.
 CORPORA = (
     "clips",
     "cmu_mosi",
@@ -52,10 +52,12 @@ def load(
     Args:
         name: one of `CORPORA`; the path of an .npz (layout: `Dataset.save`); or the path of a .pkl as MMSA and MulT
             read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code); or the
-            path of a folder of your own clips (layout and options: `corpora.clips.load`). Several of these are joined
-            in one dataset: `corpora.joined.join`.
+            path of a folder of your own clips (layout and options: `corpora.clips.load`); or the path of a .toml that
+            describes a corpus of your own as `published` describes others. Several of these are joined in one dataset:
+            `corpora.joined.join`.
         root: the folder that holds the corpora; None takes the environment variable KERAS_LMF_DATA. A relative path
-            of a file or folder is then one in this folder. For "clips" it is the folder of the clips itself.
+            of a file or folder is then one in this folder (of a .toml, where there is none at the path itself). For
+            "clips" it is the folder of the clips itself; it may be that of a published corpus itself.
         inputs: what recordings are to fill (`Recipe.recorded`), for a corpus of recordings; None: what its own `load`
             fills by itself. Other corpora take no notice.
         options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl. Of
@@ -63,9 +65,14 @@ def load(
             `emodb={"fold": 3}`, which comes before; and `merge` and `words` of `corpora.joined.join`.
     """
     if not isinstance(name, str | Path):
-        return _load_several(name, root, inputs, options)
+        return joined.load(name, options, lambda one, own: load(one, root, inputs, **own))
     if name in CORPORA:
+        if published.is_published(str(name)) and not _as_arrays(str(name), root, inputs, options):
+            return loading.load(str(name), root, inputs, options)
         return _load(str(name), str(name), root, inputs, options)
+    if published.is_own(name):
+        path = Path(name) if root is None or Path(name).is_file() else Path(root) / name
+        return loading.load(path, root, inputs, options)
     path = Path(name) if root is None else Path(root) / name
     suffix = path.suffix.lower()
     if suffix in PICKLES:
@@ -80,48 +87,17 @@ def load(
     raise unknown_name("corpus", name, CORPORA, hint=hint)
 
 
-def _load_several(
-    names: Sequence[str],
+def _as_arrays(
+    name: str,
     root: str | Path | None,
     inputs: Mapping[str, RecordedInput] | None,
-    options: dict[str, object],
-) -> Dataset:
-    """The corpora of these names, each with its own and the common options, as one."""
-    known = [short_name(name) for name in names]
-    if len(names) < 2 or len(set(known)) != len(known):
-        raise LMFError(f"Corpora are joined where two or more have different names, received {list(names)}.")
-    try:
-        choices = _Choices.model_validate(
-            {key: options[key] for key in _Choices.model_fields if key in options}
-        )
-    except ValidationError as error:
-        raise invalid(error, _Choices, f"Corpora {'+'.join(known)}") from None
-    meanings(choices.merge, choices.words)  # a mistake in them is told before anything is read
-    own = {name: options.get(name, {}) for name in known}
-    common = {key: value for key, value in options.items() if key not in (*known, *_Choices.model_fields)}
-    for name, table in own.items():
-        if not isinstance(table, Mapping):
-            raise LMFError(
-                f"The option {name!r} takes a table of options of this corpus, received {table!r}."
-            )
-    members = {
-        short: load(name, root, inputs, **{**common, **own[short]}) for name, short in zip(names, known)
-    }
-    return join(members, choices.merge, choices.words)
-
-
-def short_name(name: str | Path) -> str:
-    """A corpus's name in ids and tables; of a path the last part, without suffix."""
-    return str(name) if name in CORPORA else Path(name).stem
-
-
-class _Choices(BaseModel):
-    """The options of `join`."""
-
-    model_config = ConfigDict(strict=True)
-
-    merge: list[str] = []
-    words: dict[str, str] = {}
+    options: Mapping[str, object],
+) -> bool:
+    """Whether a published corpus's own module is to read it: its arrays hold what is asked for, or nothing is there."""
+    corpus = published.read(name)
+    if corpus.arrays is None or set(inputs or ()) - set(corpus.inputs) or set(options) & set(corpus.options):
+        return False
+    return is_there(name, corpus.arrays, root) or not loading.is_there(corpus, name, root)
 
 
 def _load(
@@ -157,9 +133,11 @@ def describe(corpus: str | Sequence[str], folder: Path, inputs: Iterable[str]) -
     """What is known of a corpus by its name; of one's own, what the about.toml of `folder` says, for these inputs; of
     several, what is known of all as one."""
     if not isinstance(corpus, str):
-        return join_descriptions({short_name(name): describe(name, folder, inputs) for name in corpus})
+        return join_descriptions({joined.short_name(name): describe(name, folder, inputs) for name in corpus})
     if corpus in DESCRIBED:
         return _description(corpus)
+    if published.is_own(corpus):
+        return published.read(corpus if Path(corpus).is_file() else folder / corpus)
     if Path(corpus).name != corpus:
         raise LMFError(f"The corpus {corpus!r} must be a file's name alone: give its folder with --data.")
     path = folder / "about.toml"
@@ -174,4 +152,6 @@ def title(corpus: str) -> str:
 
 
 def _description(corpus: str) -> CorpusDescription:
+    if published.is_published(corpus):
+        return published.read(corpus)
     return importlib.import_module(f"{__name__}.{corpus}").DESCRIPTION

@@ -2,15 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from keras_lmf.data.corpora.vocabulary import emotions, emotions_of, meanings
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, invalid
 from keras_lmf.target import Target
+
+
+class _Choices(BaseModel):
+    """What the options say that are of the joining itself: those of `join`."""
+
+    model_config = ConfigDict(strict=True)
+
+    merge: list[str] = []
+    words: dict[str, str] = {}
+
+
+def load(
+    names: Sequence[str], options: Mapping[str, object], one: Callable[[str, dict[str, Any]], Dataset]
+) -> Dataset:
+    """The corpora of these names, joined.
+
+    Args:
+        names: two or more, different ones.
+        options: `merge` and `words`, of `join`; a table for one of the corpora, under its name, which comes before what
+            all of them are given; and that.
+        one: loads a corpus by its name with its options.
+    """
+    short = [short_name(name) for name in names]
+    if len(names) < 2 or len(set(short)) != len(short):
+        raise LMFError(f"Corpora are joined where two or more have different names, received {list(names)}.")
+    try:
+        choices = _Choices.model_validate(
+            {key: options[key] for key in _Choices.model_fields if key in options}
+        )
+    except ValidationError as error:
+        raise invalid(error, _Choices, f"Corpora {'+'.join(short)}") from None
+    meanings(choices.merge, choices.words)  # a mistake in them is told before anything is read
+    common = {key: value for key, value in options.items() if key not in (*short, *_Choices.model_fields)}
+    for name in short:
+        if not isinstance(options.get(name, {}), Mapping):
+            raise LMFError(
+                f"The option {name!r} takes a table of options of this corpus, received {options[name]!r}."
+            )
+    members = {key: one(name, {**common, **options.get(key, {})}) for name, key in zip(names, short)}
+    return join(members, choices.merge, choices.words)
+
+
+def short_name(corpus: str) -> str:
+    """A corpus's name in ids and tables; of a path the last part, without suffix."""
+    return Path(corpus).stem
 
 
 def join(
