@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from keras_lmf.errors import unknown_name
 from keras_lmf.spec import Spec
@@ -118,18 +118,41 @@ class Head(Part):
         return layers
 
 
+CorpusName = Annotated[Text, Field(max_length=255)]
+# Told apart by their type, so that an error speaks of what was written.
+CorpusNames = Annotated[
+    Annotated[CorpusName, Tag("one")]
+    | Annotated[tuple[CorpusName, ...], Field(min_length=2, max_length=64), Tag("list")],
+    Discriminator(lambda name: "list" if isinstance(name, list | tuple) else "one"),
+]
+
+
 class Corpus(Part):
     """What a model is trained on."""
 
-    name: Annotated[Text, Field(max_length=255)] = Field(description="A corpus of `keras_lmf.data.corpora`.")
-    options: dict[str, Any] = Field(default_factory=dict, description="Options of its loader.")
+    name: CorpusNames = Field(
+        description="A corpus of `keras_lmf.data.corpora`, or a list of several, which are joined."
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Options of its loader; of several also a table for one of them, under its name, and `merge` and "
+        "`words`: what to do with words that are no basic emotion.",
+    )
 
     @field_validator("options")
     @classmethod
     def _say_no_place(cls, options: dict[str, Any]) -> dict[str, Any]:
-        if taken := {"name", "root"} & set(options):
-            raise ValueError(f"{taken.pop()!r} is no option: who trains says where the data are")
+        tables = [options, *(value for value in options.values() if isinstance(value, dict))]
+        if taken := {"name", "root", "inputs"} & {key for table in tables for key in table}:
+            raise ValueError(
+                f"{taken.pop()!r} is no option: who trains says where the data are, and [inputs] what they fill"
+            )
         return options
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the corpora: one or several."""
+        return (self.name,) if isinstance(self.name, str) else self.name
 
 
 class WaveformAugmentation(Part):
