@@ -76,6 +76,7 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.layers",
         *COMMON,
     },
+    "models.start": {"keras", "keras_lmf.recipe", "keras_lmf.records", *COMMON},
     "models.weights": {"keras", "numpy", "h5py", "keras_lmf.data.npz", *COMMON},
     # A section builds its own part; Keras is imported with it, inside a function.
     "recipe": {
