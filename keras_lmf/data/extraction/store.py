@@ -133,10 +133,10 @@ def extract(
 
     require(inputs)
     folder = Path(folder).absolute()
-    described = _described(recordings, inputs)
+    plan = _planned(recordings, inputs)
     with locked(folder):
         remove_partial(folder)
-        _begin(folder, described)
+        _begin(folder, plan)
         jobs = [_Job(str(folder), number, chunk) for number, chunk in enumerate(chunks(recordings, inputs))]
         missing = [job for job in jobs if not _place(folder, job.number).is_dir()]
         done = len(recordings.rows) - sum(len(job.chunk.rows) for job in missing)
@@ -146,8 +146,13 @@ def extract(
         with bar:
             for count in (executor or Here()).map(_write_shard, missing):
                 bar.update(count)
-        _finish(folder, recordings, described, len(jobs))
+        _finish(folder, recordings, plan, len(jobs))
     return folder
+
+
+def described(folder: str | Path) -> Description:
+    """What a folder of extracted recordings holds."""
+    return documents.read(Path(folder) / ARRAYS, Description)
 
 
 def open_arrays(folder: str | Path) -> Dataset:
@@ -158,32 +163,30 @@ def open_arrays(folder: str | Path) -> Dataset:
             be used. It names the file.
     """
     folder = Path(folder)
-    described = documents.read(folder / ARRAYS, Description)
-    if described.rows is None:
+    told = described(folder)
+    if told.rows is None:
         raise LMFError(
             f"{folder}: not complete. The same `keras-lmf extract` goes on, and keeps what is there."
         )
-    rows = _read_table(folder / _TABLE, described)
+    rows = _read_table(folder / _TABLE, told)
     _, lines = read_csv(folder / _ERRORS, ("where", "file", "why"), _HINT)
     refused = [Refused(*(values[name] for name in ("where", "file", "why"))) for _, values in lines]
-    require_few(str(folder), refused, described.recordings)
+    require_few(str(folder), refused, told.recordings)
     inputs = {}
-    for name, stored in described.inputs.items():
-        paths = [
-            _place(folder, number) / f"{name}.npy" for number, count in enumerate(described.shards) if count
-        ]
+    for name, stored in told.inputs.items():
+        paths = [_place(folder, number) / f"{name}.npy" for number, count in enumerate(told.shards) if count]
         scale = SCALES.get(np.dtype(stored.dtype))
-        inputs[name] = Shards(paths, scale, described.sha256.get(name, ""))
-        if inputs[name].shape != (described.rows, *stored.shape):
+        inputs[name] = Shards(paths, scale, told.sha256.get(name, ""))
+        if inputs[name].shape != (told.rows, *stored.shape):
             raise LMFError(
-                f"{folder}: {name}.npy hold {inputs[name].shape}, must be {(described.rows, *stored.shape)}. {_HINT}"
+                f"{folder}: {name}.npy hold {inputs[name].shape}, must be {(told.rows, *stored.shape)}. {_HINT}"
             )
-    of_table = Recordings(described.name, described.target, tuple(rows), tuple(refused))
+    of_table = Recordings(told.name, told.target, tuple(rows), tuple(refused))
     require_usable(of_table, refused, rows)
     return assembled(of_table, rows, inputs)
 
 
-def _described(recordings: Recordings, inputs: Mapping[str, RecordedInput]) -> Description:
+def _planned(recordings: Recordings, inputs: Mapping[str, RecordedInput]) -> Description:
     digest = hashlib.sha256()
     settings = {name: given.model_dump(mode="json") for name, given in inputs.items()}
     digest.update(f"{json.dumps(settings)} {recordings.target.model_dump_json()}\n".encode())
@@ -204,22 +207,22 @@ def _described(recordings: Recordings, inputs: Mapping[str, RecordedInput]) -> D
     )
 
 
-def _begin(folder: Path, described: Description) -> None:
+def _begin(folder: Path, plan: Description) -> None:
     """Says what the folder will hold; an LMFError where it holds something else."""
     if is_arrays(folder):
-        there = documents.read(folder / ARRAYS, Description)
-        if there.settings != described.settings:
+        there = described(folder)
+        if there.settings != plan.settings:
             raise LMFError(
                 f"{folder} holds {there.name!r} with other inputs or another table. Name another folder, or delete it."
             )
         return
     if others := sorted(path.name for path in folder.iterdir() if path.name != ".lock"):
         raise LMFError(f"{folder} holds {others[0]!r} already, and no {ARRAYS}. Name a new or empty folder.")
-    _write_description(folder, described)
+    _write_description(folder, plan)
 
 
-def _write_description(folder: Path, described: Description) -> None:
-    write_text(folder / ARRAYS, described.model_dump_json(indent=1) + "\n")
+def _write_description(folder: Path, description: Description) -> None:
+    write_text(folder / ARRAYS, description.model_dump_json(indent=1) + "\n")
 
 
 def _place(folder: Path, number: int) -> Path:
@@ -255,11 +258,11 @@ def _write_shard(job: _Job) -> int:
     return len(job.chunk.rows)
 
 
-def _finish(folder: Path, recordings: Recordings, described: Description, count: int) -> None:
+def _finish(folder: Path, recordings: Recordings, plan: Description, count: int) -> None:
     """The tables and the counts, from the shards; arrays.json last."""
     kept: list[Recording] = []
     refused, counts = list(recordings.refused), []
-    digests = {name: hashlib.sha256() for name in described.inputs}
+    digests = {name: hashlib.sha256() for name in plan.inputs}
     for number in range(count):
         told = documents.read(_place(folder, number) / _SHARD, _Shard)
         kept += [recordings.rows[row] for row in told.kept]
@@ -295,7 +298,7 @@ def _finish(folder: Path, recordings: Recordings, described: Description, count:
         "shards": tuple(counts),
         "sha256": {name: digest.hexdigest() for name, digest in digests.items()},
     }
-    _write_description(folder, described.model_copy(update=complete))
+    _write_description(folder, plan.model_copy(update=complete))
 
 
 def _write_csv(path: Path, header: Sequence[str], lines: Iterator[Sequence[str]]) -> None:
@@ -308,13 +311,13 @@ def _write_csv(path: Path, header: Sequence[str], lines: Iterator[Sequence[str]]
     write_atomically(path, write)
 
 
-def _read_table(path: Path, described: Description) -> list[Recording]:
+def _read_table(path: Path, told: Description) -> list[Recording]:
     """The rows, whose files nobody needs any more."""
-    target = described.target
+    target = told.target
     labels = [f"label.{name}" for name in target.dimensions] if target.dimensions else ["label"]
     _, lines = read_csv(path, ("id", *labels, "group", "split"), _HINT)
-    if len(lines) != described.rows:
-        raise LMFError(f"{path}: {len(lines)} rows, {ARRAYS} says {described.rows}. {_HINT}")
+    if len(lines) != told.rows:
+        raise LMFError(f"{path}: {len(lines)} rows, {ARRAYS} says {told.rows}. {_HINT}")
     rows = []
     for line, values in lines:
         label: str | tuple[float, ...] = values["label"] if target.classes else ()
