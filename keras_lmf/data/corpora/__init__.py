@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import get_type_hints
 
 import numpy as np
 from pydantic import ConfigDict, ValidationError, create_model
 
-from keras_lmf.data.corpora import published
-from keras_lmf.data.corpora.description import CorpusDescription, read_description
-from keras_lmf.data.corpora.files import LABELS, is_clips, is_there
+from keras_lmf.data.corpora import joined, published
+from keras_lmf.data.corpora.description import CorpusDescription, join_descriptions, read_description
+from keras_lmf.data.corpora.files import LABELS, class_files, is_clips, is_there
 from keras_lmf.data.corpora.published import loading
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, invalid, unknown_name
@@ -47,7 +47,7 @@ DESCRIBED = tuple(name for name in CORPORA if name != "clips")  # those are anyb
 
 
 def load(
-    name: str | Path,
+    name: str | Path | Sequence[str],
     root: str | Path | None = None,
     inputs: Mapping[str, RecordedInput] | None = None,
     **options: object,
@@ -58,14 +58,19 @@ def load(
         name: one of `CORPORA`; the path of an .npz (layout: `Dataset.save`); or the path of a .pkl as MMSA and MulT
             read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code); or the
             path of a folder of your own clips (layout and options: `corpora.clips.load`); or the path of a .toml that
-            describes a corpus of your own as `published` describes others.
+            describes a corpus of your own as `published` describes others. Several of these are joined in one dataset:
+            `corpora.joined.join`.
         root: the folder that holds the corpora; None takes the environment variable KERAS_LMF_DATA. A relative path
             of a file or folder is then one in this folder (of a .toml, where there is none at the path itself). For
             "clips" it is the folder of the clips itself; it may be that of a published corpus itself.
         inputs: what recordings are to fill (`Recipe.recorded`), for a corpus of recordings; None: what its own `load`
             fills by itself. Other corpora take no notice.
-        options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl.
+        options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl. Of
+            several: what all of them accept; under a corpus's name a table of what it alone does, for example
+            `emodb={"fold": 3}`, which comes before; and `merge` and `words` of `corpora.joined.join`.
     """
+    if not isinstance(name, str | Path):
+        return joined.load(name, options, lambda one, own: load(one, root, inputs, **own))
     if name in CORPORA:
         if published.is_published(str(name)) and not _as_arrays(str(name), root, inputs, options):
             return loading.load(str(name), root, inputs, options)
@@ -81,7 +86,7 @@ def load(
         if options:
             raise LMFError(f"{name}: a file takes no options, received {', '.join(sorted(options))}.")
         return Dataset.load(path)
-    if is_clips(path):
+    if is_clips(path) or class_files(path):
         return _load("clips", "clips", path, inputs, options)
     hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."
     raise unknown_name("corpus", name, CORPORA, hint=hint)
@@ -129,8 +134,11 @@ def _load(
         raise LMFError(f"Corpus {name!r}: there is no memory for what {values} asks for.") from None
 
 
-def describe(corpus: str, folder: Path, inputs: Iterable[str]) -> CorpusDescription:
-    """What is known of a corpus by its name; of one's own, what the about.toml of `folder` says, for these inputs."""
+def describe(corpus: str | Sequence[str], folder: Path, inputs: Iterable[str]) -> CorpusDescription:
+    """What is known of a corpus by its name; of one's own, what the about.toml of `folder` says, for these inputs; of
+    several, what is known of all as one."""
+    if not isinstance(corpus, str):
+        return join_descriptions({joined.short_name(name): describe(name, folder, inputs) for name in corpus})
     if corpus in DESCRIBED:
         return _description(corpus)
     if published.is_own(corpus):
