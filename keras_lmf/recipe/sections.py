@@ -6,10 +6,11 @@ import importlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
+from keras_lmf.errors import unknown_name
 from keras_lmf.spec import Spec
-from keras_lmf.target import Text
+from keras_lmf.target import Name, Text
 
 if TYPE_CHECKING:
     import keras
@@ -166,6 +167,73 @@ class WaveformAugmentation(Part):
     speed: Span = Field((0.9, 1.1), description="Faster or slower, as a factor; pitch moves with it.")
 
 
+PARTS = ("fusion", "head")  # of a model, beside those of its inputs
+ALL_BUT_THE_HEAD = "all but the head"
+
+
+def _require_parts(key: str, received: Sequence[str], parts: Sequence[str]) -> None:
+    for word in received:
+        if word not in parts:
+            raise unknown_name(f"part in {key}", word, parts)
+
+
+class Start(Part):
+    """Trained weights that a training starts from, instead of random ones: those of another model, part by part.
+
+    A part is copied with all that was fitted to the data before. The head, what follows the fusion, is copied where
+    the target is the same one.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True, populate_by_name=True)
+
+    source: Annotated[Text, Field(max_length=4096)] = Field(
+        alias="from", description="The name or the folder of a zoo entry, or the folder of a run."
+    )
+    inputs: dict[Name, Name] | None = Field(
+        None,
+        description="Only the networks of these inputs: my input = its input. None: all parts that agree in name, "
+        "kind and shapes.",
+    )
+    freeze: tuple[Text, ...] = Field(
+        (),
+        description='Parts that stay as they are: names of inputs, "fusion", or "all but the head". They work as they '
+        "do in an answer, without dropout.",
+    )
+
+    def frozen(self, parts: Sequence[str]) -> frozenset[str]:
+        """Which of a recipe's `parts` stay as they are."""
+        body = {part for part in parts if part != "head"} if ALL_BUT_THE_HEAD in self.freeze else set()
+        return frozenset(body | set(self.freeze) - {ALL_BUT_THE_HEAD})
+
+    def require(self, parts: Sequence[str]) -> None:
+        """A ValueError for parts that a model of these `parts` doesn't have, or where nothing is left to train."""
+        _require_parts("start.freeze", self.freeze, [*parts, ALL_BUT_THE_HEAD])
+        _require_parts("start.inputs", list(self.inputs or ()), [part for part in parts if part not in PARTS])
+        if self.frozen(parts) == set(parts):
+            raise ValueError("start.freeze names all parts: nothing is left to train")
+
+
+class FirstStage(Part):
+    """A stage before the rest of the training: some parts learn, the others stay as they are."""
+
+    epochs: Count = Field(description="How many of the training's epochs it takes.")
+    train: Annotated[tuple[Text, ...], Field(min_length=1)] = Field(
+        ("head",), description='Parts that learn: names of inputs, "fusion", "head".'
+    )
+    learning_rate: Positive = Field(1e-3, description="Of Adam, in this stage.")
+
+    def require(self, parts: Sequence[str], frozen: frozenset[str], epochs: int) -> None:
+        """A ValueError for parts that there are not, or that are frozen, or where no epoch is left for the rest."""
+        _require_parts("training.first.train", self.train, parts)
+        if still := frozen & set(self.train):
+            raise ValueError(f"training.first trains {min(still)!r}, which start.freeze names")
+        if self.epochs >= epochs:
+            raise ValueError(
+                f"training.first takes {self.epochs} of the training's {epochs} epochs: training.epochs counts both "
+                "stages, and must be larger"
+            )
+
+
 class Training(Part):
     """How to train."""
 
@@ -200,4 +268,8 @@ class Training(Part):
     )
     augmentation: WaveformAugmentation | None = Field(
         None, description="Of waveforms; none without this section."
+    )
+    first: FirstStage | None = Field(
+        None,
+        description="What learns first, as a new head on a trained body; none: all parts from the beginning.",
     )

@@ -16,6 +16,7 @@ from keras_lmf import documents
 from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_atomically
+from keras_lmf.models import refresh_standardization
 from keras_lmf.recipe import Training
 
 # What a recipe's `training.monitor` watches: the key in the logs, and the factor that makes smaller better.
@@ -67,6 +68,12 @@ class State:
     def weights(self) -> list[np.ndarray]:
         """The model's weights now, as copies."""
         return [np.array(weight) for weight in self.model.get_weights()]
+
+    def move_to(self, model: keras.Model) -> None:
+        """Goes on with `model`, of another stage: all variables but its optimizer's are taken over."""
+        for variable, before in zip(model.variables, self.model.variables, strict=True):
+            variable.assign(keras.ops.convert_to_numpy(before))
+        self.model = refresh_standardization(model)
 
     def _variables(self) -> dict[str, keras.Variable]:
         groups = {"model": self.model.variables, "optimizer": self.model.optimizer.variables}
@@ -135,7 +142,8 @@ class Monitor(keras.callbacks.Callback):
     Args:
         state: of the run; its progress is kept here.
         training: of the recipe: `monitor`, `patience` epochs without a better value before the run ends, and
-            `epochs` at which it ends.
+            `epochs` at which it ends. In its first stage no run ends, and epochs without a better value count from
+            that stage's end.
         save: called after each epoch, once `state` is up to date.
         sample: inputs on which the model must give finite outputs after an epoch without validation.
     """
@@ -182,7 +190,8 @@ class Monitor(keras.callbacks.Callback):
         if value < progress.best_value or name not in logs:
             progress.best_value, progress.best_epoch = value, epoch + 1
             self.state.best_weights = self.state.weights()
-        since_best = progress.epoch - progress.best_epoch
+        first = self.training.first.epochs if self.training.first else 0
+        since_best = progress.epoch - max(progress.best_epoch, first)
         progress.finished = progress.epoch >= self.training.epochs or since_best >= self.training.patience
         self.save()
         if progress.finished:

@@ -6,12 +6,15 @@ import functools
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 from tqdm.keras import TqdmCallback
 
 from keras_lmf.data.batches import Batches, balanced_class_weights, epoch_order
@@ -23,6 +26,8 @@ from keras_lmf.files import locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models import build, foretold_shapes, refresh_standardization, weight_shapes
 from keras_lmf.models.pretrained import fill, front_ends, on_features
+from keras_lmf.models.start import Copied, Source, copy_parts
+from keras_lmf.models.start import trained as trained_source
 from keras_lmf.recipe import FittedTemperature, Recipe, Training
 from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
@@ -32,6 +37,7 @@ from keras_lmf.training.fitted import fit_on_train
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.parts import fit_parts
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
+from keras_lmf.training.stages import stage_of, stages
 
 LEFT = (STATE, RECIPE, ENVIRONMENT, WEIGHTS, HISTORY, CURVES)  # by every training
 
@@ -52,7 +58,8 @@ def train(
     weights are kept.
 
     Args:
-        recipe: what to build and how to train it.
+        recipe: what to build and how to train it. What its `start` names must be on this machine; which parts were
+            copied is told on standard error, and kept in the run (`Run.environment["start"]`).
         data: its corpus. Modalities that the recipe doesn't name are left out.
         folder: for the run; default `runs/<recipe.name>`.
         start: a model of the recipe, from whose weights the training starts; None: from random ones. Not for a fusion
@@ -73,14 +80,17 @@ def train(
         raise LMFError(
             f"'start' is for a recipe that trains as one; fusion {recipe.fusion.name!r} trains its parts by themselves."
         )
+    if start is not None and recipe.start is not None:
+        raise LMFError(f"The recipe starts from {recipe.start.source!r}: give no 'start' beside it.")
     if start is not None and weight_shapes(start) != foretold_shapes(recipe):
         raise LMFError(
             f"'start' is no model of the recipe {recipe.name!r}: its weights have other names or shapes."
         )
-    fingerprint = _fingerprint(recipe, run.data, start)
+    source = trained_source(recipe.start.source) if recipe.start else None
+    fingerprint = _fingerprint(recipe, run.data, start, source)
     if not _is_complete(run, fingerprint):
         with locked(folder):
-            _train(run, fingerprint, start, callbacks)
+            _train(run, fingerprint, start or source, callbacks)
     return run
 
 
@@ -99,7 +109,7 @@ def _calibrated(run: Run) -> list[str]:
 def _train(
     run: Run,
     fingerprint: str,
-    start: keras.Model | None,
+    start: keras.Model | Source | None,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     """Trains from the beginning or from the last whole epoch, and writes the results."""
@@ -107,20 +117,15 @@ def _train(
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
     rows = functools.cache(lambda: features(recipe, data, models) if models else data)
-    model = compiled(trained, _steps(recipe.training, data))
+    steps = _steps(recipe.training, data)
+    done = read_progress(folder / STATE).epoch if (folder / STATE).exists() else 0
+    model = compiled(trained, steps, stage_of(trained, done))
     if not (folder / STATE).exists():
         if (folder / RECIPE).exists():
             raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
-        if start is not None:
-            for layer in model.layers:
-                layer.set_weights(start.get_layer(layer.name).get_weights())
-        elif not trained.parts():  # whose own trainings do it
-            fit_on_train(model, rows())
-            if recipe.training.output_bias == "label_mean":
-                mean = rows()["train"].labels.mean(axis=0)
-                model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
+        copied = _begin(recipe, trained, model, rows, start)
         state = State(model, Progress(fingerprint=fingerprint))
-        facts = {"recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
+        facts = {"recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint, **copied}
         write_text(folder / ENVIRONMENT, json.dumps({**environment(), **facts}, indent=2) + "\n")
         state.save(folder / STATE)
     else:
@@ -149,7 +154,7 @@ def _train(
                 inner = functools.partial(train, callbacks=callbacks)
                 fit_parts(trained, rows(), model, state, folder, inner)
             else:
-                _fit(trained, rows(), model, state, save, callbacks)
+                _fit(trained, rows(), steps, state, save, callbacks)
         except NotFiniteLoss as error:
             if not state.progress.best_epoch:
                 raise  # what is there is no result
@@ -170,6 +175,32 @@ def _steps(training: Training, data: Dataset) -> int:
     return math.ceil(copies * len(epoch_order(int(rows.sum()), None, 0, corpora)) / training.batch_size)
 
 
+def _begin(
+    recipe: Recipe,
+    trained: Recipe,
+    model: keras.Model,
+    rows: Callable[[], Dataset],
+    start: keras.Model | Source | None,
+) -> dict[str, Any]:
+    """Gives the model what it has before the first epoch; returns what the run is to keep of that."""
+    if isinstance(start, keras.Model):
+        for layer in model.layers:
+            layer.set_weights(start.get_layer(layer.name).get_weights())
+        return {}
+    if trained.parts():  # whose own trainings do it
+        return {}
+    copied = Copied({}, {}) if start is None else copy_parts(start, model, trained, recipe)
+    fit_on_train(model, rows(), [name for name in trained.inputs if name not in copied.parts])
+    if recipe.training.output_bias == "label_mean" and "head" not in copied.parts:
+        mean = rows()["train"].labels.mean(axis=0)
+        model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
+    if start is None:
+        return {}
+    tqdm.write(f"{recipe.name} starts from {start.name}; {copied}", file=sys.stderr)
+    facts = {"from": start.name, "weights": start.sha256}
+    return {"start": facts | {"copied": dict(copied.parts), "new": dict(copied.new)}}
+
+
 def _calibrate(folder: Path, model: keras.Model, valid: Split, presence: bool) -> None:
     """The temperatures that fit the kept weights to the validation split (Guo et al. 2017)."""
     runtime = open_artifact(model)
@@ -188,43 +219,47 @@ def _calibrate(folder: Path, model: keras.Model, valid: Split, presence: bool) -
 def _fit(
     recipe: Recipe,
     data: Dataset,
-    model: keras.Model,
+    steps: int,
     state: State,
     save: Callable[[], None],
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
+    """Goes on, stage by stage; a stage that begins takes over all but the optimizer of the one before."""
     training = recipe.training
-    first_epoch = state.progress.epoch
     weights = balanced_class_weights(data["train"]) if training.class_weights == "balanced" else None
-    batches = Batches(
-        data["train"],
-        training.batch_size,
-        seed=recipe.seed,
-        first_epoch=first_epoch,
-        class_weights=weights,
-        of=training.batches,
-    )
     sample = {modality: values[:1] for modality, values in data["train"].inputs.items()}
     monitor = Monitor(state, training, save, sample)
-    bar = TqdmCallback(
-        training.epochs, verbose=0, desc=recipe.name, initial=first_epoch, leave=False, delay=2
-    )
-    try:
-        model.fit(
-            batches,
-            validation_data=Batches(data["valid"], 256) if "valid" in data.split_names else None,
-            epochs=training.epochs,
-            initial_epoch=first_epoch,
-            shuffle=False,  # `Batches` shuffles; Keras would shuffle again, from a global generator
-            callbacks=[monitor, bar, *callbacks],
-            verbose=0,
-        )
-    finally:
-        bar.epoch_bar.close()
+    for stage in stages(recipe):
+        first_epoch = state.progress.epoch
+        if first_epoch >= stage.end or state.progress.finished:
+            continue
+        if 0 < first_epoch == stage.start:
+            state.move_to(compiled(recipe, steps, stage))
+        bar = TqdmCallback(stage.end, verbose=0, desc=recipe.name, initial=first_epoch, leave=False, delay=2)
+        try:
+            state.model.fit(
+                Batches(
+                    data["train"],
+                    training.batch_size,
+                    seed=recipe.seed,
+                    first_epoch=first_epoch,
+                    class_weights=weights,
+                    of=training.batches,
+                ),
+                validation_data=Batches(data["valid"], 256) if "valid" in data.split_names else None,
+                epochs=stage.end,
+                initial_epoch=first_epoch,
+                shuffle=False,  # `Batches` shuffles; Keras would shuffle again, from a global generator
+                callbacks=[monitor, bar, *callbacks],
+                verbose=0,
+            )
+        finally:
+            bar.epoch_bar.close()
 
 
-def _fingerprint(recipe: Recipe, data: Dataset, start: keras.Model | None) -> str:
+def _fingerprint(recipe: Recipe, data: Dataset, start: keras.Model | None, source: Source | None) -> str:
     parts = [recipe.fingerprint, data.fingerprint, keras.backend.backend(), keras.config.dtype_policy().name]
+    parts += [source.sha256] if source else []
     digest = hashlib.sha256(" ".join(parts).encode())
     for array in start.get_weights() if start is not None else ():
         digest.update(array.tobytes())

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, ValidationError, create_model
 
 from keras_lmf.data.corpora import joined, published
 from keras_lmf.data.corpora.description import CorpusDescription, join_descriptions, read_description
-from keras_lmf.data.corpora.files import LABELS, is_clips, is_there
+from keras_lmf.data.corpora.files import LABELS, class_files, is_clips, is_there
 from keras_lmf.data.corpora.published import loading
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, invalid, unknown_name
@@ -27,14 +27,19 @@ from keras_lmf.sources import RecordedInput
 CORPORA = (
     "clips",
     "cmu_mosi",
+    "crema_d",
     "emodb",
+    "enterface05",
     "enterface05_landmarks",
     "fer2013",
     "iemocap",
+    "nemo",
     "pom",
     "ravdess",
+    "savee",
     "synthetic",
     "synthetic_steps",
+    "tess",
     "voices_and_faces",
 )
 PICKLES = (".pkl", ".pickle", ".p", ".pk", ".pck")  # the field's names for one thing
@@ -81,7 +86,7 @@ def load(
         if options:
             raise LMFError(f"{name}: a file takes no options, received {', '.join(sorted(options))}.")
         return Dataset.load(path)
-    if is_clips(path):
+    if is_clips(path) or class_files(path):
         return _load("clips", "clips", path, inputs, options)
     hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."
     raise unknown_name("corpus", name, CORPORA, hint=hint)

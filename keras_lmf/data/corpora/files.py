@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.errors import LMFError
+from keras_lmf.media.suffixes import MEDIA_FILES, PICTURE_FILES
 
 LABELS = "labels.csv"  # what makes a folder one of clips: corpora.clips
 
@@ -43,10 +44,10 @@ def _places(corpus: str, folder: Path) -> tuple[Path, ...]:
 def find_clips(root: str | Path | None) -> Path:
     """The existing folder `root` of clips. Without `root`, KERAS_LMF_DATA is read at the call."""
     folder = _folder("clips", "where are your clips?", f"the folder that holds them and {LABELS}", root)
-    if not is_clips(folder):
+    if not is_clips(folder) and not class_files(folder):
         raise LMFError(
             f"Corpus 'clips': {folder / LABELS} does not exist. It is a table with the columns file, label, "
-            "speaker, and perhaps split."
+            "speaker, and perhaps split, start and end. Or put the clips into folders named by class: happy/, sad/."
         )
     return folder
 
@@ -54,6 +55,21 @@ def find_clips(root: str | Path | None) -> Path:
 def base_folder(corpus: str, wanted: str, root: str | Path | None) -> Path:
     """`root`, or what KERAS_LMF_DATA says at the call; `wanted` tells in the error what either must be."""
     return _folder(corpus, "where is the data?", wanted, root)
+
+
+def class_files(folder: Path) -> dict[str, list[Path]]:
+    """Class → its media files and pictures, to the bottom, of a folder of folders named by class; hidden ones apart."""
+    found = {}
+    for place in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if place.is_dir() and not place.name.startswith("."):
+            files = [
+                path
+                for path in sorted(place.rglob("*"))
+                if (MEDIA_FILES.fullmatch(path.suffix) or PICTURE_FILES.fullmatch(path.suffix))
+                and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            ]
+            found |= {place.name: files} if files else {}
+    return found
 
 
 def _folder(corpus: str, question: str, wanted: str, root: str | Path | None) -> Path:

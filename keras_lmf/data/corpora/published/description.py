@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
@@ -14,6 +15,7 @@ from keras_lmf.spec import Spec
 from keras_lmf.target import Name, Target, Text
 
 FIELD = re.compile(r"\{([^{}]+)\}")  # of a template: "actor_{actor}"
+SEEN = "*"  # values of a field that the recordings themselves tell
 OWN_OPTIONS = ("fold", "seconds")  # which every corpus may have beside those of its TOML
 
 
@@ -45,12 +47,18 @@ def filled(template: str, values: Mapping[str, str]) -> str:
         LMFError: a name that has no value.
     """
 
-    def value(field: re.Match) -> str:
-        if field[1] not in values:
-            raise unknown_name(f"field in {template!r}", field[1], values)
-        return values[field[1]]
+    parts = list(_parts(template))
+    try:
+        parts[1::2] = [values[name] for name in parts[1::2]]
+    except KeyError as error:
+        raise unknown_name(f"field in {template!r}", error.args[0], values) from None
+    return "".join(parts)
 
-    return FIELD.sub(value, template)
+
+@functools.cache
+def _parts(template: str) -> tuple[str, ...]:
+    """Text and names of fields in turn; text comes first."""
+    return tuple(FIELD.split(template))
 
 
 class Table(Spec):
@@ -149,7 +157,7 @@ class Option(Spec):
 
 
 class Files(Spec):
-    """Recordings that the corpus has: every combination of values, but for some."""
+    """Recordings that the corpus has: every combination of values, but for some. "*" is every value that is found."""
 
     id: Template
     values: dict[str, tuple[str, ...]]
