@@ -8,7 +8,7 @@ import os
 import click
 
 from keras_lmf import __version__
-from keras_lmf.cli import describe, explain, measure, predict, runs, studies, zoo
+from keras_lmf.cli import corpora, describe, explain, measure, predict, runs, studies, zoo
 from keras_lmf.errors import unknown_name
 
 
@@ -47,6 +47,8 @@ for command in (
     studies.robustness,
     studies.compare,
     studies.tune,
+    corpora.corpora,
+    corpora.check,
     zoo.list_entries,
     zoo.show,
     zoo.fetch,

@@ -85,18 +85,39 @@ def train(
     "touch files, processes or Python is refused before it is loaded.",
 )
 @click.option("--resamples", default=1000, show_default=True, help="Of the bootstrap; 0 for no intervals.")
+@click.option(
+    "--leave-one-corpus-out",
+    is_flag=True,
+    help="Of a recipe of several corpora: train it anew without each of them, and judge it on that one's test split, "
+    "beside the model that was trained on all. An interrupted call goes on when it is given again.",
+)
+@click.option("--seeds", default=1, show_default=True, help="Trainings for --leave-one-corpus-out.")
 @JSON
 @plain_errors
 def evaluate(
-    run: str, data: Path | None, split: str, artifact: Path | None, resamples: int, as_json: bool
+    run: str,
+    data: Path | None,
+    split: str,
+    artifact: Path | None,
+    resamples: int,
+    leave_one_corpus_out: bool,
+    seeds: int,
+    as_json: bool,
 ) -> None:
     """Every protocol of the task for RUN (a run's folder or a zoo entry), with bootstrap intervals and the floor.
 
     The report goes into the run's folder, for a zoo entry into runs/NAME.
     """
+    if leave_one_corpus_out and (artifact or split != "test"):
+        raise click.UsageError(
+            "--leave-one-corpus-out trains its own models, and judges them on the test split."
+        )
     from keras_lmf.cli.sources import opened
 
     judged = opened(run, data)
+    if leave_one_corpus_out:
+        _leave_one_corpus_out(judged, seeds, as_json)
+        return
     folder = judged.folder / (split if artifact is None else f"{split}-{artifact.name}")
     require_writable(folder / "report.md")
     report = judged.evaluate(split, resamples=resamples, artifact=artifact)
@@ -142,6 +163,19 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
         for note in artifact.notes:
             click.echo(f"\n{artifact.path.name}: {note}")
     click.echo(f"\nReport and plot: {folder / 'report.md'}, {folder / 'report.png'}")
+
+
+def _leave_one_corpus_out(run: Run, seeds: int, as_json: bool) -> None:
+    from keras_lmf.training.left_out import CSV, leave_one_corpus_out
+
+    require_writable(run.folder / CSV)
+    found = leave_one_corpus_out(run, seeds=seeds)
+    path = found.save(run.folder)
+    if as_json:
+        click.echo(found.table.to_json(orient="records", double_precision=15))
+        return
+    click.echo(found)
+    click.echo(f"\nTable: {path}")
 
 
 def recipe_of(source: str) -> tuple[Entry | None, Recipe]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -32,6 +33,8 @@ class Split:
         groups: (N,) str, the speaker (or video) of each sample.
         ids: (N,) str, all different.
         target: what the labels mean.
+        corpora: (N,) str, the corpus that each row comes from; None: all from one.
+        soft_labels: (N, classes) float32, each row adds up to 1; None: the labels are all there is.
     """
 
     name: str
@@ -41,9 +44,15 @@ class Split:
     groups: np.ndarray
     ids: np.ndarray
     target: Target
+    corpora: np.ndarray | None = None
+    soft_labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> Split:
+        """These rows, by index or by a bool array; a row may come several times, and then so does its id."""
+        return dataclasses.replace(self, **_taken(self, rows, COLUMNS))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,6 +73,9 @@ class Dataset:
         masks: modality -> (N, T) bool for (N, T, …, d) sequences, True at a real step. A masked step is set
             to zero and may hold anything before that. A model derives its mask as "any feature non-zero", so
             a real step whose features are all zero is legal here and counts as absent there.
+        corpora: (N,) str, the corpus that each row comes from, where several are joined in one dataset.
+        soft_labels: (N, classes) ≥ 0, each row adds up to 1: shares of votes for the classes, say. A training with
+            cross-entropy aims at these; `labels` are what is measured. Only for a target with classes.
     """
 
     name: str
@@ -74,6 +86,8 @@ class Dataset:
     ids: np.ndarray
     splits: np.ndarray
     masks: dict[str, np.ndarray] = field(default_factory=dict)
+    corpora: np.ndarray | None = None
+    soft_labels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         validation.check_modality_names(self.inputs, self.masks)
@@ -90,6 +104,10 @@ class Dataset:
             "masks": masks,
             "inputs": {n: validation.check_features(n, x, masks.get(n), ids) for n, x in self.inputs.items()},
         }
+        if self.corpora is not None:
+            checked["corpora"] = validation.check_corpora(self.corpora, ids)
+        if self.soft_labels is not None:
+            checked["soft_labels"] = validation.check_soft_labels(self.soft_labels, self.target, ids)
         for attribute, value in checked.items():
             object.__setattr__(self, attribute, value)
 
@@ -108,15 +126,11 @@ class Dataset:
         rows = np.flatnonzero(self.splits == name)
         if not len(rows):
             raise LMFError(f"Dataset {self.name!r} has no rows in split {name!r}.")
-        return Split(
-            name=name,
-            inputs={modality: values[rows] for modality, values in self.inputs.items()},
-            masks={modality: mask[rows] for modality, mask in self.masks.items()},
-            labels=self.labels[rows],
-            groups=self.groups[rows],
-            ids=self.ids[rows],
-            target=self.target,
-        )
+        return Split(name=name, target=self.target, **_taken(self, rows, COLUMNS))
+
+    def take(self, rows: np.ndarray) -> Dataset:
+        """The dataset of these rows alone, by index or by a bool array."""
+        return dataclasses.replace(self, **_taken(self, rows, (*COLUMNS, "splits")))
 
     def select(self, modalities: Sequence[str]) -> Dataset:
         """The same samples with only these modalities, in this order."""
@@ -179,6 +193,8 @@ class Dataset:
         | `mask/<modality>` | (N, T) bool, True at a real step; only for modalities that have a mask |
         | `label` | (N,) int64 class indices, or float32 values: (N,) or, with `dimensions`, (N, K) |
         | `group`, `id`, `split` | (N,) fixed-width strings |
+        | `corpus` | (N,) fixed-width strings; only where several corpora are joined |
+        | `soft_label` | (N, classes) float32 ≥ 0, each row adds up to 1; only where there are any |
         | `target` | one string, JSON: `name` and either `classes` (names in index order) or `range`; with |
         | | `range`, where the label holds K numbers, `dimensions` (names of its columns) |
 
@@ -192,8 +208,9 @@ class Dataset:
     @classmethod
     def load(cls, path: str | Path) -> Dataset:
         """Read a file in the layout of `save`. Nothing is unpickled; every error names the file."""
-        columns = ("label", "group", "id", "split", "target")
-        arrays = read_npz(path, columns)
+        needed = ("label", "group", "id", "split", "target")
+        columns = (*needed, "corpus", "soft_label")
+        arrays = read_npz(path, needed)
         parts: dict[str, dict[str, np.ndarray]] = {"input": {}, "mask": {}}
         for key, array in arrays.items():
             kind, slash, modality = key.partition("/")
@@ -212,6 +229,8 @@ class Dataset:
                 ids=arrays["id"],
                 splits=arrays["split"],
                 masks=parts["mask"],
+                corpora=arrays.get("corpus"),
+                soft_labels=arrays.get("soft_label"),
             )
         except LMFError as error:
             raise LMFError(f"{path}: {error}") from None
@@ -226,6 +245,9 @@ class Dataset:
         for modality, values in self.inputs.items():
             mask = ", masked" if modality in self.masks else ""
             lines.append(f"  {modality:<18} {' × '.join(map(str, values.shape[1:]))}{mask}")
+        if self.corpora is not None:
+            names, counts = np.unique(self.corpora, return_counts=True)
+            lines.append("  corpora: " + ", ".join(f"{name} {count}" for name, count in zip(names, counts)))
         for name in self.split_names:
             rows = self.splits == name
             labels, groups = self.labels[rows], len(np.unique(self.groups[rows]))
@@ -251,8 +273,24 @@ class Dataset:
             "group": self.groups,
             "id": self.ids,
             "split": self.splits,
+            **({} if self.corpora is None else {"corpus": self.corpora}),
+            **({} if self.soft_labels is None else {"soft_label": self.soft_labels}),
             "target": np.array(self.target.model_dump_json()),
         }
+
+
+# What a split and a dataset hold of each row beside inputs and masks.
+COLUMNS = ("labels", "groups", "ids", "corpora", "soft_labels")
+
+
+def _taken(part: Split | Dataset, rows: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:
+    """The fields of `part` that have a value for each row, for these rows alone."""
+    values = {column: getattr(part, column) for column in columns}
+    return {
+        "inputs": {modality: array[rows] for modality, array in part.inputs.items()},
+        "masks": {modality: mask[rows] for modality, mask in part.masks.items()},
+        **{column: None if value is None else value[rows] for column, value in values.items()},
+    }
 
 
 def _read_target(array: np.ndarray) -> Target:

@@ -62,6 +62,32 @@ def check_groups(values: object, splits: np.ndarray, ids: np.ndarray) -> np.ndar
     return groups
 
 
+def check_corpora(values: object, ids: np.ndarray) -> np.ndarray:
+    """(N,) strings, the corpus of each row."""
+    return _same_length("corpus", _strings("corpus", values), ids)
+
+
+def check_soft_labels(values: object, target: Target, ids: np.ndarray) -> np.ndarray:
+    """(N, classes) float32 ≥ 0; each row adds up to 1, within 1e-4."""
+    if not target.classes:
+        raise LMFError(f"soft_label: target {target.name!r} has a range; soft labels are for classes.")
+    soft = _same_length("soft_label", _numbers("soft_label", values), ids)
+    if soft.shape != (len(ids), target.size):
+        raise LMFError(
+            f"soft_label: shape {soft.shape}, must be (N, {target.size}), a share of each class "
+            f"({', '.join(target.classes)})."
+        )
+    sums = soft.sum(axis=1, dtype=np.float64)
+    bad = ~((soft >= 0).all(axis=1) & (np.abs(sums - 1) <= 1e-4))
+    if bad.any():
+        row = soft[np.argmax(bad)].tolist()
+        raise LMFError(
+            f"soft_label, {_rows(bad, ids)}: received {row}, must be numbers ≥ 0 that add up to 1. "
+            "Divide votes by their sum."
+        )
+    return soft.astype(np.float32)
+
+
 def check_modality_names(inputs: Mapping[str, object], masks: Mapping[str, object]) -> None:
     """Names that serve as Keras input names and .npz keys; every mask belongs to a modality."""
     if not inputs:

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from keras_lmf.errors import unknown_name
 from keras_lmf.spec import Spec
@@ -118,18 +118,41 @@ class Head(Part):
         return layers
 
 
+CorpusName = Annotated[Text, Field(max_length=255)]
+# Told apart by their type, so that an error speaks of what was written.
+CorpusNames = Annotated[
+    Annotated[CorpusName, Tag("one")]
+    | Annotated[tuple[CorpusName, ...], Field(min_length=2, max_length=64), Tag("list")],
+    Discriminator(lambda name: "list" if isinstance(name, list | tuple) else "one"),
+]
+
+
 class Corpus(Part):
     """What a model is trained on."""
 
-    name: Annotated[Text, Field(max_length=255)] = Field(description="A corpus of `keras_lmf.data.corpora`.")
-    options: dict[str, Any] = Field(default_factory=dict, description="Options of its loader.")
+    name: CorpusNames = Field(
+        description="A corpus of `keras_lmf.data.corpora`, or a list of several, which are joined."
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Options of its loader; of several also a table for one of them, under its name, and `merge` and "
+        "`words`: what to do with words that are no basic emotion.",
+    )
 
     @field_validator("options")
     @classmethod
     def _say_no_place(cls, options: dict[str, Any]) -> dict[str, Any]:
-        if taken := {"name", "root"} & set(options):
-            raise ValueError(f"{taken.pop()!r} is no option: who trains says where the data are")
+        tables = [options, *(value for value in options.values() if isinstance(value, dict))]
+        if taken := {"name", "root", "inputs"} & {key for table in tables for key in table}:
+            raise ValueError(
+                f"{taken.pop()!r} is no option: who trains says where the data are, and [inputs] what they fill"
+            )
         return options
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the corpora: one or several."""
+        return (self.name,) if isinstance(self.name, str) else self.name
 
 
 class WaveformAugmentation(Part):
@@ -216,14 +239,18 @@ class Training(Part):
 
     epochs: Count = Field(100, description="Passes over the training rows, at most.")
     batch_size: Count = Field(32, description="Rows a step.")
+    batches: Literal["rows", "corpora"] = Field(
+        "rows", description='"corpora": a batch has equally many rows of each corpus that is joined.'
+    )
     learning_rate: Positive = Field(1e-3, description="Of Adam.")
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description='"cosine": the rate falls to 0 over `epochs` (Loshchilov & Hutter 2017).'
     )
     fusion_learning_rate: Positive | None = Field(None, description="Of the fusion layer (Liu et al. 2018).")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Of Adam; 0 for none.")
-    loss: Literal["cross_entropy", "mae", "mse", "huber"] = Field(
-        description='"cross_entropy" for classes, the others for a range.'
+    loss: Literal["cross_entropy", "mae", "mse", "huber"] | None = Field(
+        None,
+        description='"cross_entropy" for classes, the others for a range; none: "cross_entropy" or "mae", as fits.',
     )
     label_smoothing: Rate = Field(
         0.0, description="For classes: the share of a label that is spread over all (Szegedy et al. 2016)."

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.data.augmentation import Augmentation, augmented
-from keras_lmf.data.dataset import Dataset, Split
+from keras_lmf.data.dataset import COLUMNS, Dataset, Split
 from keras_lmf.recipe import Recipe
 
 ROWS, NUMBERS = 32, 2**21  # at most, of a batch: rows, and samples or pixels
@@ -62,8 +62,9 @@ def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) 
         inputs={name: np.concatenate([part.inputs[name] for part in parts]) for name in data.inputs},
         masks={name: np.concatenate([part.masks[name] for part in parts]) for name in parts[0].masks},
         **{
-            field: np.concatenate([getattr(part, field) for part in parts])
-            for field in ("labels", "groups", "ids")
+            column: np.concatenate([getattr(part, column) for part in parts])
+            for column in COLUMNS
+            if getattr(data, column) is not None
         },
     )
 

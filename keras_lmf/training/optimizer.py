@@ -84,7 +84,7 @@ def compiled(recipe: Recipe, steps: int, stage: Stage) -> keras.Model:
         "huber": keras.losses.Huber(),
     }
     if recipe.target.classes:
-        metrics = [keras.metrics.SparseCategoricalAccuracy(name="war")]
+        metrics = [keras.metrics.MeanMetricWrapper(_accuracy, name="war")]
     else:
         metrics = [
             keras.metrics.MeanAbsoluteError(name="mae"),
@@ -97,9 +97,23 @@ def compiled(recipe: Recipe, steps: int, stage: Stage) -> keras.Model:
     return model
 
 
+def _is_soft(labels: Any) -> bool:
+    """Whether these are labels of `Batches` with soft ones: class index, then soft label."""
+    return len(labels.shape) == 2 and labels.shape[-1] > 1
+
+
+def _accuracy(labels: Any, logits: Any) -> Any:
+    """Labels of `Batches`, (batch, classes) → (batch,): 1 where the class has the largest logit, else 0."""
+    indices = labels[:, :1] if _is_soft(labels) else labels
+    return keras.metrics.sparse_categorical_accuracy(indices, logits)
+
+
 def _cross_entropy(labels: Any, logits: Any, smoothing: float) -> Any:
-    """(batch, 1) or (batch,) class indices, (batch, classes) → (batch,)."""
-    if not smoothing:
+    """Labels of `Batches`, (batch, classes) → (batch,)."""
+    if _is_soft(labels):
+        classes = labels[:, 1:]
+    elif not smoothing:
         return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-    classes = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])
+    else:
+        classes = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])
     return keras.losses.categorical_crossentropy(classes, logits, from_logits=True, label_smoothing=smoothing)

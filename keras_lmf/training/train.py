@@ -17,7 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 from tqdm.keras import TqdmCallback
 
-from keras_lmf.data.batches import Batches, balanced_class_weights
+from keras_lmf.data.batches import Batches, balanced_class_weights, epoch_order
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
@@ -28,7 +28,7 @@ from keras_lmf.models import build, foretold_shapes, refresh_standardization, we
 from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.models.start import Copied, Source, copy_parts
 from keras_lmf.models.start import trained as trained_source
-from keras_lmf.recipe import FittedTemperature, Recipe
+from keras_lmf.recipe import FittedTemperature, Recipe, Training
 from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State, read_progress
@@ -71,6 +71,7 @@ def train(
             process, or can't be written.
         NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder, where an epoch ended.
     """
+    recipe = recipe.for_target(data.target)
     folder = Path(folder) if folder is not None else Path("runs") / recipe.name
     if folder.exists() and not folder.is_dir():
         raise LMFError(f"{folder} is a file: name a folder for the run")
@@ -116,9 +117,7 @@ def _train(
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
     rows = functools.cache(lambda: features(recipe, data, models) if models else data)
-    augmentation = recipe.training.augmentation
-    training_rows = int((data.splits == "train").sum()) * (augmentation.copies if augmentation else 1)
-    steps = math.ceil(training_rows / recipe.training.batch_size)
+    steps = _steps(recipe.training, data)
     done = read_progress(folder / STATE).epoch if (folder / STATE).exists() else 0
     model = compiled(trained, steps, stage_of(trained, done))
     if not (folder / STATE).exists():
@@ -166,6 +165,14 @@ def _train(
     best = write_results()
     if _calibrated(run) and not (folder / CALIBRATION).is_file():
         _calibrate(folder, best, rows()["valid"], recipe.presence is not None)
+
+
+def _steps(training: Training, data: Dataset) -> int:
+    """How many an epoch has."""
+    rows = data.splits == "train"
+    corpora = data.corpora[rows] if training.batches == "corpora" and data.corpora is not None else None
+    copies = training.augmentation.copies if training.augmentation else 1
+    return math.ceil(copies * len(epoch_order(int(rows.sum()), None, 0, corpora)) / training.batch_size)
 
 
 def _begin(
@@ -237,6 +244,7 @@ def _fit(
                     seed=recipe.seed,
                     first_epoch=first_epoch,
                     class_weights=weights,
+                    of=training.batches,
                 ),
                 validation_data=Batches(data["valid"], 256) if "valid" in data.split_names else None,
                 epochs=stage.end,
