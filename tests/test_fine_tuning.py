@@ -94,7 +94,8 @@ def test_one_network_of_another_name_is_copied_and_learns(source: Run, tmp_path:
     data = own_labels()
     renamed = {"voice": data.inputs["audio"], "video": data.inputs["video"]}
     data = dataclasses.replace(data, inputs=renamed, masks={"voice": data.masks["audio"]})
-    sections = tuned(source, {"inputs": {"voice": "audio"}}).model_dump(exclude_none=True)
+    sections = tuned(source).model_dump(exclude_none=True)
+    sections["start"]["inputs"] = {"voice": "audio"}
     sections["inputs"] = {"voice": sections["inputs"].pop("audio"), **sections["inputs"]}
     run = train(Recipe(**sections), data, tmp_path / "run")
     assert run.environment["start"]["copied"] == {"voice": "audio"}
