@@ -159,6 +159,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     # layers: registers them; runtime: a Run is evaluated as an exported file is, and `Run.export` writes it.
     "training": {
+        "jax",
         "pydantic",
         "keras_lmf.backend",
         "sklearn",
@@ -232,6 +233,7 @@ ALLOWED: dict[str, set[str]] = {
 # Only inside functions, wherever they are allowed at all.
 LAZY = {
     "tensorflow",
+    "jax",
     "ai_edge_litert",
     "litert_quantizer",
     "onnxruntime",
