@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"platformdirs", "keras_lmf.errors"},
     "target": {"pydantic", "keras_lmf.errors"},
     "documents": {"pydantic", *COMMON},
+    "lazy": {"numpy"},
     "spec": {"pydantic", *COMMON},
     "sources": {"pydantic", *COMMON},
     "locate": COMMON,
@@ -113,7 +114,16 @@ ALLOWED: dict[str, set[str]] = {
     },
     "zoo.downloading": {"pooch", "requests", "tqdm", *COMMON},
     "zoo.loading": {"keras", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
-    "data": {"numpy", "pydantic", "tqdm", "keras", "keras_lmf.backend", "keras_lmf.media", *COMMON},
+    "data": {
+        "numpy",
+        "pydantic",
+        "tqdm",
+        "keras",
+        "keras_lmf.backend",
+        "keras_lmf.lazy",
+        "keras_lmf.media",
+        *COMMON,
+    },
     "media": {"numpy", "av", "cv2", *COMMON},
     "descriptors": {
         "numpy",
@@ -128,7 +138,7 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.media",
         *COMMON,
     },
-    "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.spec", *COMMON},
+    "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.lazy", "keras_lmf.spec", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
     "evaluation.study_plots": {"numpy", "pandas", "matplotlib", *COMMON},
     "evaluation.robustness": {"numpy", "pandas", "tqdm", "keras_lmf.spec", *COMMON},
@@ -137,6 +147,7 @@ ALLOWED: dict[str, set[str]] = {
     "saved_model": {"tensorflow", *COMMON},
     "runtime": {
         "numpy",
+        "keras_lmf.lazy",
         "keras",
         "tensorflow",
         "ai_edge_litert",
@@ -149,6 +160,7 @@ ALLOWED: dict[str, set[str]] = {
     # layers: registers them; runtime: a Run is evaluated as an exported file is, and `Run.export` writes it.
     "training": {
         "pydantic",
+        "keras_lmf.lazy",
         "keras_lmf.backend",
         "sklearn",
         "keras_lmf.backbones",
@@ -170,6 +182,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "export": {
         "keras",
+        "keras_lmf.lazy",
         "pydantic",
         "numpy",
         "pandas",

@@ -19,7 +19,7 @@ from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_subset_temperatures, fit_temperature
-from keras_lmf.files import locked, remove_partial, write_atomically, write_text
+from keras_lmf.files import PARTIAL, locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models import build, foretold_shapes, refresh_standardization, weight_shapes
 from keras_lmf.models.pretrained import fill, front_ends, on_features
@@ -33,6 +33,7 @@ from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.parts import fit_parts
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
 
+FEATURES = f"{PARTIAL}features"  # a folder, for the time of a training
 LEFT = (STATE, RECIPE, ENVIRONMENT, WEIGHTS, HISTORY, CURVES)  # by every training
 
 
@@ -79,7 +80,11 @@ def train(
     fingerprint = _fingerprint(recipe, run.data, start)
     if not _is_complete(run, fingerprint):
         with locked(folder):
-            _train(run, fingerprint, start, callbacks)
+            remove_partial(folder)
+            try:
+                _train(run, fingerprint, start, callbacks)
+            finally:
+                remove_partial(folder)  # features on disk
     return run
 
 
@@ -105,7 +110,7 @@ def _train(
     folder, recipe, data = run.folder, run.recipe, run.data
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
-    rows = functools.cache(lambda: features(recipe, data, models) if models else data)
+    rows = functools.cache(lambda: features(recipe, data, models, folder / FEATURES) if models else data)
     model = compiled(trained, _steps(recipe.training, data))
     if not (folder / STATE).exists():
         if (folder / RECIPE).exists():
@@ -126,7 +131,6 @@ def _train(
         state = State(model, Progress(fingerprint=fingerprint))
         state.load(folder / STATE)
     refresh_standardization(model)
-    remove_partial(folder)
     # Every time: the state is what a run resumes from, and a kill may have come right after it was written.
     recipe.write(folder / RECIPE)
 

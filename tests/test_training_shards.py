@@ -1,0 +1,164 @@
+"""Training on shards is training in memory, to the last bit; and what soft labels and joined corpora change."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from resume_worker import recipe as small_recipe
+from resume_worker import sequences
+from scipy.special import log_softmax
+
+from keras_lmf.data import Batches, Dataset
+from keras_lmf.data.shards import Shards
+from keras_lmf.models import build
+from keras_lmf.recipe import Recipe
+from keras_lmf.target import Target
+from keras_lmf.training import Run, train
+from keras_lmf.training.optimizer import compiled
+
+SAMPLES = 1600
+SPLITS = np.repeat(["train", "valid", "test"], [10, 7, 5])
+RECIPE = Recipe(
+    name="tones",
+    seed=3,
+    corpus={"name": "synthetic"},
+    target={"name": "emotion", "classes": ["calm", "excited"]},
+    inputs={
+        "voice": {
+            "shape": [SAMPLES],
+            "front_end": {"name": "log_mel", "bands": 6},
+            "backbone": {"name": "gru", "units": 3, "dropout": 0.2},
+        },
+        "face": {"shape": [3], "backbone": {"name": "mlp", "units": [3]}},
+    },
+    fusion={"name": "low_rank", "units": 3, "rank": 1},
+    presence={"dropout": 0.1},
+    training={
+        "loss": "cross_entropy",
+        "epochs": 3,
+        "batch_size": 4,
+        "learning_rate": 0.01,
+        "schedule": "cosine",
+        "augmentation": {"copies": 2},
+    },
+)
+
+
+def on_disk(folder: Path) -> Dataset:
+    """Two tones in noise as int16 in two files; faces as float32 in one."""
+    random, rows = np.random.default_rng(6), len(SPLITS)
+    labels = np.arange(rows) % 2
+    sound = 6000 * np.sin(np.arange(SAMPLES) * np.array([0.15, 0.35])[labels][:, None])
+    sound = (sound + 1500 * random.standard_normal(sound.shape)).astype(np.int16)
+    sound[:, 1400:] = 0
+    paths = [folder / f"voice-{i}.npy" for i in range(2)]
+    for path, part in zip(paths, np.split(sound, [9])):
+        np.save(path, part)
+    np.save(folder / "face.npy", (random.standard_normal((rows, 3)) + labels[:, None]).astype(np.float32))
+    return Dataset(
+        name="tones",
+        target=Target(name="emotion", classes=("calm", "excited")),
+        inputs={
+            "voice": Shards(paths, 32767, "voice"),
+            "face": Shards([folder / "face.npy"], None, "face"),
+        },
+        labels=labels,
+        groups=SPLITS,
+        ids=np.array([f"clip{row}" for row in range(rows)]),
+        splits=SPLITS,
+    )
+
+
+class Stop(keras.callbacks.Callback):
+    """Ctrl-C in the second epoch, of five steps."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations >= 7:
+            raise KeyboardInterrupt
+
+
+def assert_same_weights(ours: Run, theirs: Run) -> None:
+    for one, other in zip(ours.model.get_weights(), theirs.model.get_weights(), strict=True):
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+
+
+@pytest.mark.slow
+def test_shards_give_the_weights_answers_and_temperatures_of_memory(tmp_path):
+    disk = on_disk(tmp_path)
+    memory = dataclasses.replace(disk, inputs={name: np.asarray(rows) for name, rows in disk.inputs.items()})
+    run = train(RECIPE, memory, tmp_path / "memory")
+    shards = train(RECIPE, disk, tmp_path / "disk")
+    assert_same_weights(shards, run)
+    for name in ("history.csv", "calibration.json"):
+        assert (shards.folder / name).read_bytes() == (run.folder / name).read_bytes()
+    assert shards.evaluate("test", resamples=0).metrics == run.evaluate("test", resamples=0).metrics
+    left = sorted(path.name for path in run.folder.iterdir())
+    assert sorted(path.name for path in shards.folder.iterdir()) == left, "no features stay behind"
+
+    with pytest.raises(KeyboardInterrupt):
+        train(RECIPE, disk, tmp_path / "stopped", callbacks=[Stop()])
+    killed = tmp_path / "stopped" / ".partial-features"  # as a kill would leave them: of half their length
+    killed.mkdir()
+    (killed / "voice-train.npy").write_bytes(b"\x93NUMPY")
+    resumed = train(RECIPE, disk, tmp_path / "stopped")
+    assert resumed.history.index.tolist() == [1, 2, 3]
+    assert_same_weights(resumed, run)
+    assert sorted(path.name for path in resumed.folder.iterdir()) == left
+
+
+def softened(share: float) -> Dataset:
+    """The tiny data with soft labels: `share` of a vote goes to the next class."""
+    data = sequences()
+    hard = np.eye(3)[data.labels]
+    return dataclasses.replace(data, soft_labels=(1 - share) * hard + share * np.roll(hard, 1, axis=1))
+
+
+SHORT = {"training": {"epochs": 2}}
+
+
+@pytest.mark.slow
+def test_one_hot_soft_labels_train_as_hard_ones(tmp_path):
+    hard = train(small_recipe(**SHORT), sequences(), tmp_path / "hard")
+    soft = train(small_recipe(**SHORT), softened(0), tmp_path / "soft")
+    for ours, theirs in zip(soft.model.get_weights(), hard.model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    np.testing.assert_allclose(soft.history["war"], hard.history["war"])
+    assert soft.evaluate("test", resamples=0).metrics == hard.evaluate("test", resamples=0).metrics
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_is_the_cross_entropy_with_the_soft_labels_and_war_counts_the_hard_ones(smoothing):
+    words = small_recipe(training={"label_smoothing": smoothing})
+    valid = softened(0.7)["valid"]  # the largest share is never the label's
+    model = compiled(words, 1)
+    logged = model.evaluate(Batches(valid, 20), verbose=0, return_dict=True)
+    logits = model.predict(valid.inputs, verbose=0)["emotion"].astype(np.float64)
+    shares = valid.soft_labels * (1 - smoothing) + smoothing / 3
+    assert logged["loss"] == pytest.approx(
+        -(shares * log_softmax(logits, axis=1)).sum(axis=1).mean(), rel=1e-5
+    )
+    assert logged["war"] == pytest.approx(np.mean(logits.argmax(axis=1) == valid.labels))
+
+
+class Seen(keras.callbacks.Callback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+
+
+def test_a_recipe_can_ask_for_batches_of_corpora(tmp_path):
+    words = small_recipe(training={"epochs": 1, "batches": "corpora", "schedule": "cosine"})
+    data = sequences()
+    data = dataclasses.replace(data, corpora=np.where(np.arange(len(data)) % 30 < 20, "large", "small"))
+    seen = Seen()
+    train(words, data, tmp_path / "run", callbacks=[seen])
+    assert seen.steps == 5  # twice the 20 training rows of the larger, by 8
+    assert small_recipe(training={"batches": "rows"}).fingerprint == small_recipe().fingerprint
+    assert build(words).count_params() > 0
