@@ -3,7 +3,8 @@
     KERAS_BACKEND=jax python benchmarks/large_data.py --csv benchmarks/results/large_data_jax.csv
 
 Clips of three seconds, noise that repeats. "log_mel" trains convolutions behind a front end, whose features are made
-once and lie on disk for the time of the training; "waveform" trains a network that takes the sound itself. Each trains in a process of its own. For 50,000 clips, 9 GB of free disk are needed.
+once and lie on disk for the time of the training; "waveform" trains a network that takes the sound itself. Each trains
+in a process of its own. For 50,000 clips, 9 GB of free disk are needed.
 """
 
 from __future__ import annotations

@@ -16,8 +16,10 @@ from keras_lmf.data.shards import Shards, write_rows
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import fit_subset_temperatures
 from keras_lmf.evaluation.subsets import only, presence
+from keras_lmf.export import export_model
 from keras_lmf.lazy import LazyArray, joined, moments
 from keras_lmf.runtime import open_artifact
+from keras_lmf.sidecar import Sidecar
 
 RANDOM = np.random.default_rng(4)
 SOUND = RANDOM.integers(-32768, 32767, (6, 50), np.int16, endpoint=True)
@@ -249,6 +251,20 @@ def model() -> keras.Model:
     flat = [keras.layers.Flatten()(tensor) for tensor in inputs.values()]
     logits = keras.layers.Dense(3, name="emotion")(keras.layers.Concatenate()(flat))
     return keras.Model(inputs, {"emotion": logits})
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="files are written on TensorFlow")
+def test_a_model_is_exported_on_shards(lazy, tmp_path):
+    disk, memory = datasets(lazy)
+    (artifact,) = export_model(
+        model(), tmp_path, ["tflite-int8"], evaluation=disk["train"], calibration=disk["train"], resamples=0
+    )
+    inputs = Sidecar.read(artifact.path).inputs
+    for name, values in memory["train"].inputs.items():
+        assert inputs[name].calibration_range == pytest.approx((values.min(), values.max()))
+    logits = open_artifact(artifact.path).predict(memory["train"].inputs)["emotion"]
+    assert artifact.metrics["war"] == np.mean(logits.argmax(axis=1) == memory["train"].labels)
 
 
 def test_a_model_answers_and_is_calibrated_as_in_memory(lazy, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Peak memory, each in a process of its own: of a network, of a `.tflite` file's Recognizer on a long clip, of a training.
+"""Peak memory, each in a process of its own: of a network, a .tflite file's Recognizer on a long clip, a training.
 
     python -m speed.memory network PHASE BATCH CODE FUSION
     python -m speed.memory clip MODEL CLIP
