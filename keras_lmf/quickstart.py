@@ -13,7 +13,7 @@ require_backend()  # before anything imports Keras: it says what to install
 
 import pandas as pd
 
-from keras_lmf.data import Dataset, corpora
+from keras_lmf.data import corpora
 from keras_lmf.data.corpora import synthetic_clips
 from keras_lmf.errors import import_extra
 from keras_lmf.evaluation import plots

@@ -30,9 +30,11 @@ class OneDevice:
     """A training by itself.
 
     Attributes:
-        lead: whether this process writes the run's folder.
+        process: the number of this process, from 0.
+        lead: whether it writes the run's folder.
     """
 
+    process = 0
     lead = True
     model_class: type[keras.Model] | None = None
 

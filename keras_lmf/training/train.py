@@ -23,7 +23,7 @@ from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_subset_temperatures, fit_temperature
-from keras_lmf.files import locked, remove_partial, write_atomically, write_text
+from keras_lmf.files import PARTIAL, locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models import build, foretold_shapes, refresh_standardization, weight_shapes
 from keras_lmf.models.pretrained import fill, front_ends, on_features
@@ -43,6 +43,7 @@ from keras_lmf.training.stages import stage_of, stages
 
 VALID_ROWS = 256  # in a batch
 ONE = OneDevice()
+FEATURES = f"{PARTIAL}features"  # a folder, for the time of a training
 LEFT = (STATE, RECIPE, ENVIRONMENT, WEIGHTS, HISTORY, CURVES)  # by every training
 
 
@@ -102,10 +103,17 @@ def train(
         raise LMFError("Process 0 trains another recipe, or has other data: give all processes the same.")
     if not devices.told(lambda: _is_complete(run, fingerprint)):
         with contextlib.ExitStack() as held:
-            devices.told(lambda: held.enter_context(locked(folder)))
+            devices.told(lambda: _enter(held, folder))
             _train(run, fingerprint, start or source, callbacks, devices)
             devices.told(lambda: None)  # the others wait until all is written
     return run
+
+
+def _enter(held: contextlib.ExitStack, folder: Path) -> None:
+    """Locks the folder, and clears it of what was left half-written, now and when `held` ends (features on disk)."""
+    held.enter_context(locked(folder))
+    remove_partial(folder)
+    held.callback(remove_partial, folder)
 
 
 def _is_complete(run: Run, fingerprint: str) -> bool:
@@ -131,7 +139,8 @@ def _train(
     folder, recipe, data = run.folder, run.recipe, run.data
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
-    rows = functools.cache(lambda: features(recipe, data, models) if models else data)
+    place = folder / f"{FEATURES}-{devices.process}"
+    rows = functools.cache(lambda: features(recipe, data, models, place) if models else data)
     steps = _steps(recipe.training, data)
     done = devices.told(lambda: _epochs_done(folder))
     with devices.scope():
@@ -163,7 +172,6 @@ def _train(
         if done is None:
             write_text(folder / ENVIRONMENT, json.dumps({**environment(), **facts}, indent=2) + "\n")
             state.save(folder / STATE)
-        remove_partial(folder)
         # Every time: the state is what a run resumes from, and a kill may have come right after it was written.
         recipe.write(folder / RECIPE)
     if not state.progress.finished:
