@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
@@ -46,12 +47,18 @@ def filled(template: str, values: Mapping[str, str]) -> str:
         LMFError: a name that has no value.
     """
 
-    def value(field: re.Match) -> str:
-        if field[1] not in values:
-            raise unknown_name(f"field in {template!r}", field[1], values)
-        return values[field[1]]
+    parts = list(_parts(template))
+    try:
+        parts[1::2] = [values[name] for name in parts[1::2]]
+    except KeyError as error:
+        raise unknown_name(f"field in {template!r}", error.args[0], values) from None
+    return "".join(parts)
 
-    return FIELD.sub(value, template)
+
+@functools.cache
+def _parts(template: str) -> tuple[str, ...]:
+    """Text and names of fields in turn; text comes first."""
+    return tuple(FIELD.split(template))
 
 
 class Table(Spec):

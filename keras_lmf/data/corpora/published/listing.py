@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from keras_lmf.errors import LMFError
 
@@ -26,13 +27,13 @@ class Found:
     """
 
     name: str
-    path: Path
+    path: str
     member: str | None
     bytes: int
 
 
 def files(folder: Path) -> list[Found]:
-    """All files under `folder`, those in archives too, by their names; a file before its like in an archive.
+    """All files under `folder` by their names, then those in archives.
 
     Hidden ones are left out. Links are followed; a folder that was there already isn't walked through again.
 
@@ -40,11 +41,11 @@ def files(folder: Path) -> list[Found]:
         LMFError: an archive that is damaged, encrypted or holds a path that leads out of it.
     """
     found = [one for path, name, size in _walk(folder) for one in _listed(path, name, size)]
-    return sorted(found, key=lambda one: (one.name, one.member is not None, str(one.path)))
+    return sorted(found, key=lambda one: (one.member is not None, one.name, one.path))
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, str, int]]:
-    left, seen = [(folder, "")], set()
+def _walk(folder: Path) -> Iterator[tuple[str, str, int]]:
+    left, seen = [(str(folder), "")], set()
     while left:
         place, prefix = left.pop()
         if (real := os.path.realpath(place)) in seen:
@@ -55,23 +56,22 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str, int]]:
                 if entry.name.startswith(".") or entry.name in _LEFT_OUT:
                     continue
                 if entry.is_dir():
-                    left.append((Path(entry.path), f"{prefix}{entry.name}/"))
+                    left.append((entry.path, f"{prefix}{entry.name}/"))
                 elif entry.is_file():
-                    yield Path(entry.path), f"{prefix}{entry.name}", entry.stat().st_size
+                    yield entry.path, f"{prefix}{entry.name}", entry.stat().st_size
 
 
-def _listed(path: Path, name: str, size: int) -> Iterator[Found]:
-    if path.suffix.lower() != ".zip":
+def _listed(path: str, name: str, size: int) -> Iterator[Found]:
+    stem, suffix = posixpath.splitext(name)
+    if suffix.lower() != ".zip":
         yield Found(name, path, None, size)
         return
-    inside = name[: -len(path.suffix)]
     for member in members(path):
-        parts = PurePosixPath(member.filename).parts
-        if not any(part.startswith(".") or part in _LEFT_OUT for part in parts):
-            yield Found(f"{inside}/{member.filename}", path, member.filename, member.file_size)
+        if not any(part.startswith(".") or part in _LEFT_OUT for part in member.filename.split("/")):
+            yield Found(f"{stem}/{member.filename}", path, member.filename, member.file_size)
 
 
-def members(path: Path) -> list[zipfile.ZipInfo]:
+def members(path: str) -> list[zipfile.ZipInfo]:
     """The files that an archive holds; errors as of `files`."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -81,8 +81,8 @@ def members(path: Path) -> list[zipfile.ZipInfo]:
     if len(found) > MAX_MEMBERS:
         raise LMFError(f"{path}: it holds {len(found):,} files, more than {MAX_MEMBERS:,}.")
     for member in found:
-        place = PurePosixPath(member.filename)
-        if place.is_absolute() or ".." in place.parts or "\\" in member.filename:
+        parts = member.filename.replace("\\", "/").split("/")
+        if ".." in parts or not parts[0] or ":" in parts[0]:
             raise LMFError(f"{path}: {member.filename!r} would lie outside of the archive's folder.")
         if member.flag_bits & 1:
             raise LMFError(
@@ -100,7 +100,7 @@ def content(found: Found, most: int) -> bytes:
     where = found.path if found.member is None else f"{found.path}, {found.member}"
     try:
         if found.member is None:
-            with found.path.open("rb") as stream:
+            with open(found.path, "rb") as stream:
                 read = stream.read(most + 1)
         else:
             with zipfile.ZipFile(found.path) as archive, archive.open(found.member) as stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -77,9 +78,11 @@ def rows(
     for file in files:
         if fits := match(file.name):
             matched.append((file, _spoken(fits.groupdict(), what.words)))
-            suffixes.add(Path(file.name).suffix)
+            suffixes.add(posixpath.splitext(file.name)[1])
     known = {file.name for file, _ in matched}
-    found.strangers = [f.name for f in files if Path(f.name).suffix in suffixes and f.name not in known]
+    found.strangers = [
+        file.name for file in files if posixpath.splitext(file.name)[1] in suffixes and file.name not in known
+    ]
     labelled = (
         _by_file(matched, found) if what.table is None else _by_table(what, folder, files, matched, found)
     )
@@ -200,7 +203,7 @@ def _recording(
         raise _Unusable(f"it ends at {end:g} s, before it begins ({start:g} s)")
     return Recording(
         id=filled(layout.id, fields),
-        path=file.path,
+        path=Path(file.path),
         label=label,
         group=speaker,
         split=split,
