@@ -54,7 +54,8 @@ class Place(NamedTuple):
 def locate(word: str | Path, *kinds: Kind, hint: str = "") -> Place:
     """What `word` means.
 
-    The name of a bundled entry always means it, that of a backbone where the caller takes one. Another word means the
+    The name of a bundled entry always means it, that of a backbone or of a bundled recipe where the caller takes one.
+    Another word means the
     file or folder of that name where there is one, and an entry of the cache or the mirror where there is none. A Path
     is always a path. A folder that could be several kinds is the first one that the caller takes.
 
@@ -84,6 +85,9 @@ def locate(word: str | Path, *kinds: Kind, hint: str = "") -> Place:
 
 def _place(word: str | Path, kinds: tuple[Kind, ...]) -> Place | None:
     """What the word means; None for a file or folder of an unknown kind."""
+    ready = known_recipes().get(str(word)) if not kinds or "recipe" in kinds else None
+    if ready and isinstance(word, str) and not Path(word).exists():
+        return Place("recipe", word, ready)
     taken = not kinds or "backbone" in kinds
     if isinstance(word, str) and word in known_backbones() and (taken or not Path(word).exists()):
         return Place("backbone", word, None)
@@ -185,6 +189,12 @@ def known_backbones() -> dict[str, Path]:
     return folders_with(BACKBONE, bundled_folder())
 
 
+def known_recipes() -> dict[str, Path]:
+    """Name → file of the recipes for one's own data that come with the package."""
+    return {path.stem: path for path in sorted((PACKAGE / "recipe" / "ready").glob("*.toml"))}
+
+
 def unknown_entry(name: str, hint: str, cache_dir: str | Path | None = None) -> LMFError:
     """The error for a name that is no entry's."""
-    return unknown_name("zoo entry", name, known_entries(cache_dir), f"{hint} 'keras-lmf list' shows them.")
+    known = known_entries(cache_dir) | known_recipes()
+    return unknown_name("zoo entry", name, known, f"{hint} 'keras-lmf list' shows them.")

@@ -10,7 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from keras_lmf.errors import LMFError
+from keras_lmf.models import build
 from keras_lmf.recipe import Recipe, Training
+from keras_lmf.target import Target
 
 TEXT = """
 name = "lmf-toy-av"
@@ -157,7 +159,24 @@ def test_mistakes_are_named_and_mended(path, value, message):
         Recipe(**broken)
 
 
-@pytest.mark.parametrize("key", ["name", "corpus", "target", "inputs", "fusion", "training"])
+CLASSES = Target(name="emotion", classes=("awake", "tired"))
+RANGE = Target(name="arousal", range=(0, 1))
+
+
+@pytest.mark.parametrize(("target", "loss"), [(CLASSES, "cross_entropy"), (RANGE, "mae")])
+def test_a_recipe_without_a_target_takes_the_corpus_s(target, loss):
+    left_open = sections()
+    del left_open["target"], left_open["training"]["loss"]
+    recipe = Recipe(**left_open)
+    assert recipe.target is None
+    closed = recipe.for_target(target)
+    assert (closed.target, closed.training.loss) == (target, loss)
+    assert closed.for_target(CLASSES) == closed  # what a recipe says stands
+    with pytest.raises(LMFError, match="target"):
+        build(recipe)
+
+
+@pytest.mark.parametrize("key", ["name", "corpus", "inputs", "fusion", "training"])
 def test_a_missing_section_is_named(key):
     broken = sections()
     del broken[key]

@@ -91,6 +91,9 @@ def build(recipe: Recipe) -> keras.Model:
 
     The sub-models of a modality are named `<modality>_front_end` and `<modality>_backbone`, the fusion layer `fusion`,
     the output layer after the target. `model.spec` is the recipe's.
+
+    Raises:
+        LMFError: the recipe leaves its target to the corpus: `recipe.for_target`.
     """
     return attach(_model(recipe), recipe.spec)
 
@@ -142,6 +145,10 @@ def weight_shapes(model: keras.Model) -> Shapes:
 
 def _model(recipe: Recipe, most: float = math.inf) -> keras.Model:
     """The model of the recipe; no further part is made once there are more numbers than `most`."""
+    if recipe.target is None:
+        raise LMFError(
+            f"The recipe {recipe.name!r} leaves its target to the corpus: train it, or give recipe.for_target(target)."
+        )
 
     def count(numbers: int, model: keras.Model) -> int:
         numbers += model.count_params()

@@ -18,7 +18,7 @@ from keras_lmf.locate import RECIPE
 from keras_lmf.recipe.backbones import BACKBONES, Backbone
 from keras_lmf.recipe.front_ends import FrontEnd, Waveform
 from keras_lmf.recipe.fusions import Fusion, FusionWord, NoFusion
-from keras_lmf.recipe.sections import Corpus, Counts, Head, Part, Presence, Training
+from keras_lmf.recipe.sections import PARTS, Corpus, Counts, Head, Part, Presence, Start, Training
 from keras_lmf.sources import DEFAULTS, RecordedInput, Source
 from keras_lmf.spec import (
     MEDIA,
@@ -98,12 +98,13 @@ class Recipe(Part):
     name: Name = Field(description="The model's name, and that of its folder.")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="Of every random number.")
     corpus: Corpus = Field(description="What it is trained on.")
-    target: Target = Field(description="What it predicts.")
+    target: Target | None = Field(None, description="What it predicts; none: what the corpus's labels are.")
     inputs: dict[Name, Modality] = Field(min_length=1, max_length=16, description="The modalities, in order.")
     fusion: Fusion = Field(description="What joins their embeddings.")
     presence: Presence | None = Field(None, description="Whether inputs may be absent; none: they may not.")
     head: Head = Field(Head(), description="What follows the fusion.")
     training: Training = Field(description="How it is trained.")
+    start: Start | None = Field(None, description="Trained weights to start from; none: random ones.")
 
     def __init__(self, **sections: Any) -> None:
         """The sections as keyword arguments: dicts, or as another recipe holds them."""
@@ -114,30 +115,24 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Recipe:
-        training, target, inputs = self.training, self.target, ", ".join(self.inputs)
-        kind = "classes" if target.classes else "a range"
-        if (training.loss == "cross_entropy") != (target.classes is not None):
-            raise ValueError(f"loss {training.loss!r} does not fit target {target.name!r} of {kind}")
-        if training.label_smoothing and target.classes is None:
-            raise ValueError(f"label_smoothing needs classes; target {target.name!r} has a range")
-        for key, word in (("output_bias", "label_mean"), ("monitor", "pearson")):
-            if getattr(training, key) == word and target.classes is not None:
-                raise ValueError(f"{key} {word!r} needs a range; target {target.name!r} has classes")
+        target, inputs = self.target, ", ".join(self.inputs)
+        if target:
+            self._require_target(target)
         if isinstance(self.fusion, NoFusion) and len(self.inputs) > 1:
             raise ValueError(f"fusion {self.fusion.name!r} takes one input, received {inputs}")
-        self.fusion.require(tuple(self.inputs), target)
         for fusion in (self.fusion, *(part for _, part in self.fusion.parts(tuple(self.inputs)).values())):
             if fusion.of_steps:
                 self._require_steps(fusion)
         if self.presence and len(self.inputs) == 1:
             raise ValueError(f"presence tells which of several inputs are there, received {inputs} alone")
         waveforms = [name for name, section in self.inputs.items() if section.media == "waveform"]
-        if training.augmentation and len(waveforms) != 1:
+        if self.training.augmentation and len(waveforms) != 1:
             raise ValueError(
                 "training.augmentation changes a waveform: it needs one input with a front_end for waveforms, "
                 f"received {', '.join(waveforms) or 'none'}"
             )
-        names = [*self.inputs, target.name]
+        self._require_stages()
+        names = [*self.inputs, *([target.name] if target else [])]
         reserved = ("fusion", "presence") if self.presence else ("fusion",)
         taken = [name for name in names if name in reserved or name.startswith("head_")]
         if taken or len(set(names)) != len(names):
@@ -146,6 +141,36 @@ class Recipe(Part):
                 f"or beginning with 'head_': received {', '.join(names)}"
             )
         return self
+
+    def _require_target(self, target: Target) -> None:
+        training, kind = self.training, "classes" if target.classes else "a range"
+        if training.loss and (training.loss == "cross_entropy") != (target.classes is not None):
+            raise ValueError(f"loss {training.loss!r} does not fit target {target.name!r} of {kind}")
+        if training.label_smoothing and target.classes is None:
+            raise ValueError(f"label_smoothing needs classes; target {target.name!r} has a range")
+        for key, word in (("output_bias", "label_mean"), ("monitor", "pearson")):
+            if getattr(training, key) == word and target.classes is not None:
+                raise ValueError(f"{key} {word!r} needs a range; target {target.name!r} has classes")
+        self.fusion.require(tuple(self.inputs), target)
+
+    def _require_stages(self) -> None:
+        if (self.start or self.training.first) and self.fusion.parts(tuple(self.inputs)):
+            key = "start" if self.start else "training.first"
+            raise ValueError(
+                f"{key} is for a model that trains as one; fusion {self.fusion.name!r} trains parts by themselves"
+            )
+        if (self.start or self.training.first) and "head" in self.inputs:
+            raise ValueError("an input named 'head' can't be told from the head: give it another name")
+        if self.start:
+            self.start.require(self.trained_parts)
+        if self.training.first:
+            frozen = self.start.frozen(self.trained_parts) if self.start else frozenset()
+            self.training.first.require(self.trained_parts, frozen, self.training.epochs)
+
+    @property
+    def trained_parts(self) -> tuple[str, ...]:
+        """What `start` and `training.first` may name: the inputs, the fusion of several, the head."""
+        return (*self.inputs, *(part for part in PARTS if part != "fusion" or len(self.inputs) > 1))
 
     def _require_steps(self, fusion: FusionWord) -> None:
         if len(self.inputs) == 1:
@@ -184,6 +209,14 @@ class Recipe(Part):
         A section that gives another `name` (another backbone, another fusion) replaces the old one whole.
         """
         return Recipe(**_merged(self.model_dump(exclude_none=True), changes))
+
+    def for_target(self, target: Target) -> Recipe:
+        """The recipe as it is trained on labels of `target`: with that target and a loss, where it says none."""
+        if self.target and self.training.loss:
+            return self
+        target = self.target or target
+        loss = self.training.loss or ("cross_entropy" if target.classes else "mae")
+        return self.replace(target=target.model_dump(exclude_none=True), training={"loss": loss})
 
     def select(self, modalities: list[str]) -> Recipe:
         """A copy with these modalities only, in this order."""

@@ -12,6 +12,7 @@ from keras_lmf.metrics import PearsonCorrelation
 from keras_lmf.models import build
 from keras_lmf.models.factory import FUSION
 from keras_lmf.recipe import Recipe
+from keras_lmf.training.stages import Stage, freeze
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -62,13 +63,18 @@ class FusionAdam(keras.optimizers.Adam):
         }
 
 
-def compiled(recipe: Recipe, steps: int) -> keras.Model:
-    """The recipe's model, ready to fit; an epoch has `steps`."""
+def compiled(
+    recipe: Recipe, steps: int, stage: Stage, model_class: type[keras.Model] | None = None
+) -> keras.Model:
+    """The recipe's model, ready to fit in one of its stages; an epoch has `steps`. It is a `model_class`, if given."""
     training = recipe.training
     model = build(recipe)
-    rate = training.learning_rate
+    if model_class is not None:
+        model = model_class(model.input, model.output, name=model.name)
+    freeze(model, recipe, stage.frozen)
+    rate = stage.learning_rate
     if training.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps * training.epochs)
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * (stage.end - stage.start))
     options = {"weight_decay": training.weight_decay or None}
     if training.fusion_learning_rate is None:
         optimizer = keras.optimizers.Adam(rate, **options)
