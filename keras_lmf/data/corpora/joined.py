@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from keras_lmf.data.corpora.vocabulary import emotions, emotions_of, meanings
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, invalid
+from keras_lmf.lazy import joined, taken
 from keras_lmf.target import Target
 
 
@@ -95,7 +96,7 @@ def join(
         name="+".join(names),
         target=target,
         inputs={
-            name: np.concatenate([data.inputs[name][kept] for data, kept in zip(members.values(), rows)])
+            name: joined([taken(data.inputs[name], kept) for data, kept in zip(members.values(), rows)])
             for name in modalities
         },
         masks={
