@@ -33,6 +33,7 @@ COMMANDS = [
     "compression",
     "faces",
     "family",
+    "fine_tuning",
     "folds",
     "fusion_layers",
     "fusion_speed",
