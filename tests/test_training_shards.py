@@ -18,6 +18,7 @@ from keras_lmf.recipe import Recipe
 from keras_lmf.target import Target
 from keras_lmf.training import Run, train
 from keras_lmf.training.optimizer import compiled
+from keras_lmf.training.stages import stage_of
 
 SAMPLES = 1600
 SPLITS = np.repeat(["train", "valid", "test"], [10, 7, 5])
@@ -119,7 +120,7 @@ def face_alone(**training) -> Recipe:
 def test_one_hot_soft_labels_train_as_hard_ones():
     weights, logged = [], []
     for data in (sequences(), softened(0)):
-        model = compiled(face_alone(), 4)
+        model = compiled(face_alone(), 4, stage_of(face_alone(), 0))
         batches = Batches(data.select(["video"])["train"], 8, seed=1)
         logged.append(model.fit(batches, epochs=3, shuffle=False, verbose=0).history)
         weights.append(model.get_weights())
@@ -133,7 +134,7 @@ def test_one_hot_soft_labels_train_as_hard_ones():
 def test_the_loss_is_the_cross_entropy_with_the_soft_labels_and_war_counts_the_hard_ones(smoothing):
     words = face_alone(label_smoothing=smoothing)
     valid = softened(0.7).select(["video"])["valid"]  # the largest share is never the label's
-    model = compiled(words, 1)
+    model = compiled(words, 1, stage_of(words, 0))
     logged = model.evaluate(Batches(valid, 20), verbose=0, return_dict=True)
     logits = model.predict(valid.inputs, verbose=0)["emotion"].astype(np.float64)
     shares = valid.soft_labels * (1 - smoothing) + smoothing / 3
