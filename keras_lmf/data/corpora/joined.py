@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from keras_lmf import lazy
 from keras_lmf.data.corpora.vocabulary import emotions, emotions_of, meanings
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, invalid
-from keras_lmf.lazy import joined, taken
 from keras_lmf.target import Target
 
 
@@ -96,7 +96,9 @@ def join(
         name="+".join(names),
         target=target,
         inputs={
-            name: joined([taken(data.inputs[name], kept) for data, kept in zip(members.values(), rows)])
+            name: lazy.joined(
+                [lazy.taken(data.inputs[name], kept) for data, kept in zip(members.values(), rows)]
+            )
             for name in modalities
         },
         masks={
