@@ -52,7 +52,9 @@ def corpora() -> str:
     for name in published.names():
         corpus = published.read(name)
         hours = "" if corpus.hours is None else f"{corpus.hours:g}"
-        options = "; ".join(f"`{option}`: {', '.join(said.choices)}" for option, said in corpus.options.items())
+        options = "; ".join(
+            f"`{option}`: {', '.join(said.choices)}" for option, said in corpus.options.items()
+        )
         classes = ", ".join(corpus.target.classes or [corpus.target.name])
         asked = f"[{corpus.ask}]({corpus.home})"
         cells = (f"`{name}`", corpus.what, hours, classes, options, corpus.licence, asked)

@@ -23,7 +23,11 @@ sys.path.append(str(Path(__file__).parent))
 from generated import MODULES, address, api_page, corpora, descriptors, recipe_words, short
 
 REPOSITORY = Path(__file__).parents[1]
-WRITTEN = {"<!-- recipe words -->": recipe_words, "<!-- descriptors -->": descriptors, "<!-- corpora -->": corpora}
+WRITTEN = {
+    "<!-- recipe words -->": recipe_words,
+    "<!-- descriptors -->": descriptors,
+    "<!-- corpora -->": corpora,
+}
 LINK = re.compile(r"(?<=\]\()\.\./([^)#\s]+)")
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^):\s]+)\)")
 ROW = re.compile(r"^\|.*$", flags=re.MULTILINE)

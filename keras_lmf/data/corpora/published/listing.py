@@ -33,7 +33,7 @@ class Found:
 
 
 def files(folder: Path) -> list[Found]:
-    """All files under `folder`, those in archives too, by their names; a file before its like in an archive.
+    """All files under `folder` by their names, then those in archives.
 
     Hidden ones are left out. Links are followed; a folder that was there already isn't walked through again.
 
@@ -41,7 +41,7 @@ def files(folder: Path) -> list[Found]:
         LMFError: an archive that is damaged, encrypted or holds a path that leads out of it.
     """
     found = [one for path, name, size in _walk(folder) for one in _listed(path, name, size)]
-    return sorted(found, key=lambda one: (one.name, one.member is not None, one.path))
+    return sorted(found, key=lambda one: (one.member is not None, one.name, one.path))
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str, int]]:
