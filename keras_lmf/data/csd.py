@@ -33,33 +33,28 @@ class Steps(NamedTuple):
 
 
 class ComputationalSequence:
-    """An open .csd, of which entries are read one by one. Close it (`contextlib.closing`).
+    """An open .csd, of which entries are read one by one (`open_csd`).
 
-    Raises:
-        LMFError: here and in its methods: no such file, or one that is damaged, hostile or another thing.
+    Attributes:
+        names: of the videos or segments.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = require_content(path)
-        with self._told():
-            self._file = h5py.File(path, "r")
-            roots = list(self._file)
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self._path = path
+        with _told(path):
+            roots = list(file)
             if len(roots) != 1:
                 raise LMFError(f"it holds {len(roots)} groups, must be one.")
-            self._data = _group(_group(self._file, roots[0]), "data")
+            self._data = _group(_group(file, roots[0]), "data")
             if not 0 < len(self._data) <= MAX_ENTRIES:
                 raise LMFError(f"it holds {len(self._data):,} entries, must be 1 to {MAX_ENTRIES:,}.")
-            self.names = tuple(self._data)  # of videos or segments
+            self.names = tuple(self._data)
         self._left = FREE_BYTES + MAX_EXPANSION * path.stat().st_size
         self._last: tuple[str, Steps] | None = None
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
     def steps(self, name: str) -> Steps | None:
-        """Of a segment, or else of its video; None: there is neither."""
-        with self._told():
+        """Of a segment, or else of its video; None: there is neither. Errors as of `open_csd`."""
+        with _told(self._path):
             found = next((one for one in (name, video_of(name)) if one in self._data), None)
             if found is None:
                 return None
@@ -93,18 +88,31 @@ class ComputationalSequence:
             raise LMFError(f"{where}: more numbers than the file can hold: refused.")
         return item[()].astype(np.float64)
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """What goes wrong, with the file's name."""
-        try:
-            yield
-        except LMFError as error:
-            raise LMFError(f"{self.path}: {error}") from None
-        except DAMAGE as error:
-            reason = " ".join(str(error).split())[:200]
-            raise LMFError(
-                f"{self.path}: no .csd file, or a damaged one ({reason}). Copy it again."
-            ) from None
+
+@contextlib.contextmanager
+def open_csd(path: Path) -> Iterator[ComputationalSequence]:
+    """The file, closed afterwards.
+
+    Raises:
+        LMFError: no such file, or one that is damaged, hostile or another thing.
+    """
+    require_content(path)
+    with _told(path):
+        file = h5py.File(path, "r")
+    with file:
+        yield ComputationalSequence(path, file)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What goes wrong, with the file's name."""
+    try:
+        yield
+    except LMFError as error:
+        raise LMFError(f"{path}: {error}") from None
+    except DAMAGE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise LMFError(f"{path}: no .csd file, or a damaged one ({reason}). Copy it again.") from None
 
 
 def video_of(name: str) -> str:

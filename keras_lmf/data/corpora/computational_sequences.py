@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.csd import ComputationalSequence, Steps, video_of
+from keras_lmf.data.csd import Steps, open_csd, video_of
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.target import Target
@@ -66,10 +66,7 @@ def load(
     ids, videos, values, left_out = [], [], [], []
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {modality: [] for modality in modalities}
     with contextlib.ExitStack() as stack:
-        files = {
-            modality: stack.enter_context(contextlib.closing(ComputationalSequence(path)))
-            for modality, path in modalities.items()
-        }
+        files = {modality: stack.enter_context(open_csd(path)) for modality, path in modalities.items()}
         widths = {modality: file.steps(file.names[0]).features.shape[1] for modality, file in files.items()}
         for segment, row, start, end in _segments(labels, columns, label):
             video = video_of(segment)
@@ -115,7 +112,7 @@ def _segments(
 ) -> Iterator[tuple[str, list[float], float, float]]:
     """Of each labelled segment its name, label, start and end."""
     places = [columns.index(column) for column in label]
-    with contextlib.closing(ComputationalSequence(path)) as file:
+    with open_csd(path) as file:
         for name in file.names:
             rows = file.steps(name)
             if rows.features.shape[1] != len(columns):
