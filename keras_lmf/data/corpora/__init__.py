@@ -29,13 +29,16 @@ from keras_lmf.sources import RecordedInput
 # A corpus is the TOML or the module of its name, or both.
 CORPORA = (
     "clips",
+    "cmu_mosei",
     "cmu_mosi",
     "crema_d",
     "emodb",
     "enterface05",
     "enterface05_landmarks",
     "fer2013",
+    "ferplus",
     "iemocap",
+    "meld",
     "nemo",
     "pom",
     "ravdess",
@@ -126,8 +129,11 @@ def _as_arrays(
     inputs: Mapping[str, RecordedInput] | None,
     options: Mapping[str, object],
 ) -> bool:
-    """Whether a published corpus's own module is to read it: its arrays hold what is asked for, or nothing is there."""
+    """Whether a published corpus's own module is to read it: nothing else can, its arrays hold what is asked for, or
+    nothing is there."""
     corpus = published.read(name)
+    if not (corpus.layouts or corpus.features):
+        return True
     if corpus.arrays is None or set(inputs or ()) - set(corpus.inputs) or set(options) & set(corpus.options):
         return False
     return is_there(name, corpus.arrays, root) or not loading.is_there(corpus, name, root)
