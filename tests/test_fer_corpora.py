@@ -129,7 +129,7 @@ def test_other_files_in_the_folders(tmp_path: Path) -> None:
 
 
 def ferplus(folder: Path, repeat: int = 30) -> np.ndarray:
-    """Four kinds of votes, `repeat` times in Training, once in the two others; one picture of the first is to test too."""
+    """Four kinds of votes, `repeat` times in Training, once in the two others; a picture of it is tested, too."""
     votes = ["6,2,0,0,0,0,0,2,0,0", "0,0,0,0,5,5,0,0,0,0", "0,0,0,0,0,0,0,9,1,0", "0,0,0,1,0,0,0,0,0,9"]
     count = 4 * repeat
     images = pictures(count + 8)
