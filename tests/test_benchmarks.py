@@ -31,6 +31,7 @@ COMMANDS = [
     "clips",
     "compare_fusions",
     "compression",
+    "extraction",
     "faces",
     "family",
     "fine_tuning",
