@@ -52,7 +52,8 @@ WAYS = {
     "the head alone": (ALL_BUT_THE_HEAD, {}),
     "the head, then all at a lower rate": ({}, HEAD_FIRST | {"learning_rate": 3e-4}),
 }
-ENTRIES = ("ge2e-ravdess-voice", "lmf-media-av", "ge2e-emodb-voice")
+# Of one front end and length: they share the features.
+ENTRIES = ("ge2e-ravdess-voice", "lmf-media-av")
 CHOSEN = ("ge2e-ravdess-voice", "the head, then all at a lower rate")
 
 
@@ -67,17 +68,18 @@ def clips(root: Path | None, speakers: tuple[str, ...], samples: int) -> pd.Data
     return rows.assign(waveform=list(read_waveforms(paths, samples)))
 
 
-def features(entry: str, root: Path | None, speakers: tuple[str, ...], work: Path) -> dict[str, np.ndarray]:
-    """What the entry's front end makes of each clip, with the clips' columns; made once."""
-    path = work / f"{entry}-{'-'.join(speakers)}.npz"
+def features(root: Path | None, speakers: tuple[str, ...], work: Path) -> dict[str, np.ndarray]:
+    """What the entries' front end makes of each clip, with the clips' columns; made once."""
+    path = work / f"{'-'.join(speakers)}.npz"
     if not path.is_file():
-        section = Recipe.read(ZOO / entry / "recipe.toml").select(["voice"]).inputs["voice"]
-        table = clips(root, speakers, section.shape[0])
-        front = load(entry).get_layer("voice_front_end")
+        recipe = Recipe.read(ZOO / ENTRIES[0] / "recipe.toml")
+        table = clips(root, speakers, recipe.inputs["voice"].shape[0])
+        front = pretrained.published(recipe)["voice"]
         made = np.concatenate(
             [front.predict_on_batch(np.stack(part)) for part in _batches(list(table["waveform"]), 32)]
         )
-        columns = {name: table[name].to_numpy(str) for name in ("file", "label", "speaker")}
+        columns = {name: table[name].to_numpy(str) for name in ("label", "speaker")}
+        columns["clip"] = table["file"].to_numpy(str)
         columns |= {"sentence": table["sentence"].to_numpy(), "voice": made}
         write_atomically(path, lambda temporary: np.savez(temporary, **columns))
     with np.load(path) as arrays:
@@ -104,7 +106,7 @@ def speaker(table: dict[str, np.ndarray], name: str) -> Dataset:
         inputs={"voice": own["voice"]},
         labels=np.array([list(LABELS).index(word) for word in own["label"]]),
         groups=np.array([f"sentence_{number:02d}" for number in own["sentence"]]),
-        ids=own["file"],
+        ids=own["clip"],
         splits=splits,
     )
 
@@ -169,9 +171,8 @@ def main(step: str, seeds: int, data: Path | None, work: Path) -> None:
     else:
         jobs = [(CHOSEN[0], NOTHING), CHOSEN]
         speakers, path = JUDGED, RESULTS / "fine_tuning.csv"
-    rows = []
+    table, rows = features(data, speakers, work), []
     for entry, way in jobs:
-        table = features(entry, data, speakers, work)
         for name in speakers:
             rows += [judged(entry, way, seed, speaker(table, name), work) for seed in range(seeds)]
         click.echo(f"{entry}, {way}: {np.mean([row['war'] for row in rows[-seeds * len(speakers) :]]):.3f}")

@@ -83,9 +83,9 @@ def main(kinds: tuple[str, ...], clips: int, csv: Path | None) -> None:
         for kind in kinds or WORDS:
             found = answer(f"The memory of {kind}", "speed.memory", "training", kind, sound, runs / kind)
             rows.append({"model": kind, "clips": clips, "disk_gb": size_of(sound) / 1e9, **found})
-    table = pd.DataFrame(rows)
+            table = pd.DataFrame(rows)
+            write_csv(table.assign(**about((*PACKAGES, "jax", "torch"))), csv)
     click.echo(table.to_string(index=False, float_format="{:.4g}".format))
-    write_csv(table.assign(**about((*PACKAGES, "jax", "torch"))), csv)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-NUMBERS = 2**23  # of a block, at most: 32 MiB of float32
+NUMBERS = 2**21  # of a block, at most: 8 MiB of float32
 
 
 class Part(Protocol):

@@ -34,6 +34,7 @@ COMMANDS = [
     "extraction",
     "faces",
     "family",
+    "fine_tuning",
     "folds",
     "fusion_layers",
     "fusion_speed",

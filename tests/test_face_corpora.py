@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_lmf.data import load
-from keras_lmf.data.corpora import emodb, fer2013, ravdess, voices_and_faces
+from keras_lmf.data.corpora import describe, emodb, fer2013, ravdess, voices_and_faces
 from keras_lmf.data.corpora.fer2013 import enlarged
 from keras_lmf.errors import LMFError
 
@@ -22,7 +22,7 @@ needs_data = pytest.mark.skipif(ROOT is None, reason="needs KERAS_LMF_DATA, the 
 @needs_data
 def test_fer2013_is_its_files():
     data = load("fer2013")
-    assert list(data.inputs) == list(fer2013.DESCRIPTION.inputs)
+    assert list(data.inputs) == list(describe("fer2013", Path(), ()).inputs)
     names = np.array(fer2013.CLASSES)[data.labels]
     at = 0
     for file in ("train", "validation"):

@@ -116,6 +116,7 @@ ALLOWED: dict[str, set[str]] = {
     "zoo.downloading": {"pooch", "requests", "tqdm", *COMMON},
     "zoo.loading": {"keras", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "data": {
+        "h5py",
         "numpy",
         "pydantic",
         "tqdm",

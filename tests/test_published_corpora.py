@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from downloads import found, written
 
 from keras_lmf.data import load
 from keras_lmf.data.corpora import CORPORA, published
 from keras_lmf.data.corpora.published.counts import counted, expected
-from keras_lmf.data.corpora.published.loading import recordings
 from keras_lmf.data.corpora.published.options import choose
 from keras_lmf.data.corpora.published.rows import Rows
 from keras_lmf.data.recordings import Recordings
@@ -68,18 +68,6 @@ FILES = [
     ("enterface05", "enterface database/subject 1/anger/sentence 1/s1_an_1.avi", {}, ("angry", "subject_1")),
     ("enterface05", "subject 6/surprise/s6_su_5.avi", {}, ("surprised", "subject_6")),
 ]
-
-
-def written(folder: Path, *names: str, content: bytes = b"x" * 300) -> Path:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
-
-
-def found(name: str, root: Path | str | None, **options: object) -> Rows:
-    corpus = published.read(name)
-    return recordings(corpus, Path(name).stem, root, choose(corpus, Path(name).stem, options))
 
 
 def test_every_corpus_says_what_a_reader_asks_for() -> None:

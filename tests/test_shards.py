@@ -12,6 +12,7 @@ from bombs import Bomb
 from tiny import columns
 
 from keras_lmf.data import Augmentation, Batches, Dataset, augmented
+from keras_lmf.data.corpora.joined import join
 from keras_lmf.data.shards import Shards, write_rows
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import fit_subset_temperatures
@@ -188,6 +189,15 @@ def test_a_dataset_keeps_them_lazy_and_gives_the_numbers_of_one_in_memory(lazy, 
     assert len({disk.fingerprint, other.fingerprint, memory.fingerprint}) == 3
     with pytest.raises(LMFError, match="input/sound: 5 rows, must be 6"):
         dataclasses.replace(disk, inputs={"sound": lazy["sound"].rows(np.arange(5))}, masks={})
+
+
+def test_joined_corpora_stay_on_disk(lazy):
+    disk, memory = (
+        join({"one": data, "two": dataclasses.replace(data, corpora=None)}) for data in datasets(lazy)
+    )
+    for name, values in memory.inputs.items():
+        assert isinstance(disk.inputs[name], LazyArray)
+        np.testing.assert_array_equal(disk.inputs[name][:], values)
 
 
 @pytest.mark.parametrize("of", ["rows", "corpora"])

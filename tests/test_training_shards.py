@@ -118,9 +118,9 @@ def face_alone(**training) -> Recipe:
 
 
 def test_one_hot_soft_labels_train_as_hard_ones():
-    weights, logged = [], []
+    words, weights, logged = face_alone(), [], []
     for data in (sequences(), softened(0)):
-        model = compiled(face_alone(), 4, stage_of(face_alone(), 0))
+        model = compiled(words, 4, stage_of(words, 0))
         batches = Batches(data.select(["video"])["train"], 8, seed=1)
         logged.append(model.fit(batches, epochs=3, shuffle=False, verbose=0).history)
         weights.append(model.get_weights())

@@ -14,6 +14,7 @@ from keras_lmf.data.corpora.description import CorpusDescription, CorpusInput, j
 from keras_lmf.data.corpora.joined import join
 from keras_lmf.data.corpora.vocabulary import emotions, emotions_of, meanings
 from keras_lmf.errors import LMFError
+from keras_lmf.lazy import LazyArray
 from keras_lmf.target import Target
 
 # What the corpora's own papers and pages call their classes, and what each is here; None: no basic emotion.
@@ -139,6 +140,14 @@ def test_masks_and_soft_labels_are_there_for_all_rows():
     # Of .5 happy, .3 calm and .2 angry, calm is dropped.
     np.testing.assert_allclose(data.soft_labels[8:16], np.tile([2 / 7, 5 / 7, 0], (8, 1)), rtol=1e-6)
     assert data.soft_labels[16:].tolist() == [[0, 0, 1]] * 4 + [[1, 0, 0]] * 4
+
+
+def test_what_is_larger_than_memory_stays_where_it_is():
+    numbers = np.arange(8, dtype=np.float32)[:, None]
+    disk = corpus("disk", "calm sad", inputs={"voice": LazyArray([numbers], "eight")})
+    data = join({"disk": disk, "other": corpus("other", "happy sad")})
+    assert isinstance(data.inputs["voice"], LazyArray)
+    assert np.asarray(data.inputs["voice"])[:, 0].tolist() == [4, 5, 6, 7, *range(1, 9)]
 
 
 @pytest.mark.parametrize(

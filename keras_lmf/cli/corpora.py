@@ -67,6 +67,7 @@ def facts(name: str) -> dict[str, Any]:
         "target": corpus.target.name,
         "classes": corpus.target.classes or (),
         "options": {option: list(told.choices) for option, told in corpus.options.items()},
+        "layouts": [*corpus.layouts, *corpus.features],
     }
 
 

@@ -53,10 +53,11 @@ def extract(
     _, read = recipe_of(recipe)
     from keras_lmf.data import corpora
     from keras_lmf.data.extraction import store
+    from keras_lmf.sources import resolved
 
     found = corpora.recordings(sources[0], data, **_options(read, sources[0]))
     try:
-        store.extract(found, read.recorded, out, work)
+        store.extract(found, resolved(read.recorded, corpora.sources(sources[0])), out, work)
     except KeyboardInterrupt:
         raise click.ClickException(f"Interrupted. The same command goes on ({out}).") from None
     told = store.described(out)

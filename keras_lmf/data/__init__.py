@@ -1,6 +1,6 @@
 """Corpora and media files in, batches and clips out.
 
-Corpora: `load`, `Dataset`, `Split`, `Batches`, `balanced_class_weights`. Larger than memory: `Shards`. Training clips:
+Corpora: `load`, `Dataset`, `Split`, `Batches`, `balanced_class_weights`; larger than memory, `Shards`. Training clips:
 `Augmentation`, `augmented`. Tables of OpenFace: `openface.read_openface`. Of `keras_lmf.media`, here too: `decode`,
 `windows`, `Clip`, `faces`.
 """

@@ -254,14 +254,12 @@ class Recipe(Part):
 
     @property
     def recorded(self) -> dict[str, RecordedInput]:
-        """The inputs that a recording fills, by name."""
-        sources = {
-            name: section.source or DEFAULTS.get(section.media) for name, section in self.inputs.items()
-        }
+        """What a recording is to fill: the inputs by name."""
         return {
-            name: RecordedInput(shape=section.shape, rate=section.rate, source=sources[name])
+            name: RecordedInput(
+                shape=section.shape, rate=section.rate, media=section.media, source=section.source
+            )
             for name, section in self.inputs.items()
-            if sources[name] is not None
         }
 
     @property

@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from keras_lmf.data.corpora import clips
 from keras_lmf.data.corpora.description import read_description
+from keras_lmf.data.csd import open_csd
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.npz import read_npz
 from keras_lmf.data.openface import COLUMNS, read_openface
@@ -97,6 +99,22 @@ def _pickle_seeds() -> Iterator[bytes]:
     for protocol in range(6):
         yield pickle.dumps(value, protocol)
     yield gzip.compress(pickle.dumps([1, "a", None, (True,)], 4))
+
+
+def _csd(content: bytes) -> None:
+    with open_csd(_at("data.csd", content)) as file:
+        for name in file.names:
+            file.steps(name)
+
+
+def _csd_seeds() -> Iterator[bytes]:
+    for packed in ({}, {"compression": "gzip", "shuffle": True}):
+        stream = io.BytesIO()
+        with h5py.File(stream, "w") as file:
+            entry = file.create_group("a/data/b[0]")
+            entry.create_dataset("features", data=np.ones((3, 2), "f4"), **packed)
+            entry.create_dataset("intervals", data=np.ones((3, 2)), **packed)
+        yield stream.getvalue()
 
 
 # -- text ---------------------------------------------------------------------------------------------------
@@ -204,6 +222,7 @@ def _sha256_of_smallest() -> str:
 TARGETS = {
     "npz": Target(_npz, _npz_seeds),
     "pickle": Target(lambda content: read_pickle(_at("data.pkl", content)), _pickle_seeds),
+    "csd": Target(_csd, _csd_seeds, longest=16384),
     "toml": Target(_toml, _toml_seeds),
     "records": Target(_records, _record_seeds, longest=16384),
     "openface": Target(lambda content: read_openface(_at("face.csv", content)), _openface_seeds),

@@ -24,18 +24,21 @@ from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.extraction import store
 from keras_lmf.data.recordings import Recordings
 from keras_lmf.errors import LMFError, invalid, unknown_name
-from keras_lmf.sources import RecordedInput
+from keras_lmf.sources import RecordedInput, Source
 
 # A corpus is the TOML or the module of its name, or both.
 CORPORA = (
     "clips",
+    "cmu_mosei",
     "cmu_mosi",
     "crema_d",
     "emodb",
     "enterface05",
     "enterface05_landmarks",
     "fer2013",
+    "ferplus",
     "iemocap",
+    "meld",
     "nemo",
     "pom",
     "ravdess",
@@ -112,12 +115,21 @@ def recordings(name: str | Path, root: str | Path | None = None, **options: obje
     """
     if published.is_published(str(name)) or published.is_own(name):
         corpus, word = published.read(name), loading.called(name)
-        return loading.recordings(corpus, word, root, choose(corpus, word, options)).recordings
+        chosen = choose(corpus, word, options)
+        return loading.recordings(
+            corpus, word, loading.find_layout(corpus, word, root, chosen), chosen
+        ).recordings
     path = Path(name) if root is None else Path(root) / name
     if str(name) != "clips" and not (is_clips(path) or class_files(path)):
         hint = f"Or give the path of a folder of clips that holds {LABELS}."
         raise unknown_name("corpus of recordings", name, ("clips", *published.names()), hint=hint)
     return clips.recordings(root if str(name) == "clips" else path, **options)
+
+
+def sources(name: str | Path) -> dict[str, Source | None]:
+    """Input → what of a recording of the corpus fills it, where a recipe doesn't say; nothing of one's own clips."""
+    told = published.is_published(str(name)) or published.is_own(name)
+    return loading.sources(published.read(name)) if told else {}
 
 
 def _as_arrays(
@@ -126,8 +138,11 @@ def _as_arrays(
     inputs: Mapping[str, RecordedInput] | None,
     options: Mapping[str, object],
 ) -> bool:
-    """Whether a published corpus's own module is to read it: its arrays hold what is asked for, or nothing is there."""
+    """Whether a published corpus's own module is to read it: nothing else can, its arrays hold what is asked for, or
+    nothing is there."""
     corpus = published.read(name)
+    if not (corpus.layouts or corpus.features):
+        return True
     if corpus.arrays is None or set(inputs or ()) - set(corpus.inputs) or set(options) & set(corpus.options):
         return False
     return is_there(name, corpus.arrays, root) or not loading.is_there(corpus, name, root)

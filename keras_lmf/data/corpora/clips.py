@@ -23,7 +23,7 @@ from keras_lmf.data.tables import read_csv
 from keras_lmf.data.validation import check_groups, check_splits, whole_number
 from keras_lmf.errors import LMFError, invalid
 from keras_lmf.media.sound import SAMPLE_RATE, number_of_samples, require_decoder
-from keras_lmf.sources import RecordedInput, Sound
+from keras_lmf.sources import RecordedInput, Sound, resolved
 from keras_lmf.target import Target
 
 SECONDS = 3.0  # of sound, where nobody says what is asked for
@@ -101,8 +101,9 @@ def load(
     """
     if not inputs:
         samples = number_of_samples(SECONDS if seconds is None else seconds, "Corpus 'clips': seconds")
-        inputs = {"voice": RecordedInput(shape=(samples,), rate=SAMPLE_RATE, source=Sound())}
-    elif seconds is not None:
+        inputs = {"voice": RecordedInput(shape=(samples,), rate=SAMPLE_RATE, media="waveform")}
+    inputs = resolved(inputs)
+    if seconds is not None:
         _check_seconds(seconds, inputs)
     require_decoder()
     # The table before anything is decoded, which may take minutes.

@@ -1,10 +1,9 @@
-"""CMU-MOSI (Zadeh et al. 2016): 2199 utterances of 93 opinion videos, sentiment in [-3, 3]. Research only."""
+"""CMU-MOSI (Zadeh et al. 2016) as arrays of ours. `published/cmu_mosi.toml` says what it is and reads its downloads."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from keras_lmf.data.corpora.description import CorpusDescription
 from keras_lmf.data.corpora.files import find
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.npz import read_npz
@@ -14,24 +13,6 @@ from keras_lmf.target import Target
 # The networks behind the video and text features were trained on labels of utterances that "split" has in
 # train but "split_sdk" partly in test. There they would leak test labels, so "split_sdk" gives audio alone.
 MODALITIES = {"split": ("audio", "video", "text"), "split_sdk": ("audio",)}
-
-DESCRIPTION = CorpusDescription(
-    title="CMU-MOSI",
-    licence="CMU-MOSI: research only",
-    weights_licence="research only, as the training data",
-    inputs={
-        "audio": ("mixed", "73 acoustic statistics of the utterance"),
-        "video": ("none", "100 outputs of a network over facial features of the utterance"),
-        "text": ("none", "100 outputs of a network over the words of the utterance"),
-    },
-    notes=(
-        "The networks behind the video and text features saw the labels of the training utterances, so these "
-        "features tell more about the training labels than about any other: training and validation figures "
-        "are far apart, and cross-validation inside the training split says nothing.",
-        "Papers report CMU-MOSI with other features on another split; their figures can't be set beside these.",
-    ),
-    citation="Zadeh et al., MOSI: Multimodal Corpus of Sentiment Intensity, 2016",
-)
 
 
 def load(root: str | Path | None = None, *, split: str = "split") -> Dataset:

@@ -1,4 +1,7 @@
-"""FER2013 (Goodfellow et al. 2013): faces found by image search, 48 × 48 grey pixels, 7 emotions. Unclear licence."""
+"""FER2013 (Goodfellow et al. 2013): faces found by image search, 48 × 48 grey pixels, 7 emotions.
+
+`published/fer2013.toml` says what it is. It is pictures, no recordings, so all of its layouts are read here.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.corpora.description import CorpusDescription
-from keras_lmf.data.corpora.files import find
+from keras_lmf.data.corpora.fer_pictures import SIDE, Pictures, read_folders, read_pixels
+from keras_lmf.data.corpora.files import find, is_there
 from keras_lmf.data.corpora.vocabulary import meanings
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.npz import read_npz
@@ -18,52 +21,79 @@ from keras_lmf.target import Target
 
 CLASSES = ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 FILES = ("train.npz", "validation.npz")
-SIDE = 48
-HELD_OUT = 10  # of the training file's images, each tenth validates
-
-DESCRIPTION = CorpusDescription(
-    title="FER2013",
-    licence="FER2013: unclear, research",
-    weights_licence="research only, as the training data",
-    inputs={
-        "face": (
-            "white = 1",
-            "grey pixels of one face, tightly cut; FER2013 has 48 × 48",
-        )
-    },
-    notes=(
-        "Faces found by image search for words of emotion, labelled by people who agree with one another in about "
-        "65 % of the images. No persons are named: one may be in two splits.",
-        "Trained on 15,310 of the corpus's 28,709 training images, at most 2,500 of a class; the test split is "
-        "3,508 of its public test images, with the corpus's own frequencies. Papers use all images.",
-    ),
-    citation="Goodfellow et al., Challenges in Representation Learning, ICONIP 2013",
-)
+# Layout → the file or folder that tells it; the first that is there is read.
+LAYOUTS = {
+    "arrays": FILES[0],
+    "csv": "fer2013.csv",
+    "challenge": "icml_face_data.csv",
+    "folders": "train/angry",
+}
+SPLITS = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}
+HELD_OUT = 10  # of the training pictures without a validation split, each tenth validates
 
 
 def load(root: str | Path | None = None, *, side: int = SIDE) -> Dataset:
-    """One picture of a face, from `<root>/fer2013/train.npz` and `validation.npz`: 15310 and 3508 images.
+    """One picture of a face, from `<root>/fer2013`, in the first of these layouts that is there:
+
+    - `train.npz` and `validation.npz`, arrays of ours: 15310 and 3508 images. The file "validation" is the test split.
+    - `fer2013.csv` or `icml_face_data.csv`: 28709 pictures to train, 3589 ("PublicTest") to validate, 3589
+      ("PrivateTest") to test.
+    - `train/EMOTION/` and `test/EMOTION/`, folders of pictures; the extra `face` reads them.
+
+    Where no split is said to validate, a tenth of the training images does, drawn by each image's own bytes.
 
     Modalities:
         face: (side, side, 1), grey, 0 to 1.
 
-    The file "validation" is the test split; of the file "train", a tenth of the images validates, drawn by each
-    image's own bytes. No two images are the same; each is a group of its own.
+    Each image is a group of its own: no persons are named. In the arrays no two images are the same; the others hold
+    copies, in several splits too.
 
     Args:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
         side: pixels to which the images, 48 × 48, are resized, interpolated linearly; 48 to 256.
+
+    Raises:
+        LMFError: a side out of its range; a file that is missing, damaged or of another layout. It names file and line.
     """
     whole_number("Corpus 'fer2013': side", side, SIDE, 256)
+    there = layout(root)
+    if there == "arrays":
+        read = _arrays(root)
+    elif there == "folders":
+        read = read_folders(find("fer2013", "train", root).parent)
+    else:
+        read = read_pixels(find("fer2013", LAYOUTS[there], root))
     known = meanings()  # the files have "fear" and "surprise"
-    images, labels, ids = [], [], []
-    for file in FILES:
+    names = [known.get(name, name) for name in read.emotions.tolist()]
+    splits = np.array([SPLITS.get(usage, usage) for usage in read.usages.tolist()])
+    if "valid" not in splits:
+        drawn = np.array([usage == "train" and _held_out(image) for usage, image in zip(splits, read.images)])
+        splits = np.where(drawn, "valid", splits)
+    return Dataset(
+        name="fer2013",
+        target=Target(name="emotion", classes=CLASSES),
+        inputs={"face": enlarged(read.images.astype(np.float32) / 255, side)[..., None]},
+        labels=[CLASSES.index(name) for name in names],
+        groups=read.ids,
+        ids=read.ids,
+        splits=splits,
+    )
+
+
+def layout(root: str | Path | None = None) -> str:
+    """Which of `LAYOUTS` is there; "arrays" where none is."""
+    return next((name for name, file in LAYOUTS.items() if is_there("fer2013", file, root)), "arrays")
+
+
+def _arrays(root: str | Path | None) -> Pictures:
+    known = meanings()
+    images, emotions, ids, usages = [], [], [], []
+    for file, usage in zip(FILES, ("train", "test")):
         path = find("fer2013", file, root)
         arrays = read_npz(path, ("images", "labels", "classes"))
         names = [known.get(name, name) for name in arrays["classes"].tolist()]
         if sorted(names) != sorted(CLASSES):
             raise LMFError(f"{path}: the classes are {', '.join(names)}; FER2013 has {', '.join(CLASSES)}.")
-        images.append(arrays["images"])
         rows = arrays["labels"].size
         shapes = arrays["labels"].shape, arrays["images"].shape
         if shapes != ((rows,), (rows, SIDE, SIDE)) or arrays["labels"].max() >= 7:
@@ -71,18 +101,11 @@ def load(root: str | Path | None = None, *, side: int = SIDE) -> Dataset:
                 f"{path}: 'images' {arrays['images'].shape} with 'labels' {arrays['labels'].shape}; they must be "
                 f"(N, {SIDE}, {SIDE}) with (N,) class integers 0 to 6."
             )
-        labels.append(np.array([CLASSES.index(name) for name in names])[arrays["labels"]])
+        images.append(arrays["images"])
+        emotions.append(np.array(names)[arrays["labels"]])
+        usages += [usage] * rows
         ids += [f"{path.stem}_{row:05d}" for row in range(rows)]
-    drawn = ["valid" if _held_out(image) else "train" for image in images[0]]
-    return Dataset(
-        name="fer2013",
-        target=Target(name="emotion", classes=CLASSES),
-        inputs={"face": enlarged(np.concatenate(images).astype(np.float32) / 255, side)[..., None]},
-        labels=np.concatenate(labels),
-        groups=np.array(ids),
-        ids=np.array(ids),
-        splits=np.array(drawn + ["test"] * len(labels[1])),
-    )
+    return Pictures(np.concatenate(images), np.concatenate(emotions), np.array(usages), np.array(ids))
 
 
 def enlarged(images: np.ndarray, side: int) -> np.ndarray:

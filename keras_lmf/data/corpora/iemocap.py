@@ -1,4 +1,4 @@
-"""IEMOCAP (Busso et al. 2008): acted dialogues of 10 speakers in 5 sessions. On request, no redistribution."""
+"""IEMOCAP (Busso et al. 2008) as arrays of ours. `published/iemocap.toml` says what it is, and reads the release."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.corpora.description import CorpusDescription
 from keras_lmf.data.corpora.files import find
 from keras_lmf.data.corpora.vocabulary import meanings
 from keras_lmf.data.dataset import Dataset
@@ -20,30 +19,6 @@ CLASSES = ("neutral", "happy", "sad", "angry")
 READINGS = {"merged": ["excited"], "strict": []}
 TEST_SESSION = 5
 PROLONGATION = 10
-
-DESCRIPTION = CorpusDescription(
-    title="IEMOCAP",
-    licence="IEMOCAP: on request from USC, no redistribution",
-    weights_licence="research only, as the training data",
-    inputs={
-        "audio": (
-            "mixed",
-            "12 numbers: pitch, loudness and high-frequency energy, each normalised over all utterances of the "
-            "speaker; pauses, fillers, laughter … prolongation as people annotated them; log duration",
-        ),
-        "text": ("none", "100 components of the transcript's TF-IDF, fitted on sessions 1 to 4"),
-        "audio_context": ("mixed", "audio of the speaker's utterances before and after in the dialogue"),
-        "text_context": ("none", "text of the speaker's utterances before and after in the dialogue"),
-    },
-    notes=(
-        "Ten actors; session 5 (two of them) is the test split. Weighted F1 has high floors.",
-        'Settings were chosen by leaving out each of the sessions 1 to 4 in turn, with "happy" and "excited" '
-        "as one class; the cross-validation, where there is one, has these four figures.",
-        "Pitch, loudness and energy are normalised per speaker, the test speakers too (transductive), and eight of "
-        "the voice's twelve numbers are annotations by people.",
-    ),
-    citation="Busso et al., IEMOCAP: interactive emotional dyadic motion capture database, 2008",
-)
 
 
 def load(

@@ -1,4 +1,4 @@
-"""POM (Park et al. 2014): 903 filmed movie reviews, each rated on 17 scales from 1 to 7. Research only."""
+"""POM (Park et al. 2014) as arrays of ours. `published/pom.toml` says what it is, and reads its .csd."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.corpora.description import CorpusDescription
 from keras_lmf.data.corpora.files import find
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.npz import read_npz
@@ -20,25 +19,6 @@ RATINGS = (
     *("sentiment", "persuasive", "humorous"),
 )
 MASKS = {"audio": "mask", "video": "video_mask"}
-
-DESCRIPTION = CorpusDescription(
-    title="POM",
-    licence="POM: research only",
-    weights_licence="research only, as the training data",
-    inputs={
-        "audio": (
-            "scaled to about [-1, 1]",
-            "20 steps of 43 COVAREP features, zeros before the beginning",
-        ),
-        "video": ("scaled to about [-1, 1]", "20 steps of 41 FACET features, zeros before the beginning"),
-    },
-    notes=(
-        "The corpus has no reviewer ids: a reviewer of the training split may be in the test split, and a nearest "
-        "neighbour on the audio alone reaches a correlation of .27.",
-        "486 of the 903 reviews have no video features. The order of the 17 ratings is the presumed one.",
-    ),
-    citation="Park et al., Computational Analysis of Persuasiveness in Social Multimedia, ICMI 2014",
-)
 
 
 def load(root: str | Path | None = None) -> Dataset:
@@ -55,7 +35,7 @@ def load(root: str | Path | None = None) -> Dataset:
     Every rating is a mean over raters on scales from 1 to 7. One of the 15 351, "reserved" of a test review, is
     0.67 in the file and is read as 1.
 
-    **Speakers.** The file has no ids, so a reviewer of train may be in valid or test (`DESCRIPTION.notes`; the nearest
+    **Speakers.** The file has no ids, so a reviewer of train may be in valid or test (the corpus's notes; the nearest
     neighbour's r is .40 on rows near a row of train and .22 on the others). Here every review is a group of its own, so
     the check for speakers in two splits says nothing.
 

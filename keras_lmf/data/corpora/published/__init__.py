@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keras_lmf import documents
 from keras_lmf.data.corpora.published.description import PublishedCorpus
-from keras_lmf.errors import unknown_name
+from keras_lmf.errors import LMFError, unknown_name
 
 FOLDER = Path(__file__).parent
 
@@ -34,7 +34,10 @@ def read(name: str | Path) -> PublishedCorpus:
         LMFError: no such corpus, or a file that is missing or wrong.
     """
     if is_own(name):
-        return documents.read(Path(name), PublishedCorpus)
+        corpus = documents.read(Path(name), PublishedCorpus)
+        if not (corpus.layouts or corpus.features):
+            raise LMFError(f"{name}: it says no layout, so nothing can be read: [layouts.NAME].")
+        return corpus
     if not is_published(str(name)):
         raise unknown_name("published corpus", name, names(), "Or give the path of your own .toml.")
     return _published(str(name))

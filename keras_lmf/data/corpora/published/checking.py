@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_lmf.data.corpora.published import read
+from keras_lmf.data import corpora
+from keras_lmf.data.corpora.published import features, read
 from keras_lmf.data.corpora.published.counts import counted, expected, missing
-from keras_lmf.data.corpora.published.loading import called, recordings
+from keras_lmf.data.corpora.published.description import Counts, PublishedCorpus
+from keras_lmf.data.corpora.published.loading import called, find_layout, recordings
 from keras_lmf.data.corpora.published.options import choose
+from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.validation import SPLITS
 
 SMALLEST = 256  # bytes: what is smaller is empty, or a pointer of Git LFS to the file
@@ -105,8 +109,16 @@ def compare(name: str | Path, root: str | Path | None, options: Mapping[str, Any
     """
     word = called(name)
     corpus = read(name)
+    if not (corpus.layouts or corpus.features):
+        layout = importlib.import_module(f"{corpora.__name__}.{word}").layout(root)
+        fitting = [counts for counts in corpus.counts if counts.layout == layout and not options]
+        return _compared(corpus, corpora.load(word, root, **options), layout, {}, *fitting)
     chosen = choose(corpus, word, options)
-    found = recordings(corpus, word, root, chosen)
+    at = find_layout(corpus, word, root, chosen)
+    if at.layout in corpus.features:
+        data = features.load(corpus, word, at.folder, at.files, at.layout, chosen)
+        return _compared(corpus, data, at.layout, chosen.words, counted(corpus, at.layout, chosen))
+    found = recordings(corpus, word, at, chosen)
     rows, counts = found.recordings.rows, counted(corpus, found.layout, chosen)
     known = expected(corpus, chosen, found)
     surplus = dict.fromkeys(found.strangers, "no recording of the corpus has this name")
@@ -134,6 +146,35 @@ def compare(name: str | Path, root: str | Path | None, options: Mapping[str, Any
         surplus=surplus,
         other=found.other,
         dropped=found.dropped,
+        unverified=corpus.unverified,
+    )
+
+
+def _compared(
+    corpus: PublishedCorpus,
+    data: Dataset,
+    layout: str,
+    options: dict[str, str],
+    published: Counts | None = None,
+) -> Comparison:
+    """Features or pictures: of what is missing nothing is known but the number."""
+    classes = data.target.classes
+    labels = Counter(classes[label] for label in data.labels) if classes else Counter()
+    splits = Counter(data.splits.tolist())
+    return Comparison(
+        title=corpus.title,
+        layout=layout,
+        options=options,
+        recordings=len(data),
+        published=published and published.recordings,
+        classes=_beside(dict.fromkeys(classes or (), 0) | labels, published and published.classes),
+        speakers={},
+        splits={split: splits[split] for split in SPLITS if split in splits},
+        missing=[],
+        small=[],
+        surplus={},
+        other=0,
+        dropped=0,
         unverified=corpus.unverified,
     )
 

@@ -30,7 +30,7 @@ def _told(field: str, values: tuple[str, ...], seen: list[Mapping[str, str]]) ->
 def missing(corpus: PublishedCorpus, chosen: Chosen, found: Rows) -> list[str]:
     """The ids of recordings that aren't there, and what the corpus's table names beside them."""
     there = {recording.id for recording in found.recordings.rows}
-    return sorted(expected(corpus, chosen, found) - there) + found.absent
+    return sorted(expected(corpus, chosen, found) - there) + list(dict.fromkeys(found.absent))
 
 
 def counted(corpus: PublishedCorpus, layout: str, chosen: Chosen) -> Counts | None:

@@ -16,7 +16,7 @@ from keras_lmf.target import Name, Target, Text
 
 FIELD = re.compile(r"\{([^{}]+)\}")  # of a template: "actor_{actor}"
 SEEN = "*"  # values of a field that the recordings themselves tell
-OWN_OPTIONS = ("fold", "seconds")  # which every corpus may have beside those of its TOML
+OWN_OPTIONS = ("fold", "layout", "seconds", "steps")  # which every corpus may have beside those of its TOML
 
 
 def _expression(text: str) -> str:
@@ -74,6 +74,9 @@ class Table(Spec):
     words: Words = Field(
         default_factory=dict, description="Of a field: what its values are called; others stay as they are."
     )
+    without: tuple[Text, ...] = Field(
+        (), description="Keys that it names, but whose recording was never published."
+    )
 
 
 class Layout(Spec):
@@ -123,11 +126,37 @@ class Layout(Spec):
             raise ValueError("give both of 'start' and 'end', or none")
         return self
 
-    def templates(self) -> Iterator[str]:
-        """All of its own, but for the table's."""
-        labels = (self.label,) if isinstance(self.label, str) else self.label
+    def templates(self, label: Template | tuple[Template, ...] | None = None) -> Iterator[str]:
+        """All of its own, but for the table's; `label` takes the place of its own."""
+        label = label or self.label
+        labels = (label,) if isinstance(label, str) else label
         rest = (self.start, self.end, self.split, self.key if self.table else None)
         yield from filter(None, (self.id, self.speaker, *labels, *rest))
+
+
+class Pickle(Spec):
+    """A layout of features, no recordings: a .pkl of splits, as `pickled_splits` reads it."""
+
+    reader: Literal["pickled_splits"]
+    file: Expression = Field(description="Its path; of several that match, the first by name is read.")
+    example: Text = Field(description="Such a path.")
+    fill: float | None = Field(None, description="Takes the place of -inf, inf and NaN in the features.")
+
+
+class Sequences(Spec):
+    """A layout of features, no recordings: .csd files of CMU-MultimodalSDK, as `computational_sequences` reads them."""
+
+    reader: Literal["computational_sequences"]
+    file: Expression = Field(description="The path of the labels; of several that match, the first by name.")
+    example: Text = Field(description="Such a path.")
+    columns: tuple[Name, ...] = Field(min_length=1, description="What the columns of the labels are called.")
+    label: Template | tuple[Template, ...] = Field(description="As of a layout of recordings.")
+    modalities: dict[Name, Expression] = Field(
+        min_length=1, description="Path of each modality's file; one that isn't there is left out."
+    )
+
+
+Features = Annotated[Pickle | Sequences, Field(discriminator="reader")]
 
 
 class Choice(Spec):
@@ -139,6 +168,7 @@ class Choice(Spec):
     labels: dict[str, str] = Field(
         default_factory=dict, description="Beside or instead of those in `labels`."
     )
+    label: Template | tuple[Template, ...] | None = Field(None, description="Instead of the layout's.")
     target: Target | None = Field(None, description="Instead of the corpus's own.")
 
 
@@ -192,9 +222,12 @@ class PublishedCorpus(CorpusDescription):
         labels: code of a label → class; empty: labels are classes or numbers.
         dropped: labels that are left out on purpose.
         options: by name.
-        layouts: by name; the first of which a recording is found counts.
-        arrays: file or folder that marks arrays which were made of the corpus; the module of its name reads them.
+        layouts: of recordings, by name; the first of which a recording is found counts.
+        features: layouts of features that were published, by name; they come after those of recordings.
+        arrays: file or folder that marks arrays which were made of the corpus; the module of its name reads them. A
+            corpus without layouts is read by that module however it lies.
         folds: speakers; the test split is one of these, valid the next, train the others. Two folds: no valid.
+        splits: instead of folds: who is in which split.
         files: what recordings there are, by their ids; empty: it isn't known.
         counts: published ones; of those that fit, the first counts.
     """
@@ -215,9 +248,11 @@ class PublishedCorpus(CorpusDescription):
     labels: dict[str, str] = Field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     options: dict[Name, Option] = Field(default_factory=dict)
-    layouts: dict[Name, Layout] = Field(min_length=1)
+    layouts: dict[Name, Layout] = Field(default_factory=dict)
+    features: dict[Name, Features] = Field(default_factory=dict)
     arrays: Text | None = None
     folds: tuple[tuple[Text, ...], ...] = ()
+    splits: dict[Literal["train", "valid", "test"], tuple[Text, ...]] = Field(default_factory=dict)
     files: tuple[Files, ...] = ()
     counts: tuple[Counts, ...] = ()
 
@@ -231,12 +266,19 @@ class PublishedCorpus(CorpusDescription):
                 raise unknown_name("class in labels", word, classes)
         for name in set(self.options) & set(OWN_OPTIONS):
             raise ValueError(f"options: every corpus has {name!r} already")
-        for name, layout in self.layouts.items():
-            if layout.split is None and len(self.folds) < 2:
-                raise ValueError(f"layouts.{name}: it says no split, so two or more 'folds' must")
-        people = [speaker for fold in self.folds for speaker in fold]
+        if not (self.layouts or self.features or self.arrays):
+            raise ValueError("give one of 'layouts', 'features' and 'arrays'")
+        if both := set(self.layouts) & set(self.features):
+            raise ValueError(f"features: there is a layout {min(both)!r} of recordings already")
+        for name, layout in (self.layouts | self.features).items():
+            splits = layout.split if isinstance(layout, Layout) else isinstance(layout, Pickle)
+            if not splits and len(self.folds) < 2 and not self.splits:
+                raise ValueError(f"layouts.{name}: it says no split, so two or more 'folds' or 'splits' must")
+        if self.folds and self.splits:
+            raise ValueError("give one of 'folds' and 'splits'")
+        people = [speaker for fold in (*self.folds, *self.splits.values()) for speaker in fold]
         if len(set(people)) != len(people):
-            raise ValueError("folds: a speaker is there twice")
+            raise ValueError("folds or splits: a speaker is there twice")
         for count in self.counts:
             for name, word in count.options.items():
                 if word not in (self.options[name].choices if name in self.options else ()):

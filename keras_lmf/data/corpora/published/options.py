@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import ConfigDict, ValidationError, create_model
 
-from keras_lmf.data.corpora.published.description import PublishedCorpus
+from keras_lmf.data.corpora.published.description import PublishedCorpus, Sequences
 from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import invalid, unknown_name
 from keras_lmf.target import Target
 
 DEFAULT_SECONDS = 3.0
+MAX_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,23 @@ class Chosen:
         words: option → the word that was chosen.
         select: field → values; a recording with another one isn't taken.
         labels: code → class.
+        label: what says the label, instead of the layout's template.
         target: what the labels mean.
-        split_of: speaker → split, where folds decide.
+        split_of: speaker → split, where folds or splits decide.
         seconds: of sound, where nothing else says which inputs are wanted.
+        layout: that is read; None: the first that is found.
+        steps: of features in .csd files: means over so many parts of a segment; None: one mean over it.
     """
 
     words: dict[str, str]
     select: dict[str, tuple[str, ...]]
     labels: dict[str, str]
+    label: str | tuple[str, ...] | None
     target: Target
     split_of: dict[str, str]
     seconds: float
+    layout: str | None = None
+    steps: int | None = None
 
     def takes(self, fields: Mapping[str, str]) -> bool:
         """Whether a recording with these fields is among the chosen ones."""
@@ -48,6 +55,13 @@ def choose(corpus: PublishedCorpus, name: str, options: Mapping[str, Any]) -> Ch
         LMFError: an unknown option, or a value that isn't one of it.
     """
     types = {"seconds": (float, DEFAULT_SECONDS), **({"fold": (int, 0)} if corpus.folds else {})}
+    layouts = (*corpus.layouts, *corpus.features)
+    types |= {"layout": (str | None, None)} if len(layouts) > 1 else {}
+    types |= (
+        {"steps": (int | None, None)}
+        if any(isinstance(what, Sequences) for what in corpus.features.values())
+        else {}
+    )
     types |= {option: (str, told.default) for option, told in corpus.options.items()}
     for option in options:
         if option not in types:
@@ -65,7 +79,12 @@ def choose(corpus: PublishedCorpus, name: str, options: Mapping[str, Any]) -> Ch
         choices.append(corpus.options[option].choices[word])
     if corpus.folds:
         whole_number(f"Corpus {name!r}: fold", given["fold"], 0, len(corpus.folds) - 1)
+    if given.get("layout") not in (None, *layouts):
+        raise unknown_name(f"{name} layout", given["layout"], layouts)
+    if given.get("steps") is not None:
+        whole_number(f"Corpus {name!r}: steps", given["steps"], 1, MAX_STEPS)
     targets = [choice.target for choice in choices if choice.target is not None]
+    labels = [choice.label for choice in choices if choice.label is not None]
     return Chosen(
         words=words,
         select={field: values for choice in choices for field, values in choice.select.items()},
@@ -73,9 +92,14 @@ def choose(corpus: PublishedCorpus, name: str, options: Mapping[str, Any]) -> Ch
             **corpus.labels,
             **{code: word for choice in choices for code, word in choice.labels.items()},
         },
+        label=labels[-1] if labels else None,
         target=targets[-1] if targets else corpus.target,
-        split_of=_splits(corpus.folds, given["fold"]) if corpus.folds else {},
+        split_of=_splits(corpus.folds, given["fold"])
+        if corpus.folds
+        else {one: split for split, people in corpus.splits.items() for one in people},
         seconds=given["seconds"],
+        layout=given.get("layout"),
+        steps=given.get("steps"),
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_lmf.data.corpora.published import listing
-from keras_lmf.data.corpora.published.description import Layout, PublishedCorpus, Table, filled, whole
+from keras_lmf.data.corpora.published.description import FIELD, Layout, PublishedCorpus, Table, filled, whole
 from keras_lmf.data.corpora.published.options import Chosen
 from keras_lmf.data.recordings import Recording, Recordings, Refused
 from keras_lmf.data.tables import parse_csv
@@ -46,13 +46,14 @@ class Rows:
     sizes: dict[str, int] = field(default_factory=dict)
 
 
-def holds(corpus: PublishedCorpus, files: list[listing.Found]) -> str | None:
-    """The first layout of which there is a file."""
-    for name, layout in corpus.layouts.items():
+def holds(corpus: PublishedCorpus, files: list[listing.Found]) -> list[str]:
+    """The layouts of which there is a file, those of recordings before those of features."""
+    there = []
+    for name, layout in (corpus.layouts | corpus.features).items():
         match = re.compile(whole(layout.file)).fullmatch
         if any(match(found.name) for found in files):
-            return name
-    return None
+            there.append(name)
+    return there
 
 
 def rows(
@@ -84,7 +85,9 @@ def rows(
         file.name for file in files if posixpath.splitext(file.name)[1] in suffixes and file.name not in known
     ]
     labelled = (
-        _by_file(matched, found) if what.table is None else _by_table(what, folder, files, matched, found)
+        _by_file(matched, found)
+        if what.table is None
+        else _by_table(what, chosen, folder, files, matched, found)
     )
     taken, refused = {}, []
     for file, fields, where in labelled:
@@ -122,6 +125,7 @@ def _by_file(matched: list[tuple[listing.Found, Fields]], found: Rows) -> Labell
 
 def _by_table(
     layout: Layout,
+    chosen: Chosen,
     folder: Path,
     files: list[listing.Found],
     matched: list[tuple[listing.Found, Fields]],
@@ -140,12 +144,15 @@ def _by_table(
         raise LMFError(
             f"{folder}: the table of the recordings isn't there. It lies beside them, as {table.example!r}."
         )
+    templates = (table.key, *layout.templates(chosen.label))
+    known = re.compile(layout.file).groupindex | re.compile(table.file).groupindex
+    needed = {name for template in templates for name in FIELD.findall(template)} - set(known)
     for file, fits in tables:
-        for line, row in _lines(table, file, fits.groupdict()):
+        for line, row in _lines(table, file, fits.groupdict(), sorted(needed)):
             row = _spoken(row, table.words)
             key = filled(table.key, row)
             if key not in named:
-                found.absent.append(key)
+                found.absent += [key] if key not in table.without else []
                 continue
             media, fields = named[key]
             used.add(media.name)
@@ -154,13 +161,13 @@ def _by_table(
 
 
 def _lines(
-    table: Table, file: listing.Found, groups: Mapping[str, str | None]
+    table: Table, file: listing.Found, groups: Mapping[str, str | None], needed: Iterable[str]
 ) -> Iterator[tuple[int, Fields]]:
     """Of each row its line, and its fields: the columns, and the groups of the table's own path."""
     content = listing.content(file, MAX_TABLE_BYTES)
     base = {name: value for name, value in groups.items() if value is not None}
     if table.line is None:
-        _, lines = parse_csv(content, file.name, (), f"The corpus has such a table as {table.example!r}.")
+        _, lines = parse_csv(content, file.name, needed, f"The corpus has such a table as {table.example!r}.")
         yield from ((line, base | fields) for line, fields in lines)
         return
     match = re.compile(table.line).fullmatch
@@ -218,7 +225,8 @@ def _recording(
 def _label(
     corpus: PublishedCorpus, layout: Layout, chosen: Chosen, fields: Fields
 ) -> str | tuple[float, ...] | None:
-    templates = (layout.label,) if isinstance(layout.label, str) else layout.label
+    label = chosen.label or layout.label
+    templates = (label,) if isinstance(label, str) else label
     said = [filled(template, fields) for template in templates]
     if chosen.target.classes is None:
         return _numbers(chosen.target, said)
