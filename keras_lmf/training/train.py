@@ -6,7 +6,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,9 +15,7 @@ import keras
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
-from tqdm.keras import TqdmCallback
 
-from keras_lmf.data.batches import Batches, balanced_class_weights, epoch_order
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
@@ -29,19 +26,19 @@ from keras_lmf.models import build, foretold_shapes, refresh_standardization, we
 from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.models.start import Copied, Source, copy_parts
 from keras_lmf.models.start import trained as trained_source
-from keras_lmf.recipe import FittedTemperature, Recipe, Training
+from keras_lmf.recipe import FittedTemperature, Recipe
 from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
-from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State, read_progress
+from keras_lmf.training.checkpoint import NotFiniteLoss, Progress, State, read_progress
 from keras_lmf.training.devices import OneDevice
+from keras_lmf.training.epochs import fit_epochs, steps_of
 from keras_lmf.training.features import features
 from keras_lmf.training.fitted import fit_on_train
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.parts import fit_parts
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
-from keras_lmf.training.stages import stage_of, stages
+from keras_lmf.training.stages import stage_of
 
-VALID_ROWS = 256  # in a batch
 ONE = OneDevice()
 FEATURES = f"{PARTIAL}features"  # a folder, for the time of a training
 LEFT = (STATE, RECIPE, ENVIRONMENT, WEIGHTS, HISTORY, CURVES)  # by every training
@@ -141,7 +138,7 @@ def _train(
     trained = on_features(recipe, models) if models else recipe
     place = folder / f"{FEATURES}-{devices.process}"
     rows = functools.cache(lambda: features(recipe, data, models, place) if models else data)
-    steps = _steps(recipe.training, data)
+    steps = steps_of(recipe.training, data)
     done = devices.told(lambda: _epochs_done(folder))
     with devices.scope():
         model = compiled(trained, steps, stage_of(trained, done or 0), devices.model_class)
@@ -180,7 +177,7 @@ def _train(
                 inner = functools.partial(train, callbacks=callbacks)
                 fit_parts(trained, rows(), model, state, folder, inner)
             else:
-                _fit(trained, rows(), steps, state, save, callbacks, devices)
+                fit_epochs(trained, rows(), steps, state, save, callbacks, devices)
         except NotFiniteLoss as error:
             if not state.progress.best_epoch or not devices.lead:
                 raise  # what is there is no result
@@ -214,14 +211,6 @@ def _resume(state: State, path: Path, devices: OneDevice) -> None:
 
     progress = devices.told(read)
     state.take(devices.given(found or state.arrays()), Progress.model_validate_json(progress))
-
-
-def _steps(training: Training, data: Dataset) -> int:
-    """How many an epoch has."""
-    rows = data.splits == "train"
-    corpora = data.corpora[rows] if training.batches == "corpora" and data.corpora is not None else None
-    copies = training.augmentation.copies if training.augmentation else 1
-    return math.ceil(copies * len(epoch_order(int(rows.sum()), None, 0, corpora)) / training.batch_size)
 
 
 def _begin(
@@ -265,51 +254,6 @@ def _calibrate(folder: Path, model: keras.Model, valid: Split, presence: bool) -
         split="valid",
         rows=len(valid),
     ).write(folder)
-
-
-def _fit(
-    recipe: Recipe,
-    data: Dataset,
-    steps: int,
-    state: State,
-    save: Callable[[], None],
-    callbacks: Sequence[keras.callbacks.Callback],
-    devices: OneDevice,
-) -> None:
-    """Goes on, stage by stage; a stage that begins takes over all but the optimizer of the one before."""
-    training, size = recipe.training, recipe.training.batch_size
-    options = {"of": training.batches, "part": functools.partial(devices.part, batch_size=size)}
-    if training.class_weights == "balanced":
-        options["class_weights"] = balanced_class_weights(data["train"])
-    valid = None
-    if "valid" in data.split_names:
-        part = functools.partial(devices.part, batch_size=VALID_ROWS)
-        valid = Batches(data["valid"], VALID_ROWS, part=part)
-    sample = {modality: values[:1] for modality, values in data["train"].inputs.items()}
-    monitor = Monitor(state, training, save, sample)
-    for stage in stages(recipe):
-        first_epoch = state.progress.epoch
-        if first_epoch >= stage.end or state.progress.finished:
-            continue
-        batches = Batches(data["train"], size, seed=recipe.seed, first_epoch=first_epoch, **options)
-        bar = TqdmCallback(stage.end, verbose=0, desc=recipe.name, initial=first_epoch, leave=False, delay=2)
-        shown = [bar] if devices.lead else []
-        try:
-            with devices.scope():
-                if 0 < first_epoch == stage.start:
-                    state.move_to(compiled(recipe, steps, stage, devices.model_class))
-                devices.prepare(state.model, (batches.rows, size), (valid.rows if valid else 0, VALID_ROWS))
-                state.model.fit(
-                    batches,
-                    validation_data=valid,
-                    epochs=stage.end,
-                    initial_epoch=first_epoch,
-                    shuffle=False,  # `Batches` shuffles; Keras would shuffle again, from a global generator
-                    callbacks=[monitor, *shown, *callbacks],
-                    verbose=0,
-                )
-        finally:
-            bar.epoch_bar.close()
 
 
 def _fingerprint(recipe: Recipe, data: Dataset, start: keras.Model | None, source: Source | None) -> str:
