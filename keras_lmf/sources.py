@@ -30,9 +30,6 @@ class Face(Spec):
 
     name: Literal["face"] = "face"
     detector: Literal["haar", "yunet", "whole_picture"] = Field("haar", description="What finds the face.")
-    margin: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.0, description="What the picture holds around the face on each side, as a share of the face."
-    )
 
 
 class ActionUnits(Spec):

@@ -150,7 +150,7 @@ def test_stretches_of_a_film_in_a_csv(tmp_path: Path) -> None:
     ]
     assert [row.where for row in rows.recordings.refused] == ["dev_sent.csv, line 2", "dev_sent.csv, line 3"]
     (tmp_path / "dev_sent.csv").write_text("Sr No.,Emotion\n1,h\n")
-    with pytest.raises(LMFError, match=r"field in '\{Film\}' 'Film'"):
+    with pytest.raises(LMFError, match=r"column 'EndTime' is missing"):
         found(corpus(tmp_path, layouts={"films": layout}, folds=[]), tmp_path)
 
 
