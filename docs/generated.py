@@ -210,8 +210,8 @@ def _kind(value: dict[str, Any], classes: dict[str, Any]) -> str:
         return f"`{_toml(value['const'])}`"
     if "enum" in value:
         return ", ".join(f"`{_toml(word)}`" for word in value["enum"])
-    if "anyOf" in value:
-        return " or ".join(_kind(one, classes) for one in value["anyOf"] if one.get("type") != "null")
+    if either := value.get("anyOf") or value.get("oneOf"):
+        return " or ".join(_kind(one, classes) for one in either if one.get("type") != "null")
     kind = value.get("type")
     if kind == "array" and "prefixItems" in value:
         return "[" + "; ".join(_kind(one, classes) for one in value["prefixItems"]) + "]"

@@ -5,11 +5,13 @@ A recipe says them, and `data.extraction` takes them. So the way from a file to 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from keras_lmf.spec import PerSecond, Spec
+from keras_lmf.errors import LMFError
+from keras_lmf.spec import Media, PerSecond, Spec
 from keras_lmf.target import Text
 
 
@@ -28,9 +30,6 @@ class Face(Spec):
 
     name: Literal["face"] = "face"
     detector: Literal["haar", "yunet", "whole_picture"] = Field("haar", description="What finds the face.")
-    margin: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.1, description="What the picture holds around the face on each side, as a share of the face."
-    )
 
 
 class ActionUnits(Spec):
@@ -60,21 +59,45 @@ class Sensor(Spec):
     rate: PerSecond = Field(description="Steps a second.")
 
 
+SOURCES = (Sound, Face, ActionUnits, Landmarks, Sensor)
 Source = Annotated[Sound | Face | ActionUnits | Landmarks | Sensor, Field(discriminator="name")]
 # What fills an input of a medium (`spec.MEDIA`) where the recipe says nothing.
 DEFAULTS: dict[str, Sound | Face] = {"waveform": Sound(), "frames": Face()}
 
 
 class RecordedInput(Spec):
-    """An input that recordings fill.
+    """An input that a recording is to fill.
 
     Attributes:
         shape: of a row: (samples,), (frames, side, side, channels) or (side, side, channels), (width,) or
             (steps, width), (steps, 68, 2) of landmarks.
         rate: samples, frames or steps a second; None where the row has no time.
-        source: what fills it.
+        media: a word of `spec.MEDIA`; None: features.
+        source: what fills it; None: what its corpus says, else what fits its medium (`resolved`).
     """
 
     shape: tuple[int, ...]
     rate: float | None = None
-    source: Source
+    media: Media | None = None
+    source: Source | None = None
+
+
+def resolved(
+    inputs: Mapping[str, RecordedInput], known: Mapping[str, Source | None] | None = None
+) -> dict[str, RecordedInput]:
+    """The inputs, each with a source: its own, else that of its name in `known`, else the one that fits its medium.
+
+    Raises:
+        LMFError: nothing says what fills one.
+    """
+    found = {}
+    for name, given in inputs.items():
+        source = given.source or (known or {}).get(name) or DEFAULTS.get(given.media)
+        if source is None:
+            words = ", ".join(kind.model_fields["name"].annotation.__args__[0] for kind in SOURCES)
+            raise LMFError(
+                f"Input {name!r} takes features, and nothing says what of a recording fills it. Give "
+                f"[inputs.{name}.source] with a name: {words}."
+            )
+        found[name] = given.model_copy(update={"source": source})
+    return found

@@ -218,3 +218,24 @@ def test_a_tflite_starts_neither_tensorflow_nor_keras(folder: Path) -> None:
 def test_the_default_model_is_an_entry_that_takes_media() -> None:
     entry = Entry.read(known_entries()[DEFAULT_MODEL])
     assert any(spec.media for spec in entry.inputs.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--workers", "2"),
+        ("--runner", "DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2"),
+    ],
+    ids=["pool", "beam"],
+)
+def test_several_processes_answer_as_one(folder: Path, words: tuple[str, ...]):
+    told = {}
+    for name, more in (("one", ()), ("several", words)):
+        results = [
+            predict(folder, "clips", "--csv", f"{name}.csv", *more),
+            predict(folder, "clips", "--json", *more),
+        ]
+        assert [result.exit_code for result in results] == [1, 1]
+        told[name] = [(folder / f"{name}.csv").read_bytes(), *(result.stdout for result in results)]
+    assert told["several"] == told["one"]

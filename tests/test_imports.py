@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"platformdirs", "keras_lmf.errors"},
     "target": {"pydantic", "keras_lmf.errors"},
     "documents": {"pydantic", *COMMON},
+    "lazy": {"numpy"},
     "spec": {"pydantic", *COMMON},
     "sources": {"pydantic", *COMMON},
     "locate": COMMON,
@@ -122,6 +123,7 @@ ALLOWED: dict[str, set[str]] = {
         "keras",
         "keras_lmf.backend",
         "keras_lmf.executors",
+        "keras_lmf.lazy",
         "keras_lmf.media",
         *COMMON,
     },
@@ -140,7 +142,7 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.media",
         *COMMON,
     },
-    "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.spec", *COMMON},
+    "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.lazy", "keras_lmf.spec", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
     "evaluation.study_plots": {"numpy", "pandas", "matplotlib", *COMMON},
     "evaluation.robustness": {"numpy", "pandas", "tqdm", "keras_lmf.spec", *COMMON},
@@ -149,6 +151,7 @@ ALLOWED: dict[str, set[str]] = {
     "saved_model": {"tensorflow", *COMMON},
     "runtime": {
         "numpy",
+        "keras_lmf.lazy",
         "keras",
         "tensorflow",
         "ai_edge_litert",
@@ -160,7 +163,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     # layers: registers them; runtime: a Run is evaluated as an exported file is, and `Run.export` writes it.
     "training": {
+        "jax",
         "pydantic",
+        "keras_lmf.lazy",
         "keras_lmf.backend",
         "sklearn",
         "keras_lmf.backbones",
@@ -182,6 +187,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "export": {
         "keras",
+        "keras_lmf.lazy",
         "pydantic",
         "numpy",
         "pandas",
@@ -233,6 +239,7 @@ ALLOWED: dict[str, set[str]] = {
 # Only inside functions, wherever they are allowed at all.
 LAZY = {
     "tensorflow",
+    "jax",
     "ai_edge_litert",
     "litert_quantizer",
     "onnxruntime",

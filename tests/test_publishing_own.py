@@ -93,3 +93,12 @@ def test_a_corpus_is_named_without_its_folder(folder: Path) -> None:
     result = publish(folder)
     assert result.exit_code == 1
     assert "give its folder with --data" in result.stderr
+
+
+def test_several_corpora_need_the_figure_of_one_left_out(folder: Path) -> None:
+    (folder / "about.toml").write_text(ABOUT)
+    joined = klmf.Recipe.read(folder / "recipe.toml").replace(corpus={"name": ["mine.npz", "yours.npz"]})
+    joined.write(folder / "recipe.toml")
+    result = publish(folder)
+    assert result.exit_code == 1
+    assert "leave_one_corpus_out.csv is missing" in result.output

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from keras_lmf.cli.answers import Screen, Table, utf8
-from keras_lmf.cli.options import JSON, plain_errors
+from keras_lmf.cli.options import BEAM_CONTEXT, JSON, RUNNER, WORKERS, executor, plain_errors
 from keras_lmf.errors import LMFError
+from keras_lmf.executors import Executor, Here
 from keras_lmf.files import require_writable
 from keras_lmf.media.suffixes import MEDIA_FILES, PICTURE_FILES
 
@@ -24,8 +26,23 @@ DEFAULT_MODEL = "lmf-media-av"
 FEW_FACES = 0.5  # of a film's frames
 
 
-@click.command(epilog="Example: keras-lmf predict happy.mp4 recordings/ --csv emotions.csv")
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@dataclass(frozen=True)
+class Asked:
+    """What every worker makes its recognizer of."""
+
+    model: str
+    hop: float | None
+    smoothing: float | None
+    enrolment: tuple[Path, ...]
+    face_detector: str
+    max_seconds: float
+
+
+@click.command(
+    context_settings=BEAM_CONTEXT,
+    epilog="Example: keras-lmf predict happy.mp4 recordings/ --csv emotions.csv",
+)
+@click.argument("words", metavar="[FILES]...", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--model",
     default=DEFAULT_MODEL,
@@ -87,10 +104,12 @@ FEW_FACES = 0.5  # of a film's frames
     help="Instead of FILES: the number of a camera, 0 for the first, or a video that stands in for one. A line for "
     "each window until Ctrl-C.",
 )
+@WORKERS
+@RUNNER
 @JSON
 @plain_errors
 def predict(
-    files: tuple[Path, ...],
+    words: tuple[str, ...],
     model: str,
     hop: float | None,
     smoothing: float | None,
@@ -103,6 +122,8 @@ def predict(
     annotate: Path | None,
     explain: bool,
     camera: str | None,
+    workers: int,
+    runner: str | None,
     as_json: bool,
 ) -> None:
     """The emotion in each of FILES, media files or folders of them (searched to the bottom; for pictures too, where
@@ -111,17 +132,19 @@ def predict(
     A file that can't be read is a row that says why, the others go on, and the exit code is 1. --json prints the
     probabilities of every window too.
     """
+    named, work = executor(words, workers, runner)
+    files = tuple(map(Path, named))
     _check_usage(files, enrol, csv, timeline, annotate, explain, camera)
+    if not isinstance(work, Here) and (camera is not None or timeline or annotate):
+        raise click.UsageError("--workers and --runner go without --camera, --timeline and --annotate.")
     if camera is not None and smoothing is not None:
         raise click.UsageError("--smoothing looks ahead, which --camera can't.")
     if resume and (csv is None or timeline or annotate):
         raise click.UsageError("--resume goes on with a --csv, without --timeline and --annotate.")
     for target in filter(None, (csv, timeline, annotate)):
         require_writable(target)
-    from keras_lmf.recognition import Recognizer  # takes a moment, which wrong usage needn't wait
-
-    options = {"face_detector": face_detector, "max_seconds": max_seconds, "smoothing": smoothing}
-    recognizer = Recognizer(model, hop=hop, enrolment=_media_files(enrol), **options)
+    asked = Asked(model, hop, smoothing, tuple(_media_files(enrol)), face_detector, max_seconds)
+    recognizer = _recognizer(asked)
     if explain:
         _require_parts(recognizer)
     if camera is not None:
@@ -140,12 +163,14 @@ def predict(
     few: list[str] = []
     answer: Prediction | str = ""
     try:
-        for path, answer in _answers(recognizer, [path for path in found if utf8(str(path)) not in known]):
+        asked_for = [path for path in found if utf8(str(path)) not in known]
+        for path, answer, seen in _answers(recognizer, asked, work, asked_for):
             if table is not None:
                 table.add(path, answer)
             screen.add(path, answer)
             judged.append(not isinstance(answer, str))
-            few += _few_faces(path, answer)
+            if seen is not None and seen < FEW_FACES:
+                few.append(f"{path.name} ({seen:.0%} of its frames)")
     except KeyboardInterrupt:
         kept = (
             f"in {csv}. The same command with --resume goes on"
@@ -244,29 +269,62 @@ def _is_one_of(path: Path, folder: Path, kinds: Sequence[re.Pattern[str]]) -> bo
     return any(kind.fullmatch(path.suffix) for kind in kinds) and not hidden and path.is_file()
 
 
-def _answers(recognizer: Recognizer, files: list[Path]) -> Iterator[tuple[Path, Prediction | str]]:
-    """Each file with its prediction, or why there is none. The bar is out of the way of what is told meanwhile."""
+def _answers(
+    recognizer: Recognizer, asked: Asked, work: Executor, files: list[Path]
+) -> Iterator[tuple[Path, Prediction | str, float | None]]:
+    """Each file with its prediction, or why there is none; and the share of its frames in which a face was seen."""
     from tqdm import tqdm
 
-    for path in (bar := tqdm(files, desc="predict", unit="file", delay=2, leave=False, disable=None)):
-        try:
-            if path.is_dir():
-                pictures = any(PICTURE_FILES.fullmatch(part.suffix) for part in path.rglob("*"))
-                hint = (
-                    " Its pictures are for a model that takes one picture, or name them." if pictures else ""
-                )
-                raise LMFError(f"no media file in this folder.{hint}")
-            answer: Prediction | str = recognizer(path)
-        except Exception as error:  # whatever a file brings about, the others go on
-            kind = "" if isinstance(error, LMFError) else f"{type(error).__name__}: "
-            answer = kind + " ".join(str(error).split()).removeprefix(f"{path}: ")
-        bar.clear()
-        yield path, answer
+    from keras_lmf.recognition.prediction import Prediction
+
+    if isinstance(work, Here):
+        judged = work.map(partial(_judged, recognizer), files)
+    else:
+        answers = work.map(partial(_judged_elsewhere, asked), files)
+        judged = (
+            (Prediction.from_dict(told) if isinstance(told, dict) else told, seen) for told, seen in answers
+        )
+    shown = tqdm(total=len(files), desc="predict", unit="file", delay=2, leave=False, disable=None)
+    with shown as bar:
+        for path, (answer, seen) in zip(files, judged):
+            bar.clear()  # out of the way of what is told meanwhile
+            yield path, answer, seen
+            bar.update()
 
 
-def _few_faces(path: Path, answer: Prediction | str) -> list[str]:
-    """The file, where the detector lost the face."""
-    if isinstance(answer, str) or not len(answer.faces):
-        return []
-    seen = answer.faces["x"].notna().mean()
-    return [f"{path.name} ({seen:.0%} of its frames)"] if seen < FEW_FACES else []
+def _judged(recognizer: Recognizer, path: Path) -> tuple[Prediction | str, float | None]:
+    try:
+        if path.is_dir():
+            pictures = any(PICTURE_FILES.fullmatch(part.suffix) for part in path.rglob("*"))
+            hint = " Its pictures are for a model that takes one picture, or name them." if pictures else ""
+            raise LMFError(f"no media file in this folder.{hint}")
+        answer = recognizer(path)
+    except Exception as error:  # whatever a file brings about, the others go on
+        kind = "" if isinstance(error, LMFError) else f"{type(error).__name__}: "
+        return kind + " ".join(str(error).split()).removeprefix(f"{path}: "), None
+    return answer, float(answer.faces["x"].notna().mean()) if len(answer.faces) else None
+
+
+def _judged_elsewhere(asked: Asked, path: Path) -> tuple[dict[str, Any] | str, float | None]:
+    """In another process, perhaps on another machine: in JSON's terms."""
+    answer, seen = _judged(_kept_recognizer(asked), path)
+    return (answer if isinstance(answer, str) else answer.to_dict()), seen
+
+
+@cache
+def _kept_recognizer(asked: Asked) -> Recognizer:
+    """One for each process that works."""
+    return _recognizer(asked)
+
+
+def _recognizer(asked: Asked) -> Recognizer:
+    from keras_lmf.recognition import Recognizer  # takes a moment, which wrong usage needn't wait
+
+    return Recognizer(
+        asked.model,
+        hop=asked.hop,
+        smoothing=asked.smoothing,
+        enrolment=asked.enrolment,
+        face_detector=asked.face_detector,
+        max_seconds=asked.max_seconds,
+    )

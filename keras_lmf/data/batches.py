@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import keras
@@ -32,6 +32,7 @@ class Batches(keras.utils.PyDataset):
         seed: of the order, see `epoch_order`; None keeps the split's.
         first_epoch: the `initial_epoch` of `fit`.
         class_weights: class name -> weight of its samples' loss; every class that the split holds needs one.
+        part: the rows of a batch → those of them that this process reads; None: all.
         of: "rows": an epoch is each row once. "corpora": batches hold equally many rows of each corpus of the split.
     """
 
@@ -44,6 +45,7 @@ class Batches(keras.utils.PyDataset):
         first_epoch: int = 0,
         class_weights: Mapping[str, float] | None = None,
         of: Literal["rows", "corpora"] = "rows",
+        part: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         super().__init__()
         whole_number("Batches: batch_size", batch_size, 1)
@@ -56,16 +58,24 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = first_epoch
+        self._part = part
         self._corpora = split.corpora if of == "corpora" else None
         self._in_fit = False
         self._order = self._epoch_order()
         self._weights = None if class_weights is None else _sample_weights(split, class_weights)
 
+    @property
+    def rows(self) -> int:
+        """Of an epoch."""
+        return len(self._order)
+
     def __len__(self) -> int:
-        return -(-len(self._order) // self.batch_size)
+        return -(-self.rows // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple:
         rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        if self._part is not None:
+            rows = self._part(rows)
         split, name = self.split, self.split.target.name
         inputs = {modality: values[rows] for modality, values in split.inputs.items()}
         labels = split.labels[rows]

@@ -1,13 +1,13 @@
-"""A corpus in memory: named arrays, masks, labels, groups and splits, and their one .npz layout."""
+"""A corpus: named arrays, masks, labels, groups and splits, and their one .npz layout."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from keras_lmf.data import validation
 from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.files import write_atomically
+from keras_lmf.lazy import Array, LazyArray, blocks, moments, taken
 from keras_lmf.target import Target
 
 
@@ -27,7 +28,7 @@ class Split:
 
     Attributes:
         name: "train", "valid" or "test".
-        inputs: modality -> (N, …, d) float32; masked steps are all-zero rows.
+        inputs: modality -> (N, …, d) float32, in memory or lazy; masked steps are all-zero rows.
         masks: modality -> (N, T) bool, True at a real step; only for sequences that have a mask.
         labels: (N,) int64 class indices, or (N, *target.label_shape) float32 values.
         groups: (N,) str, the speaker (or video) of each sample.
@@ -38,7 +39,7 @@ class Split:
     """
 
     name: str
-    inputs: dict[str, np.ndarray]
+    inputs: dict[str, Array]
     masks: dict[str, np.ndarray]
     labels: np.ndarray
     groups: np.ndarray
@@ -64,7 +65,8 @@ class Dataset:
     Args:
         name: the corpus's name.
         target: what the labels mean.
-        inputs: modality -> (N, …, d) finite real numbers, kept as float32, in modality order.
+        inputs: modality -> (N, …, d) finite real numbers, kept as float32, in modality order. Those that are
+            larger than memory are `data.shards.Shards`, which are neither copied nor read here.
         labels: (N,) class indices in [0, number of classes), or values within the target's range: (N,), or
             (N, number of dimensions) for a target with dimensions.
         groups: (N,) str, the speaker (or video) of each sample. A group has rows in one split only.
@@ -80,7 +82,7 @@ class Dataset:
 
     name: str
     target: Target
-    inputs: dict[str, np.ndarray]
+    inputs: dict[str, Array]
     labels: np.ndarray
     groups: np.ndarray
     ids: np.ndarray
@@ -150,34 +152,37 @@ class Dataset:
 
     def steps(self, modality: str) -> np.ndarray:
         """(n, d) float64: the rows of the train split, of a sequence its unmasked steps, one below the other."""
-        self._require_modality(modality)
-        train = self["train"]
-        steps = train.inputs[modality]
-        if modality in train.masks:
-            steps = steps[train.masks[modality]]
-        steps = steps.reshape(-1, steps.shape[-1]).astype(np.float64)
-        if not len(steps):
-            raise LMFError(
-                f"mask/{modality}: every step of the train split is masked; there is nothing to measure."
-            )
-        return steps
+        return np.concatenate(list(self._blocks_of_steps(modality)))
 
     def statistics(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance, two (d,) float64 arrays, of `steps`.
 
         The variance of a feature that is constant in train is given as 1, so that dividing by it is safe.
         """
-        steps = self.steps(modality)
-        # Rounding may give a constant a tiny variance: compare the extremes instead.
-        constant = steps.min(axis=0) == steps.max(axis=0)
-        return steps.mean(axis=0), np.where(constant, 1.0, steps.var(axis=0))
+        mean, variance = moments(functools.partial(self._blocks_of_steps, modality))
+        return mean, np.where(variance == 0, 1.0, variance)
 
-    @cached_property
+    def _blocks_of_steps(self, modality: str) -> Iterator[np.ndarray]:
+        """What `steps` gives, in pieces."""
+        self._require_modality(modality)
+        train = self.select([modality])["train"]
+        mask = train.masks.get(modality)
+        if mask is not None and not mask.any():
+            raise LMFError(
+                f"mask/{modality}: every step of the train split is masked; there is nothing to measure."
+            )
+        for rows, block in blocks(train.inputs[modality]):
+            steps = block if mask is None else block[mask[rows]]
+            yield steps.reshape(-1, steps.shape[-1]).astype(np.float64)
+
+    @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of target, modality names in order, and all arrays. It does not depend on `name`."""
         digest = hashlib.sha256()
         for key, array in self._layout().items():
-            if array.dtype.kind == "U":  # the width of a string dtype is no content
+            if isinstance(array, LazyArray):
+                data = array.digest.encode()
+            elif array.dtype.kind == "U":  # the width of a string dtype is no content
                 data = json.dumps(array.tolist()).encode()
             else:
                 data = array.astype(array.dtype.newbyteorder("<")).tobytes()
@@ -198,7 +203,7 @@ class Dataset:
         | `target` | one string, JSON: `name` and either `classes` (names in index order) or `range`; with |
         | | `range`, where the label holds K numbers, `dimensions` (names of its columns) |
 
-        The dataset's name is the file's name without ".npz".
+        The dataset's name is the file's name without ".npz". Lazy inputs are read into memory.
         """
         path = Path(path)
         if path.suffix != ".npz":
@@ -265,7 +270,7 @@ class Dataset:
         if modality not in self.inputs:
             raise unknown_name("modality", modality, self.inputs)
 
-    def _layout(self) -> dict[str, np.ndarray]:
+    def _layout(self) -> dict[str, Array]:
         return {
             **{f"input/{modality}": values for modality, values in self.inputs.items()},
             **{f"mask/{modality}": mask for modality, mask in self.masks.items()},
@@ -287,7 +292,7 @@ def _taken(part: Split | Dataset, rows: np.ndarray, columns: Sequence[str]) -> d
     """The fields of `part` that have a value for each row, for these rows alone."""
     values = {column: getattr(part, column) for column in columns}
     return {
-        "inputs": {modality: array[rows] for modality, array in part.inputs.items()},
+        "inputs": {modality: taken(array, rows) for modality, array in part.inputs.items()},
         "masks": {modality: mask[rows] for modality, mask in part.masks.items()},
         **{column: None if value is None else value[rows] for column, value in values.items()},
     }

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.lazy import Array, LazyArray
 from keras_lmf.target import Target
 
 SPLITS = ("train", "valid", "test")
@@ -119,12 +120,15 @@ def check_mask(modality: str, values: object, steps: object, ids: np.ndarray) ->
     return mask.copy()
 
 
-def check_features(modality: str, values: object, mask: np.ndarray | None, ids: np.ndarray) -> np.ndarray:
-    """A finite float32 copy (N, …, d), every masked step set to zero."""
-    field, received = f"input/{modality}", _numbers(f"input/{modality}", values)
+def check_features(modality: str, values: object, mask: np.ndarray | None, ids: np.ndarray) -> Array:
+    """A finite float32 copy (N, …, d), every masked step set to zero; a lazy array as it is, its numbers unread."""
+    field = f"input/{modality}"
+    received = values if isinstance(values, LazyArray) else _numbers(field, values)
     if received.ndim < 2 or 0 in received.shape[1:]:
         raise LMFError(f"{field}: shape {received.shape}, must be (N, …, d) with at least one feature.")
     _same_length(field, received, ids)
+    if isinstance(received, LazyArray):
+        return received
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported below
         features = received.astype(np.float32)
     if mask is not None:
@@ -189,7 +193,7 @@ def _strings(field: str, values: object) -> np.ndarray:
     return array.copy()
 
 
-def _same_length(field: str, array: np.ndarray, ids: np.ndarray) -> np.ndarray:
+def _same_length(field: str, array: Array, ids: np.ndarray) -> Array:
     rows = len(array) if array.ndim else 0
     if rows != len(ids):
         raise LMFError(f"{field}: {rows} rows, must be {len(ids)} as 'id' has.")

@@ -61,9 +61,10 @@ class Modality(Part):
     @model_validator(mode="after")
     def _source_of_medium(self) -> Modality:
         fits = {default.name: media for media, default in DEFAULTS.items()}
-        if self.source is not None and fits.get(self.source.name) != self.media:
-            takes = self.media or "features"
-            raise ValueError(f"source {self.source.name!r} does not fit: front_end and backbone take {takes}")
+        if self.source is not None and self.media and fits.get(self.source.name) != self.media:
+            raise ValueError(
+                f"source {self.source.name!r} does not fit: what comes first takes a {self.media}"
+            )
         return self
 
     @property
@@ -254,14 +255,12 @@ class Recipe(Part):
 
     @property
     def recorded(self) -> dict[str, RecordedInput]:
-        """The inputs that a recording fills, by name."""
-        sources = {
-            name: section.source or DEFAULTS.get(section.media) for name, section in self.inputs.items()
-        }
+        """What a recording is to fill: the inputs by name."""
         return {
-            name: RecordedInput(shape=section.shape, rate=section.rate, source=sources[name])
+            name: RecordedInput(
+                shape=section.shape, rate=section.rate, media=section.media, source=section.source
+            )
             for name, section in self.inputs.items()
-            if sources[name] is not None
         }
 
     @property

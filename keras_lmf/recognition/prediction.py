@@ -84,6 +84,24 @@ class Prediction:
             ],
         }
 
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Prediction:
+        """What `to_dict` told; without `sound`, `faces` and `thumbnails`."""
+        unknown = dict.fromkeys(told["probabilities"], np.nan)
+        rows = [
+            {"start": row["start"], "end": row["end"], **(row["probabilities"] or unknown)}
+            for row in told["timeline"]
+        ]
+        names = ("emotion", "probabilities", "presence", "by_modality", "shares", "contributions")
+        return cls(
+            **{name: told[name] for name in names},
+            timeline=pd.DataFrame(rows, columns=["start", "end", *unknown]),
+            file=None if told["file"] is None else Path(told["file"]),
+            sound=pd.DataFrame(),
+            faces=pd.DataFrame(),
+            thumbnails=(),
+        )
+
     def figure(self) -> Figure:
         """Frames, where there are any, waveform, energy and probabilities over time."""
         from keras_lmf.evaluation.timeline import emotion_timeline

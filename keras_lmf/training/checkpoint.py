@@ -5,7 +5,7 @@ epoch: early stopping, saving, the guard against a loss that is not finite.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -79,17 +79,18 @@ class State:
         groups = {"model": self.model.variables, "optimizer": self.model.optimizer.variables}
         return {f"{name}/{i}": variable for name, group in groups.items() for i, variable in enumerate(group)}
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All numbers by name, as copies."""
         arrays = {key: keras.ops.convert_to_numpy(value) for key, value in self._variables().items()}
         return arrays | {f"best/{i}": weight for i, weight in enumerate(self.best_weights)}
 
     def save(self, path: Path) -> None:
         """Writes the state atomically."""
-        arrays = {"progress": np.array(self.progress.model_dump_json()), **self._arrays()}
+        arrays = {"progress": np.array(self.progress.model_dump_json()), **self.arrays()}
         write_atomically(path, lambda temporary: np.savez(temporary, **arrays))
 
-    def load(self, path: Path) -> None:
-        """Restores a state that `save` wrote; the optimizer must be built.
+    def read(self, path: Path) -> tuple[dict[str, np.ndarray], Progress]:
+        """What `save` wrote; the optimizer must be built.
 
         Raises:
             LMFError: the file is damaged or belongs to another run.
@@ -100,10 +101,14 @@ class State:
                 f"{path.parent} holds a run of another recipe, other data or another backend. Name another folder, "
                 "or delete this one."
             )
-        for name, array in self._arrays().items():
+        for name, array in self.arrays().items():
             found = arrays.get(name)
             if found is None or (found.shape, found.dtype) != (array.shape, array.dtype):
                 raise _damaged(path, f"{name!r} is missing, or has another shape or dtype.")
+        return {name: arrays[name] for name in self.arrays()}, progress
+
+    def take(self, arrays: Mapping[str, np.ndarray], progress: Progress) -> None:
+        """Goes on from what `read` gave."""
         for name, variable in self._variables().items():
             variable.assign(arrays[name])
         self.best_weights = [arrays[f"best/{i}"] for i in range(len(self.best_weights))]

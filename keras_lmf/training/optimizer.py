@@ -63,10 +63,14 @@ class FusionAdam(keras.optimizers.Adam):
         }
 
 
-def compiled(recipe: Recipe, steps: int, stage: Stage) -> keras.Model:
-    """The recipe's model, ready to fit in one of its stages; an epoch has `steps`."""
+def compiled(
+    recipe: Recipe, steps: int, stage: Stage, model_class: type[keras.Model] | None = None
+) -> keras.Model:
+    """The recipe's model, ready to fit in one of its stages; an epoch has `steps`. It is a `model_class`, if given."""
     training = recipe.training
     model = build(recipe)
+    if model_class is not None:
+        model = model_class(model.input, model.output, name=model.name)
     freeze(model, recipe, stage.frozen)
     rate = stage.learning_rate
     if training.schedule == "cosine":

@@ -13,6 +13,8 @@ from keras_lmf import decisions
 from keras_lmf.data.batches import Batches
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.subsets import presence
+from keras_lmf.lazy import Array
 from keras_lmf.models.decision import joint_layer
 from keras_lmf.models.factory import least_inputs, refresh_standardization
 from keras_lmf.recipe import Recipe
@@ -83,9 +85,9 @@ def _rows_of(own: Recipe, whole: Recipe, data: Dataset) -> Dataset:
     return data.take(_count_there(own, data.inputs) > 0) if whole.presence else data
 
 
-def _count_there(own: Recipe, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def _count_there(own: Recipe, inputs: Mapping[str, Array]) -> np.ndarray:
     """(N,): how many of the part's inputs are not all zeros."""
-    return sum(inputs[name].reshape(len(inputs[name]), -1).any(axis=1).astype(int) for name in own.inputs)
+    return np.sum([*presence({name: inputs[name] for name in own.inputs}).values()], axis=0)
 
 
 def _answers(run: Run, split: Split) -> np.ndarray:

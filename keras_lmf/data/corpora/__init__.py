@@ -15,13 +15,16 @@ from typing import get_type_hints
 import numpy as np
 from pydantic import ConfigDict, ValidationError, create_model
 
-from keras_lmf.data.corpora import joined, published
+from keras_lmf.data.corpora import clips, joined, published
 from keras_lmf.data.corpora.description import CorpusDescription, join_descriptions, read_description
 from keras_lmf.data.corpora.files import LABELS, class_files, is_clips, is_there
 from keras_lmf.data.corpora.published import loading
+from keras_lmf.data.corpora.published.options import choose
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.extraction import store
+from keras_lmf.data.recordings import Recordings
 from keras_lmf.errors import LMFError, invalid, unknown_name
-from keras_lmf.sources import RecordedInput
+from keras_lmf.sources import RecordedInput, Source
 
 # A corpus is the TOML or the module of its name, or both.
 CORPORA = (
@@ -59,10 +62,10 @@ def load(
 
     Args:
         name: one of `CORPORA`; the path of an .npz (layout: `Dataset.save`); or the path of a .pkl as MMSA and MulT
-            read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code); or the
-            path of a folder of your own clips (layout and options: `corpora.clips.load`); or the path of a .toml that
-            describes a corpus of your own as `published` describes others. Several of these are joined in one dataset:
-            `corpora.joined.join`.
+            read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code); the path
+            of a folder of your own clips (layout and options: `corpora.clips.load`); of one that `keras-lmf extract`
+            wrote (`extraction.store`); or of a .toml that describes a corpus of your own as `published` describes
+            others. Several of these are joined in one dataset: `corpora.joined.join`.
         root: the folder that holds the corpora; None takes the environment variable KERAS_LMF_DATA. A relative path
             of a file or folder is then one in this folder (of a .toml, where there is none at the path itself). For
             "clips" it is the folder of the clips itself; it may be that of a published corpus itself.
@@ -89,10 +92,44 @@ def load(
         if options:
             raise LMFError(f"{name}: a file takes no options, received {', '.join(sorted(options))}.")
         return Dataset.load(path)
+    if store.is_arrays(path):
+        if options:
+            raise LMFError(
+                f"{name}: extracted arrays take no options, received {', '.join(sorted(options))}."
+            )
+        return store.open_arrays(path)
     if is_clips(path) or class_files(path):
         return _load("clips", "clips", path, inputs, options)
     hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."
     raise unknown_name("corpus", name, CORPORA, hint=hint)
+
+
+def recordings(name: str | Path, root: str | Path | None = None, **options: object) -> Recordings:
+    """The labelled recordings of a corpus, before anything of them is decoded.
+
+    Args:
+        name: of a published corpus or the path of a .toml that describes one's own, in `root`; "clips", in `root`; or
+            the path of a folder of clips.
+        root: as of `load`.
+        options: of the published corpus, or of `corpora.clips.recordings`.
+    """
+    if published.is_published(str(name)) or published.is_own(name):
+        corpus, word = published.read(name), loading.called(name)
+        chosen = choose(corpus, word, options)
+        return loading.recordings(
+            corpus, word, loading.find_layout(corpus, word, root, chosen), chosen
+        ).recordings
+    path = Path(name) if root is None else Path(root) / name
+    if str(name) != "clips" and not (is_clips(path) or class_files(path)):
+        hint = f"Or give the path of a folder of clips that holds {LABELS}."
+        raise unknown_name("corpus of recordings", name, ("clips", *published.names()), hint=hint)
+    return clips.recordings(root if str(name) == "clips" else path, **options)
+
+
+def sources(name: str | Path) -> dict[str, Source | None]:
+    """Input → what of a recording of the corpus fills it, where a recipe doesn't say; nothing of one's own clips."""
+    told = published.is_published(str(name)) or published.is_own(name)
+    return loading.sources(published.read(name)) if told else {}
 
 
 def _as_arrays(

@@ -23,7 +23,7 @@ from keras_lmf.data.tables import read_csv
 from keras_lmf.data.validation import check_groups, check_splits, whole_number
 from keras_lmf.errors import LMFError, invalid
 from keras_lmf.media.sound import SAMPLE_RATE, number_of_samples, require_decoder
-from keras_lmf.sources import RecordedInput, Sound
+from keras_lmf.sources import RecordedInput, Sound, resolved
 from keras_lmf.target import Target
 
 SECONDS = 3.0  # of sound, where nobody says what is asked for
@@ -101,8 +101,9 @@ def load(
     """
     if not inputs:
         samples = number_of_samples(SECONDS if seconds is None else seconds, "Corpus 'clips': seconds")
-        inputs = {"voice": RecordedInput(shape=(samples,), rate=SAMPLE_RATE, source=Sound())}
-    elif seconds is not None:
+        inputs = {"voice": RecordedInput(shape=(samples,), rate=SAMPLE_RATE, media="waveform")}
+    inputs = resolved(inputs, {"voice": Sound()})
+    if seconds is not None:
         _check_seconds(seconds, inputs)
     require_decoder()
     # The table before anything is decoded, which may take minutes.
@@ -150,7 +151,8 @@ def recordings(
     whole_number("Corpus 'clips': seed", seed, 0)
     folder = find_clips(root)
     names = (labels,) if isinstance(labels, str) else tuple(labels)
-    rows, table = _rows(folder, names, range)
+    table = folder / LABELS if is_clips(folder) else folder
+    rows = _with_speakers(table, read_rows(folder, names, range))
     good, bad = [row for row in rows if not row.why], [row for row in rows if row.why]
     refused = tuple(Refused(row.where, row.file, row.why) for row in bad)
     require_few(str(table), refused, len(rows))
@@ -164,7 +166,7 @@ def recordings(
         tuple(
             Recording(
                 id=row.id,
-                path=_place(folder, row.file),
+                path=place(folder, row.file),
                 label=row.label,
                 group=row.speaker,
                 split=split_of[row.speaker],
@@ -191,33 +193,37 @@ def _check_seconds(seconds: float, inputs: Mapping[str, RecordedInput]) -> None:
                 )
 
 
-def _rows(folder: Path, labels: tuple[str, ...], range: Sequence[float] | None) -> tuple[list[Row], Path]:
-    """The rows of labels.csv, or of the folders of classes; and what messages call the table."""
+def read_rows(folder: Path, labels: tuple[str, ...], range: Sequence[float] | None) -> list[Row]:
+    """The rows of the folder's labels.csv, or of its folders of classes; of a table without speakers "" is each one's.
+
+    Raises:
+        LMFError: as of `_read_table`; numbers that are asked of folders of classes.
+    """
     if is_clips(folder):
-        table = folder / LABELS
-        rows, speakers = _read_table(table, labels, range)
-    else:
-        table, speakers = folder, False
-        if range is not None or labels != (LABEL,):
-            raise LMFError(f"{folder}: folders are named by class; numbers as labels need a {LABELS}.")
-        rows = [
-            Row(0, path.relative_to(folder).as_posix(), name, "", None, None, None, {})
-            for name, paths in class_files(folder).items()
-            for path in paths
-        ]
-    if not speakers:
-        warnings.warn(
-            f"{table}: no speakers are given, so training, validation and test differ by file alone. Where a person "
-            "is in several files, the figures are too good: add a column 'speaker'.",
-            stacklevel=4,
-        )
-        rows = [row._replace(speaker=row.file) for row in rows]
-    return rows, table
+        return _read_table(folder / LABELS, labels, range)
+    if range is not None or labels != (LABEL,):
+        raise LMFError(f"{folder}: folders are named by class; numbers as labels need a {LABELS}.")
+    return [
+        Row(0, path.relative_to(folder).as_posix(), name, "", None, None, None, {})
+        for name, paths in class_files(folder).items()
+        for path in paths
+    ]
 
 
-def _read_table(path: Path, labels: tuple[str, ...], range: Sequence[float] | None) -> tuple[list[Row], bool]:
-    """The table's rows, blanks around the values removed, all in one Unicode form (NFC), paths with slashes; and
-    whether it has speakers.
+def _with_speakers(table: Path, rows: list[Row]) -> list[Row]:
+    """Where none has a speaker, each file is one."""
+    if any(row.speaker or "speaker" in row.why for row in rows):
+        return rows
+    warnings.warn(
+        f"{table}: no speakers are given, so training, validation and test differ by file alone. Where a person "
+        "is in several files, the figures are too good: add a column 'speaker'.",
+        stacklevel=4,
+    )
+    return [row._replace(speaker=row.file) for row in rows]
+
+
+def _read_table(path: Path, labels: tuple[str, ...], range: Sequence[float] | None) -> list[Row]:
+    """The table's rows, blanks around the values removed, all in one Unicode form (NFC), paths with slashes.
 
     Raises:
         LMFError: no table; a column that is missing; a line with too few or too many values; a stretch that is named
@@ -244,7 +250,7 @@ def _read_table(path: Path, labels: tuple[str, ...], range: Sequence[float] | No
     if range is None:
         _check_spelling(path, "label", rows)
     _check_spelling(path, "speaker", rows)
-    return rows, "speaker" in header
+    return rows
 
 
 def _check_columns(path: Path, header: Sequence[str]) -> None:
@@ -275,7 +281,7 @@ def _row(line: int, values: dict[str, str], labels: tuple[str, ...], range: Sequ
                 times[name] = None
     if None not in times.values() and times["end"] <= times["start"]:
         why = why or f"it ends at {times['end']:g} s, before it starts at {times['start']:g} s"
-    label: str | tuple[float, ...] = values[labels[0]]
+    label: str | tuple[float, ...] = values[labels[0]] if labels else ""
     if range is not None:
         numbers = [_number(values[name]) for name in labels]
         for name, number in zip(labels, numbers):
@@ -321,8 +327,8 @@ def _check_inside(path: Path, row: Row) -> None:
             )
 
 
-def _place(folder: Path, file: str) -> Path:
-    """A name keeps the Unicode form of the system that gave it."""
+def place(folder: Path, file: str) -> Path:
+    """The file that a table names: a name keeps the Unicode form of the system that gave it."""
     if file.isascii():
         return folder / file
     places = [folder / unicodedata.normalize(form, file) for form in ("NFD", "NFC")]

@@ -11,15 +11,20 @@ from pydantic import BaseModel, ConfigDict
 
 from keras_lmf import documents
 from keras_lmf.errors import LMFError
+from keras_lmf.sources import Source
 from keras_lmf.target import Text
 
 
 class CorpusInput(NamedTuple):
-    """The unit of an input's numbers, what they are, and the steps (of sound: samples) a second of a sequence in Hz."""
+    """The unit of an input's numbers, what they are, and the steps (of sound: samples) a second of a sequence in Hz.
+
+    `source` is what of a recording fills it, where a recipe doesn't say.
+    """
 
     unit: Text
     description: Text
     rate: float | None = None
+    source: Source | None = None
 
 
 class CorpusDescription(BaseModel):
@@ -100,7 +105,7 @@ def _each(texts: Iterable[str]) -> str:
 
 
 def _join_inputs(inputs: list[CorpusInput]) -> CorpusInput:
-    units, descriptions, rates = zip(*inputs)
+    units, descriptions, rates, _ = zip(*inputs)
     return CorpusInput(_each(units), _each(descriptions), rates[0] if len(set(rates)) == 1 else None)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from keras_lmf import lazy
 from keras_lmf.data.corpora.vocabulary import emotions, emotions_of, meanings
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, invalid
@@ -95,7 +96,9 @@ def join(
         name="+".join(names),
         target=target,
         inputs={
-            name: np.concatenate([data.inputs[name][kept] for data, kept in zip(members.values(), rows)])
+            name: lazy.joined(
+                [lazy.taken(data.inputs[name], kept) for data, kept in zip(members.values(), rows)]
+            )
             for name in modalities
         },
         masks={

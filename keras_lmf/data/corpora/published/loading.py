@@ -18,7 +18,7 @@ from keras_lmf.data.corpora.published.rows import Rows, holds, rows
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError
 from keras_lmf.media.sound import SAMPLE_RATE, number_of_samples, read_waveforms
-from keras_lmf.sources import RecordedInput, Sound
+from keras_lmf.sources import RecordedInput, Source, resolved
 
 _SHOWN = 5
 
@@ -48,7 +48,8 @@ def load(
     if at.layout in corpus.features:
         return features.load(corpus, word, at.folder, at.files, at.layout, chosen)
     if inputs is None:
-        inputs = {"voice": RecordedInput(shape=(samples,), rate=SAMPLE_RATE, source=Sound())}
+        inputs = {"voice": RecordedInput(shape=(samples,), rate=SAMPLE_RATE, media="waveform")}
+    inputs = resolved(inputs, sources(corpus))
     found = recordings(corpus, word, at, chosen)
     if absent := missing(corpus, chosen, found):
         warnings.warn(
@@ -57,6 +58,11 @@ def load(
             stacklevel=3,
         )
     return extraction.dataset(found.recordings, inputs)
+
+
+def sources(corpus: PublishedCorpus) -> dict[str, Source | None]:
+    """Input → what of a recording of the corpus fills it, where a recipe doesn't say."""
+    return {name: known.source for name, known in corpus.inputs.items()}
 
 
 def called(name: str | Path) -> str:
@@ -105,12 +111,14 @@ def find_layout(
         )
     fitting = [chosen.layout] if chosen.layout is not None else there
     if inputs is not None:
-        fitting = [layout for layout in fitting if (layout in corpus.layouts) == bool(inputs)]
+        known = sources(corpus)
+        recorded = [name for name, given in inputs.items() if given.media or given.source or known.get(name)]
+        fitting = [layout for layout in fitting if (layout in corpus.layouts) == bool(recorded)]
     if not fitting:
         raise LMFError(
             f"Corpus {name!r}: {folder} holds features ({', '.join(there)}), and these inputs are filled by "
-            f"recordings: {', '.join(inputs)}."
-            if inputs
+            f"recordings: {', '.join(recorded)}."
+            if recorded
             else f"Corpus {name!r}: recordings fill inputs that are sound, pictures or have a source; there are none."
         )
     return Place(folder, files, fitting[0])

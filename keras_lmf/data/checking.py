@@ -1,0 +1,187 @@
+"""A folder of one's own clips, looked through before anything is trained: what it holds, and what is odd in it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_lmf.data.corpora.clips import LABEL, Row, place, read_rows
+from keras_lmf.data.corpora.files import LABELS, find_clips, is_clips
+from keras_lmf.data.tables import read_csv
+from keras_lmf.errors import LMFError
+from keras_lmf.files import sha256
+from keras_lmf.media.faces import open_detector
+from keras_lmf.media.probe import Probe, probe, shows_face
+
+WIDTH = 80
+_SHOWN = 10
+_MANY = 30  # different labels or rates that are no longer listed
+
+
+@dataclass(frozen=True)
+class ClipsReport:
+    """What a folder of clips holds.
+
+    Attributes:
+        folder: it.
+        rows: lines of its table.
+        files: different files.
+        classes, speakers, splits: how many rows each has; empty where the table has no such column.
+        seconds: least, median and most seconds of a file.
+        sample_rates, frame_rates: how many files have each, as text ("16000 Hz").
+        no_sound, no_picture, no_face: files without.
+        unreadable: file → why.
+        duplicates: files of the same content.
+        odd: where → what is wrong with a row.
+        split_speakers: speaker → the splits, more than one, that have rows of that speaker.
+    """
+
+    folder: str
+    rows: int
+    files: int
+    classes: dict[str, int]
+    speakers: dict[str, int]
+    splits: dict[str, int]
+    seconds: tuple[float, float, float]
+    sample_rates: dict[str, int]
+    frame_rates: dict[str, int]
+    no_sound: list[str]
+    no_picture: list[str]
+    no_face: list[str]
+    unreadable: dict[str, str]
+    duplicates: list[list[str]]
+    odd: dict[str, str]
+    split_speakers: dict[str, list[str]]
+
+    @property
+    def problems(self) -> list[str]:
+        """What is to be mended, a line each."""
+        found = [f"{where}: {why}" for where, why in self.odd.items()]
+        found += [f"{file}: {why}" for file, why in self.unreadable.items()]
+        found += [f"the same content: {', '.join(files)}" for files in self.duplicates]
+        found += [
+            f"the speaker {name!r} is in several splits: {', '.join(splits)}"
+            for name, splits in self.split_speakers.items()
+        ]
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return asdict(self) | {"problems": self.problems}
+
+    def __str__(self) -> str:
+        least, middle, most = self.seconds
+        lines = [
+            f"{self.folder}: {self.rows} rows, {self.files} files",
+            *_counted("class", self.classes),
+            *_counted("speaker", self.speakers),
+            *_counted("split", self.splits),
+            f"seconds: {least:.1f} to {most:.1f}, median {middle:.1f}",
+            *_counted("sound", self.sample_rates),
+            *_counted("pictures", self.frame_rates),
+            *_named("no sound", self.no_sound),
+            *_named("no picture", self.no_picture),
+            *_named("no face found", self.no_face),
+        ]
+        problems = self.problems
+        lines.append(f"problems: {len(problems)}" if problems else "no problems")
+        lines += [f"  {problem}" for problem in problems[:_SHOWN]]
+        lines += [f"  and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        return "\n".join(
+            part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="    ")
+        )
+
+
+def check_clips(folder: str | Path) -> ClipsReport:
+    """Look through the clips in `folder`, as `corpora.clips.recordings` reads them; for a face in five frames each.
+
+    Raises:
+        LMFError: no labels.csv and no folders named by class, a table that can't be read (it names the line), or PyAV
+            or OpenCV isn't installed.
+    """
+    from tqdm import tqdm
+
+    folder = find_clips(folder)
+    labels: tuple[str, ...] = (LABEL,)
+    if is_clips(folder):
+        header, _ = read_csv(folder / LABELS, ("file",), "")
+        labels = labels if LABEL in header else ()
+    rows = read_rows(folder, labels, None)
+    detector = open_detector("haar")
+    found: dict[str, Probe] = {}
+    unreadable: dict[str, str] = {}
+    faceless, same = [], defaultdict(list)
+    files = list(dict.fromkeys(row.file for row in rows if row.file))
+    for file in tqdm(files, desc="check", unit="clip", leave=False, delay=2, disable=None):
+        path = place(folder, file)
+        try:
+            found[file] = probe(path)
+            same[sha256(path)].append(file)
+            if found[file].size and not shows_face(path, found[file], detector):
+                faceless.append(file)
+        except (LMFError, OSError) as error:
+            unreadable[file] = " ".join(str(error).removeprefix(f"{path}: ").split())
+    told = found.values()
+    lengths = [one.seconds for one in told] or [0.0]
+    return ClipsReport(
+        folder=str(folder),
+        rows=len(rows),
+        files=len(files),
+        classes=_sorted(row.label for row in rows if row.label),
+        speakers=_sorted(row.speaker for row in rows if row.speaker),
+        splits=_sorted(row.split for row in rows if row.split),
+        seconds=(min(lengths), float(np.median(lengths)), max(lengths)),
+        sample_rates=_sorted(f"{one.sample_rate} Hz" for one in told if one.sample_rate),
+        frame_rates=_sorted(f"{one.frame_rate:.4g} a second" for one in told if one.frame_rate),
+        no_sound=[file for file, one in found.items() if one.sample_rate is None],
+        no_picture=[file for file, one in found.items() if one.size is None],
+        no_face=faceless,
+        unreadable=unreadable,
+        duplicates=[files for files in same.values() if len(files) > 1],
+        odd=_odd(rows, found),
+        split_speakers=_split_speakers(rows),
+    )
+
+
+def _odd(rows: Iterable[Row], found: Mapping[str, Probe]) -> dict[str, str]:
+    odd = {}
+    for row in rows:
+        why, length = row.why, found[row.file].seconds if row.file in found else 0
+        if not why and length and max(row.start or 0, row.end or 0) > length + 1:
+            why = f"the stretch {row.start or 0:g} to {row.end or length:g} s, the file has {length:.1f} s"
+        if not why and length > 60 and row.start is None and row.end is None:
+            why = f"{length:.0f} s: a clip is of 60 s at most; give start and end"
+        if why:
+            odd[f"{row.where}, {row.file or 'no file'}"] = why
+    return odd
+
+
+def _split_speakers(rows: Iterable[Row]) -> dict[str, list[str]]:
+    splits: dict[str, dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        if row.speaker and row.split:
+            splits[row.speaker][row.split] = None
+    return {name: list(each) for name, each in splits.items() if len(each) > 1}
+
+
+def _sorted(words: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(words).items()))
+
+
+def _counted(what: str, counts: Mapping[str, int]) -> list[str]:
+    if not counts:
+        return []
+    if len(counts) > _MANY:
+        return [f"{what}: {len(counts)} different, {min(counts.values())} to {max(counts.values())} each"]
+    return [f"{what}: {', '.join(f'{name} {count}' for name, count in counts.items())}"]
+
+
+def _named(what: str, files: list[str]) -> list[str]:
+    more = f", and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+    return [f"{what}: {len(files)} ({', '.join(files[:_SHOWN])}{more})"] if files else []

@@ -1,0 +1,240 @@
+"""Folders of shards: the same bytes whoever works and however often it was killed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+from clips import lines_of, make_clips, tone, write_table
+
+from keras_lmf.cli import main
+from keras_lmf.data import load
+from keras_lmf.data.checking import check_clips
+from keras_lmf.data.corpora import clips
+from keras_lmf.data.extraction import cache, store
+from keras_lmf.errors import LMFError
+from keras_lmf.executors import Beam, Executor, Here, Pool
+from keras_lmf.sources import RecordedInput, Sound
+
+pytestmark = pytest.mark.usefixtures("cache")
+INPUTS = {"voice": RecordedInput(shape=(4000,), rate=16000, source=Sound())}
+BEAM = ("--runner=DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+
+def content(folder: Path) -> dict[str, str]:
+    """File → digest; without the lock, which says who wrote last."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture
+def own(folder: Path) -> Path:
+    """Thirty clips, one of them damaged, one line without a label."""
+    (folder / lines_of(folder)[9][0]).write_bytes(b"RIFF")
+    lines = [[*line, f"take {number}"] for number, line in enumerate(lines_of(folder))]
+    write_table(folder, [*lines, ["none.wav", "", "anna", ""]], "file,label,speaker,note")
+    return folder
+
+
+def test_a_folder_holds_what_a_dataset_in_memory_does(own: Path, tmp_path: Path):
+    out = store.extract(clips.recordings(own), INPUTS, tmp_path / "arrays")
+    with pytest.warns(UserWarning, match="2 of 31 clips can't be used"):
+        data = load(out)
+    with pytest.warns(UserWarning, match="2 of 31 clips can't be used"):
+        whole = load(own, inputs=INPUTS)
+    for column in ("ids", "groups", "splits", "labels"):
+        np.testing.assert_array_equal(getattr(data, column), getattr(whole, column))
+    assert data.target == whole.target
+    rows = np.arange(len(data))
+    np.testing.assert_array_equal(data.inputs["voice"][rows], whole.inputs["voice"])
+    parts = [np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(out.glob("0*/voice.npy"))]
+    assert [part.dtype.name for part in parts] == ["int16"] * 4
+    assert [len(part) for part in parts] == [8, 7, 8, 6], (
+        "eight rows of the table each, without the damaged one"
+    )
+    np.testing.assert_array_equal(np.concatenate(parts) / np.float32(32767), whole.inputs["voice"])
+    with (out / "table.csv").open(newline="") as stream:
+        table = list(csv.DictReader(stream))
+    assert [row["id"] for row in table] == data.ids.tolist()
+    assert table[9]["column.note"] == "take 10"
+    with (out / "errors.csv").open(newline="") as stream:
+        wrong = list(csv.DictReader(stream))
+    assert [(row["where"], row["file"]) for row in wrong] == [
+        ("labels.csv, line 32", "none.wav"),
+        ("labels.csv, line 11", lines_of(own)[9][0]),
+    ]
+    described = json.loads((out / "arrays.json").read_text())
+    assert (described["rows"], described["recordings"]) == (29, 31)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", [Pool(2), Beam(BEAM)], ids=["pool", "beam"])
+def test_the_same_bytes_whoever_works(
+    own: Path, tmp_path: Path, work: Executor, monkeypatch: pytest.MonkeyPatch
+):
+    found = clips.recordings(own)
+    alone = store.extract(found, INPUTS, tmp_path / "alone")
+    monkeypatch.setenv("KERAS_LMF_HOME", str(tmp_path / "another cache"))
+    assert content(store.extract(found, INPUTS, tmp_path / "many", work)) == content(alone)
+
+
+@pytest.mark.slow
+def test_the_same_bytes_after_kills(tmp_path: Path):
+    lines = make_clips(tmp_path / "clips", takes=40)
+    for number in (3, 77, 200):
+        (tmp_path / "clips" / lines[number][0]).write_bytes(b"")
+    found = clips.recordings(tmp_path / "clips")
+    whole = store.extract(found, INPUTS, tmp_path / "whole")
+    out = tmp_path / "killed"
+    words = [
+        "extract",
+        tmp_path / "clips",
+        "--out",
+        out,
+        "--workers",
+        "2",
+        "--recipe",
+        tmp_path / "tones.toml",
+    ]
+    (tmp_path / "tones.toml").write_text(
+        """name = "tones"
+corpus = { name = "clips" }
+target = { name = "emotion", classes = ["calm", "excited"] }
+fusion = { name = "none" }
+training = { loss = "cross_entropy" }
+[inputs.voice]
+shape = [4000]
+front_end = { name = "mfcc" }
+backbone = { name = "gru", units = 4 }
+"""
+    )
+    environment = {**os.environ, "KERAS_LMF_HOME": str(tmp_path / "another cache")}
+    command = [sys.executable, "-m", "keras_lmf", *map(str, words)]
+    for shards in (4, 12):
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(list(out.glob("0*"))) < shards:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    if not (out / "table.csv").is_file():
+        with pytest.raises(LMFError, match="not complete"):
+            load(out)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "397 of 400 recordings, 3 in errors.csv" in done.stdout
+    assert content(out) == content(whole)
+
+
+def test_what_is_there_is_not_made_again(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    found, out = clips.recordings(own), tmp_path / "arrays"
+    whole = content(store.extract(found, INPUTS, out))
+    shutil.rmtree(out / "00001")
+    (out / ".partial-1").mkdir()
+    (out / ".partial-1" / "voice.npy").write_bytes(b"half")
+    made = []
+    before = cache.arrays
+    monkeypatch.setattr(store, "extracted", lambda chunk: made.append(chunk.first) or extracted(chunk))
+    from keras_lmf.data.extraction.chunks import extracted
+
+    store.extract(found, INPUTS, out)
+    assert made == [8]
+    assert content(out) == whole
+    assert cache.arrays is before
+
+
+def test_another_table_or_other_inputs_are_refused(own: Path, tmp_path: Path):
+    found, out = clips.recordings(own), tmp_path / "arrays"
+    store.extract(found, INPUTS, out)
+    shorter = {"voice": RecordedInput(shape=(3000,), rate=16000, source=Sound())}
+    for recordings, inputs in ((found, shorter), (clips.recordings(own, seed=1), INPUTS)):
+        with pytest.raises(LMFError, match="holds 'my_clips' with other inputs or another table"):
+            store.extract(recordings, inputs, out)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.txt").write_text("mine")
+    with pytest.raises(LMFError, match=r"full holds 'a\.txt' already"):
+        store.extract(found, INPUTS, tmp_path / "full")
+
+
+@pytest.mark.parametrize("file", ["table.csv", "errors.csv", "arrays.json", "00000/voice.npy"])
+def test_a_damaged_folder_is_told_with_its_file(own: Path, tmp_path: Path, file: str):
+    out = store.extract(clips.recordings(own), INPUTS, tmp_path / "arrays")
+    place = out / file
+    place.write_bytes(place.read_bytes()[:150])
+    with pytest.raises(LMFError, match=Path(file).stem):
+        load(out)
+
+
+def test_pool_gives_results_in_order_and_ends_with_a_worker():
+    assert list(Pool(2).map(abs, [-3, 2, -1])) == [3, 2, 1]
+    assert list(Here().map(abs, [-3, 2])) == [3, 2]
+    with pytest.raises(LMFError, match="A worker process died"):
+        list(Pool(1).map(os._exit, [3]))
+    with pytest.raises(LMFError, match="workers=0"):
+        Pool(0)
+
+
+def test_the_command(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("extract", own, "--out", "arrays", "--worker", "2")
+    assert result.exit_code == 2
+    assert "No such option '--worker'" in result.stderr or "No such option: --worker" in result.stderr
+    result = run("extract", own, "--out", "arrays", "--workers", "2", "--runner", "DirectRunner")
+    assert result.exit_code == 2
+    assert "exclude one another" in result.stderr
+    result = run("extract", own / "anna", own, "--out", "arrays")
+    assert result.exit_code == 2
+    result = run("extract", "no_such_corpus", "--out", "arrays")
+    assert result.exit_code == 1
+    assert "Unknown corpus of recordings 'no_such_corpus'" in result.stderr
+
+
+def test_a_folder_is_checked(own: Path):
+    soundfile.write(own / "emil" / "twice.wav", tone("calm", phase=1), 16000)
+    lines = [[*line[:3], "train"] for line in lines_of(own)[:-1]]
+    lines += [["emil/twice.wav", "calm", "emil", "test"], ["bert/calm-1.wav", "calm", "", "train"]]
+    write_table(own, lines[:9] + lines[10:], "file,label,speaker,split")
+    with pytest.raises(LMFError, match=r"lines .* both name"):
+        check_clips(own)
+    write_table(own, [*lines[:-1], ["anna/none.wav", "calm", "anna", "train"]], "file,label,speaker,split")
+    report = check_clips(own)
+    assert (report.rows, report.files) == (32, 32)
+    assert report.classes == {"calm": 17, "excited": 15}
+    assert report.speakers == {"anna": 7, "bert": 6, "carl": 6, "dora": 6, "emil": 7}
+    assert report.splits == {"train": 31, "test": 1}
+    assert report.sample_rates == {"16000 Hz": 30}
+    assert report.seconds == (0.5, 0.5, 0.5)
+    assert len(report.no_picture) == 30
+    assert report.no_face == []
+    assert report.duplicates == [["anna/calm-0.wav", "emil/twice.wav"]]
+    assert report.split_speakers == {"emil": ["train", "test"]}
+    assert set(report.unreadable) == {"anna/none.wav", lines[9][0]}
+    assert len(report.problems) == 4
+    assert max(map(len, str(report).splitlines())) <= 80
+
+
+def test_a_wide_table_is_read_quickly(tmp_path: Path):
+    lines = [[f"clips/{n:06d}.wav", ("calm", "sad")[n % 2], f"speaker{n % 100}", "x"] for n in range(50_000)]
+    write_table(tmp_path, lines, "file,label,speaker,note")
+    started = time.process_time()
+    found = clips.recordings(tmp_path)
+    assert len(found.rows) == 50_000
+    assert time.process_time() - started < 5
