@@ -29,7 +29,9 @@ class Face(Spec):
     """Square pictures of the one face that is followed through the recording; zeros where none is seen."""
 
     name: Literal["face"] = "face"
-    detector: Literal["haar", "yunet", "whole_picture"] = Field("haar", description="What finds the face.")
+    detector: Literal["haar", "yunet", "none"] = Field(
+        "haar", description='What finds the face; "none": the whole picture is the face.'
+    )
 
 
 class ActionUnits(Spec):

@@ -272,7 +272,7 @@ def _face(file: Media, given: RecordedInput, stretch: Stretch, absent: list[str]
 @functools.cache
 def _detector(name: str) -> Detector | str:
     """One a process: they are slow to load."""
-    return "none" if name == "whole_picture" else open_detector(name)
+    return name if name == "none" else open_detector(name)
 
 
 def _table(path: Path, given: RecordedInput, stretch: Stretch) -> np.ndarray:
