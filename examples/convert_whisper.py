@@ -79,10 +79,11 @@ def variables(content: bytes) -> dict[str, np.ndarray]:
     return arrays
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
-    """The encoder's arrays by name, in float32; a file of anything else is an LMFError."""
-    expected = {"conv1/weight": (UNITS, 80, 3), "conv2/weight": (UNITS, UNITS, 3)}
-    expected |= {"conv1/bias": (UNITS,), "conv2/bias": (UNITS,)}
+def shapes() -> dict[str, tuple[int, ...]]:
+    """What of the encoder is read, by name."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name, width in (("conv1", 80), ("conv2", UNITS)):
+        found |= {f"{name}/weight": (UNITS, width, 3), f"{name}/bias": (UNITS,)}
     for i in range(BLOCKS):
         for place, rows, width in (
             ("self_attention/linear_0", 3 * UNITS, UNITS),
@@ -90,18 +91,22 @@ def read(path: Path) -> dict[str, np.ndarray]:
             ("ffn/linear_0", 4 * UNITS, UNITS),
             ("ffn/linear_1", UNITS, 4 * UNITS),
         ):
-            expected |= {f"layer_{i}/{place}/weight": (rows, width), f"layer_{i}/{place}/bias": (rows,)}
+            found |= {f"layer_{i}/{place}/weight": (rows, width), f"layer_{i}/{place}/bias": (rows,)}
         for place in ("self_attention", "ffn"):
-            expected |= {f"layer_{i}/{place}/layer_norm/{word}": (UNITS,) for word in ("gamma", "beta")}
+            found |= {f"layer_{i}/{place}/layer_norm/{word}": (UNITS,) for word in ("gamma", "beta")}
+    return found
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """The encoder's arrays by name, in float32; a file of anything else is an LMFError."""
     try:
         found = variables(path.read_bytes())
-        arrays = {name: found[f"encoder/{name}"].astype("float32") for name in expected}
-        wrong = {name for name, shape in expected.items() if arrays[name].shape != shape}
-        if wrong:
-            raise LMFError(f"another shape of {min(wrong)}")
-    except (OSError, LMFError, ValueError, KeyError) as error:
+        for name, shape in shapes().items():
+            if (array := found.get(f"encoder/{name}")) is None or array.shape != shape:
+                raise LMFError(f"encoder/{name} must be float16 of the shape {shape}")
+    except (OSError, LMFError, ValueError) as error:
         raise LMFError(f"{path} does not hold the weights of Whisper tiny.en's encoder: {error}") from error
-    return arrays
+    return {name: found[f"encoder/{name}"].astype("float32") for name in shapes()}
 
 
 def original(arrays: Mapping[str, np.ndarray], waveform: np.ndarray) -> np.ndarray:
@@ -111,6 +116,14 @@ def original(arrays: Mapping[str, np.ndarray], waveform: np.ndarray) -> np.ndarr
     more silence up to 30 s.
     """
     weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def normalized(inputs: torch.Tensor, place: str) -> torch.Tensor:
+        gamma, beta = (weights[f"{place}/layer_norm/{word}"] for word in ("gamma", "beta"))
+        return functional.layer_norm(inputs, (UNITS,), gamma, beta)
+
+    def linear(inputs: torch.Tensor, place: str) -> torch.Tensor:
+        return functional.linear(inputs, weights[f"{place}/weight"], weights[f"{place}/bias"])
+
     steps = -(-len(waveform) // 320)
     sound = functional.pad(torch.from_numpy(waveform), (0, 320 * (steps + 10) - len(waveform)))
     window = torch.hann_window(400)
@@ -130,23 +143,13 @@ def original(arrays: Mapping[str, np.ndarray], waveform: np.ndarray) -> np.ndarr
     hidden = hidden + torch.cat([angles.sin(), angles.cos()], 1)
     taps = []
     for i in range(BLOCKS):
-
-        def normalized(place: str, i: int = i) -> torch.Tensor:
-            place = f"layer_{i}/{place}/layer_norm"
-            return functional.layer_norm(
-                hidden, (UNITS,), weights[f"{place}/gamma"], weights[f"{place}/beta"]
-            )
-
-        def linear(inputs: torch.Tensor, place: str, i: int = i) -> torch.Tensor:
-            place = f"layer_{i}/{place}"
-            return functional.linear(inputs, weights[f"{place}/weight"], weights[f"{place}/bias"])
-
-        parts = linear(normalized("self_attention"), "self_attention/linear_0").chunk(3, 1)
+        attention, dense = f"layer_{i}/self_attention", f"layer_{i}/ffn"
+        parts = linear(normalized(hidden, attention), f"{attention}/linear_0").chunk(3, 1)
         heads = (part.reshape(1, -1, HEADS, UNITS // HEADS).transpose(1, 2) for part in parts)
         seen = functional.scaled_dot_product_attention(*heads)[0].transpose(0, 1).reshape(-1, UNITS)
-        hidden = hidden + linear(seen, "self_attention/linear_1")
-        wide = functional.gelu(linear(normalized("ffn"), "ffn/linear_0"))
-        hidden = hidden + linear(wide, "ffn/linear_1")
+        hidden = hidden + linear(seen, f"{attention}/linear_1")
+        wide = functional.gelu(linear(normalized(hidden, dense), f"{dense}/linear_0"))
+        hidden = hidden + linear(wide, f"{dense}/linear_1")
         taps.append(hidden[:steps])
     return torch.cat(taps, 1).numpy()
 
@@ -157,7 +160,9 @@ def fill(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
         kernel, bias = (arrays[f"conv{i}/{word}"] for word in ("weight", "bias"))
         model.get_layer(f"convolution_{i}").set_weights([kernel.T, bias])
     for i in range(BLOCKS):
-        parts = (np.split(arrays[f"layer_{i}/self_attention/linear_0/{word}"], 3) for word in ("weight", "bias"))
+        parts = (
+            np.split(arrays[f"layer_{i}/self_attention/linear_0/{word}"], 3) for word in ("weight", "bias")
+        )
         for word, kernel, bias in zip(("query", "key", "value"), *parts):
             layer = model.get_layer(f"block_{i + 1}_{word}")
             if not layer.use_bias and bias.any():

@@ -92,5 +92,9 @@ def _save(model: keras.Model, path: Path) -> None:
         return
     with h5py.File(path, "w") as half:
         for name, own in attributes.items():
-            item = half.create_dataset(name, data=halves[name]) if name in halves else half.require_group(name or "/")
+            item = (
+                half.create_dataset(name, data=halves[name])
+                if name in halves
+                else half.require_group(name or "/")
+            )
             item.attrs.update(own)

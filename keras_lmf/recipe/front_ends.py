@@ -104,8 +104,8 @@ class WhisperStatistics(WhisperEncoder):
 
     title = "statistics of Whisper's encoder"
     name: Literal["whisper_statistics"]
-    statistics: Annotated[tuple[Literal["mean", "deviation"], ...], Field(min_length=1, max_length=2)] = Field(
-        ("mean",), description="Told of the clip, for each block in order."
+    statistics: Annotated[tuple[Literal["mean", "deviation"], ...], Field(min_length=1, max_length=2)] = (
+        Field(("mean",), description="Told of the clip, for each block in order.")
     )
 
 

@@ -93,9 +93,7 @@ def _encoded(
     require_different("layers of whisper", tuple(layers), range(1, BLOCKS + 1))
     waveform = input_layer("waveform", shape, "samples")
     count = -(-shape[0] // STEP)
-    padded = ops.pad(
-        ops.cast(waveform, "float32"), ((0, 0), (0, (count + SILENT_STEPS) * STEP - shape[0]))
-    )
+    padded = ops.pad(ops.cast(waveform, "float32"), ((0, 0), (0, (count + SILENT_STEPS) * STEP - shape[0])))
     powers = ops.mean(ops.square(ops.reshape(padded, (-1, count + SILENT_STEPS, STEP))), axis=-1)
     loudest = ops.max(powers, axis=-1, keepdims=True)
     active = ops.logical_and(powers > loudest * 10 ** (-active_decibels / 10), powers > 0)
@@ -134,7 +132,7 @@ def _log_mel(waveform: Any, sample_rate: int) -> Any:
 
 
 def _stem(mel: Any, heard: Any) -> Any:
-    """Two convolutions, (batch, 2 · steps, bands) → (batch, steps, units); what is not heard is as if it were not there."""
+    """Two convolutions, (batch, 2 · steps, bands) → (batch, steps, units), of the heard frames, with nothing around."""
     frames = ops.expand_dims(ops.repeat(heard, 2, axis=1), -1)
     hidden = mel
     for i, stride in ((1, 1), (2, 2)):
