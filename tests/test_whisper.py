@@ -117,6 +117,7 @@ def filled(model: keras.Model, other: keras.Model) -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 def test_taps_are_the_networks_written_by_hand(reference, steps):
     found = answer(steps, clips())
     expected = [np.concatenate(reference.taps(clip)[[1, 0]], axis=1) for clip in clips()]
