@@ -43,6 +43,26 @@ def descriptors() -> str:
     )
 
 
+# -- the published corpora -----------------------------------------------------------------------------------
+def corpora() -> str:
+    """A row for each: what it is, hours, classes, options, licence, where to ask."""
+    from keras_lmf.data.corpora import published
+
+    rows = []
+    for name in published.names():
+        corpus = published.read(name)
+        hours = "" if corpus.hours is None else f"{corpus.hours:g}"
+        options = "; ".join(
+            f"`{option}`: {', '.join(said.choices)}" for option, said in corpus.options.items()
+        )
+        classes = ", ".join(corpus.target.classes or [corpus.target.name])
+        asked = f"[{corpus.ask}]({corpus.home})"
+        cells = (f"`{name}`", corpus.what, hours, classes, options, corpus.licence, asked)
+        rows.append(f"| {' | '.join(cells)} |")
+    header = "| name | what | hours | classes | options | licence | where |"
+    return "\n".join([header, "|---|---|---|---|---|---|---|", *rows])
+
+
 # -- the API -------------------------------------------------------------------------------------------------
 def short(module: str) -> str:
     return module.replace("keras_lmf", "klmf", 1)

@@ -1,7 +1,7 @@
 """What MkDocs makes while it builds: recipes, descriptors, API pages, and the repository's files that pages link to.
 
 - `<!-- recipe words -->` becomes the sections and keys of a recipe, as their own classes describe them;
-  `<!-- descriptors -->` the table of the descriptors.
+  `<!-- descriptors -->` the table of the descriptors, `<!-- corpora -->` that of the published corpora.
 - `api/*.md` has every public name, one page for each public module.
 - A link that leaves docs/ (`../zoo/NAME/CARD.md`, `../examples/compose.py`) works on the site as it does in the
   repository: the file comes along. A script is shown as a page.
@@ -20,10 +20,14 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 sys.path.append(str(Path(__file__).parent))
-from generated import MODULES, address, api_page, descriptors, recipe_words, short
+from generated import MODULES, address, api_page, corpora, descriptors, recipe_words, short
 
 REPOSITORY = Path(__file__).parents[1]
-WRITTEN = {"<!-- recipe words -->": recipe_words, "<!-- descriptors -->": descriptors}
+WRITTEN = {
+    "<!-- recipe words -->": recipe_words,
+    "<!-- descriptors -->": descriptors,
+    "<!-- corpora -->": corpora,
+}
 LINK = re.compile(r"(?<=\]\()\.\./([^)#\s]+)")
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^):\s]+)\)")
 ROW = re.compile(r"^\|.*$", flags=re.MULTILINE)

@@ -60,7 +60,11 @@ def invalid(error: ValidationError, model: type[BaseModel], where: str) -> LMFEr
     field, context = ".".join(steps), problem.get("ctx", {})
     match problem["type"]:
         case "extra_forbidden":
-            allowed = {name: None for part in _parts_at(model, steps[:-1]) for name in part.model_fields}
+            allowed = {
+                field.alias or name: None
+                for part in _parts_at(model, steps[:-1])
+                for name, field in part.model_fields.items()
+            }
             message = str(unknown_name("field", steps[-1], allowed))
             field = ".".join(steps[:-1])
         case "missing":

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from keras_lmf import documents
 from keras_lmf.errors import LMFError
@@ -45,6 +45,20 @@ class File(Spec):
         if (found := sha256(path)) != self.sha256:
             return f"has the sha256 {found} instead of {self.sha256}"
         return None
+
+
+class Shipped(Spec):
+    """What an entry.json says of the model's files: enough to read its weights, whatever else is told there.
+
+    Attributes:
+        recipe_sha256: `Recipe.fingerprint` of the folder's recipe.toml.
+        files: by key; "weights" and "testvectors" always.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    recipe_sha256: Sha256
+    files: dict[str, File]
 
 
 class Licences(Spec):

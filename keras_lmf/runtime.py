@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError, import_extra, unknown_name
+from keras_lmf.lazy import Array, blocks
 from keras_lmf.locate import MEANINGS, locate
 from keras_lmf.saved_model import require_harmless
 from keras_lmf.sidecar import Sidecar
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 ROWS_PER_BATCH = 256  # of Keras models and SavedModels; a .tflite file takes one row at a time
 # What an input may hold, by what a model computes in: beyond, sums of squares aren't finite, and a ReLU makes 0 of NaN.
 LARGEST = {"float32": 1e12, "float16": 65504.0}
-_Arrays = dict[str, np.ndarray]
+_Arrays = dict[str, Array]
 
 
 class Quantization(NamedTuple):
@@ -84,11 +85,12 @@ class Runtime:
     _run: Callable[[_Arrays], _Arrays] = field(repr=False)
     precision: str = "float32"
 
-    def predict(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def predict(self, inputs: Mapping[str, Array]) -> dict[str, np.ndarray]:
         """The model's outputs for N rows.
 
         Args:
-            inputs: by modality an array (N, …); exactly the names, row shapes and dtypes of `self.inputs`.
+            inputs: by modality an array (N, …), in memory or lazy; exactly the names, row shapes and dtypes of
+                `self.inputs`.
 
         Returns:
             By target an array (N, size): logits for classes, the value for a regression.
@@ -111,7 +113,7 @@ class Runtime:
                 )
         return outputs
 
-    def check(self, inputs: Mapping[str, np.ndarray]) -> _Arrays:
+    def check(self, inputs: Mapping[str, Array]) -> _Arrays:
         """The inputs in the order of `self.inputs`; an LMFError, as of `predict`, for those it refuses."""
         for name in inputs:
             if name not in self.inputs:
@@ -125,7 +127,7 @@ class Runtime:
         for name, expected in self.inputs.items():
             value = inputs[name]
             where = f"{self.name}, input {name!r}"
-            if not isinstance(value, np.ndarray):
+            if not isinstance(value, Array):
                 raise LMFError(f"{where}: received a {type(value).__name__}, it takes a numpy array.")
             if value.dtype != expected.dtype:
                 raise LMFError(
@@ -269,10 +271,9 @@ def _open_tflite(path: Path) -> Runtime:
     )
 
     def run(arrays: _Arrays) -> _Arrays:
-        arrays = {name: inputs[name].to_file(value) for name, value in arrays.items()}
         rows = [
-            runner(**{name: value[row : row + 1] for name, value in arrays.items()})
-            for row in range(_rows(arrays))
+            runner(**{name: inputs[name].to_file(value) for name, value in row.items()})
+            for row in _batches(arrays, 1)
         ]
         return {name: outputs[name].from_file(value) for name, value in _joined(rows).items()}
 
@@ -289,22 +290,25 @@ def _tensor_info(detail: dict[str, Any]) -> TensorInfo:
     return TensorInfo(shape, np.dtype("float32"), Quantization(dtype, float(scale), int(zero_point)))
 
 
-def _batches(arrays: _Arrays) -> Iterator[_Arrays]:
-    for start in range(0, _rows(arrays), ROWS_PER_BATCH):
-        yield {name: value[start : start + ROWS_PER_BATCH] for name, value in arrays.items()}
+def _batches(arrays: _Arrays, rows: int = ROWS_PER_BATCH) -> Iterator[dict[str, np.ndarray]]:
+    for start in range(0, len(next(iter(arrays.values()))), rows):
+        yield {name: np.ascontiguousarray(value[start : start + rows]) for name, value in arrays.items()}
 
 
-def _bad_row(values: np.ndarray, largest: float) -> int | None:
+def _bad_row(array: Array, largest: float) -> int | None:
     """The first row with NaN, infinity or a number beyond ±largest; None without one."""
-    if values.dtype.kind != "f" or not values.size:
+    if array.dtype.kind != "f" or 0 in array.shape:
         return None
+    for rows, block in blocks(array):
+        if (row := _bad_row_of(block, largest)) is not None:
+            return rows.start + row
+    return None
+
+
+def _bad_row_of(values: np.ndarray, largest: float) -> int | None:
     if -largest <= float(values.min()) and float(values.max()) <= largest:  # without a copy of all numbers
         return None
     return int(np.argmin((np.abs(values) <= np.float64(largest)).reshape(len(values), -1).all(axis=1)))
-
-
-def _rows(arrays: _Arrays) -> int:
-    return len(next(iter(arrays.values())))
 
 
 def _joined(batches: list[_Arrays]) -> _Arrays:

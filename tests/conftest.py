@@ -78,9 +78,9 @@ def mirror(entry_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where decoded sound is kept."""
+    """Where what was extracted is kept."""
     monkeypatch.setenv("KERAS_LMF_HOME", str(tmp_path / "home"))
-    return tmp_path / "home" / "sound"
+    return tmp_path / "home" / "extracted"
 
 
 @pytest.fixture

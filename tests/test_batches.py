@@ -11,6 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from tiny import EMOTION, columns
 
 from keras_lmf.data import Batches, Dataset, Split, balanced_class_weights
+from keras_lmf.data.batches import epoch_order
 from keras_lmf.errors import LMFError
 from keras_lmf.target import Target
 
@@ -164,3 +165,59 @@ def test_class_weights_need_classes():
 def test_wrong_numbers(options):
     with pytest.raises(LMFError, match=f"{next(iter(options))} must be a whole number"):
         Batches(numbered(3), **{"batch_size": 2} | options)
+
+
+CORPORA = np.repeat(["large", "middle", "small"], [11, 5, 2])
+
+
+def joined_rows(**options) -> list[list[int]]:
+    batches = Batches(numbered(18, corpora=CORPORA), 4, of="corpora", **options)
+    return [labels["row"][:, 0].astype(int).tolist() for _, labels in batches]
+
+
+def test_batches_of_corpora_hold_equally_many_rows_of_each():
+    batches = joined_rows(seed=5)
+    assert [len(rows) for rows in batches] == [4] * 8 + [1]
+    for rows in batches[:-1]:
+        assert sorted(np.unique(CORPORA[rows], return_counts=True)[1]) == [1, 1, 2]
+    drawn = np.bincount(np.concatenate(batches), minlength=18)
+    assert (drawn[:11] == 1).all(), "the largest corpus once"
+    assert drawn[11:16].sum() == drawn[16:].sum() == 11
+    assert set(drawn[11:16]) == {2, 3}  # 11 of 5 rows: twice each, and one of them again
+    assert set(drawn[16:]) == {5, 6}
+
+
+def test_batches_of_corpora_come_in_an_order_of_seed_and_epoch_alone():
+    seen: list = []
+    split = numbered(18, corpora=CORPORA)
+    recording_model(seen).fit(
+        Batches(split, 4, seed=5, first_epoch=2, of="corpora"),
+        initial_epoch=2,
+        epochs=4,
+        shuffle=False,
+        verbose=0,
+        callbacks=[new_epoch(seen)],
+    )
+    assert seen == [joined_rows(seed=5, first_epoch=epoch) for epoch in (2, 3)]
+    assert seen[0] != seen[1]
+    small = [row for row in np.concatenate(seen[0]) if row >= 16]
+    pairs = {tuple(small[start : start + 2]) for start in range(0, 10, 2)}
+    assert pairs == {(16, 17), (17, 16)}, "each pass is whole, in an order of its own"
+
+
+def test_batches_of_corpora_are_those_of_rows_where_there_is_one_corpus():
+    orders = [epoch_order(9, 1, 2, corpora) for corpora in (None, np.full(9, "one"))]
+    np.testing.assert_array_equal(*orders)
+    batches = Batches(numbered(9), 4, seed=1, of="corpora")
+    assert batches[0][1]["row"][:, 0].astype(int).tolist() == expected_epoch(1, 0, 9, 4)[0]
+    with pytest.raises(LMFError, match=r"'corpra'\. Did you mean 'corpora'"):
+        Batches(numbered(9), 4, of="corpra")
+
+
+def test_soft_labels_come_behind_the_class():
+    soft = np.array([[0.5, 0.25, 0.25], [0, 1, 0], [0.5, 0, 0.5], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    split = Dataset(**columns(soft_labels=soft))["train"]
+    _, labels, weights = Batches(split, 3, class_weights={"calm": 0.5, "happy": 2, "sad": 3})[0]
+    assert labels["emotion"].dtype == np.float32
+    assert labels["emotion"].tolist() == [[0, 0.5, 0.25, 0.25], [1, 0, 1, 0], [2, 0.5, 0, 0.5]]
+    assert weights["emotion"].tolist() == [0.5, 2, 3]

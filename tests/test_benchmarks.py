@@ -36,6 +36,7 @@ COMMANDS = [
     "folds",
     "fusion_layers",
     "fusion_speed",
+    "large_data",
     "paper_tables",
     "real_clips",
     "report",

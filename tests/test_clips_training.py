@@ -55,7 +55,7 @@ def test_clips_that_are_left_out_are_told_in_plain_words(folder: Path):
     (folder / "anna" / "calm-0.wav").write_bytes(b"no sound")
     result = run("train", "tones.toml", "--data", "my_clips", "--folder", "run")
     assert result.exit_code == 0, result.output
-    assert "Warning: my_clips/labels.csv: 1 of 40 clips can't be used:" in result.stderr
+    assert "Warning: my_clips: 1 of 40 clips can't be used:" in result.stderr
     assert "line 2, anna/calm-0.wav: no media file" in result.stderr
     assert "UserWarning" not in result.stderr
     assert "39 samples" in result.stderr

@@ -53,6 +53,39 @@ def test_later_changes_of_the_callers_arrays_do_not_reach_the_dataset():
     assert data.masks["audio"].any()
 
 
+SOFT = np.array([[0.5, 0.25, 0.25], [0, 1, 0], [0.5, 0, 0.5], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+
+
+def test_corpora_and_soft_labels_go_with_their_rows():
+    data = Dataset(**columns(corpora=["a", "b", "a", "b", "b", "a"], soft_labels=SOFT))
+    for part in (data, data.select(["video"]), data.with_validation_in_training()):
+        assert part["train"].corpora.tolist()[:4] == ["a", "b", "a", "b"]
+        assert part["train"].soft_labels.dtype == np.float32
+        np.testing.assert_array_equal(part["train"].soft_labels[:4], SOFT[:4])
+    taken = data.take(data.corpora == "b")
+    assert taken.ids.tolist() == ["clip1", "clip3", "clip4"]
+    assert taken.splits.tolist() == ["train", "train", "valid"]
+    np.testing.assert_array_equal(taken.soft_labels, SOFT[[1, 3, 4]])
+    twice = data["train"].take(np.array([2, 2]))
+    assert twice.corpora.tolist() == ["a", "a"]
+    assert twice.labels.tolist() == [2, 2]
+    np.testing.assert_array_equal(twice.masks["audio"], data.masks["audio"][[2, 2]])
+    np.testing.assert_array_equal(twice.inputs["video"], data.inputs["video"][[2, 2]])
+    assert "a 3, b 3" in data.summary()
+    plain = Dataset(**columns())
+    assert plain["train"].corpora is plain["train"].soft_labels is None
+
+
+def test_the_fingerprint_counts_corpora_and_soft_labels_and_is_the_old_one_without_them():
+    corpora = ["a", "b", "a", "b", "b", "a"]
+    found = [columns(), columns(corpora=corpora), columns(soft_labels=SOFT), columns(soft_labels=SOFT[::-1])]
+    assert len({Dataset(**parts).fingerprint for parts in found}) == 4
+    # Of the version before there were any, whose runs and zoo entries must stay what they are.
+    assert (
+        Dataset(**columns()).fingerprint == "a95207ab93f2dd0a082c11fdca2c83dc67fd7d802188b5c4f91c908efcf8cd6f"
+    )
+
+
 def test_select_orders_and_drops_modalities():
     data = Dataset(**columns())
     assert list(data.select(["video", "audio"]).inputs) == ["video", "audio"]
@@ -148,6 +181,20 @@ MISTAKES = {
     "label words": ({"labels": ["calm"] * 6}, "label: dtype <U4"),
     "label rank": ({"labels": np.zeros((6, 1), int)}, r"label: shape \(6, 1\)"),
     "label rows": ({"labels": [0, 1]}, "label: 2 rows, must be 6"),
+    "corpus rows": ({"corpora": ["a"]}, "corpus: 1 rows, must be 6"),
+    "corpus empty": ({"corpora": ["a", "", "a", "a", "a", "a"]}, "corpus, row 1: empty"),
+    "soft shape": ({"soft_labels": SOFT[:, :2]}, r"soft_label: shape \(6, 2\), must be \(N, 3\)"),
+    "soft rows": ({"soft_labels": SOFT[:5]}, "soft_label: 5 rows, must be 6"),
+    "soft votes": ({"soft_labels": SOFT * 4}, r"soft_label, row 0 \(id 'clip0', and 5 more rows\): received"),
+    "soft negative": (
+        {"soft_labels": np.where(SOFT == 1, -1, 1)},
+        r"soft_label, row 0 .* that add up to 1",
+    ),
+    "soft nan": ({"soft_labels": np.where(SOFT == 1, np.nan, SOFT)}, r"soft_label, row 1 \(id 'clip1'"),
+    "soft numbers": (
+        {"soft_labels": SOFT, "target": Target(name="mood", range=(0, 2))},
+        "soft labels are for classes",
+    ),
     "mask dtype": ({"masks": {"audio": np.ones((6, 4))}}, "mask/audio: dtype float64, must be bool"),
     "mask shape": (
         {"masks": {"audio": np.ones((6, 5), bool)}},

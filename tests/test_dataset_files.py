@@ -56,6 +56,18 @@ def test_a_hand_written_file_loads(tmp_path):
     assert Dataset.load(data.save(tmp_path / "again.npz")).fingerprint == direct.fingerprint
 
 
+def test_corpora_and_soft_labels_are_keys_where_there_are_any(tmp_path):
+    soft = np.eye(3)[columns()["labels"]] * 0.75 + [0.25, 0, 0]
+    direct = Dataset(**columns(corpora=["a", "b"] * 3, soft_labels=soft))
+    np.savez(tmp_path / "mine.npz", **layout(corpus=np.array(["a", "b"] * 3), soft_label=soft))
+    data = load(tmp_path / "mine.npz")
+    assert data.corpora.tolist() == ["a", "b"] * 3
+    np.testing.assert_array_equal(data.soft_labels, soft.astype(np.float32))
+    assert data.fingerprint == direct.fingerprint
+    with np.load(direct.save(tmp_path / "saved.npz"), allow_pickle=False) as file:
+        assert set(file.files) == {*layout(), "corpus", "soft_label"}
+
+
 FILE_MISTAKES = {
     "missing key": (
         {"label": None, "lable": np.zeros(6, int)},

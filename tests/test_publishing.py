@@ -18,7 +18,7 @@ from exporting import converted_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
-from keras_lmf.publishing import entries, shipping
+from keras_lmf.publishing import entries, retrainings, shipping
 from keras_lmf.publishing.entries import alone, trained
 from keras_lmf.quickstart import recipe as quick_recipe
 from keras_lmf.runtime import open_artifact
@@ -119,7 +119,7 @@ def test_pages_have_the_folds_and_every_trial(published, tmp_path):
     folds = pd.DataFrame({"fold": [0, 1, 2], "war": [0.5, 0.75, 1.0]})
     folds.to_csv(zoo / NAME / "cross_validation.csv", index=False)
     entry = Entry.read(zoo / NAME)
-    crossed = entries._cross_validation(zoo / NAME / "cross_validation.csv")
+    crossed = retrainings.cross_validation(zoo / NAME)
     by_modality = {"audio": {"war": Spread(mean=0.625, sd=0.125, runs=4)}}
     update = {"cross_validation": crossed, "alone": by_modality, "warning": "Drawn at random."}
     entry.model_copy(update=update).write(zoo / NAME)

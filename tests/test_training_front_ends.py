@@ -185,7 +185,7 @@ def test_an_interrupted_run_goes_on_to_identical_weights(data, tmp_path):
 
 def features_of(words: Recipe, data: Dataset) -> Dataset:
     features._cached.cache_clear()
-    return features.features(words, data, pretrained.front_ends(words))
+    return features.features(words, data, pretrained.front_ends(words), Path("unused"))
 
 
 def test_augmentation_adds_copies_to_train_and_leaves_valid(data):

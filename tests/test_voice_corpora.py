@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from keras_lmf.data import Dataset, load
-from keras_lmf.data.corpora import emodb, ravdess
+from keras_lmf.data.corpora import describe, published
 from keras_lmf.errors import LMFError
 
 ROOT = os.environ.get("KERAS_LMF_DATA")
@@ -45,7 +45,7 @@ def test_ravdess_voice_is_the_take():
     without = load("ravdess")
     assert list(without.inputs) == ["audio", "audio_statistics", "video"]
     assert data.select(list(without.inputs)).fingerprint == without.fingerprint
-    assert set(data.inputs) == set(ravdess.DESCRIPTION.inputs)
+    assert set(data.inputs) == set(describe("ravdess", Path(), ()).inputs)
 
 
 @needs_data
@@ -55,7 +55,7 @@ def test_emodb_is_its_files():
     names = sorted(path.stem for path in folder.iterdir())
     assert data.ids.tolist() == names
     assert data.inputs["voice"].shape == (535, 32000)
-    assert list(data.inputs) == list(emodb.DESCRIPTION.inputs)
+    assert list(data.inputs) == list(describe("emodb", Path(), ()).inputs)
     for row in (0, 100, 534):
         agrees_with_file(data, folder, row)
     words = [data.target.classes[label] for label in data.labels]
@@ -96,32 +96,33 @@ def test_seconds_out_of_their_range(name, seconds):
 
 
 @pytest.fixture
-def two_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of an EmoDB of two recordings."""
-    monkeypatch.setattr(emodb, "RECORDINGS", 2)
+def short_recordings(tmp_path: Path) -> Path:
+    """The folder of an EmoDB whose 535 recordings are very short."""
     folder = tmp_path / "emodb" / "flac16k"
     folder.mkdir(parents=True)
-    for name in ("03a01Fa", "08a01Wa"):
-        soundfile.write(folder / f"{name}.flac", np.full(800, 0.25), 16000)
+    soundfile.write(folder / "03a01Fa.flac", np.full(800, 0.25), 16000)
+    content = (folder / "03a01Fa.flac").read_bytes()
+    for name in published.read("emodb").files[0].values["id"]:
+        (folder / f"{name}.flac").write_bytes(content)
     return folder
 
 
-def test_emodb_short_recordings_are_padded(two_recordings: Path):
-    voice = load("emodb", two_recordings.parents[1], seconds=0.1).inputs["voice"]
-    np.testing.assert_array_equal(voice, np.tile([0.25] * 800 + [0] * 800, (2, 1)).astype(np.float32))
+def test_emodb_short_recordings_are_padded(short_recordings: Path):
+    voice = load("emodb", short_recordings.parents[1], seconds=0.1).inputs["voice"]
+    np.testing.assert_array_equal(voice, np.tile([0.25] * 800 + [0] * 800, (535, 1)).astype(np.float32))
 
 
-def test_emodb_with_a_wrong_file(two_recordings: Path):
-    root = two_recordings.parents[1]
-    (two_recordings / "03a01Fa.flac").write_bytes(b"fLaC and no more")
+def test_emodb_with_a_wrong_file(short_recordings: Path):
+    root = short_recordings.parents[1]
+    (short_recordings / "03a01Fa.flac").write_bytes(b"fLaC and no more")
     with pytest.raises(LMFError, match=r"03a01Fa\.flac: no media file, or a truncated one"):
         load("emodb", root)
-    (two_recordings / "03a01Xa.flac").write_bytes(b"")
+    (short_recordings / "03a01Xa.flac").write_bytes(b"")
     with pytest.raises(LMFError, match=r"03a01Xa\.flac: no file of emodb has this name"):
         load("emodb", root)
-    (two_recordings / "03a01Xa.flac").unlink()
-    (two_recordings / "03a01Fa.flac").unlink()
-    with pytest.raises(LMFError, match=r"1 files \(\.flac\), emodb has 2"):
+    (short_recordings / "03a01Xa.flac").unlink()
+    (short_recordings / "03a01Fa.flac").unlink()
+    with pytest.raises(LMFError, match=r"534 files \(\.flac\), emodb has 535"):
         load("emodb", root)
 
 

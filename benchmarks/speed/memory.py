@@ -1,7 +1,8 @@
-"""Peak memory, each in a process of its own: of a whole network, and of a `.tflite` file's Recognizer on a long clip.
+"""Peak memory, each in a process of its own: of a network, a .tflite file's Recognizer on a long clip, a training.
 
     python -m speed.memory network PHASE BATCH CODE FUSION
     python -m speed.memory clip MODEL CLIP
+    python -m speed.memory training KIND SHARDS RUN
 
 Each prints a line of JSON, and imports nothing but what is measured.
 """
@@ -70,17 +71,33 @@ def clip(model: str, path: str) -> dict[str, float | None]:
     """`windows`, `seconds` that it took, and peaks in MiB, with the model opened and at the end; null without /proc."""
     from keras_lmf import Recognizer
 
-    def peak() -> float | None:
-        # Not `ru_maxrss`: a process that was started by a large one inherits that one's peak.
-        return _mebibytes("VmHWM") if STATUS.exists() else None
-
     recognizer = Recognizer(model)
-    starting, start = peak(), time.perf_counter()
+    starting, start = _peak(), time.perf_counter()
     windows = len(recognizer(path).timeline)
     seconds = time.perf_counter() - start
-    return {"windows": windows, "seconds": seconds, "starting_mib": starting, "peak_mib": peak()}
+    return {"windows": windows, "seconds": seconds, "starting_mib": starting, "peak_mib": _peak()}
+
+
+def training(kind: str, shards: str, folder: str) -> dict[str, float | str | None]:
+    """`backend`, `seconds` that it took, and peaks in MiB, with Keras started and at the end; null without /proc."""
+    import keras
+    import large_data
+
+    from keras_lmf.training import train
+
+    keras.ops.zeros(1)  # starts the framework
+    starting, start = _peak(), time.perf_counter()
+    train(large_data.recipe(kind), large_data.dataset(Path(shards)), folder)
+    seconds = time.perf_counter() - start
+    found = {"backend": keras.backend.backend(), "seconds": seconds}
+    return found | {"starting_mib": starting, "peak_mib": _peak()}
+
+
+def _peak() -> float | None:
+    # Not `ru_maxrss`: a process that was started by a large one inherits that one's peak.
+    return _mebibytes("VmHWM") if STATUS.exists() else None
 
 
 if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
-    print(json.dumps({"network": network, "clip": clip}[what](*arguments)))
+    print(json.dumps({"network": network, "clip": clip, "training": training}[what](*arguments)))

@@ -8,7 +8,7 @@ import os
 import click
 
 from keras_lmf import __version__
-from keras_lmf.cli import describe, explain, measure, predict, runs, studies, zoo
+from keras_lmf.cli import corpora, describe, explain, extract, measure, predict, runs, studies, zoo
 from keras_lmf.errors import unknown_name
 
 
@@ -39,6 +39,7 @@ def main() -> None:
 for command in (
     measure.quickstart,
     predict.predict,
+    extract.extract,
     describe.describe,
     runs.train,
     runs.evaluate,
@@ -47,6 +48,8 @@ for command in (
     studies.robustness,
     studies.compare,
     studies.tune,
+    corpora.corpora,
+    corpora.check,
     zoo.list_entries,
     zoo.show,
     zoo.fetch,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from keras_lmf.errors import LMFError
+
+if TYPE_CHECKING:
+    from keras_lmf.executors import Executor
 
 DATA = click.option(
     "--data",
@@ -55,3 +59,34 @@ def numbers(option: str, text: str) -> list[int]:
         raise click.UsageError(
             f"{option} takes whole numbers separated by commas, received {text!r}"
         ) from None
+
+
+WORKERS = click.option(
+    "--workers", type=click.IntRange(1, 512), default=1, show_default=True, help="Processes of this machine."
+)
+RUNNER = click.option(
+    "--runner",
+    metavar="NAME",
+    help="Instead of --workers: a runner of Apache Beam (the extra beam), as FlinkRunner. All further options "
+    "(--flink_master=…) are Beam's own. Its machines must see the same files under the same paths.",
+)
+# For a command with WORKERS and RUNNER: what it doesn't know is among its words.
+BEAM_CONTEXT = {"ignore_unknown_options": True}
+
+
+def executor(
+    words: Sequence[str], workers: int, runner: str | None, exchange: Path | None = None
+) -> tuple[list[str], Executor]:
+    """The words that are no options, and who works."""
+    from keras_lmf.executors import executor as made
+
+    options = [word for word in words if word.startswith("-") and len(word) > 1]
+    context = click.get_current_context()
+    if options and runner is None:
+        name = options[0].partition("=")[0]
+        known = [option for parameter in context.command.params for option in parameter.opts]
+        raise click.NoSuchOption(name, possibilities=difflib.get_close_matches(name, known), ctx=context)
+    if runner is not None and workers > 1:
+        raise click.UsageError("--workers and --runner exclude one another.")
+    beam = () if runner is None else (f"--runner={runner}", *options)
+    return [word for word in words if word not in options], made(workers, beam, exchange)

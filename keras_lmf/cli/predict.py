@@ -15,18 +15,10 @@ from keras_lmf.cli.answers import Screen, Table, utf8
 from keras_lmf.cli.options import JSON, plain_errors
 from keras_lmf.errors import LMFError
 from keras_lmf.files import require_writable
+from keras_lmf.media.suffixes import MEDIA_FILES, PICTURE_FILES
 
 if TYPE_CHECKING:
     from keras_lmf.recognition import Prediction, Recognizer
-
-# What is looked for in folders; a file that is named is read whatever it is called.
-MEDIA_FILES = re.compile(
-    r"\.(3gp|aac|aiff?|amr|asf|avi|caf|flac|flv|m2?ts|m4[av]|mk[av]|mov|mp[34]|mpe?g|og[agv]|opus|ts|vob|wav|webm|wm[av])",
-    re.IGNORECASE,
-)
-
-# Beside them, where the model takes one picture.
-PICTURE_FILES = re.compile(r"\.(avif|bmp|gif|hei[cf]|jpe?g|png|tiff?|webp)", re.IGNORECASE)
 
 DEFAULT_MODEL = "lmf-media-av"
 FEW_FACES = 0.5  # of a film's frames

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from keras_lmf.cli import processes
 from keras_lmf.cli.options import DATA, JSON, plain_errors, words
 from keras_lmf.errors import LMFError
 from keras_lmf.files import require_writable
@@ -41,12 +43,44 @@ SPLIT = click.option(
     help="Train the zoo entry RECIPE with a seed that is new to it, and compare: exit code 1 where the first metric "
     "lies outside the 95 % prediction interval of the entry's seeds.",
 )
+@click.option(
+    "--all-devices", is_flag=True, help="Divide each batch among all devices of this machine. JAX backend."
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(2),
+    help="Divide the training among so many processes, each of which is this command with its own --process, and among "
+    "all devices of each. JAX backend.",
+)
+@click.option("--process", type=click.IntRange(0), help="The number of this process, from 0.")
+@click.option("--address", help="HOST:PORT where process 0 listens for the others, the same for all.")
+@click.option(processes.WATCHED, "watcher", type=int, hidden=True)
 @JSON
 @plain_errors
-def train(
-    recipe: str, data: Path | None, folder: Path | None, seed: int | None, check: bool, as_json: bool
-) -> None:
+def train(as_json: bool, watcher: int | None, **options: Any) -> None:
     """Train RECIPE (a TOML file or a zoo entry) into a run folder; an interrupted run goes on where it was."""
+    place = {name: options.pop(name) for name in ("processes", "process", "address")}
+    given = [name for name, value in place.items() if value is not None]
+    if given and len(given) < len(place):
+        raise click.UsageError(
+            f"--processes, --process and --address go together, received --{given[0]} alone."
+        )
+    if given and watcher is None:
+        raise SystemExit(processes.watch(place["process"], place["processes"]))
+    with processes.watched(watcher) if given else contextlib.nullcontext():
+        _train(as_json=as_json, place=place if given else None, **options)
+
+
+def _train(
+    recipe: str,
+    data: Path | None,
+    folder: Path | None,
+    seed: int | None,
+    check: bool,
+    all_devices: bool,
+    place: dict[str, Any] | None,
+    as_json: bool,
+) -> None:
     entry, read = recipe_of(recipe)
     if check:
         read = read.replace(seed=_new_seed(recipe, entry))
@@ -56,18 +90,26 @@ def train(
     from keras_lmf import training
     from keras_lmf.cli.sources import dataset, run_folder
 
+    options = {}
+    if place:  # before anything else asks JAX for its devices
+        options["devices"] = training.Devices.of_processes(**place)
+    elif all_devices:
+        options["devices"] = training.Devices.of_this_process()
+    follows = place is not None and place["process"] > 0
     corpus = dataset(read, data)
-    if not as_json:
+    if not as_json and not follows:
         click.echo(corpus.summary(), err=True)
     folder = folder or run_folder(f"{read.name}-check" if check else read.name)
     if check and (folder / WEIGHTS).is_file():
         click.echo(f"{folder} holds this run already: a finished one is not trained again.", err=True)
     try:
-        run = training.train(read, corpus, folder)
+        run = training.train(read, corpus, folder, **options)
     except KeyboardInterrupt:
         raise click.ClickException(
             f"Interrupted. The same command goes on from the last whole epoch ({folder})."
         ) from None
+    if follows:
+        return
     table = _compared(run, entry) if check else None
     _tell(run, table, as_json)
     if table is not None and not table["agrees"].iloc[0]:
@@ -85,18 +127,39 @@ def train(
     "touch files, processes or Python is refused before it is loaded.",
 )
 @click.option("--resamples", default=1000, show_default=True, help="Of the bootstrap; 0 for no intervals.")
+@click.option(
+    "--leave-one-corpus-out",
+    is_flag=True,
+    help="Of a recipe of several corpora: train it anew without each of them, and judge it on that one's test split, "
+    "beside the model that was trained on all. An interrupted call goes on when it is given again.",
+)
+@click.option("--seeds", default=1, show_default=True, help="Trainings for --leave-one-corpus-out.")
 @JSON
 @plain_errors
 def evaluate(
-    run: str, data: Path | None, split: str, artifact: Path | None, resamples: int, as_json: bool
+    run: str,
+    data: Path | None,
+    split: str,
+    artifact: Path | None,
+    resamples: int,
+    leave_one_corpus_out: bool,
+    seeds: int,
+    as_json: bool,
 ) -> None:
     """Every protocol of the task for RUN (a run's folder or a zoo entry), with bootstrap intervals and the floor.
 
     The report goes into the run's folder, for a zoo entry into runs/NAME.
     """
+    if leave_one_corpus_out and (artifact or split != "test"):
+        raise click.UsageError(
+            "--leave-one-corpus-out trains its own models, and judges them on the test split."
+        )
     from keras_lmf.cli.sources import opened
 
     judged = opened(run, data)
+    if leave_one_corpus_out:
+        _leave_one_corpus_out(judged, seeds, as_json)
+        return
     folder = judged.folder / (split if artifact is None else f"{split}-{artifact.name}")
     require_writable(folder / "report.md")
     report = judged.evaluate(split, resamples=resamples, artifact=artifact)
@@ -142,6 +205,19 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
         for note in artifact.notes:
             click.echo(f"\n{artifact.path.name}: {note}")
     click.echo(f"\nReport and plot: {folder / 'report.md'}, {folder / 'report.png'}")
+
+
+def _leave_one_corpus_out(run: Run, seeds: int, as_json: bool) -> None:
+    from keras_lmf.training.left_out import CSV, leave_one_corpus_out
+
+    require_writable(run.folder / CSV)
+    found = leave_one_corpus_out(run, seeds=seeds)
+    path = found.save(run.folder)
+    if as_json:
+        click.echo(found.table.to_json(orient="records", double_precision=15))
+        return
+    click.echo(found)
+    click.echo(f"\nTable: {path}")
 
 
 def recipe_of(source: str) -> tuple[Entry | None, Recipe]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 
 from keras_lmf.data import Dataset, corpora
+from keras_lmf.data.extraction.store import is_arrays
 from keras_lmf.locate import locate
 from keras_lmf.recipe import Recipe
 from keras_lmf.spec import ModelSpec
@@ -54,7 +55,7 @@ def run_folder(name: str) -> Path:
 
 
 def dataset(recipe: Recipe, data: Path | None) -> Dataset:
-    """The recipe's corpus from the folder `data`, or the .npz itself."""
-    if data is not None and data.suffix == ".npz":
+    """The recipe's corpus from the folder `data`; or the .npz, or the folder that `extract` wrote, itself."""
+    if data is not None and (data.suffix == ".npz" or is_arrays(data)):
         return corpora.load(data)
     return corpora.load(recipe.corpus.name, data, recipe.recorded, **recipe.corpus.options)

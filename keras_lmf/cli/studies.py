@@ -125,7 +125,8 @@ def compare(
         by_corpus.setdefault(recipe.corpus.model_dump_json(), []).extend(variants)
     told = []
     for place, found in enumerate(by_corpus.values()):
-        home = folder / (found[0].corpus.name if place == 0 else f"{found[0].corpus.name}-{place + 1}")
+        name = "+".join(found[0].corpus.names)
+        home = folder / (name if place == 0 else f"{name}-{place + 1}")
         require_writable(home / "comparison.md")
         result = comparison.compare(
             found, dataset(found[0], data), home, seeds=seeds, split=split, metrics=words(metrics)

@@ -1,7 +1,8 @@
 """Corpora and media files in, batches and clips out.
 
-Corpora: `load`, `Dataset`, `Split`, `Batches`, `balanced_class_weights`. Training clips: `Augmentation`, `augmented`.
-Tables of OpenFace: `openface.read_openface`. Of `keras_lmf.media`, here too: `decode`, `windows`, `Clip`, `faces`.
+Corpora: `load`, `Dataset`, `Split`, `Batches`, `balanced_class_weights`. Larger than memory: `Shards`. Training clips:
+`Augmentation`, `augmented`. Tables of OpenFace: `openface.read_openface`. Of `keras_lmf.media`, here too: `decode`,
+`windows`, `Clip`, `faces`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from keras_lmf.data import openface
 from keras_lmf.data.augmentation import Augmentation, augmented
 from keras_lmf.data.corpora import load
 from keras_lmf.data.dataset import Dataset, Split
+from keras_lmf.data.shards import Shards
 from keras_lmf.media import Clip, decode, faces, windows
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ __all__ = [
     "Batches",
     "Clip",
     "Dataset",
+    "Shards",
     "Split",
     "augmented",
     "balanced_class_weights",

@@ -12,6 +12,7 @@ import numpy as np
 from keras_lmf.data.dataset import Split
 from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.lazy import Array, LazyArray, hash_of
 
 # Zeros before a clip is resampled: what rings at its edges must not come round to the other end.
 _MARGIN = 512
@@ -85,7 +86,7 @@ def augmented(split: Split, augmentation: Augmentation, *, seed: int = 0, modali
     """The split with `augmentation.copies` rows for each of its N: first all N as they are, then their copies.
 
     A copy is a function of `seed`, the row's id and the number of the copy alone, so it stays the same when other
-    rows come or go. Other modalities, labels and groups are repeated; copy k of "clip" has the id "clip+k".
+    rows come or go. All else that a row has is repeated; copy k of "clip" has the id "clip+k".
 
     Args:
         split: usually the training split; augmented validation or test rows would measure something else.
@@ -98,30 +99,43 @@ def augmented(split: Split, augmentation: Augmentation, *, seed: int = 0, modali
     """
     if modality not in split.inputs:
         raise unknown_name("modality", modality, split.inputs)
-    waveforms, copies, masks = split.inputs[modality], augmentation.copies, split.masks
-    if waveforms.ndim != 2 or modality in masks:
+    waveforms, copies = split.inputs[modality], augmentation.copies
+    if waveforms.ndim != 2 or modality in split.masks:
         raise LMFError(
             f"input/{modality}: shape {waveforms.shape}; only waveforms (N, samples) can be augmented."
         )
     whole_number("augmented: seed", seed, 0)
     rows = len(split)
-    changed = np.empty((copies * rows, waveforms.shape[1]), np.float32)
-    changed[:rows] = waveforms
     ids = split.ids.tolist()
-    for copy in range(1, copies):
-        for row, name in enumerate(ids):
-            changed[copy * rows + row] = augmentation.apply(waveforms[row], _generator(seed, name, copy))
+    changed = _Copies(waveforms, ids, augmentation, seed)
+    if isinstance(waveforms, LazyArray):
+        changed = LazyArray([changed], hash_of(waveforms.digest, *ids, repr(augmentation), str(seed)))
+    else:
+        changed = changed[np.arange(copies * rows)]
+    others = {name: values for name, values in split.inputs.items() if name != modality}
+    repeated = dataclasses.replace(split, inputs=others).take(np.tile(np.arange(rows), copies))
     return dataclasses.replace(
-        split,
-        inputs={
-            name: changed if name == modality else _repeated(values, copies)
-            for name, values in split.inputs.items()
-        },
-        masks={name: _repeated(mask, copies) for name, mask in masks.items()},
-        labels=_repeated(split.labels, copies),
-        groups=_repeated(split.groups, copies),
+        repeated,
+        inputs={name: changed if name == modality else repeated.inputs[name] for name in split.inputs},
         ids=np.array(ids + [f"{name}+{copy}" for copy in range(1, copies) for name in ids]),
     )
+
+
+class _Copies:
+    """All rows and their copies, (copies · N, samples), made when they are asked for; a part of a `LazyArray`."""
+
+    def __init__(self, waveforms: Array, ids: list[str], augmentation: Augmentation, seed: int) -> None:
+        self.shape = (augmentation.copies * len(ids), waveforms.shape[1])
+        self._waveforms, self._ids = waveforms, ids
+        self._augmentation, self._seed = augmentation, seed
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        changed = self._waveforms[rows % len(self._ids)]
+        for place, (copy, row) in enumerate(zip(*np.divmod(rows, len(self._ids)))):
+            if copy:
+                random = _generator(self._seed, self._ids[row], int(copy))
+                changed[place] = self._augmentation.apply(changed[place], random)
+        return changed
 
 
 def _range(name: str, value: object, low: float, high: float) -> tuple[float, float]:
@@ -140,10 +154,6 @@ def _range(name: str, value: object, low: float, high: float) -> tuple[float, fl
 def _generator(seed: int, name: str, copy: int) -> np.random.Generator:
     digest = hashlib.sha256(name.encode()).digest()
     return np.random.default_rng((seed, int.from_bytes(digest[:16], "big"), copy))
-
-
-def _repeated(values: np.ndarray, copies: int) -> np.ndarray:
-    return np.concatenate([values] * copies)
 
 
 def _resampled(clip: np.ndarray, speed: float) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import keras
 import numpy as np
@@ -16,7 +17,8 @@ class Batches(keras.utils.PyDataset):
     """Batches of `split` for one call of `fit`, `evaluate` or `predict`.
 
     A batch is `(inputs, labels)` or, with class weights, `(inputs, labels, weights)`. `inputs` is modality ->
-    (B, …, d) float32; `labels` is target name -> (B,) int32 class indices or (B, size) float32 values;
+    (B, …, d) float32; `labels` is target name -> (B,) int32 class indices or (B, size) float32 values; of a split
+    with soft labels (B, 1 + classes) float32, the class index and then the soft label, which one array must carry;
     `weights` is target name -> (B,) float32. The last batch may be smaller.
 
     Pass `shuffle=False` to `fit`: its default draws the batches' order from Python's global random state.
@@ -27,10 +29,11 @@ class Batches(keras.utils.PyDataset):
     Args:
         split: the samples.
         batch_size: samples in a batch, ≥ 1.
-        seed: None keeps the split's order. Otherwise epoch e uses the permutation of
-            `numpy.random.default_rng((seed, e))`, whatever ran before; no global random state is touched.
+        seed: of the order, see `epoch_order`; None keeps the split's.
         first_epoch: the `initial_epoch` of `fit`.
         class_weights: class name -> weight of its samples' loss; every class that the split holds needs one.
+        part: the rows of a batch → those of them that this process reads; None: all.
+        of: "rows": an epoch is each row once. "corpora": batches hold equally many rows of each corpus of the split.
     """
 
     def __init__(
@@ -41,29 +44,45 @@ class Batches(keras.utils.PyDataset):
         seed: int | None = None,
         first_epoch: int = 0,
         class_weights: Mapping[str, float] | None = None,
+        of: Literal["rows", "corpora"] = "rows",
+        part: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         super().__init__()
         whole_number("Batches: batch_size", batch_size, 1)
         whole_number("Batches: first_epoch", first_epoch, 0)
         if seed is not None:
             whole_number("Batches: seed", seed, 0)
+        if of not in (words := ("rows", "corpora")):
+            raise unknown_name("word for Batches: of", of, words)
         self.split = split
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = first_epoch
+        self._part = part
+        self._corpora = split.corpora if of == "corpora" else None
         self._in_fit = False
-        self._order = self._permutation()
+        self._order = self._epoch_order()
         self._weights = None if class_weights is None else _sample_weights(split, class_weights)
 
+    @property
+    def rows(self) -> int:
+        """Of an epoch."""
+        return len(self._order)
+
     def __len__(self) -> int:
-        return -(-len(self.split) // self.batch_size)
+        return -(-self.rows // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple:
         rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        if self._part is not None:
+            rows = self._part(rows)
         split, name = self.split, self.split.target.name
         inputs = {modality: values[rows] for modality, values in split.inputs.items()}
         labels = split.labels[rows]
-        labels = labels.astype(np.int32) if split.target.classes else labels.reshape(len(rows), -1)
+        if split.soft_labels is not None:
+            labels = np.column_stack([labels, split.soft_labels[rows]]).astype(np.float32)
+        else:
+            labels = labels.astype(np.int32) if split.target.classes else labels.reshape(len(rows), -1)
         if self._weights is None:
             return inputs, {name: labels}
         return inputs, {name: labels}, {name: self._weights[rows]}
@@ -73,13 +92,37 @@ class Batches(keras.utils.PyDataset):
         # Every backend's `fit` resets its EpochIterator first, and that reset ends an epoch that never was.
         if self._in_fit:
             self.epoch += 1
-            self._order = self._permutation()
+            self._order = self._epoch_order()
         self._in_fit = True
 
-    def _permutation(self) -> np.ndarray:
-        if self.seed is None:
-            return np.arange(len(self.split))
-        return np.random.default_rng((self.seed, self.epoch)).permutation(len(self.split))
+    def _epoch_order(self) -> np.ndarray:
+        return epoch_order(len(self.split), self.seed, self.epoch, self._corpora)
+
+
+def epoch_order(rows: int, seed: int | None, epoch: int, corpora: np.ndarray | None = None) -> np.ndarray:
+    """The rows of an epoch, in order: a function of its arguments alone; no global random state is touched.
+
+    Without `corpora` each row comes once. With them the corpora take turns, row by row, so that any batch holds equally
+    many rows of each, or one more of some. The largest has each row once; the others begin anew, in another order, as
+    often as it takes.
+
+    Args:
+        rows: how many there are.
+        seed: epoch e draws from `numpy.random.default_rng((seed, e))`; None: in their own order.
+        epoch: its number, from 0.
+        corpora: (rows,) the corpus of each.
+    """
+    random = np.random.default_rng((seed, epoch)) if seed is not None else None
+
+    def passes(own: np.ndarray, length: int) -> np.ndarray:
+        times = range(-(-length // len(own)))
+        return np.concatenate([random.permutation(own) if random else own for _ in times])[:length]
+
+    if corpora is None:
+        return passes(np.arange(rows), rows)
+    parts = [np.flatnonzero(corpora == name) for name in np.unique(corpora)]
+    longest = max(map(len, parts))
+    return np.column_stack([passes(own, longest) for own in parts]).ravel()
 
 
 def balanced_class_weights(split: Split) -> dict[str, float]:

@@ -1,14 +1,15 @@
-"""A corpus in memory: named arrays, masks, labels, groups and splits, and their one .npz layout."""
+"""A corpus: named arrays, masks, labels, groups and splits, and their one .npz layout."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -17,6 +18,7 @@ from keras_lmf.data import validation
 from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.files import write_atomically
+from keras_lmf.lazy import Array, LazyArray, blocks, moments, taken
 from keras_lmf.target import Target
 
 
@@ -26,24 +28,32 @@ class Split:
 
     Attributes:
         name: "train", "valid" or "test".
-        inputs: modality -> (N, …, d) float32; masked steps are all-zero rows.
+        inputs: modality -> (N, …, d) float32, in memory or lazy; masked steps are all-zero rows.
         masks: modality -> (N, T) bool, True at a real step; only for sequences that have a mask.
         labels: (N,) int64 class indices, or (N, *target.label_shape) float32 values.
         groups: (N,) str, the speaker (or video) of each sample.
         ids: (N,) str, all different.
         target: what the labels mean.
+        corpora: (N,) str, the corpus that each row comes from; None: all from one.
+        soft_labels: (N, classes) float32, each row adds up to 1; None: the labels are all there is.
     """
 
     name: str
-    inputs: dict[str, np.ndarray]
+    inputs: dict[str, Array]
     masks: dict[str, np.ndarray]
     labels: np.ndarray
     groups: np.ndarray
     ids: np.ndarray
     target: Target
+    corpora: np.ndarray | None = None
+    soft_labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> Split:
+        """These rows, by index or by a bool array; a row may come several times, and then so does its id."""
+        return dataclasses.replace(self, **_taken(self, rows, COLUMNS))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,7 +65,8 @@ class Dataset:
     Args:
         name: the corpus's name.
         target: what the labels mean.
-        inputs: modality -> (N, …, d) finite real numbers, kept as float32, in modality order.
+        inputs: modality -> (N, …, d) finite real numbers, kept as float32, in modality order. Those that are
+            larger than memory are `data.shards.Shards`, which are neither copied nor read here.
         labels: (N,) class indices in [0, number of classes), or values within the target's range: (N,), or
             (N, number of dimensions) for a target with dimensions.
         groups: (N,) str, the speaker (or video) of each sample. A group has rows in one split only.
@@ -64,16 +75,21 @@ class Dataset:
         masks: modality -> (N, T) bool for (N, T, …, d) sequences, True at a real step. A masked step is set
             to zero and may hold anything before that. A model derives its mask as "any feature non-zero", so
             a real step whose features are all zero is legal here and counts as absent there.
+        corpora: (N,) str, the corpus that each row comes from, where several are joined in one dataset.
+        soft_labels: (N, classes) ≥ 0, each row adds up to 1: shares of votes for the classes, say. A training with
+            cross-entropy aims at these; `labels` are what is measured. Only for a target with classes.
     """
 
     name: str
     target: Target
-    inputs: dict[str, np.ndarray]
+    inputs: dict[str, Array]
     labels: np.ndarray
     groups: np.ndarray
     ids: np.ndarray
     splits: np.ndarray
     masks: dict[str, np.ndarray] = field(default_factory=dict)
+    corpora: np.ndarray | None = None
+    soft_labels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         validation.check_modality_names(self.inputs, self.masks)
@@ -90,6 +106,10 @@ class Dataset:
             "masks": masks,
             "inputs": {n: validation.check_features(n, x, masks.get(n), ids) for n, x in self.inputs.items()},
         }
+        if self.corpora is not None:
+            checked["corpora"] = validation.check_corpora(self.corpora, ids)
+        if self.soft_labels is not None:
+            checked["soft_labels"] = validation.check_soft_labels(self.soft_labels, self.target, ids)
         for attribute, value in checked.items():
             object.__setattr__(self, attribute, value)
 
@@ -108,15 +128,11 @@ class Dataset:
         rows = np.flatnonzero(self.splits == name)
         if not len(rows):
             raise LMFError(f"Dataset {self.name!r} has no rows in split {name!r}.")
-        return Split(
-            name=name,
-            inputs={modality: values[rows] for modality, values in self.inputs.items()},
-            masks={modality: mask[rows] for modality, mask in self.masks.items()},
-            labels=self.labels[rows],
-            groups=self.groups[rows],
-            ids=self.ids[rows],
-            target=self.target,
-        )
+        return Split(name=name, target=self.target, **_taken(self, rows, COLUMNS))
+
+    def take(self, rows: np.ndarray) -> Dataset:
+        """The dataset of these rows alone, by index or by a bool array."""
+        return dataclasses.replace(self, **_taken(self, rows, (*COLUMNS, "splits")))
 
     def select(self, modalities: Sequence[str]) -> Dataset:
         """The same samples with only these modalities, in this order."""
@@ -136,34 +152,37 @@ class Dataset:
 
     def steps(self, modality: str) -> np.ndarray:
         """(n, d) float64: the rows of the train split, of a sequence its unmasked steps, one below the other."""
-        self._require_modality(modality)
-        train = self["train"]
-        steps = train.inputs[modality]
-        if modality in train.masks:
-            steps = steps[train.masks[modality]]
-        steps = steps.reshape(-1, steps.shape[-1]).astype(np.float64)
-        if not len(steps):
-            raise LMFError(
-                f"mask/{modality}: every step of the train split is masked; there is nothing to measure."
-            )
-        return steps
+        return np.concatenate(list(self._blocks_of_steps(modality)))
 
     def statistics(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance, two (d,) float64 arrays, of `steps`.
 
         The variance of a feature that is constant in train is given as 1, so that dividing by it is safe.
         """
-        steps = self.steps(modality)
-        # Rounding may give a constant a tiny variance: compare the extremes instead.
-        constant = steps.min(axis=0) == steps.max(axis=0)
-        return steps.mean(axis=0), np.where(constant, 1.0, steps.var(axis=0))
+        mean, variance = moments(functools.partial(self._blocks_of_steps, modality))
+        return mean, np.where(variance == 0, 1.0, variance)
 
-    @cached_property
+    def _blocks_of_steps(self, modality: str) -> Iterator[np.ndarray]:
+        """What `steps` gives, in pieces."""
+        self._require_modality(modality)
+        train = self.select([modality])["train"]
+        mask = train.masks.get(modality)
+        if mask is not None and not mask.any():
+            raise LMFError(
+                f"mask/{modality}: every step of the train split is masked; there is nothing to measure."
+            )
+        for rows, block in blocks(train.inputs[modality]):
+            steps = block if mask is None else block[mask[rows]]
+            yield steps.reshape(-1, steps.shape[-1]).astype(np.float64)
+
+    @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of target, modality names in order, and all arrays. It does not depend on `name`."""
         digest = hashlib.sha256()
         for key, array in self._layout().items():
-            if array.dtype.kind == "U":  # the width of a string dtype is no content
+            if isinstance(array, LazyArray):
+                data = array.digest.encode()
+            elif array.dtype.kind == "U":  # the width of a string dtype is no content
                 data = json.dumps(array.tolist()).encode()
             else:
                 data = array.astype(array.dtype.newbyteorder("<")).tobytes()
@@ -179,10 +198,12 @@ class Dataset:
         | `mask/<modality>` | (N, T) bool, True at a real step; only for modalities that have a mask |
         | `label` | (N,) int64 class indices, or float32 values: (N,) or, with `dimensions`, (N, K) |
         | `group`, `id`, `split` | (N,) fixed-width strings |
+        | `corpus` | (N,) fixed-width strings; only where several corpora are joined |
+        | `soft_label` | (N, classes) float32 ≥ 0, each row adds up to 1; only where there are any |
         | `target` | one string, JSON: `name` and either `classes` (names in index order) or `range`; with |
         | | `range`, where the label holds K numbers, `dimensions` (names of its columns) |
 
-        The dataset's name is the file's name without ".npz".
+        The dataset's name is the file's name without ".npz". Lazy inputs are read into memory.
         """
         path = Path(path)
         if path.suffix != ".npz":
@@ -192,8 +213,9 @@ class Dataset:
     @classmethod
     def load(cls, path: str | Path) -> Dataset:
         """Read a file in the layout of `save`. Nothing is unpickled; every error names the file."""
-        columns = ("label", "group", "id", "split", "target")
-        arrays = read_npz(path, columns)
+        needed = ("label", "group", "id", "split", "target")
+        columns = (*needed, "corpus", "soft_label")
+        arrays = read_npz(path, needed)
         parts: dict[str, dict[str, np.ndarray]] = {"input": {}, "mask": {}}
         for key, array in arrays.items():
             kind, slash, modality = key.partition("/")
@@ -212,6 +234,8 @@ class Dataset:
                 ids=arrays["id"],
                 splits=arrays["split"],
                 masks=parts["mask"],
+                corpora=arrays.get("corpus"),
+                soft_labels=arrays.get("soft_label"),
             )
         except LMFError as error:
             raise LMFError(f"{path}: {error}") from None
@@ -226,6 +250,9 @@ class Dataset:
         for modality, values in self.inputs.items():
             mask = ", masked" if modality in self.masks else ""
             lines.append(f"  {modality:<18} {' × '.join(map(str, values.shape[1:]))}{mask}")
+        if self.corpora is not None:
+            names, counts = np.unique(self.corpora, return_counts=True)
+            lines.append("  corpora: " + ", ".join(f"{name} {count}" for name, count in zip(names, counts)))
         for name in self.split_names:
             rows = self.splits == name
             labels, groups = self.labels[rows], len(np.unique(self.groups[rows]))
@@ -243,7 +270,7 @@ class Dataset:
         if modality not in self.inputs:
             raise unknown_name("modality", modality, self.inputs)
 
-    def _layout(self) -> dict[str, np.ndarray]:
+    def _layout(self) -> dict[str, Array]:
         return {
             **{f"input/{modality}": values for modality, values in self.inputs.items()},
             **{f"mask/{modality}": mask for modality, mask in self.masks.items()},
@@ -251,8 +278,24 @@ class Dataset:
             "group": self.groups,
             "id": self.ids,
             "split": self.splits,
+            **({} if self.corpora is None else {"corpus": self.corpora}),
+            **({} if self.soft_labels is None else {"soft_label": self.soft_labels}),
             "target": np.array(self.target.model_dump_json()),
         }
+
+
+# What a split and a dataset hold of each row beside inputs and masks.
+COLUMNS = ("labels", "groups", "ids", "corpora", "soft_labels")
+
+
+def _taken(part: Split | Dataset, rows: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:
+    """The fields of `part` that have a value for each row, for these rows alone."""
+    values = {column: getattr(part, column) for column in columns}
+    return {
+        "inputs": {modality: taken(array, rows) for modality, array in part.inputs.items()},
+        "masks": {modality: mask[rows] for modality, mask in part.masks.items()},
+        **{column: None if value is None else value[rows] for column, value in values.items()},
+    }
 
 
 def _read_target(array: np.ndarray) -> Target:

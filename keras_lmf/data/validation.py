@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.lazy import Array, LazyArray
 from keras_lmf.target import Target
 
 SPLITS = ("train", "valid", "test")
@@ -62,6 +63,32 @@ def check_groups(values: object, splits: np.ndarray, ids: np.ndarray) -> np.ndar
     return groups
 
 
+def check_corpora(values: object, ids: np.ndarray) -> np.ndarray:
+    """(N,) strings, the corpus of each row."""
+    return _same_length("corpus", _strings("corpus", values), ids)
+
+
+def check_soft_labels(values: object, target: Target, ids: np.ndarray) -> np.ndarray:
+    """(N, classes) float32 ≥ 0; each row adds up to 1, within 1e-4."""
+    if not target.classes:
+        raise LMFError(f"soft_label: target {target.name!r} has a range; soft labels are for classes.")
+    soft = _same_length("soft_label", _numbers("soft_label", values), ids)
+    if soft.shape != (len(ids), target.size):
+        raise LMFError(
+            f"soft_label: shape {soft.shape}, must be (N, {target.size}), a share of each class "
+            f"({', '.join(target.classes)})."
+        )
+    sums = soft.sum(axis=1, dtype=np.float64)
+    bad = ~((soft >= 0).all(axis=1) & (np.abs(sums - 1) <= 1e-4))
+    if bad.any():
+        row = soft[np.argmax(bad)].tolist()
+        raise LMFError(
+            f"soft_label, {_rows(bad, ids)}: received {row}, must be numbers ≥ 0 that add up to 1. "
+            "Divide votes by their sum."
+        )
+    return soft.astype(np.float32)
+
+
 def check_modality_names(inputs: Mapping[str, object], masks: Mapping[str, object]) -> None:
     """Names that serve as Keras input names and .npz keys; every mask belongs to a modality."""
     if not inputs:
@@ -93,12 +120,15 @@ def check_mask(modality: str, values: object, steps: object, ids: np.ndarray) ->
     return mask.copy()
 
 
-def check_features(modality: str, values: object, mask: np.ndarray | None, ids: np.ndarray) -> np.ndarray:
-    """A finite float32 copy (N, …, d), every masked step set to zero."""
-    field, received = f"input/{modality}", _numbers(f"input/{modality}", values)
+def check_features(modality: str, values: object, mask: np.ndarray | None, ids: np.ndarray) -> Array:
+    """A finite float32 copy (N, …, d), every masked step set to zero; a lazy array as it is, its numbers unread."""
+    field = f"input/{modality}"
+    received = values if isinstance(values, LazyArray) else _numbers(field, values)
     if received.ndim < 2 or 0 in received.shape[1:]:
         raise LMFError(f"{field}: shape {received.shape}, must be (N, …, d) with at least one feature.")
     _same_length(field, received, ids)
+    if isinstance(received, LazyArray):
+        return received
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported below
         features = received.astype(np.float32)
     if mask is not None:
@@ -163,7 +193,7 @@ def _strings(field: str, values: object) -> np.ndarray:
     return array.copy()
 
 
-def _same_length(field: str, array: np.ndarray, ids: np.ndarray) -> np.ndarray:
+def _same_length(field: str, array: Array, ids: np.ndarray) -> Array:
     rows = len(array) if array.ndim else 0
     if rows != len(ids):
         raise LMFError(f"{field}: {rows} rows, must be {len(ids)} as 'id' has.")

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.subsets import only, presence, subsets
+from keras_lmf.lazy import Array, taken
 from keras_lmf.spec import FITTED_TEMPERATURES, together
 
 LEAST_ROWS = 50  # for a temperature of a subset's own
@@ -104,8 +105,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fit_subset_temperatures(
-    logits: Callable[[Mapping[str, np.ndarray]], np.ndarray],
-    inputs: Mapping[str, np.ndarray],
+    logits: Callable[[Mapping[str, Array]], np.ndarray],
+    inputs: Mapping[str, Array],
     labels: np.ndarray,
     least_rows: int = LEAST_ROWS,
 ) -> dict[str, float] | None:
@@ -124,7 +125,7 @@ def fit_subset_temperatures(
     for subset in subsets(inputs)[:-1]:
         rows = np.all([present[name] for name in subset], axis=0)
         if rows.sum() >= least_rows:
-            answers = logits(only({name: values[rows] for name, values in inputs.items()}, subset))
+            answers = logits(only({name: taken(values, rows) for name, values in inputs.items()}, subset))
             found[together(subset)] = fit_temperature(answers, labels[rows])
     return found or None
 

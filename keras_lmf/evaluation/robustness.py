@@ -178,6 +178,11 @@ def measure_robustness(
     """
     if draws < 1:
         raise LMFError(f"'draws' takes 1 or more, received {draws}.")
+    # Damage is drawn for all rows at once: what is lazy is read.
+    split, train = (
+        dataclasses.replace(part, inputs={name: np.asarray(rows) for name, rows in part.inputs.items()})
+        for part in (split, train)
+    )
     table = evaluate(predict(split.inputs), split, train_labels=train.labels, resamples=0).table
     metric = metric or headline(split.target)
     if metric not in table.index:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
+from keras_lmf.lazy import Array, blocks
+
 MOST = 6  # modalities of which every subset is tried: 63
 
 
@@ -18,11 +20,17 @@ def subsets(modalities: Iterable[str]) -> list[tuple[str, ...]]:
     return [subset for size in sizes for subset in itertools.combinations(names, size)]
 
 
-def only(inputs: Mapping[str, np.ndarray], kept: Collection[str]) -> dict[str, np.ndarray]:
+def only(inputs: Mapping[str, Array], kept: Collection[str]) -> dict[str, Array]:
     """The inputs, with zeros for the modalities that are not kept."""
-    return {name: values if name in kept else np.zeros_like(values) for name, values in inputs.items()}
+    return {
+        name: values if name in kept else np.broadcast_to(values.dtype.type(0), values.shape)
+        for name, values in inputs.items()
+    }
 
 
-def presence(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def presence(inputs: Mapping[str, Array]) -> dict[str, np.ndarray]:
     """Modality → (N,) bool: whether any number of the row is not zero."""
-    return {name: values.reshape(len(values), -1).any(axis=1) for name, values in inputs.items()}
+    return {
+        name: np.concatenate([block.reshape(len(block), -1).any(axis=1) for _, block in blocks(values)])
+        for name, values in inputs.items()
+    }

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.lazy import Array
 from keras_lmf.runtime import Runtime, open_artifact
 from keras_lmf.spec import attached
 from keras_lmf.target import Target
@@ -36,10 +37,10 @@ class Source:
     """
 
     model: keras.Model
-    inputs: dict[str, np.ndarray] = field(repr=False)
+    inputs: dict[str, Array] = field(repr=False)
     timeout_seconds: float
     scratch: Path
-    calibration: dict[str, np.ndarray] | None = field(default=None, repr=False)
+    calibration: dict[str, Array] | None = field(default=None, repr=False)
 
     def keras_outputs(self, batch: int) -> dict[str, np.ndarray]:
         """What the Keras model answers to `inputs`, by target (N, size), run on `batch` rows at a time.
@@ -48,7 +49,14 @@ class Source:
         sum is made depends on it: for a tensor fusion of 274,625 products the Keras model alone moves by
         1.1e-5 · max(1, |y|) between 1 and 256 rows.
         """
-        return self.model.predict(self.inputs, batch_size=batch, verbose=0)
+        rows = len(next(iter(self.inputs.values())))
+        answers = [
+            self.model.predict_on_batch(
+                {name: row[start : start + batch] for name, row in self.inputs.items()}
+            )
+            for start in range(0, rows, batch)
+        ]
+        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     def save(self, path: Path, batch: int | None = None) -> None:
         """Write a SavedModel folder; `batch` is the fixed or (None) free number of rows.
@@ -134,7 +142,7 @@ def _layers(layer: keras.Layer) -> Iterator[keras.Layer]:
         yield from _layers(part)
 
 
-def _inputs_of(split: Split, runtime: Runtime) -> dict[str, np.ndarray]:
+def _inputs_of(split: Split, runtime: Runtime) -> dict[str, Array]:
     """The modalities that the model takes, out of those of `split`."""
     for name in runtime.inputs:
         if name not in split.inputs:

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -21,6 +22,7 @@ from keras_lmf.export.process import places, run_script
 from keras_lmf.export.quantize import Spectral
 from keras_lmf.export.source import Source
 from keras_lmf.layers import MelSpectrogram
+from keras_lmf.lazy import Array, blocks, moments
 from keras_lmf.runtime import open_artifact
 
 CALIBRATION_ROWS = 1000
@@ -131,7 +133,7 @@ def notes(source: Source, path: Path, found: list[Operator]) -> list[str]:
         if info.quantization is None:
             continue
         values = source.calibration[name]
-        spread = values.reshape(-1, values.shape[-1]).std(axis=0)
+        spread = np.sqrt(moments(lambda values=values: _steps(values))[1])
         coarse = int(((spread > 0) & (spread < info.quantization.scale)).sum())
         if coarse:
             said.append(
@@ -140,6 +142,11 @@ def notes(source: Source, path: Path, found: list[Operator]) -> list[str]:
                 f"are all but lost. Standardise them before the model, or take 'tflite-int8'."
             )
     return said
+
+
+def _steps(values: Array) -> Iterator[np.ndarray]:
+    for _, block in blocks(values):
+        yield block.reshape(-1, block.shape[-1]).astype(np.float64)
 
 
 def _quantize(kind: str, source: Source, path: Path) -> None:

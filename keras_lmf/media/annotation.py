@@ -212,8 +212,8 @@ def _picture_stream(output: OutputContainer, like: Stream, size: tuple[int, int]
 def _first_heard(source: Path) -> Fraction | None:
     """Seconds of the first sound that can be decoded, by the file's timestamps."""
     with opened(source) as container:
-        frames = started(source, container, "audio")
-        return next(frames).start if frames else None
+        heard = started(source, container, "audio")
+        return heard[0] if heard else None
 
 
 def _copied(

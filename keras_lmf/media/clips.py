@@ -15,12 +15,17 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.media.containers import check_end, failures_told, is_longer, opened
-from keras_lmf.media.streams import MAX_PIXELS, started
+from keras_lmf.media.streams import MAX_PIXELS, sought, started
 from keras_lmf.media.tracks import Picture, Sound
 
 TRACKS = {"sound": "audio", "picture": "video"}  # our names, and FFmpeg's
 MAX_BYTES = 2**30
 DAY = 24 * 60 * 60.0
+SOUGHT_AFTER = 5  # seconds that are sooner decoded than looked up
+
+
+class NoTrack(LMFError):
+    """A file that has none of the tracks that are asked for, or none so late."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +86,8 @@ class _Request:
     max_frames: float
     max_pixels: int
     max_bytes: int
+    start: float = 0.0
+    clock: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         # The limits first: `decode` asks for a window of max_seconds.
@@ -95,8 +102,12 @@ class _Request:
             )
         if exact(self.hop) * exact(self.frame_rate) < 1:
             raise LMFError(f"hop={self.hop!r}: it must be at least one frame, {1 / self.frame_rate:g} s.")
-        if not self.tracks or not set(self.tracks) <= TRACKS.keys():
-            raise LMFError(f"tracks={self.tracks!r}: it must hold one or both of {', '.join(TRACKS)}.")
+        for name in ("tracks", "clock"):
+            words = getattr(self, name)
+            if words is not None and (not words or not set(words) <= TRACKS.keys()):
+                raise LMFError(f"{name}={words!r}: it must hold one or both of {', '.join(TRACKS)}.")
+        if not 0 <= self.start < math.inf:
+            raise LMFError(f"start={self.start!r}: it must be a number of seconds, at least 0.")
         size = self.size
         if size is not None and (len(size) != 2 or not all(side == int(side) and side > 0 for side in size)):
             raise LMFError(f"size={size!r}: it must be (height, width) in whole pixels.")
@@ -179,6 +190,8 @@ def windows(
     frame_rate: float = 25.0,
     size: tuple[int, int] | None = None,
     tracks: tuple[str, ...] = tuple(TRACKS),
+    start: float = 0.0,
+    clock: tuple[str, ...] | None = None,
     max_seconds: float = DAY,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
@@ -195,41 +208,65 @@ def windows(
         seconds: length of a window.
         hop: seconds from one window's start to the next; None: `seconds`. Windows start and end at the nearest
             sample; with a picture, at the nearest frame, so that they may differ by one.
+        start: the clock's seconds at which the first window starts. Of MP4, Matroska, WAV, FLAC and Ogg what is before
+            it isn't decoded; of formats without an exact index it is.
+        clock: whose first sample or frame is the clock's 0, where that isn't `tracks`; of tracks that aren't there
+            the file's own.
         max_seconds: the longest file that is allowed, against false timestamps.
         max_bytes: the most memory that one window's frames take.
 
     Raises:
-        LMFError: as of `decode`; damage is an error at the window that it lies in.
+        LMFError: as of `decode`; damage is an error at the window that it lies in; a file that ends before `start`.
     """
     limits = max_seconds, math.inf, max_pixels, max_bytes
     hop = seconds if hop is None else hop
-    return _clips(Path(path), _Request(seconds, hop, sample_rate, frame_rate, size, tracks, *limits))
+    rates = sample_rate, frame_rate
+    return _clips(Path(path), _Request(seconds, hop, *rates, size, tracks, *limits, start, clock))
 
 
 def _clips(path: Path, request: _Request) -> Iterator[Clip]:
     sample_rate, frame_rate, size = request.sample_rate, request.frame_rate, request.size
     seconds, hop = exact(request.seconds), exact(request.hop)
+    read = {*request.tracks, *(request.clock or ())}
     # Each stream is read by a container of its own, only as far as needed, however the file interleaves them.
-    second = opened(path) if "picture" in request.tracks else contextlib.nullcontext()
-    with failures_told(path), opened(path) as for_sound, second as for_picture:
+    second = opened(path) if "picture" in read else contextlib.nullcontext()
+    with (
+        contextlib.ExitStack() as stack,
+        failures_told(path),
+        opened(path) as for_sound,
+        second as for_picture,
+    ):
         too_long = LMFError(
             f"{path}: longer than {request.max_seconds:g} s, the limit max_seconds. Cut it into parts, or raise the "
             "limit; keras_lmf.media.windows reads long files."
         )
         if is_longer(path, for_sound, [TRACKS[name] for name in request.tracks], request.max_seconds):
             raise too_long
+        frames, firsts = {}, {}
+        for name, container in (("sound", for_sound), ("picture", for_picture)):
+            if name in read and (track := started(path, container, TRACKS[name], request.max_pixels)):
+                firsts[name], frames[name] = track
+        clock = firsts.keys() & set(request.clock or request.tracks) or firsts.keys()
+        zero = min((firsts[name] for name in clock), default=Fraction(0))
+        if request.start:
+            for name in frames.keys() & set(request.tracks):
+                at = zero + exact(request.start)
+                if at > firsts[name] + SOUGHT_AFTER:
+                    found = sought(
+                        path, stack.enter_context(opened(path)), TRACKS[name], at, request.max_pixels
+                    )
+                    frames[name] = found or frames[name]
         sound = picture = None
-        if "sound" in request.tracks and (heard := started(path, for_sound, "audio")):
-            sound = Sound(path, heard, sample_rate)
-        if "picture" in request.tracks and (seen := started(path, for_picture, "video", request.max_pixels)):
-            picture = Picture(seen, size)
+        if "sound" in request.tracks and "sound" in frames:
+            sound = Sound(path, frames["sound"], sample_rate)
+        if "picture" in request.tracks and "picture" in frames:
+            picture = Picture(frames["picture"], size)
         tracks = [track for track in (sound, picture) if track]
         if not tracks:
             kinds = ", ".join(sorted({stream.type for stream in for_sound.streams})) or "none"
-            raise LMFError(
+            raise NoTrack(
                 f"{path}: it has no {' and no '.join(request.tracks)} that can be decoded. Its streams: {kinds}."
             )
-        zero = min(track.first for track in tracks)
         # Windows are counted in steps: frames, or samples in a file without a picture.
         rate = exact(frame_rate) if picture else Fraction(sample_rate)
 
@@ -245,10 +282,10 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
             return steps
 
         shown: deque[np.ndarray] = deque()  # frames of the steps from `start` to `step`
-        step = stop = 0
+        step, stop, begin = 0, 0, nearest(exact(request.start), rate)
         for index in itertools.count():
-            start, previous = nearest(index * hop, rate), stop
-            stop, step = max(start + 1, nearest(index * hop + seconds, rate)), max(start, step)
+            start, previous = begin + nearest(index * hop, rate), stop
+            stop, step = max(start + 1, begin + nearest(index * hop + seconds, rate)), max(start, step)
             if sound:
                 sound.read(zero + (stop + 1) / rate)
             while picture and step < stop:
@@ -259,12 +296,15 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
                 request.check_frames(path, shown)
                 step += 1
             total = int(min(stop, end()))
+            if total <= start and not index:
+                ends = float(end() / rate)
+                raise NoTrack(f"{path}: it ends after {ends:.2f} s; asked from {request.start:g} s on.")
             if index and total <= max(start, previous):
                 return
             while len(shown) > total - start:  # steps taken before the end was known
                 shown.pop()
             bounds = [round(at / rate * sample_rate) for at in (start, total)]
-            released = nearest((index + 1) * hop, rate) - start
+            released = begin + nearest((index + 1) * hop, rate) - start
             yield Clip(
                 sound.take(zero, *bounds) if sound else np.zeros(0, np.float32),
                 _stacked(shown, released, size),

@@ -102,3 +102,16 @@ def is_silent(waveform: np.ndarray, rate: int) -> bool:
     loud = decibels(np.sqrt(band / (size * np.square(shape).sum()))) >= SILENCE
     count = round(VOICE_SECONDS / STEP_SECONDS)
     return not (np.convolve(loud, np.ones(count)) > count - 0.5).any()
+
+
+def sounding(waveform: np.ndarray, rate: int, below: float) -> tuple[int, int]:
+    """First and end sample of what is not silence at the ends: steps of 20 ms at most `below` dB under the loudest.
+
+    >>> sounding(np.repeat([0.0, 0.5, 0.001, 0.5, 0.0], 320), 16000, 30)
+    (320, 1280)
+    """
+    step = max(1, round(STEP_SECONDS * rate))
+    whole = np.pad(waveform, (0, -len(waveform) % step)).reshape(-1, step)
+    level = decibels(steps_rms(whole))
+    loud = np.flatnonzero(level >= level.max() - below)
+    return int(loud[0] * step), min(int((loud[-1] + 1) * step), len(waveform))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 2**26  # photos of phones have a quarter
 _BACKWARD = Fraction(1, 10)  # seconds; a smaller step back of the timestamps is jitter
+_INDEXED = {"mov", "matroska", "wav", "flac", "ogg"}
+_RUN_UP = 1  # second
 _REORDERED = 16  # frames that a codec may show before one that comes before them in the file
 
 
@@ -80,8 +82,9 @@ def choose(path: Path, container: InputContainer, kind: Literal["audio", "video"
 
 def started(
     path: Path, container: InputContainer, kind: Literal["audio", "video"], max_pixels: float = MAX_PIXELS
-) -> Iterator[Timed] | None:
-    """The frames of the container's stream of that kind, as of `choose` and `decoded`, at least one; None: has none.
+) -> tuple[Fraction, Iterator[Timed]] | None:
+    """Of the container's stream of that kind, as of `choose`: the first frame's seconds, and the frames as of
+    `decoded`, at least one; None: has none.
 
     Raises:
         LMFError: as of these; a frame of more than `max_pixels`.
@@ -89,7 +92,24 @@ def started(
     stream = choose(path, container, kind)
     frames = decoded(path, container, stream, max_pixels) if stream else iter(())
     first = next(frames, None)
-    return None if first is None else itertools.chain([first], frames)
+    return None if first is None else (first.start, itertools.chain([first], frames))
+
+
+def sought(
+    path: Path, container: InputContainer, kind: Literal["audio", "video"], time: Fraction, max_pixels: float
+) -> Iterator[Timed] | None:
+    """As `started`, in a container that nothing was read of: the frames from at most `time` seconds on, by the file's
+    timestamps; None where the format has no exact index, or it doesn't lead there.
+
+    Before `time` a second more is decoded, which some codecs of sound need to come to themselves.
+    """
+    if not set(container.format.name.split(",")) & _INDEXED:
+        return None
+    stream = choose(path, container, kind)
+    container.seek(round((time - _RUN_UP) / stream.time_base), stream=stream)
+    frames = decoded(path, container, stream, max_pixels)
+    first = next(frames, None)
+    return None if first is None or first.start > time else itertools.chain([first], frames)
 
 
 def decoded(

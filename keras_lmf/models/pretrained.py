@@ -127,6 +127,7 @@ def on_features(recipe: Recipe, models: Mapping[str, keras.Model]) -> Recipe:
         sections["inputs"][modality]["shape"] = model.output_shape[1:]
         del sections["inputs"][modality]["front_end"]
         sections["inputs"][modality].pop("frame_rate", None)
+        sections["inputs"][modality].pop("source", None)
     sections["training"].pop("augmentation", None)
     return Recipe(**sections)
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import pandas as pd
 from PIL import Image
 
 from keras_lmf import __version__
 from keras_lmf.data import Dataset, corpora
 from keras_lmf.data.corpora import CorpusDescription
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation import evaluate, summarise
+from keras_lmf.evaluation import evaluate
 from keras_lmf.evaluation.calibration import (
     expected_calibration_error,
     negative_log_likelihood,
@@ -28,6 +27,7 @@ from keras_lmf.export.artifact import write_plot
 from keras_lmf.files import write_atomically
 from keras_lmf.locate import RECIPE, TESTVECTORS, WEIGHTS, known_backbones
 from keras_lmf.models import pretrained
+from keras_lmf.publishing.retrainings import LEFT_OUT, cross_validation, left_out, spreads
 from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
@@ -43,7 +43,6 @@ from keras_lmf.zoo import (
     Cost,
     Entry,
     Licences,
-    Spread,
     file_records,
     metric_block,
     read_testvectors,
@@ -51,7 +50,7 @@ from keras_lmf.zoo import (
 )
 from keras_lmf.zoo.description import sentence
 
-PLOT, FOLDS = "files.png", "cross_validation.csv"
+PLOT = "files.png"
 
 
 def palette(picture: Path) -> Path:
@@ -69,7 +68,8 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     to validate on, and its seed is written into recipe.toml. A file that loses more than its budget (mean over the
     seeds), or is larger than 1 MiB, is measured but not shipped, and the entry's notes say why. The figures in
     `cross_validation.csv` (one row per fold, written by the comparison that chose the recipe), where there is one,
-    become a block of the entry. Runs on the TensorFlow backend.
+    become a block of the entry, and so do those in `leave_one_corpus_out.csv` (`evaluate --leave-one-corpus-out` writes
+    it into a run's folder): a recipe of several corpora needs it. Runs on the TensorFlow backend.
 
     Args:
         folder: holds recipe.toml; its name becomes the entry's.
@@ -86,6 +86,12 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
             f"The folder's name becomes the entry's: letters, digits, - and _, received {folder.name!r}."
         )
     recipe = Recipe.read(folder / RECIPE)
+    left = left_out(folder)
+    if len(recipe.corpus.names) > 1 and not left:
+        raise LMFError(
+            f"{folder / LEFT_OUT} is missing: what a recipe of several corpora is worth on one that it never met. "
+            "Train it, then 'keras-lmf evaluate RUN --leave-one-corpus-out --seeds 5', and copy the table here."
+        )
     corpus = corpora.load(recipe.corpus.name, root, recipe.recorded, **recipe.corpus.options)
     corpus = corpus.select(list(recipe.inputs))
     facts = corpora.describe(recipe.corpus.name, folder, recipe.inputs)
@@ -127,9 +133,10 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
             names[key] = source.name
     write_plot(list(artifacts.values()), made / PLOT)
     palette(made / PLOT)
+    told = data.name if isinstance(recipe.corpus.name, str) else recipe.corpus.name
     entry = Entry(
         name=folder.name,
-        summary=sentence(recipe.target, recipe.inputs, recipe.fusion.name, data.name, recipe.corpus.options),
+        summary=sentence(recipe.target, recipe.inputs, recipe.fusion.name, told, recipe.corpus.options),
         warning=facts.warning,
         fusion=recipe.fusion.name,
         corpus=recipe.corpus.name,
@@ -143,9 +150,10 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         metrics={"weights": metric_block(best.evaluate("test").table)}
         | {name: metric_block(artifact.table) for name, artifact in artifacts.items()},
         costs={name: _cost(artifact) for name, artifact in artifacts.items()},
-        seeds={name: _spreads(rows) for name, rows in scores.items()},
-        cross_validation=_cross_validation(folder / FOLDS),
-        alone={modality: _spreads(rows) for modality, rows in alone(runs).items()},
+        seeds={name: spreads(rows) for name, rows in scores.items()},
+        cross_validation=cross_validation(folder),
+        left_out=left,
+        alone={modality: spreads(rows) for modality, rows in alone(runs).items()},
         calibration=calibration,
         presence=recipe.spec.presence,
         protocol=tuple(notes),
@@ -177,12 +185,6 @@ def _best(runs: Sequence[Run]) -> tuple[Run, str]:
     best = min(runs, key=lambda run: run.watched.min())
     monitor = runs[0].recipe.training.monitor
     return best, f"Seed {best.recipe.seed} of {len(runs)}: the one with the best {monitor} on validation."
-
-
-def _cross_validation(path: Path) -> dict[str, Spread]:
-    if not path.is_file():
-        return {}
-    return _spreads(pd.read_csv(path).drop(columns="fold").to_dict("records"))
 
 
 def _inputs(recipe: Recipe, facts: CorpusDescription) -> dict[str, InputSpec]:
@@ -243,14 +245,6 @@ def _cost(artifact: Artifact) -> Cost:
         latency_p50_ms=artifact.latency.p50,
         latency_p95_ms=artifact.latency.p95,
     )
-
-
-def _spreads(rows: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
-    table = summarise(rows)
-    return {
-        str(name): Spread(mean=row["mean"], sd=row["sd"] if len(rows) > 1 else 0, runs=len(rows))
-        for name, row in table.iterrows()
-    }
 
 
 def trained(recipe: Recipe, data: Dataset, folder: Path) -> Run:

@@ -18,7 +18,7 @@ from keras_lmf.locate import RECIPE
 from keras_lmf.recipe.backbones import BACKBONES, Backbone
 from keras_lmf.recipe.front_ends import FrontEnd, Waveform
 from keras_lmf.recipe.fusions import Fusion, FusionWord, NoFusion
-from keras_lmf.recipe.sections import Corpus, Counts, Head, Part, Presence, Training
+from keras_lmf.recipe.sections import PARTS, Corpus, Counts, Head, Part, Presence, Start, Training
 from keras_lmf.sources import DEFAULTS, RecordedInput, Source
 from keras_lmf.spec import (
     MEDIA,
@@ -104,6 +104,7 @@ class Recipe(Part):
     presence: Presence | None = Field(None, description="Whether inputs may be absent; none: they may not.")
     head: Head = Field(Head(), description="What follows the fusion.")
     training: Training = Field(description="How it is trained.")
+    start: Start | None = Field(None, description="Trained weights to start from; none: random ones.")
 
     def __init__(self, **sections: Any) -> None:
         """The sections as keyword arguments: dicts, or as another recipe holds them."""
@@ -130,6 +131,7 @@ class Recipe(Part):
                 "training.augmentation changes a waveform: it needs one input with a front_end for waveforms, "
                 f"received {', '.join(waveforms) or 'none'}"
             )
+        self._require_stages()
         names = [*self.inputs, *([target.name] if target else [])]
         reserved = ("fusion", "presence") if self.presence else ("fusion",)
         taken = [name for name in names if name in reserved or name.startswith("head_")]
@@ -150,6 +152,25 @@ class Recipe(Part):
             if getattr(training, key) == word and target.classes is not None:
                 raise ValueError(f"{key} {word!r} needs a range; target {target.name!r} has classes")
         self.fusion.require(tuple(self.inputs), target)
+
+    def _require_stages(self) -> None:
+        if (self.start or self.training.first) and self.fusion.parts(tuple(self.inputs)):
+            key = "start" if self.start else "training.first"
+            raise ValueError(
+                f"{key} is for a model that trains as one; fusion {self.fusion.name!r} trains parts by themselves"
+            )
+        if (self.start or self.training.first) and "head" in self.inputs:
+            raise ValueError("an input named 'head' can't be told from the head: give it another name")
+        if self.start:
+            self.start.require(self.trained_parts)
+        if self.training.first:
+            frozen = self.start.frozen(self.trained_parts) if self.start else frozenset()
+            self.training.first.require(self.trained_parts, frozen, self.training.epochs)
+
+    @property
+    def trained_parts(self) -> tuple[str, ...]:
+        """What `start` and `training.first` may name: the inputs, the fusion of several, the head."""
+        return (*self.inputs, *(part for part in PARTS if part != "fusion" or len(self.inputs) > 1))
 
     def _require_steps(self, fusion: FusionWord) -> None:
         if len(self.inputs) == 1:

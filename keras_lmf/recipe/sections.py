@@ -6,10 +6,11 @@ import importlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
+from keras_lmf.errors import unknown_name
 from keras_lmf.spec import Spec
-from keras_lmf.target import Text
+from keras_lmf.target import Name, Text
 
 if TYPE_CHECKING:
     import keras
@@ -117,18 +118,41 @@ class Head(Part):
         return layers
 
 
+CorpusName = Annotated[Text, Field(max_length=255)]
+# Told apart by their type, so that an error speaks of what was written.
+CorpusNames = Annotated[
+    Annotated[CorpusName, Tag("one")]
+    | Annotated[tuple[CorpusName, ...], Field(min_length=2, max_length=64), Tag("list")],
+    Discriminator(lambda name: "list" if isinstance(name, list | tuple) else "one"),
+]
+
+
 class Corpus(Part):
     """What a model is trained on."""
 
-    name: Annotated[Text, Field(max_length=255)] = Field(description="A corpus of `keras_lmf.data.corpora`.")
-    options: dict[str, Any] = Field(default_factory=dict, description="Options of its loader.")
+    name: CorpusNames = Field(
+        description="A corpus of `keras_lmf.data.corpora`, or a list of several, which are joined."
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Options of its loader; of several also a table for one of them, under its name, and `merge` and "
+        "`words`: what to do with words that are no basic emotion.",
+    )
 
     @field_validator("options")
     @classmethod
     def _say_no_place(cls, options: dict[str, Any]) -> dict[str, Any]:
-        if taken := {"name", "root"} & set(options):
-            raise ValueError(f"{taken.pop()!r} is no option: who trains says where the data are")
+        tables = [options, *(value for value in options.values() if isinstance(value, dict))]
+        if taken := {"name", "root", "inputs"} & {key for table in tables for key in table}:
+            raise ValueError(
+                f"{taken.pop()!r} is no option: who trains says where the data are, and [inputs] what they fill"
+            )
         return options
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the corpora: one or several."""
+        return (self.name,) if isinstance(self.name, str) else self.name
 
 
 class WaveformAugmentation(Part):
@@ -143,11 +167,81 @@ class WaveformAugmentation(Part):
     speed: Span = Field((0.9, 1.1), description="Faster or slower, as a factor; pitch moves with it.")
 
 
+PARTS = ("fusion", "head")  # of a model, beside those of its inputs
+ALL_BUT_THE_HEAD = "all but the head"
+
+
+def _require_parts(key: str, received: Sequence[str], parts: Sequence[str]) -> None:
+    for word in received:
+        if word not in parts:
+            raise unknown_name(f"part in {key}", word, parts)
+
+
+class Start(Part):
+    """Trained weights that a training starts from, instead of random ones: those of another model, part by part.
+
+    A part is copied with all that was fitted to the data before. The head, what follows the fusion, is copied where
+    the target is the same one.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True, populate_by_name=True)
+
+    source: Annotated[Text, Field(max_length=4096)] = Field(
+        alias="from", description="The name or the folder of a zoo entry, or the folder of a run."
+    )
+    inputs: dict[Name, Name] | None = Field(
+        None,
+        description="Only the networks of these inputs: my input = its input. None: all parts that agree in name, "
+        "kind and shapes.",
+    )
+    freeze: tuple[Text, ...] = Field(
+        (),
+        description='Parts that stay as they are: names of inputs, "fusion", or "all but the head". They work as they '
+        "do in an answer, without dropout.",
+    )
+
+    def frozen(self, parts: Sequence[str]) -> frozenset[str]:
+        """Which of a recipe's `parts` stay as they are."""
+        body = {part for part in parts if part != "head"} if ALL_BUT_THE_HEAD in self.freeze else set()
+        return frozenset(body | set(self.freeze) - {ALL_BUT_THE_HEAD})
+
+    def require(self, parts: Sequence[str]) -> None:
+        """A ValueError for parts that a model of these `parts` doesn't have, or where nothing is left to train."""
+        _require_parts("start.freeze", self.freeze, [*parts, ALL_BUT_THE_HEAD])
+        _require_parts("start.inputs", list(self.inputs or ()), [part for part in parts if part not in PARTS])
+        if self.frozen(parts) == set(parts):
+            raise ValueError("start.freeze names all parts: nothing is left to train")
+
+
+class FirstStage(Part):
+    """A stage before the rest of the training: some parts learn, the others stay as they are."""
+
+    epochs: Count = Field(description="How many of the training's epochs it takes.")
+    train: Annotated[tuple[Text, ...], Field(min_length=1)] = Field(
+        ("head",), description='Parts that learn: names of inputs, "fusion", "head".'
+    )
+    learning_rate: Positive = Field(1e-3, description="Of Adam, in this stage.")
+
+    def require(self, parts: Sequence[str], frozen: frozenset[str], epochs: int) -> None:
+        """A ValueError for parts that there are not, or that are frozen, or where no epoch is left for the rest."""
+        _require_parts("training.first.train", self.train, parts)
+        if still := frozen & set(self.train):
+            raise ValueError(f"training.first trains {min(still)!r}, which start.freeze names")
+        if self.epochs >= epochs:
+            raise ValueError(
+                f"training.first takes {self.epochs} of the training's {epochs} epochs: training.epochs counts both "
+                "stages, and must be larger"
+            )
+
+
 class Training(Part):
     """How to train."""
 
     epochs: Count = Field(100, description="Passes over the training rows, at most.")
     batch_size: Count = Field(32, description="Rows a step.")
+    batches: Literal["rows", "corpora"] = Field(
+        "rows", description='"corpora": a batch has equally many rows of each corpus that is joined.'
+    )
     learning_rate: Positive = Field(1e-3, description="Of Adam.")
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description='"cosine": the rate falls to 0 over `epochs` (Loshchilov & Hutter 2017).'
@@ -174,4 +268,8 @@ class Training(Part):
     )
     augmentation: WaveformAugmentation | None = Field(
         None, description="Of waveforms; none without this section."
+    )
+    first: FirstStage | None = Field(
+        None,
+        description="What learns first, as a new head on a trained body; none: all parts from the beginning.",
     )

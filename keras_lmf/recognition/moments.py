@@ -10,9 +10,9 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.media.camera import camera_pictures
+from keras_lmf.media.crops import FaceInput, face_tracker, followed_rate, frames_each, joined
 from keras_lmf.media.faces import Detector, Faces
-from keras_lmf.recognition.opened import FaceInput
-from keras_lmf.recognition.windows import Window, face_tracker, followed_rate, frames_each, joined
+from keras_lmf.recognition.windows import Window
 
 
 @dataclass(frozen=True)

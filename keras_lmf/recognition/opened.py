@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.locate import Place, known_entries, locate
+from keras_lmf.media.crops import FaceInput
 from keras_lmf.recipe import run_spec
 from keras_lmf.runtime import Runtime, open_artifact
 from keras_lmf.sidecar import Sidecar
@@ -44,30 +45,6 @@ class SoundInput:
     def seconds(self) -> Fraction:
         """The length of a window."""
         return Fraction(self.samples, self.rate)
-
-
-@dataclass(frozen=True)
-class FaceInput:
-    """The input that takes pictures of the face.
-
-    Attributes:
-        name: of the input.
-        frames: how many; 1 of an input that is one picture.
-        size: height and width of a picture.
-        channels: 1 (grey) or 3 (red, green, blue).
-        rate: frames a second.
-    """
-
-    name: str
-    frames: int
-    size: int
-    channels: int
-    rate: Fraction
-
-    @property
-    def seconds(self) -> Fraction:
-        """The length of a window."""
-        return self.frames / self.rate
 
 
 @dataclass(frozen=True)

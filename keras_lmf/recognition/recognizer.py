@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.media.crops import face_input, followed_rate, frames_each
 from keras_lmf.media.faces import DETECTORS, Detector
 from keras_lmf.media.sound import is_silent
 from keras_lmf.media.thumbnails import Strip
@@ -24,9 +25,6 @@ from keras_lmf.recognition.summary import Summary
 from keras_lmf.recognition.windows import (
     Window,
     checked_waveform,
-    face_input,
-    followed_rate,
-    frames_each,
     windows_of_array,
     windows_of_file,
 )

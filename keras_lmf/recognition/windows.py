@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,12 +13,10 @@ from keras_lmf import media
 from keras_lmf.errors import LMFError
 from keras_lmf.media import Clip
 from keras_lmf.media.clips import exact, nearest
-from keras_lmf.media.faces import Detector, Faces, FaceTracker
+from keras_lmf.media.crops import face_tracker, followed_rate, joined
+from keras_lmf.media.faces import Detector, Faces
 from keras_lmf.media.thumbnails import Strip
-from keras_lmf.recognition.opened import FaceInput, Opened
-
-FOLLOWED = 10  # frames a second, at least, in which a face is followed
-DETECTED = 0.3  # seconds between detections of a face that is followed: they take longest
+from keras_lmf.recognition.opened import Opened
 
 Step = tuple[np.ndarray, Faces]  # the sound of one frame's time, and the face in that frame
 
@@ -135,36 +131,3 @@ def checked_waveform(name: str, waveform: np.ndarray, rate: int) -> np.ndarray:
             f"{name}: the waveform holds numbers outside [-1, 1], or NaN. Divide it by its full scale."
         )
     return waveform.astype(np.float32)
-
-
-def frames_each(face: FaceInput) -> int:
-    """Frames that are followed for each one that the model takes."""
-    return max(1, math.ceil(FOLLOWED / face.rate))
-
-
-def followed_rate(face: FaceInput) -> Fraction:
-    """Frames a second in which the model's face is followed."""
-    return face.rate * frames_each(face)
-
-
-def face_tracker(face: FaceInput, detector: str | Detector, confirmations: int = 2) -> FaceTracker:
-    """For crops as the model takes them."""
-    return FaceTracker(
-        detector, size=face.size, grey=face.channels == 1, confirmations=confirmations, interval=DETECTED
-    )
-
-
-def joined(parts: Sequence[Faces]) -> Faces:
-    """One after the other."""
-    names = ("boxes", "confidence", "crops", "present", "timestamps")
-    return Faces(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
-
-
-def face_input(face: FaceInput, faces: Faces | None) -> np.ndarray:
-    """What the model takes of a window: of each stretch of 1 / rate seconds the first frame with a face, else zeros."""
-    pictures = np.zeros((face.frames, face.size, face.size, face.channels), np.float32)
-    each = frames_each(face)
-    found = [] if faces is None else np.flatnonzero(faces.present[: face.frames * each])
-    for at in reversed(found):
-        pictures[at // each] = faces.crops[at]
-    return pictures

@@ -3,9 +3,22 @@
 import keras_lmf.layers  # noqa: F401  registers them, and says what to install without a backend
 from keras_lmf.training.checkpoint import NotFiniteLoss
 from keras_lmf.training.comparison import Comparison, compare
+from keras_lmf.training.devices import Devices
+from keras_lmf.training.left_out import LeaveOneCorpusOut, leave_one_corpus_out
 from keras_lmf.training.optimizer import FusionAdam
 from keras_lmf.training.run import Run
 from keras_lmf.training.train import train
 from keras_lmf.training.tuning import tune
 
-__all__ = ["Comparison", "FusionAdam", "NotFiniteLoss", "Run", "compare", "train", "tune"]
+__all__ = [
+    "Comparison",
+    "Devices",
+    "FusionAdam",
+    "LeaveOneCorpusOut",
+    "NotFiniteLoss",
+    "Run",
+    "compare",
+    "leave_one_corpus_out",
+    "train",
+    "tune",
+]

@@ -5,7 +5,7 @@ epoch: early stopping, saving, the guard against a loss that is not finite.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -16,6 +16,7 @@ from keras_lmf import documents
 from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_atomically
+from keras_lmf.models import refresh_standardization
 from keras_lmf.recipe import Training
 
 # What a recipe's `training.monitor` watches: the key in the logs, and the factor that makes smaller better.
@@ -68,21 +69,28 @@ class State:
         """The model's weights now, as copies."""
         return [np.array(weight) for weight in self.model.get_weights()]
 
+    def move_to(self, model: keras.Model) -> None:
+        """Goes on with `model`, of another stage: all variables but its optimizer's are taken over."""
+        for variable, before in zip(model.variables, self.model.variables, strict=True):
+            variable.assign(keras.ops.convert_to_numpy(before))
+        self.model = refresh_standardization(model)
+
     def _variables(self) -> dict[str, keras.Variable]:
         groups = {"model": self.model.variables, "optimizer": self.model.optimizer.variables}
         return {f"{name}/{i}": variable for name, group in groups.items() for i, variable in enumerate(group)}
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All numbers by name, as copies."""
         arrays = {key: keras.ops.convert_to_numpy(value) for key, value in self._variables().items()}
         return arrays | {f"best/{i}": weight for i, weight in enumerate(self.best_weights)}
 
     def save(self, path: Path) -> None:
         """Writes the state atomically."""
-        arrays = {"progress": np.array(self.progress.model_dump_json()), **self._arrays()}
+        arrays = {"progress": np.array(self.progress.model_dump_json()), **self.arrays()}
         write_atomically(path, lambda temporary: np.savez(temporary, **arrays))
 
-    def load(self, path: Path) -> None:
-        """Restores a state that `save` wrote; the optimizer must be built.
+    def read(self, path: Path) -> tuple[dict[str, np.ndarray], Progress]:
+        """What `save` wrote; the optimizer must be built.
 
         Raises:
             LMFError: the file is damaged or belongs to another run.
@@ -93,10 +101,14 @@ class State:
                 f"{path.parent} holds a run of another recipe, other data or another backend. Name another folder, "
                 "or delete this one."
             )
-        for name, array in self._arrays().items():
+        for name, array in self.arrays().items():
             found = arrays.get(name)
             if found is None or (found.shape, found.dtype) != (array.shape, array.dtype):
                 raise _damaged(path, f"{name!r} is missing, or has another shape or dtype.")
+        return {name: arrays[name] for name in self.arrays()}, progress
+
+    def take(self, arrays: Mapping[str, np.ndarray], progress: Progress) -> None:
+        """Goes on from what `read` gave."""
         for name, variable in self._variables().items():
             variable.assign(arrays[name])
         self.best_weights = [arrays[f"best/{i}"] for i in range(len(self.best_weights))]
@@ -135,7 +147,8 @@ class Monitor(keras.callbacks.Callback):
     Args:
         state: of the run; its progress is kept here.
         training: of the recipe: `monitor`, `patience` epochs without a better value before the run ends, and
-            `epochs` at which it ends.
+            `epochs` at which it ends. In its first stage no run ends, and epochs without a better value count from
+            that stage's end.
         save: called after each epoch, once `state` is up to date.
         sample: inputs on which the model must give finite outputs after an epoch without validation.
     """
@@ -182,7 +195,8 @@ class Monitor(keras.callbacks.Callback):
         if value < progress.best_value or name not in logs:
             progress.best_value, progress.best_epoch = value, epoch + 1
             self.state.best_weights = self.state.weights()
-        since_best = progress.epoch - progress.best_epoch
+        first = self.training.first.epochs if self.training.first else 0
+        since_best = progress.epoch - max(progress.best_epoch, first)
         progress.finished = progress.epoch >= self.training.epochs or since_best >= self.training.patience
         self.save()
         if progress.finished:

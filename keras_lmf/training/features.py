@@ -5,16 +5,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.data.augmentation import Augmentation, augmented
-from keras_lmf.data.dataset import Dataset, Split
+from keras_lmf.data.dataset import COLUMNS, Dataset, Split
+from keras_lmf.data.shards import Shards, write_rows
+from keras_lmf.lazy import LazyArray, blocks, hash_of, joined
 from keras_lmf.recipe import Recipe
 
+# Writes the features of a modality and a split.
+Write = Callable[[Iterator[np.ndarray], str, Split], Shards]
 ROWS, NUMBERS = 32, 2**21  # at most, of a batch: rows, and samples or pixels
 
 
@@ -31,19 +36,28 @@ def _cached(work: _Work) -> Dataset:
     return work.make()
 
 
-def features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -> Dataset:
+def features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model], folder: Path) -> Dataset:
     """`data` with the front ends' features in place of waveforms and frames, the training split augmented before.
 
-    Only "train" and "valid", which a training reads. A step whose features are all zero is masked. The last answer is
-    kept, for trainings that differ in their seed.
+    Only "train" and "valid", which a training reads. A step whose features are all zero is masked. The last answer in
+    memory is kept, for trainings that differ in their seed. Features of lazy inputs are lazy: they are written to
+    `folder`.
     """
     parts = {"inputs": {name: {"front_end"} for name in models}, "training": {"augmentation"}}
     precision = f"{keras.backend.backend()} {keras.config.dtype_policy().name}"
     key = f"{recipe.model_dump_json(include=parts)} {data.fingerprint} {precision}"
-    return _cached(_Work(key, lambda: _features(recipe, data, models)))
+    write = functools.partial(_written, folder=folder, key=key)
+    if any(isinstance(data.inputs[name], LazyArray) for name in models):
+        return _features(recipe, data, models, write)
+    return _cached(_Work(key, lambda: _features(recipe, data, models, write)))
 
 
-def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) -> Dataset:
+def _written(arrays: Iterator[np.ndarray], modality: str, split: Split, folder: Path, key: str) -> Shards:
+    place = f"{modality}-{split.name}"
+    return write_rows(folder / f"{place}.npy", arrays, len(split), hash_of(key, place))
+
+
+def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model], write: Write) -> Dataset:
     splits = {name: data[name] for name in data.split_names if name != "test"}
     if recipe.training.augmentation:
         (modality,) = [name for name, section in recipe.inputs.items() if section.media == "waveform"]
@@ -53,22 +67,23 @@ def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model]) 
             settings["noise_db"] = None
         augmentation = Augmentation(**settings, sample_rate=rate)
         splits["train"] = augmented(splits["train"], augmentation, modality=modality)
-    parts = [_transformed(split, models, recipe.name) for split in splits.values()]
+    parts = [_transformed(split, models, recipe.name, write) for split in splits.values()]
 
     return Dataset(
         name=data.name,
         target=data.target,
         splits=np.repeat(list(splits), [len(part) for part in parts]),
-        inputs={name: np.concatenate([part.inputs[name] for part in parts]) for name in data.inputs},
+        inputs={name: joined([part.inputs[name] for part in parts]) for name in data.inputs},
         masks={name: np.concatenate([part.masks[name] for part in parts]) for name in parts[0].masks},
         **{
-            field: np.concatenate([getattr(part, field) for part in parts])
-            for field in ("labels", "groups", "ids")
+            column: np.concatenate([getattr(part, column) for part in parts])
+            for column in COLUMNS
+            if getattr(data, column) is not None
         },
     )
 
 
-def _transformed(split: Split, models: Mapping[str, keras.Model], title: str) -> Split:
+def _transformed(split: Split, models: Mapping[str, keras.Model], title: str, write: Write) -> Split:
     inputs, masks = dict(split.inputs), dict(split.masks)
     for modality, model in models.items():
         raw = inputs[modality]
@@ -78,11 +93,11 @@ def _transformed(split: Split, models: Mapping[str, keras.Model], title: str) ->
             desc=f"{title}: features of {modality}, {split.name}",
             disable=None,
         )
-        inputs[modality] = np.concatenate(
-            [model.predict_on_batch(raw[start : start + rows]) for start in starts]
-        )
-        if inputs[modality].ndim == 3:
-            masks[modality] = (inputs[modality] != 0).any(axis=-1)
+        made = (model.predict_on_batch(raw[start : start + rows]) for start in starts)
+        lazy = isinstance(raw, LazyArray)
+        found = inputs[modality] = write(made, modality, split) if lazy else np.concatenate(list(made))
+        if found.ndim == 3:
+            masks[modality] = np.concatenate([(block != 0).any(axis=-1) for _, block in blocks(found)])
         else:
             masks.pop(modality, None)
     return dataclasses.replace(split, inputs=inputs, masks=masks)

@@ -5,6 +5,7 @@ A standardisation of features, and a projection onto fewer numbers than they are
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -17,17 +18,18 @@ from keras_lmf.errors import LMFError
 from keras_lmf.models import fitted_layers, set_standardization
 
 
-def fit_on_train(model: keras.Model, data: Dataset) -> None:
+def fit_on_train(model: keras.Model, data: Dataset, modalities: Iterable[str]) -> None:
     """Fits those layers of each modality's backbone to its unmasked steps in "train".
 
     Args:
         model: of `fusion_model`.
         data: with the model's modalities.
+        modalities: those that are fitted; others were copied with what was fitted to other data.
 
     Raises:
         LMFError: fewer steps than a projection has components.
     """
-    for modality in model.input:
+    for modality in modalities:
         # Frames, of which there are many numbers, have nothing that is fitted.
         if fitted_layers(model, modality, STANDARDIZATION):
             mean, variance = data.statistics(modality)

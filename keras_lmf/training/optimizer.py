@@ -12,6 +12,7 @@ from keras_lmf.metrics import PearsonCorrelation
 from keras_lmf.models import build
 from keras_lmf.models.factory import FUSION
 from keras_lmf.recipe import Recipe
+from keras_lmf.training.stages import Stage, freeze
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -62,13 +63,18 @@ class FusionAdam(keras.optimizers.Adam):
         }
 
 
-def compiled(recipe: Recipe, steps: int) -> keras.Model:
-    """The recipe's model, ready to fit; an epoch has `steps`."""
+def compiled(
+    recipe: Recipe, steps: int, stage: Stage, model_class: type[keras.Model] | None = None
+) -> keras.Model:
+    """The recipe's model, ready to fit in one of its stages; an epoch has `steps`. It is a `model_class`, if given."""
     training = recipe.training
     model = build(recipe)
-    rate = training.learning_rate
+    if model_class is not None:
+        model = model_class(model.input, model.output, name=model.name)
+    freeze(model, recipe, stage.frozen)
+    rate = stage.learning_rate
     if training.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps * training.epochs)
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * (stage.end - stage.start))
     options = {"weight_decay": training.weight_decay or None}
     if training.fusion_learning_rate is None:
         optimizer = keras.optimizers.Adam(rate, **options)
@@ -82,7 +88,7 @@ def compiled(recipe: Recipe, steps: int) -> keras.Model:
         "huber": keras.losses.Huber(),
     }
     if recipe.target.classes:
-        metrics = [keras.metrics.SparseCategoricalAccuracy(name="war")]
+        metrics = [keras.metrics.MeanMetricWrapper(_accuracy, name="war")]
     else:
         metrics = [
             keras.metrics.MeanAbsoluteError(name="mae"),
@@ -95,9 +101,23 @@ def compiled(recipe: Recipe, steps: int) -> keras.Model:
     return model
 
 
+def _is_soft(labels: Any) -> bool:
+    """Whether these are labels of `Batches` with soft ones: class index, then soft label."""
+    return len(labels.shape) == 2 and labels.shape[-1] > 1
+
+
+def _accuracy(labels: Any, logits: Any) -> Any:
+    """Labels of `Batches`, (batch, classes) → (batch,): 1 where the class has the largest logit, else 0."""
+    indices = labels[:, :1] if _is_soft(labels) else labels
+    return keras.metrics.sparse_categorical_accuracy(indices, logits)
+
+
 def _cross_entropy(labels: Any, logits: Any, smoothing: float) -> Any:
-    """(batch, 1) or (batch,) class indices, (batch, classes) → (batch,)."""
-    if not smoothing:
+    """Labels of `Batches`, (batch, classes) → (batch,)."""
+    if _is_soft(labels):
+        classes = labels[:, 1:]
+    elif not smoothing:
         return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-    classes = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])
+    else:
+        classes = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])
     return keras.losses.categorical_crossentropy(classes, logits, from_logits=True, label_smoothing=smoothing)

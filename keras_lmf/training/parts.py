@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from keras_lmf import decisions
 from keras_lmf.data.batches import Batches
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.subsets import presence
+from keras_lmf.lazy import Array
 from keras_lmf.models.decision import joint_layer
 from keras_lmf.models.factory import least_inputs, refresh_standardization
 from keras_lmf.recipe import Recipe
@@ -81,21 +82,12 @@ def fitted_joint(recipe: Recipe, scores: Scores, labels: np.ndarray) -> keras.la
 def _rows_of(own: Recipe, whole: Recipe, data: Dataset) -> Dataset:
     """What a part learns from: where inputs may be absent, the rows that have any of its own."""
     data = data.select(list(own.inputs))
-    return _rows(data, _count_there(own, data.inputs) > 0) if whole.presence else data
+    return data.take(_count_there(own, data.inputs) > 0) if whole.presence else data
 
 
-def _count_there(own: Recipe, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def _count_there(own: Recipe, inputs: Mapping[str, Array]) -> np.ndarray:
     """(N,): how many of the part's inputs are not all zeros."""
-    return sum(inputs[name].reshape(len(inputs[name]), -1).any(axis=1).astype(int) for name in own.inputs)
-
-
-def _rows(data: Dataset, kept: np.ndarray) -> Dataset:
-    return dataclasses.replace(
-        data,
-        inputs={name: values[kept] for name, values in data.inputs.items()},
-        masks={name: mask[kept] for name, mask in data.masks.items()},
-        **{field: getattr(data, field)[kept] for field in ("labels", "groups", "ids", "splits")},
-    )
+    return np.sum([*presence({name: inputs[name] for name in own.inputs}).values()], axis=0)
 
 
 def _answers(run: Run, split: Split) -> np.ndarray:
@@ -113,7 +105,7 @@ def _answers_out_of_fold(
     in_training = data.splits == "train"
     for k in sorted(set(fold.values())):
         held = np.array([fold.get(group) == k for group in data.groups])
-        run = train(own, _rows(data, ~(held & in_training)), folder / f"fold-{k}")
+        run = train(own, data.take(~(held & in_training)), folder / f"fold-{k}")
         scores[place == k] = _answers(run, whole)[place == k]
     return scores
 

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 from tqdm.keras import TqdmCallback
 
-from keras_lmf.data.batches import Batches, balanced_class_weights
+from keras_lmf.data.batches import Batches, balanced_class_weights, epoch_order
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
 from keras_lmf.evaluation.calibration import fit_subset_temperatures, fit_temperature
-from keras_lmf.files import locked, remove_partial, write_atomically, write_text
+from keras_lmf.files import PARTIAL, locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models import build, foretold_shapes, refresh_standardization, weight_shapes
 from keras_lmf.models.pretrained import fill, front_ends, on_features
-from keras_lmf.recipe import FittedTemperature, Recipe
+from keras_lmf.models.start import Copied, Source, copy_parts
+from keras_lmf.models.start import trained as trained_source
+from keras_lmf.recipe import FittedTemperature, Recipe, Training
 from keras_lmf.recipe.recipe import CALIBRATION
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import Monitor, NotFiniteLoss, Progress, State, read_progress
+from keras_lmf.training.devices import OneDevice
 from keras_lmf.training.features import features
 from keras_lmf.training.fitted import fit_on_train
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.parts import fit_parts
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
+from keras_lmf.training.stages import stage_of, stages
 
+VALID_ROWS = 256  # in a batch
+ONE = OneDevice()
+FEATURES = f"{PARTIAL}features"  # a folder, for the time of a training
 LEFT = (STATE, RECIPE, ENVIRONMENT, WEIGHTS, HISTORY, CURVES)  # by every training
 
 
@@ -43,6 +54,7 @@ def train(
     *,
     start: keras.Model | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    devices: OneDevice = ONE,
 ) -> Run:
     """Trains a recipe; early stopping on "valid", the best epoch's weights kept.
 
@@ -52,12 +64,14 @@ def train(
     weights are kept.
 
     Args:
-        recipe: what to build and how to train it.
+        recipe: what to build and how to train it. What its `start` names must be on this machine; which parts were
+            copied is told on standard error, and kept in the run (`Run.environment["start"]`).
         data: its corpus. Modalities that the recipe doesn't name are left out.
         folder: for the run; default `runs/<recipe.name>`.
         start: a model of the recipe, from whose weights the training starts; None: from random ones. Not for a fusion
             that trains its parts by themselves.
         callbacks: your own Keras callbacks, called after this package's. Their state is not part of a resume.
+        devices: that it is divided among: `Devices`, on the JAX backend.
 
     Raises:
         LMFError: data or a `start` that don't fit the recipe, or a folder that holds another run, is in use by another
@@ -73,15 +87,33 @@ def train(
         raise LMFError(
             f"'start' is for a recipe that trains as one; fusion {recipe.fusion.name!r} trains its parts by themselves."
         )
+    if start is not None and recipe.start is not None:
+        raise LMFError(f"The recipe starts from {recipe.start.source!r}: give no 'start' beside it.")
     if start is not None and weight_shapes(start) != foretold_shapes(recipe):
         raise LMFError(
             f"'start' is no model of the recipe {recipe.name!r}: its weights have other names or shapes."
         )
-    fingerprint = _fingerprint(recipe, run.data, start)
-    if not _is_complete(run, fingerprint):
-        with locked(folder):
-            _train(run, fingerprint, start, callbacks)
+    source = trained_source(recipe.start.source) if recipe.start else None
+    fingerprint = _fingerprint(recipe, run.data, start, source)
+    if devices is not ONE and recipe.parts():
+        raise LMFError(
+            f"Fusion {recipe.fusion.name!r} trains its parts by themselves: one after the other, on one device."
+        )
+    if devices.told(lambda: fingerprint) != fingerprint:
+        raise LMFError("Process 0 trains another recipe, or has other data: give all processes the same.")
+    if not devices.told(lambda: _is_complete(run, fingerprint)):
+        with contextlib.ExitStack() as held:
+            devices.told(lambda: _enter(held, folder))
+            _train(run, fingerprint, start or source, callbacks, devices)
+            devices.told(lambda: None)  # the others wait until all is written
     return run
+
+
+def _enter(held: contextlib.ExitStack, folder: Path) -> None:
+    """Locks the folder, and clears it of what was left half-written, now and when `held` ends (features on disk)."""
+    held.enter_context(locked(folder))
+    remove_partial(folder)
+    held.callback(remove_partial, folder)
 
 
 def _is_complete(run: Run, fingerprint: str) -> bool:
@@ -99,69 +131,125 @@ def _calibrated(run: Run) -> list[str]:
 def _train(
     run: Run,
     fingerprint: str,
-    start: keras.Model | None,
+    start: keras.Model | Source | None,
     callbacks: Sequence[keras.callbacks.Callback],
+    devices: OneDevice,
 ) -> None:
     """Trains from the beginning or from the last whole epoch, and writes the results."""
     folder, recipe, data = run.folder, run.recipe, run.data
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
-    rows = functools.cache(lambda: features(recipe, data, models) if models else data)
-    augmentation = recipe.training.augmentation
-    training_rows = int((data.splits == "train").sum()) * (augmentation.copies if augmentation else 1)
-    model = compiled(trained, math.ceil(training_rows / recipe.training.batch_size))
-    if not (folder / STATE).exists():
-        if (folder / RECIPE).exists():
-            raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
-        if start is not None:
-            for layer in model.layers:
-                layer.set_weights(start.get_layer(layer.name).get_weights())
-        elif not trained.parts():  # whose own trainings do it
-            fit_on_train(model, rows())
-            if recipe.training.output_bias == "label_mean":
-                mean = rows()["train"].labels.mean(axis=0)
-                model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
+    place = folder / f"{FEATURES}-{devices.process}"
+    rows = functools.cache(lambda: features(recipe, data, models, place) if models else data)
+    steps = _steps(recipe.training, data)
+    done = devices.told(lambda: _epochs_done(folder))
+    with devices.scope():
+        model = compiled(trained, steps, stage_of(trained, done or 0), devices.model_class)
         state = State(model, Progress(fingerprint=fingerprint))
-        facts = {"recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
-        write_text(folder / ENVIRONMENT, json.dumps({**environment(), **facts}, indent=2) + "\n")
-        state.save(folder / STATE)
+    facts = {"recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
+    if done is None:
+        facts |= _begin(recipe, trained, model, rows, start, devices)
+        state.best_weights = state.weights()
     else:
-        state = State(model, Progress(fingerprint=fingerprint))
-        state.load(folder / STATE)
+        _resume(state, folder / STATE, devices)
     refresh_standardization(model)
-    remove_partial(folder)
-    # Every time: the state is what a run resumes from, and a kill may have come right after it was written.
-    recipe.write(folder / RECIPE)
 
     def save() -> None:
-        state.save(folder / STATE)
-        _write_history(folder, state.progress)
+        if devices.lead:
+            state.save(folder / STATE)
+            _write_history(folder, state.progress)
 
     def write_results() -> keras.Model:
         # Without optimizer: Keras would write the optimizer's moments too, which are the last step's.
         best = build(trained)
         best.set_weights(state.best_weights)
         refresh_standardization(best)
-        _write_results(folder, recipe, fill(build(recipe), models, best) if models else best, state.progress)
+        whole = fill(build(recipe), models, best) if models else best
+        _write_results(folder, recipe, whole, state.progress)
         return best
 
+    if devices.lead:
+        if done is None:
+            write_text(folder / ENVIRONMENT, json.dumps({**environment(), **facts}, indent=2) + "\n")
+            state.save(folder / STATE)
+        # Every time: the state is what a run resumes from, and a kill may have come right after it was written.
+        recipe.write(folder / RECIPE)
     if not state.progress.finished:
         try:
             if trained.parts():
                 inner = functools.partial(train, callbacks=callbacks)
                 fit_parts(trained, rows(), model, state, folder, inner)
             else:
-                _fit(trained, rows(), model, state, save, callbacks)
+                _fit(trained, rows(), steps, state, save, callbacks, devices)
         except NotFiniteLoss as error:
-            if not state.progress.best_epoch:
+            if not state.progress.best_epoch or not devices.lead:
                 raise  # what is there is no result
             write_results()
             raise NotFiniteLoss(f"{error} They are in {folder / WEIGHTS}.") from None
         state.progress.finished = True
         save()
-    best = write_results()
-    if _calibrated(run) and not (folder / CALIBRATION).is_file():
-        _calibrate(folder, best, rows()["valid"], recipe.presence is not None)
+    if devices.lead:
+        best = write_results()
+        if _calibrated(run) and not (folder / CALIBRATION).is_file():
+            _calibrate(folder, best, rows()["valid"], recipe.presence is not None)
+
+
+def _epochs_done(folder: Path) -> int | None:
+    """Whole epochs of the run in the folder; None: it has not begun."""
+    if (folder / STATE).exists():
+        return read_progress(folder / STATE).epoch
+    if (folder / RECIPE).exists():
+        raise LMFError(f"{folder} holds a recipe but no {STATE}: name another folder, or delete this one")
+    return None
+
+
+def _resume(state: State, path: Path, devices: OneDevice) -> None:
+    """Goes on from the state in `path`, which the leading process reads for all."""
+    found: dict[str, np.ndarray] = {}
+
+    def read() -> str:
+        arrays, progress = state.read(path)
+        found.update(arrays)
+        return progress.model_dump_json()
+
+    progress = devices.told(read)
+    state.take(devices.given(found or state.arrays()), Progress.model_validate_json(progress))
+
+
+def _steps(training: Training, data: Dataset) -> int:
+    """How many an epoch has."""
+    rows = data.splits == "train"
+    corpora = data.corpora[rows] if training.batches == "corpora" and data.corpora is not None else None
+    copies = training.augmentation.copies if training.augmentation else 1
+    return math.ceil(copies * len(epoch_order(int(rows.sum()), None, 0, corpora)) / training.batch_size)
+
+
+def _begin(
+    recipe: Recipe,
+    trained: Recipe,
+    model: keras.Model,
+    rows: Callable[[], Dataset],
+    start: keras.Model | Source | None,
+    devices: OneDevice,
+) -> dict[str, Any]:
+    """Gives the model what it has before the first epoch; returns what the run is to keep of that."""
+    if isinstance(start, keras.Model):
+        for layer in model.layers:
+            layer.set_weights(start.get_layer(layer.name).get_weights())
+        return {}
+    if trained.parts():  # whose own trainings do it
+        return {}
+    copied = Copied({}, {}) if start is None else copy_parts(start, model, trained, recipe)
+    fit_on_train(model, rows(), [name for name in trained.inputs if name not in copied.parts])
+    if recipe.training.output_bias == "label_mean" and "head" not in copied.parts:
+        mean = rows()["train"].labels.mean(axis=0)
+        model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))
+    if start is None:
+        return {}
+    if devices.lead:
+        tqdm.write(f"{recipe.name} starts from {start.name}; {copied}", file=sys.stderr)
+    facts = {"from": start.name, "weights": start.sha256}
+    return {"start": facts | {"copied": dict(copied.parts), "new": dict(copied.new)}}
 
 
 def _calibrate(folder: Path, model: keras.Model, valid: Split, presence: bool) -> None:
@@ -182,38 +270,51 @@ def _calibrate(folder: Path, model: keras.Model, valid: Split, presence: bool) -
 def _fit(
     recipe: Recipe,
     data: Dataset,
-    model: keras.Model,
+    steps: int,
     state: State,
     save: Callable[[], None],
     callbacks: Sequence[keras.callbacks.Callback],
+    devices: OneDevice,
 ) -> None:
-    training = recipe.training
-    first_epoch = state.progress.epoch
-    weights = balanced_class_weights(data["train"]) if training.class_weights == "balanced" else None
-    batches = Batches(
-        data["train"], training.batch_size, seed=recipe.seed, first_epoch=first_epoch, class_weights=weights
-    )
+    """Goes on, stage by stage; a stage that begins takes over all but the optimizer of the one before."""
+    training, size = recipe.training, recipe.training.batch_size
+    options = {"of": training.batches, "part": functools.partial(devices.part, batch_size=size)}
+    if training.class_weights == "balanced":
+        options["class_weights"] = balanced_class_weights(data["train"])
+    valid = None
+    if "valid" in data.split_names:
+        part = functools.partial(devices.part, batch_size=VALID_ROWS)
+        valid = Batches(data["valid"], VALID_ROWS, part=part)
     sample = {modality: values[:1] for modality, values in data["train"].inputs.items()}
     monitor = Monitor(state, training, save, sample)
-    bar = TqdmCallback(
-        training.epochs, verbose=0, desc=recipe.name, initial=first_epoch, leave=False, delay=2
-    )
-    try:
-        model.fit(
-            batches,
-            validation_data=Batches(data["valid"], 256) if "valid" in data.split_names else None,
-            epochs=training.epochs,
-            initial_epoch=first_epoch,
-            shuffle=False,  # `Batches` shuffles; Keras would shuffle again, from a global generator
-            callbacks=[monitor, bar, *callbacks],
-            verbose=0,
-        )
-    finally:
-        bar.epoch_bar.close()
+    for stage in stages(recipe):
+        first_epoch = state.progress.epoch
+        if first_epoch >= stage.end or state.progress.finished:
+            continue
+        batches = Batches(data["train"], size, seed=recipe.seed, first_epoch=first_epoch, **options)
+        bar = TqdmCallback(stage.end, verbose=0, desc=recipe.name, initial=first_epoch, leave=False, delay=2)
+        shown = [bar] if devices.lead else []
+        try:
+            with devices.scope():
+                if 0 < first_epoch == stage.start:
+                    state.move_to(compiled(recipe, steps, stage, devices.model_class))
+                devices.prepare(state.model, (batches.rows, size), (valid.rows if valid else 0, VALID_ROWS))
+                state.model.fit(
+                    batches,
+                    validation_data=valid,
+                    epochs=stage.end,
+                    initial_epoch=first_epoch,
+                    shuffle=False,  # `Batches` shuffles; Keras would shuffle again, from a global generator
+                    callbacks=[monitor, *shown, *callbacks],
+                    verbose=0,
+                )
+        finally:
+            bar.epoch_bar.close()
 
 
-def _fingerprint(recipe: Recipe, data: Dataset, start: keras.Model | None) -> str:
+def _fingerprint(recipe: Recipe, data: Dataset, start: keras.Model | None, source: Source | None) -> str:
     parts = [recipe.fingerprint, data.fingerprint, keras.backend.backend(), keras.config.dtype_policy().name]
+    parts += [source.sha256] if source else []
     digest = hashlib.sha256(" ".join(parts).encode())
     for array in start.get_weights() if start is not None else ():
         digest.update(array.tobytes())

@@ -54,7 +54,8 @@ def pages(zoo: Path) -> dict[Path, str]:
 
 
 def _require_figures(folder: Path, entry: Entry) -> None:
-    """Every metric of the weights is there for every file, and over seeds."""
+    """Every metric of the weights is there for every file, and over seeds; and of several corpora, what one is worth
+    that was left out."""
     names = list(entry.metrics.get("weights", {})) or ["a metric"]
     for field, blocks in (("metrics", entry.metrics), ("seeds", entry.seeds)):
         for key in ("weights", *entry.metrics):
@@ -62,6 +63,11 @@ def _require_figures(folder: Path, entry: Entry) -> None:
                 raise LMFError(
                     f"The entry in {folder} has no card yet: {field}.{key} lacks {', '.join(lacking)}."
                 )
+    if len(entry.corpora) > 1 and not entry.left_out:
+        raise LMFError(
+            f"The entry in {folder} has no card yet: of several corpora it tells each one's figure without it in "
+            "training (left_out). 'keras-lmf evaluate --leave-one-corpus-out' measures it."
+        )
 
 
 def fill_marked(text: str, tables: Mapping[str, str]) -> str:

@@ -39,9 +39,8 @@ METRICS = {
     "acc5": "accuracy, 5 steps",
     "acc7": "accuracy, 7 steps",
 }
-TOLD_OPTIONS = (
-    "labels",
-)  # of a corpus: those that change what is learnt, not the split or an input's length
+# Of a corpus: those that change what is learnt, not the split or an input's length.
+TOLD_OPTIONS = ("labels", "merge")
 SMALLEST = 1e-3  # half a prediction interval, where the seeds hardly differ
 
 
@@ -64,7 +63,11 @@ def listed(words: Iterable[str]) -> str:
 
 
 def sentence(
-    target: Target, inputs: Iterable[str], fusion: str, corpus: str, options: Mapping[str, object]
+    target: Target,
+    inputs: Iterable[str],
+    fusion: str,
+    corpus: str | Sequence[str],
+    options: Mapping[str, object],
 ) -> str:
     """What a model does, from the words of its recipe.
 
@@ -76,16 +79,20 @@ def sentence(
     what = f"{target.size} classes" if target.classes else numbers(target)
     source = listed(sources) if len(sources) > 1 else f"the {sources[0]}"
     way = f" by {title}" if (title := FUSIONS[fusion].title) else ""
-    told = ", ".join(f"{spaced(key)}: {options[key]}" for key in TOLD_OPTIONS if key in options)
+    values = {key: options[key] for key in TOLD_OPTIONS if options.get(key)}
+    told = ", ".join(
+        f"{spaced(key)}: {value if isinstance(value, str) else listed(value)}"
+        for key, value in values.items()
+    )
     end = corpus_title(corpus) + (f" ({told})" if told else "")
     return f"{name[:1].upper()}{name[1:]} ({what}) from {source}{way}, trained on {end}."
 
 
-def corpus_title(corpus: str) -> str:
-    """What readers call a corpus; one of one's own is called by its name."""
+def corpus_title(corpus: str | Sequence[str]) -> str:
+    """What readers call a corpus, or several; one of one's own is called by its name."""
     from keras_lmf.data import corpora  # takes a while, which `list` needn't wait
 
-    return corpora.title(corpus)
+    return listed(corpora.title(name) for name in ([corpus] if isinstance(corpus, str) else corpus))
 
 
 def numbers(target: Target) -> str:
@@ -138,7 +145,7 @@ def _templates() -> jinja2.Environment:
         keep_trailing_newline=True,
         extensions=["jinja2.ext.do"],
     )
-    named = (metric_name, spaced, listed, numbers, figure, shape, table, repr)
+    named = (metric_name, spaced, listed, corpus_title, numbers, figure, shape, table, repr)
     environment.filters |= {function.__name__: function for function in named}
     environment.globals["MEDIA"] = MEDIA
     environment.filters["json"] = functools.partial(json.dumps, ensure_ascii=False)

@@ -66,6 +66,24 @@ class Spread(Spec):
     runs: Count
 
 
+class LeftOut(Spec):
+    """A metric on the test split of one corpus: of models that were trained on the others alone, and of models that
+    were trained on it too; and the floor, a constant answer chosen from the others' training labels.
+
+    Attributes:
+        others: models that never met the corpus.
+        all: models that did; the within-corpus figure.
+        rows: of the test split that were judged.
+        without: classes of the corpus that the others lack; their rows were not judged.
+    """
+
+    others: Spread
+    all: Spread
+    floor: float
+    rows: Count
+    without: tuple[Text, ...] = ()
+
+
 class Calibration(Spec):
     """Temperature scaling (Guo et al. 2017) fitted on `rows` rows of `split`; and, on the test split, the expected
     calibration error and the mean negative log-likelihood in nats before and after dividing the logits by it."""
@@ -89,7 +107,7 @@ class Entry(Spec):
         summary: one sentence.
         warning: what must be known before anything else, one sentence; None: nothing.
         fusion: the word of the recipe.
-        corpus: what it was trained on.
+        corpus: what it was trained on; a list: several, joined.
         modalities: in the model's order.
         parameters: numbers in all weights together (Keras's `count_params`).
         inputs: by modality, shape of a row, unit, description; in the order of `modalities`.
@@ -102,6 +120,7 @@ class Entry(Spec):
         costs: by key as `metrics`, without "weights".
         seeds: by key as `metrics`: metric → `Spread` over trainings that differ in the seed.
         cross_validation: metric → `Spread` over folds.
+        left_out: corpus → metric → `LeftOut`, of a model of several corpora; `evaluate --leave-one-corpus-out`.
         alone: modality → metric → `Spread` over the same trainings as `seeds`, of the Keras model with this modality
             alone; of models of several whose presence is "derived".
         calibration: of a model for classes whose probabilities were calibrated.
@@ -121,7 +140,7 @@ class Entry(Spec):
     summary: Text
     warning: Text | None = None
     fusion: FusionName
-    corpus: Name
+    corpus: Name | tuple[Name, ...]
     modalities: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
     parameters: Parameters
     inputs: dict[Name, InputSpec]
@@ -133,6 +152,7 @@ class Entry(Spec):
     costs: dict[Key, Cost] = Field(default_factory=dict)
     seeds: dict[Key, dict[Text, Spread]] = Field(default_factory=dict)
     cross_validation: dict[Text, Spread] = Field(default_factory=dict)
+    left_out: dict[Name, dict[Text, LeftOut]] = Field(default_factory=dict)
     alone: dict[Name, dict[Text, Spread]] = Field(default_factory=dict)
     calibration: Calibration | None = None
     presence: Presence = "assumed"
@@ -161,6 +181,11 @@ class Entry(Spec):
         if (total := sum(math.prod(shape) for _, shape in self.weights)) != self.parameters:
             raise ValueError(f"'parameters' is {self.parameters}, the shapes in 'weights' hold {total}")
         return self
+
+    @property
+    def corpora(self) -> tuple[str, ...]:
+        """What it was trained on: one corpus or several."""
+        return (self.corpus,) if isinstance(self.corpus, str) else self.corpus
 
     @property
     def spec(self) -> ModelSpec:
@@ -201,7 +226,7 @@ class Entry(Spec):
     def to_json(self) -> str:
         """The canonical text: the same entry always gives the same."""
         fields = self.model_dump(mode="json", exclude_none=True)
-        for field in ("presence", "alone"):  # entries without them stay as they were written
+        for field in ("presence", "left_out", "alone"):  # entries without them stay as they were written
             if fields[field] == Entry.model_fields[field].get_default(call_default_factory=True):
                 del fields[field]
         text = json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -66,7 +66,7 @@ def table(
         {section.acronym: word for word, section in FUSIONS.items()}.get(fusion, fusion) if fusion else None
     )
     _require_known("fusion", fusion, FUSIONS)
-    _require_known("corpus", corpus, (entry.corpus for entry in entries))
+    _require_known("corpus", corpus, (name for entry in entries for name in entry.corpora))
     _require_known("modality", modality, (name for entry in entries for name in entry.modalities))
     _require_known("licence", licence, (entry.licences.weights for entry in entries))
     if max_mb is not None and not (isinstance(max_mb, int | float) and max_mb > 0):
@@ -75,7 +75,7 @@ def table(
         _row(entry)
         for entry in entries
         if fusion in (None, entry.fusion)
-        and corpus in (None, entry.corpus)
+        and corpus in (None, *entry.corpora)
         and modality in (None, *entry.modalities)
         and licence in (None, entry.licences.weights)
         and (max_mb is None or entry.files["weights"].bytes <= max_mb * 1e6)
@@ -155,7 +155,7 @@ def _row(entry: Entry) -> tuple[object, ...]:
     """The entry's values of COLUMNS."""
     headline, metric = next(iter(entry.metrics.get("weights", {}).items()), (None, None))
     return (
-        *(entry.name, entry.fusion, entry.corpus, ", ".join(entry.modalities), entry.target.name),
+        *(entry.name, entry.fusion, ", ".join(entry.corpora), ", ".join(entry.modalities), entry.target.name),
         *(entry.parameters, entry.files["weights"].bytes / 1e6, ", ".join(entry.files)),
         *(headline, metric and metric.value, metric and metric.floor),
         *(entry.licences.weights, entry.licences.data),

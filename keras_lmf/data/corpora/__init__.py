@@ -1,34 +1,48 @@
-"""The corpora by name. One module a corpus, each with `load(root=None, **options) -> Dataset` and its `DESCRIPTION`."""
+"""The corpora by name.
+
+A published corpus, as it is downloaded, is a TOML in `published/`. Others, and arrays that were made of a corpus, are a
+module of their name with `load(root=None, **options) -> Dataset`, and its `DESCRIPTION` where there is no TOML.
+"""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import get_type_hints
 
 import numpy as np
 from pydantic import ConfigDict, ValidationError, create_model
 
-from keras_lmf.data.corpora.description import CorpusDescription, read_description
-from keras_lmf.data.corpora.files import LABELS, is_clips
+from keras_lmf.data.corpora import clips, joined, published
+from keras_lmf.data.corpora.description import CorpusDescription, join_descriptions, read_description
+from keras_lmf.data.corpora.files import LABELS, class_files, is_clips, is_there
+from keras_lmf.data.corpora.published import loading
+from keras_lmf.data.corpora.published.options import choose
 from keras_lmf.data.dataset import Dataset
+from keras_lmf.data.extraction import store
+from keras_lmf.data.recordings import Recordings
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.sources import RecordedInput
 
-# A corpus is the module of its name.
+# A corpus is the TOML or the module of its name, or both.
 CORPORA = (
     "clips",
     "cmu_mosi",
+    "crema_d",
     "emodb",
+    "enterface05",
     "enterface05_landmarks",
     "fer2013",
     "iemocap",
+    "nemo",
     "pom",
     "ravdess",
+    "savee",
     "synthetic",
     "synthetic_steps",
+    "tess",
     "voices_and_faces",
 )
 PICKLES = (".pkl", ".pickle", ".p", ".pk", ".pck")  # the field's names for one thing
@@ -36,7 +50,7 @@ DESCRIBED = tuple(name for name in CORPORA if name != "clips")  # those are anyb
 
 
 def load(
-    name: str | Path,
+    name: str | Path | Sequence[str],
     root: str | Path | None = None,
     inputs: Mapping[str, RecordedInput] | None = None,
     **options: object,
@@ -45,16 +59,28 @@ def load(
 
     Args:
         name: one of `CORPORA`; the path of an .npz (layout: `Dataset.save`); or the path of a .pkl as MMSA and MulT
-            read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code); or the
-            path of a folder of your own clips (layout and options: `corpora.clips.load`).
+            read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code); the path
+            of a folder of your own clips (layout and options: `corpora.clips.load`); of one that `keras-lmf extract`
+            wrote (`extraction.store`); or of a .toml that describes a corpus of your own as `published` describes
+            others. Several of these are joined in one dataset: `corpora.joined.join`.
         root: the folder that holds the corpora; None takes the environment variable KERAS_LMF_DATA. A relative path
-            of a file or folder is then one in this folder. For "clips" it is the folder of the clips itself.
+            of a file or folder is then one in this folder (of a .toml, where there is none at the path itself). For
+            "clips" it is the folder of the clips itself; it may be that of a published corpus itself.
         inputs: what recordings are to fill (`Recipe.recorded`), for a corpus of recordings; None: what its own `load`
             fills by itself. Other corpora take no notice.
-        options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl.
+        options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl. Of
+            several: what all of them accept; under a corpus's name a table of what it alone does, for example
+            `emodb={"fold": 3}`, which comes before; and `merge` and `words` of `corpora.joined.join`.
     """
+    if not isinstance(name, str | Path):
+        return joined.load(name, options, lambda one, own: load(one, root, inputs, **own))
     if name in CORPORA:
+        if published.is_published(str(name)) and not _as_arrays(str(name), root, inputs, options):
+            return loading.load(str(name), root, inputs, options)
         return _load(str(name), str(name), root, inputs, options)
+    if published.is_own(name):
+        path = Path(name) if root is None or Path(name).is_file() else Path(root) / name
+        return loading.load(path, root, inputs, options)
     path = Path(name) if root is None else Path(root) / name
     suffix = path.suffix.lower()
     if suffix in PICKLES:
@@ -63,10 +89,48 @@ def load(
         if options:
             raise LMFError(f"{name}: a file takes no options, received {', '.join(sorted(options))}.")
         return Dataset.load(path)
-    if is_clips(path):
+    if store.is_arrays(path):
+        if options:
+            raise LMFError(
+                f"{name}: extracted arrays take no options, received {', '.join(sorted(options))}."
+            )
+        return store.open_arrays(path)
+    if is_clips(path) or class_files(path):
         return _load("clips", "clips", path, inputs, options)
     hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."
     raise unknown_name("corpus", name, CORPORA, hint=hint)
+
+
+def recordings(name: str | Path, root: str | Path | None = None, **options: object) -> Recordings:
+    """The labelled recordings of a corpus, before anything of them is decoded.
+
+    Args:
+        name: of a published corpus or the path of a .toml that describes one's own, in `root`; "clips", in `root`; or
+            the path of a folder of clips.
+        root: as of `load`.
+        options: of the published corpus, or of `corpora.clips.recordings`.
+    """
+    if published.is_published(str(name)) or published.is_own(name):
+        corpus, word = published.read(name), loading.called(name)
+        return loading.recordings(corpus, word, root, choose(corpus, word, options)).recordings
+    path = Path(name) if root is None else Path(root) / name
+    if str(name) != "clips" and not (is_clips(path) or class_files(path)):
+        hint = f"Or give the path of a folder of clips that holds {LABELS}."
+        raise unknown_name("corpus of recordings", name, ("clips", *published.names()), hint=hint)
+    return clips.recordings(root if str(name) == "clips" else path, **options)
+
+
+def _as_arrays(
+    name: str,
+    root: str | Path | None,
+    inputs: Mapping[str, RecordedInput] | None,
+    options: Mapping[str, object],
+) -> bool:
+    """Whether a published corpus's own module is to read it: its arrays hold what is asked for, or nothing is there."""
+    corpus = published.read(name)
+    if corpus.arrays is None or set(inputs or ()) - set(corpus.inputs) or set(options) & set(corpus.options):
+        return False
+    return is_there(name, corpus.arrays, root) or not loading.is_there(corpus, name, root)
 
 
 def _load(
@@ -98,10 +162,15 @@ def _load(
         raise LMFError(f"Corpus {name!r}: there is no memory for what {values} asks for.") from None
 
 
-def describe(corpus: str, folder: Path, inputs: Iterable[str]) -> CorpusDescription:
-    """What is known of a corpus by its name; of one's own, what the about.toml of `folder` says, for these inputs."""
+def describe(corpus: str | Sequence[str], folder: Path, inputs: Iterable[str]) -> CorpusDescription:
+    """What is known of a corpus by its name; of one's own, what the about.toml of `folder` says, for these inputs; of
+    several, what is known of all as one."""
+    if not isinstance(corpus, str):
+        return join_descriptions({joined.short_name(name): describe(name, folder, inputs) for name in corpus})
     if corpus in DESCRIBED:
         return _description(corpus)
+    if published.is_own(corpus):
+        return published.read(corpus if Path(corpus).is_file() else folder / corpus)
     if Path(corpus).name != corpus:
         raise LMFError(f"The corpus {corpus!r} must be a file's name alone: give its folder with --data.")
     path = folder / "about.toml"
@@ -116,4 +185,6 @@ def title(corpus: str) -> str:
 
 
 def _description(corpus: str) -> CorpusDescription:
+    if published.is_published(corpus):
+        return published.read(corpus)
     return importlib.import_module(f"{__name__}.{corpus}").DESCRIPTION

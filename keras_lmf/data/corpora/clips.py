@@ -1,161 +1,301 @@
-"""Your own clips: a folder of media files and a labels.csv."""
+"""Your own clips: a folder of media files and a labels.csv, or folders named by class."""
 
 from __future__ import annotations
 
-import hashlib
+import math
 import os
 import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import ValidationError
 
-from keras_lmf.data.corpora.files import LABELS, find_clips
+from keras_lmf.data import splits
+from keras_lmf.data.corpora.files import LABELS, class_files, find_clips, is_clips
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.npz import read_npz
+from keras_lmf.data.extraction import dataset
+from keras_lmf.data.extraction.assembly import require_few
+from keras_lmf.data.recordings import Recording, Recordings, Refused
 from keras_lmf.data.tables import read_csv
 from keras_lmf.data.validation import check_groups, check_splits, whole_number
-from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.files import cache_folder, write_atomically
-from keras_lmf.media.sound import (
-    SAMPLE_RATE,
-    decode_sound,
-    is_silent,
-    number_of_samples,
-    padded,
-    require_decoder,
-)
+from keras_lmf.errors import LMFError, invalid
+from keras_lmf.media.sound import SAMPLE_RATE, number_of_samples, require_decoder
+from keras_lmf.sources import RecordedInput, Sound
 from keras_lmf.target import Target
 
-HELD_OUT = 0.2  # of the speakers, for the test split, and as many for validation
-MAX_BAD = 0.1
-NEEDED = ("file", "label", "speaker")
-COLUMNS = (*NEEDED, "split")
+SECONDS = 3.0  # of sound, where nobody says what is asked for
+LABEL = "label"
+KNOWN = ("speaker", "split", "start", "end")
 _HINT = (
     "The first line names the columns, with commas (or semicolons, or tabs) between them; a value that holds one "
     'stands in "double quotes".'
 )
 _SHOWN = 10
-# Raised when `decode_sound` gives other numbers for the same file.
-_CACHE_VERSION = 2
 
 
 class Row(NamedTuple):
-    """A line of labels.csv; `split` is None where the table has no such column."""
+    """A line of labels.csv; `split` is None where the table has no such column.
+
+    `why` says what is wrong with it, and is empty where nothing is.
+    """
 
     line: int
     file: str
-    label: str
+    label: str | tuple[float, ...]
     speaker: str
     split: str | None
+    start: float | None
+    end: float | None
+    columns: dict[str, str]
+    why: str = ""
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"{LABELS}, line {self.line}" if self.line else "folders"
+
+    @property
+    def id(self) -> str:
+        """The file, and which stretch of it."""
+        if self.start is None and self.end is None:
+            return self.file
+        start, end = (
+            "" if time is None else repr(time).removesuffix(".0") for time in (self.start, self.end)
+        )
+        return f"{self.file}@{start}-{end}"
 
 
 def load(
-    root: str | Path | None = None, *, seconds: float = 3.0, seed: int = 0, target: str = "emotion"
+    root: str | Path | None = None,
+    inputs: Mapping[str, RecordedInput] | None = None,
+    *,
+    seconds: float | None = None,
+    seed: int = 0,
+    target: str = "emotion",
+    labels: str | Sequence[str] = LABEL,
+    range: Sequence[float] | None = None,
 ) -> Dataset:
-    """The sound of the clips in `root`, as its labels.csv describes them:
+    """The clips in `root` with what the inputs ask for; without `inputs`, their sound.
 
-        file,label,speaker
-        anna/first.mp4,happy,anna
-        bert/first.wav,sad,bert
+    The table is that of `recordings`, whose further options these are. What is extracted is kept in the user's cache
+    (`KERAS_LMF_HOME`); nothing is written into `root`.
 
-    Paths are relative to `root`; backslashes, semicolons and tabs will do. Files are of up to 60 s, in any container
-    that FFmpeg reads. The classes are the labels in alphabetical order: the recipe's `target.classes`.
+    A line that can't be used (an empty value; a file that is missing, damaged or of more than 60 s; one that has
+    nothing of what is asked for) is left out, and a warning names it. More than a tenth of such lines are an error.
 
     Modalities:
-        voice: (samples,), the sound in [-1, 1], 16 kHz mono; zeros after the end. The extra `media` reads it.
-
-    Groups are the speakers. About 60 % of them are train, 20 % valid, 20 % test, at least one each, drawn by
-    `seed` and their names alone: files that come or go move nobody. A column `split` (train, valid, test), filled in
-    every line, decides instead.
-
-    A line that can't be used (an empty value; a file that is missing, damaged, without sound, silent or of more than
-    60 s) is left out, and a warning names it. More than a tenth of such lines are an error.
-
-    What is decoded is kept in the user's cache (`KERAS_LMF_HOME`); nothing is written into `root`.
+        those of `inputs`; else voice: (samples,), the sound in [-1, 1], 16 kHz mono; zeros after the end. The extra
+        `media` reads it.
 
     Args:
         root: the folder; None takes KERAS_LMF_DATA.
-        seconds: the length to which a clip is cut or zero-padded at the end; up to 60.
-        seed: ≥ 0; another seed draws other speakers for valid and test.
-        target: what the labels are, the name of the model's output.
+        inputs: what the recipe's inputs take (`Recipe.recorded`); None or none of them: the sound.
+        seconds: without `inputs`, the length to which a clip is cut or zero-padded at the end: up to 60, None is 3.
+        seed, target, labels, range: as of `recordings`.
 
     Raises:
-        LMFError: no folder or labels.csv, a wrong table (the line is named), fewer than three speakers without a
-            `split`, a speaker in two splits, fewer than two labels, a label that no training clip has, more than a
-            tenth of lines that can't be used, an option out of its range, or PyAV isn't installed.
+        LMFError: as of `recordings`; more than a tenth of lines that can't be used, or PyAV isn't installed.
     """
-    samples = number_of_samples(seconds, "Corpus 'clips': seconds")
-    whole_number("Corpus 'clips': seed", seed, 0)
+    if not inputs:
+        samples = number_of_samples(SECONDS if seconds is None else seconds, "Corpus 'clips': seconds")
+        inputs = {"voice": RecordedInput(shape=(samples,), rate=SAMPLE_RATE, source=Sound())}
+    elif seconds is not None:
+        _check_seconds(seconds, inputs)
     require_decoder()
+    # The table before anything is decoded, which may take minutes.
+    found = recordings(root, seed=seed, target=target, labels=labels, range=range)
+    return dataset(found, inputs)
+
+
+def recordings(
+    root: str | Path | None = None,
+    *,
+    seed: int = 0,
+    target: str = "emotion",
+    labels: str | Sequence[str] = LABEL,
+    range: Sequence[float] | None = None,
+) -> Recordings:
+    """The clips in `root`, as its labels.csv describes them:
+
+        file,label,speaker,start,end
+        anna/first.mp4,happy,anna,,
+        film.mkv,sad,bert,61.5,64
+
+    Paths are relative to `root`; backslashes, semicolons and tabs will do. Files are of up to 60 s, in any container
+    that FFmpeg reads; `start` and `end` (seconds) choose a stretch of one that may be longer. The classes are the
+    labels in alphabetical order: the recipe's `target.classes`. With a `range`, labels are numbers.
+
+    Groups are the speakers. About 60 % of them are train, 20 % valid, 20 % test, at least one each, drawn by
+    `seed` and their names alone: files that come or go move nobody. A column `split` (train, valid, test), filled in
+    every line, decides instead. Without a column `speaker` each file is a group, which a warning says. Any other
+    column is kept.
+
+    Without labels.csv, folders named by class hold the clips: happy/first.mp4.
+
+    Args:
+        root: the folder; None takes KERAS_LMF_DATA.
+        seed: ≥ 0; another seed draws other speakers for valid and test.
+        target: what the labels are, the name of the model's output.
+        labels: the column of the label, or the columns of several numbers: ["arousal", "valence"].
+        range: of numbers, the smallest and the largest: [-1, 1]; None: labels are classes.
+
+    Raises:
+        LMFError: no folder, labels.csv or folders of classes, a wrong table (the line is named), fewer than three
+            speakers without a `split`, a speaker in two splits, fewer than two labels, a label that no training clip
+            has, more than a tenth of lines that can't be used, or an option out of its range.
+    """
+    whole_number("Corpus 'clips': seed", seed, 0)
     folder = find_clips(root)
-    table = folder / LABELS
-    rows = _read_table(table)
-    bad = {}
-    for row in rows:
-        if empty := [name for name in NEEDED if not getattr(row, name)]:
-            bad[row] = f"{' and '.join(empty)} empty"
-    complete = [row for row in rows if row not in bad]
-    _check_bad(table, bad, len(rows))
-    classes = sorted({row.label for row in complete})
-    if len(classes) < 2:
-        raise LMFError(f"{table}: every label is {classes[0]!r}. A model needs two or more to tell apart.")
-    # Before anything is decoded, which may take minutes.
-    split_of = _splits(table, complete, seed)
-    _check_training(table, classes, complete, split_of)
-    waveforms, failed = _decoded(folder, complete, samples)
-    bad = dict(sorted((bad | failed).items()))
-    _check_bad(table, bad, len(rows))
-    kept = [row for row in complete if row not in bad]
-    _check_training(table, classes, kept, split_of)
-    for split in sorted(set(split_of.values()) - {split_of[row.speaker] for row in kept}):
-        raise LMFError(
-            f"{table}: nothing is left of the split {split!r}. {_listed(bad, len(rows))}Mend one of them."
-        )
-    if bad:
-        warnings.warn(f"{table}: {_listed(bad, len(rows))}They are left out.", stacklevel=4)
-    return Dataset(
-        name=folder.resolve().name or "clips",
-        target=Target(name=target, classes=tuple(classes)),
-        inputs={"voice": waveforms},
-        labels=[classes.index(row.label) for row in kept],
-        groups=np.array([row.speaker for row in kept]),
-        ids=np.array([row.file for row in kept]),
-        splits=np.array([split_of[row.speaker] for row in kept]),
+    names = (labels,) if isinstance(labels, str) else tuple(labels)
+    rows, table = _rows(folder, names, range)
+    good, bad = [row for row in rows if not row.why], [row for row in rows if row.why]
+    refused = tuple(Refused(row.where, row.file, row.why) for row in bad)
+    require_few(str(table), refused, len(rows))
+    meant = _target(table, target, names, range, good)
+    split_of = _splits(table, good, seed)
+    if meant.classes:
+        _check_training(table, meant.classes, good, split_of)
+    return Recordings(
+        folder.resolve().name or "clips",
+        meant,
+        tuple(
+            Recording(
+                id=row.id,
+                path=_place(folder, row.file),
+                label=row.label,
+                group=row.speaker,
+                split=split_of[row.speaker],
+                start=row.start,
+                end=row.end,
+                columns=row.columns,
+                where=row.where,
+            )
+            for row in good
+        ),
+        refused,
     )
 
 
-def _read_table(path: Path) -> list[Row]:
-    """The table's rows, blanks around the values removed, all in one Unicode form (NFC), paths with slashes.
+def _check_seconds(seconds: float, inputs: Mapping[str, RecordedInput]) -> None:
+    """A recipe may say twice how long its sound is; then it must say the same."""
+    for name, given in inputs.items():
+        if isinstance(given.source, Sound):
+            rate = given.rate or SAMPLE_RATE
+            if number_of_samples(seconds, "Corpus 'clips': seconds") * rate != given.shape[0] * SAMPLE_RATE:
+                raise LMFError(
+                    f"Corpus 'clips': seconds={seconds:g}, but the input {name!r} takes {given.shape[0] / rate:g} s. "
+                    "Leave seconds away."
+                )
+
+
+def _rows(folder: Path, labels: tuple[str, ...], range: Sequence[float] | None) -> tuple[list[Row], Path]:
+    """The rows of labels.csv, or of the folders of classes; and what messages call the table."""
+    if is_clips(folder):
+        table = folder / LABELS
+        rows, speakers = _read_table(table, labels, range)
+    else:
+        table, speakers = folder, False
+        if range is not None or labels != (LABEL,):
+            raise LMFError(f"{folder}: folders are named by class; numbers as labels need a {LABELS}.")
+        rows = [
+            Row(0, path.relative_to(folder).as_posix(), name, "", None, None, None, {})
+            for name, paths in class_files(folder).items()
+            for path in paths
+        ]
+    if not speakers:
+        warnings.warn(
+            f"{table}: no speakers are given, so training, validation and test differ by file alone. Where a person "
+            "is in several files, the figures are too good: add a column 'speaker'.",
+            stacklevel=4,
+        )
+        rows = [row._replace(speaker=row.file) for row in rows]
+    return rows, table
+
+
+def _read_table(path: Path, labels: tuple[str, ...], range: Sequence[float] | None) -> tuple[list[Row], bool]:
+    """The table's rows, blanks around the values removed, all in one Unicode form (NFC), paths with slashes; and
+    whether it has speakers.
 
     Raises:
-        LMFError: no table; a column that is missing or unknown; a line with too few or too many values;
-            a file that is named twice, or lies outside the folder; a label or a speaker in two spellings that differ
-            in upper and lower case alone. It names the line.
+        LMFError: no table; a column that is missing; a line with too few or too many values; a stretch that is named
+            twice, or a file outside the folder; a label or a speaker in two spellings that differ in upper and lower
+            case alone. It names the line.
     """
-    header, lines = read_csv(path, NEEDED, _HINT)
-    for column in header:
-        if column not in COLUMNS:
-            raise LMFError(f"{path}: {unknown_name('column', column, COLUMNS, _HINT)}")
+    header, lines = read_csv(path, ("file", *labels), _HINT)
     if len(set(header)) != len(header):
         raise LMFError(f"{path}: a column is there twice: {', '.join(header)}.")
+    _check_columns(path, header)
     rows = []
-    first: dict[str, int] = {}
-    for line, named in lines:
-        file, label, speaker = (unicodedata.normalize("NFC", named[column]) for column in NEEDED)
-        row = Row(line, file.replace("\\", "/"), label, speaker, named.get("split"))
+    first: dict[tuple[str, float | None, float | None], int] = {}
+    for line, values in lines:
+        row = _row(
+            line, {name: unicodedata.normalize("NFC", value) for name, value in values.items()}, labels, range
+        )
         _check_inside(path, row)
-        earlier = first.setdefault(str(PurePosixPath(row.file)), line)
+        earlier = first.setdefault((str(PurePosixPath(row.file)), row.start, row.end), line)
         if row.file and earlier != line:
             raise LMFError(f"{path}, lines {earlier} and {line}: both name {row.file!r}. Keep one.")
         rows.append(row)
     if not rows:
-        raise LMFError(f"{path}: no clips, only a header. Every further line is file,label,speaker.")
-    for column in ("label", "speaker"):
-        _check_spelling(path, column, rows)
-    return rows
+        raise LMFError(f"{path}: no clips, only a header. Every further line is {','.join(header)}.")
+    if range is None:
+        _check_spelling(path, "label", rows)
+    _check_spelling(path, "speaker", rows)
+    return rows, "speaker" in header
+
+
+def _check_columns(path: Path, header: Sequence[str]) -> None:
+    """A column that is nearly one that means something is a slip; others are kept as they are."""
+    from difflib import get_close_matches
+
+    for column in header:
+        near = get_close_matches(column.casefold(), KNOWN, 1, 0.75)
+        if column not in KNOWN and near and near[0] not in header:
+            raise LMFError(
+                f"{path}: Unknown column {column!r}. Did you mean {near[0]!r}? Columns that mean something: file, "
+                f"{LABEL}, {', '.join(KNOWN)}. Any other is kept. {_HINT}"
+            )
+
+
+def _row(line: int, values: dict[str, str], labels: tuple[str, ...], range: Sequence[float] | None) -> Row:
+    """One line; what can't be used in it is in `why`."""
+    file, speaker = values["file"].replace("\\", "/"), values.get("speaker", "")
+    needed = ("file", *labels, *(("speaker",) if "speaker" in values else ()))
+    empty = [name for name in needed if not values[name]]
+    why = f"{' and '.join(empty)} empty" if empty else ""
+    times: dict[str, float | None] = {"start": None, "end": None}
+    for name in times:
+        if values.get(name):
+            times[name] = _number(values[name])
+            if times[name] is None or times[name] < 0:
+                why = why or f"{name} must be seconds, at least 0; received {values[name]!r}"
+                times[name] = None
+    if None not in times.values() and times["end"] <= times["start"]:
+        why = why or f"it ends at {times['end']:g} s, before it starts at {times['start']:g} s"
+    label: str | tuple[float, ...] = values[labels[0]]
+    if range is not None:
+        numbers = [_number(values[name]) for name in labels]
+        for name, number in zip(labels, numbers):
+            if number is None or not range[0] <= number <= range[1]:
+                why = (
+                    why
+                    or f"{name} must be a number in [{range[0]:g}, {range[1]:g}]; received {values[name]!r}"
+                )
+        label = tuple(number or 0.0 for number in numbers)
+    known = {"file", *labels, *KNOWN}
+    columns = {name: value for name, value in values.items() if name not in known}
+    return Row(line, file, label, speaker, values.get("split"), times["start"], times["end"], columns, why)
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _check_spelling(path: Path, column: str, rows: Sequence[Row]) -> None:
@@ -181,38 +321,52 @@ def _check_inside(path: Path, row: Row) -> None:
             )
 
 
-def _decoded(folder: Path, rows: Sequence[Row], samples: int) -> tuple[np.ndarray, dict[Row, str]]:
-    """(N, samples) waveforms of the rows that can be read, and why the others can't."""
-    from tqdm import tqdm
+def _place(folder: Path, file: str) -> Path:
+    """A name keeps the Unicode form of the system that gave it."""
+    if file.isascii():
+        return folder / file
+    places = [folder / unicodedata.normalize(form, file) for form in ("NFD", "NFC")]
+    return next(filter(os.path.exists, places), places[1])
 
-    waveforms, failed = [], {}
-    for row in tqdm(rows, desc="decoding", unit="clip", leave=False, delay=2, disable=None):
-        # A name keeps the Unicode form of the system that gave it.
-        places = [folder / unicodedata.normalize(form, row.file) for form in ("NFD", "NFC")]
-        path = next(filter(os.path.exists, places), places[1])
-        try:
-            waveform = padded(sound := cached_sound(path), samples)
-            if is_silent(sound, SAMPLE_RATE) or not waveform.any():
-                raise LMFError("its sound is silent.")
-            waveforms.append(waveform)
-        except (LMFError, OSError) as error:
-            failed[row] = str(error).removeprefix(f"{path}: ")
-    return np.array(waveforms, np.float32).reshape(-1, samples), failed
+
+def _target(
+    table: Path, name: str, labels: tuple[str, ...], range: Sequence[float] | None, rows: Iterable[Row]
+) -> Target:
+    """Classes in alphabetical order, a number, or several with their columns' names."""
+    fields: dict[str, object] = {"name": name}
+    if range is not None:
+        fields["range"] = tuple(range)
+        if len(labels) > 1:
+            fields["dimensions"] = labels
+    elif len(labels) > 1:
+        raise LMFError(
+            f"Corpus 'clips': labels {', '.join(labels)} are numbers: give their range, as [-1, 1]."
+        )
+    else:
+        classes = sorted({row.label for row in rows})
+        if len(classes) < 2:
+            told = f"every label is {classes[0]!r}" if classes else "no line can be used"
+            raise LMFError(f"{table}: {told}. A model needs two or more to tell apart.")
+        fields["classes"] = tuple(classes)
+    try:
+        return Target.model_validate(fields)
+    except ValidationError as error:
+        raise invalid(error, Target, "Corpus 'clips'") from None
 
 
 def _splits(table: Path, rows: Sequence[Row], seed: int) -> dict[str, str]:
     """Speaker → split: the table's, or drawn."""
     speakers = sorted({row.speaker for row in rows})
-    if rows[0].split is not None:
-        names = np.array([f"line {row.line}, {row.file}" for row in rows])
+    if rows and rows[0].split is not None:
         for row in rows:
             if not row.split:
                 raise LMFError(
                     f"{table}, line {row.line}: the split is empty. Fill it in all lines, or in none."
                 )
+        names = np.array([f"line {row.line}, {row.file}" for row in rows])
         try:
-            splits = check_splits(np.array([row.split for row in rows]), names)
-            check_groups(np.array([row.speaker for row in rows]), splits, names)
+            named = check_splits(np.array([row.split for row in rows]), names)
+            check_groups(np.array([row.speaker for row in rows]), named, names)
         except LMFError as error:
             raise LMFError(f"{table}: {error}") from None
         return {row.speaker: row.split for row in rows}
@@ -222,15 +376,11 @@ def _splits(table: Path, rows: Sequence[Row], seed: int) -> dict[str, str]:
             "validation and test need different speakers, so three at least. With two, a column 'split' of "
             "'train' and 'test' does without validation."
         )
-    # By the hash of each name, so that a speaker who joins moves few others.
-    drawn = sorted(speakers, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-    held = max(1, round(HELD_OUT * len(speakers)))
-    names = ["test"] * held + ["valid"] * held + ["train"] * (len(speakers) - 2 * held)
-    return dict(zip(drawn, names))
+    return splits.drawn(speakers, seed)
 
 
 def _check_training(
-    table: Path, classes: Sequence[str], rows: Sequence[Row], split_of: dict[str, str]
+    table: Path, classes: Sequence[str], rows: Sequence[Row], split_of: Mapping[str, str]
 ) -> None:
     trained = {row.label for row in rows if split_of[row.speaker] == "train"}
     for name in classes:
@@ -243,58 +393,3 @@ def _check_training(
                 f"{', '.join(speakers[:_SHOWN]) or 'none whose files can be read'}. Try another seed, give a column "
                 "'split', or add clips."
             )
-
-
-def _check_bad(table: Path, bad: dict[Row, str], lines: int) -> None:
-    if len(bad) > MAX_BAD * lines:
-        raise LMFError(
-            f"{table}: {_listed(bad, lines)}That is more than {MAX_BAD:.0%}: mend or delete these lines."
-        )
-
-
-def _listed(bad: dict[Row, str], lines: int) -> str:
-    shown = [
-        f"\n  line {row.line}, {row.file or 'no file'}: {why}" for row, why in list(bad.items())[:_SHOWN]
-    ]
-    more = f"\n  and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-    return f"{len(bad)} of {lines} clips can't be used:{''.join(shown)}{more}\n"
-
-
-def cached_sound(path: Path) -> np.ndarray:
-    """What `decode_sound` gives, from `KERAS_LMF_HOME/sound` or the user's cache folder where it is there already.
-
-    A file is known by the SHA-256 of its content, so one that was moved is found and one that was changed is
-    decoded again. Nothing is written beside the file. The cache may be deleted at any time; a damaged file in it
-    is made again. A cache that can't be written is a warning.
-
-    Raises:
-        LMFError: as of `decode_sound`.
-        OSError: the file can't be read.
-    """
-    if not path.is_file():  # decode_sound says what it is instead
-        return decode_sound(path)
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    place = cache_folder("sound") / f"{digest}-{SAMPLE_RATE}-v{_CACHE_VERSION}.npz"
-    known = _cached(place)
-    if known is not None:
-        return known
-    waveform = decode_sound(path)
-    try:
-        write_atomically(place, lambda temporary: np.savez(temporary, waveform=waveform))
-    except LMFError as error:  # about each clip another one, so that this would be told for each
-        warnings.warn(
-            f"{str(error).replace(str(place), str(place.parent))} Clips are decoded again every time. "
-            "KERAS_LMF_HOME names another cache.",
-            stacklevel=2,
-        )
-    return waveform
-
-
-def _cached(place: Path) -> np.ndarray | None:
-    """The waveform in the cache, or None if it isn't there whole: an .npz has a checksum of what it holds."""
-    try:
-        waveform = read_npz(place)["waveform"]
-    except (LMFError, KeyError, OSError):
-        return None
-    return waveform if waveform.dtype == np.float32 and waveform.ndim == 1 and len(waveform) else None

@@ -1,44 +1,11 @@
-"""EmoDB (Burkhardt et al. 2005): German sentences by ten actors, 7 emotions, 535 recordings. Free, with attribution."""
+"""EmoDB (Burkhardt et al. 2005) as arrays of ours: mono sound at 16 kHz. `published/emodb.toml` says what it is."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-import numpy as np
-
-from keras_lmf.data.corpora.description import VOICE, CorpusDescription
-from keras_lmf.data.corpora.files import find_named, fold_splits
+from keras_lmf.data.corpora.published.loading import sounds
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.validation import whole_number
-from keras_lmf.media.sound import number_of_samples, read_waveforms
-from keras_lmf.target import Target
-
-SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
-CLASSES = ("angry", "bored", "disgust", "fearful", "happy", "neutral", "sad")
-# The sixth character of a file's name: the first letter of the emotion's German word.
-EMOTIONS = dict(zip("WLEAFNT", CLASSES))
-RECORDINGS = 535
-_NAME = re.compile(rf"({'|'.join(SPEAKERS)})[ab]\d\d[{''.join(EMOTIONS)}][a-z]")
-
-DESCRIPTION = CorpusDescription(
-    title="EmoDB",
-    licence="EmoDB: free, with attribution",
-    weights_licence="free, with attribution",
-    inputs={"voice": VOICE},
-    notes=(
-        "10 actors, ten sentences, German: acted, not felt. Only recordings are in it whose emotion 80 % of 20 "
-        "listeners had recognised.",
-        "Every recording is 2 s long: longer ones are cut, shorter ones padded.",
-        "Test and validation are one speaker each, about 50 recordings; nothing is measured on the test speaker "
-        "(inductive). The field's protocol is the mean over all ten speakers.",
-    ),
-    voice_notes=(
-        "The cross-validation, where there is one, leaves out each speaker in turn, with this one recipe. Its "
-        "settings were chosen on validation speakers, who are test speakers of other rounds: it is not nested.",
-    ),
-    citation="Burkhardt et al., A database of German emotional speech, Interspeech 2005",
-)
 
 
 def load(root: str | Path | None = None, *, fold: int = 0, seconds: float = 2.0) -> Dataset:
@@ -59,17 +26,4 @@ def load(root: str | Path | None = None, *, fold: int = 0, seconds: float = 2.0)
     Raises:
         LMFError: an option out of its range; a file that is missing, damaged or not named as EmoDB's are.
     """
-    whole_number("Corpus 'emodb': fold", fold, 0, len(SPEAKERS) - 1)
-    samples = number_of_samples(seconds, "Corpus 'emodb': seconds")
-    paths, _ = find_named("emodb", "flac16k", root, "03a01Fa.flac", _NAME, RECORDINGS)
-    names = [path.stem for path in paths]
-    numbers = np.array([SPEAKERS.index(name[:2]) for name in names])
-    return Dataset(
-        name="emodb",
-        target=Target(name="emotion", classes=CLASSES),
-        inputs={"voice": read_waveforms(paths, samples)},
-        labels=[CLASSES.index(EMOTIONS[name[5]]) for name in names],
-        groups=np.array([f"speaker_{name[:2]}" for name in names]),
-        ids=np.array(names),
-        splits=fold_splits(numbers, fold, len(SPEAKERS)),
-    )
+    return sounds("emodb", root, fold, seconds)

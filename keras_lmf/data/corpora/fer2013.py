@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_lmf.data.corpora.description import CorpusDescription
 from keras_lmf.data.corpora.files import find
+from keras_lmf.data.corpora.vocabulary import meanings
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.npz import read_npz
 from keras_lmf.data.validation import whole_number
@@ -16,8 +17,6 @@ from keras_lmf.errors import LMFError
 from keras_lmf.target import Target
 
 CLASSES = ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
-# As the files call two of them.
-NAMES = {"fear": "fearful", "surprise": "surprised"}
 FILES = ("train.npz", "validation.npz")
 SIDE = 48
 HELD_OUT = 10  # of the training file's images, each tenth validates
@@ -56,11 +55,12 @@ def load(root: str | Path | None = None, *, side: int = SIDE) -> Dataset:
         side: pixels to which the images, 48 × 48, are resized, interpolated linearly; 48 to 256.
     """
     whole_number("Corpus 'fer2013': side", side, SIDE, 256)
+    known = meanings()  # the files have "fear" and "surprise"
     images, labels, ids = [], [], []
     for file in FILES:
         path = find("fer2013", file, root)
         arrays = read_npz(path, ("images", "labels", "classes"))
-        names = [NAMES.get(name, name) for name in arrays["classes"].tolist()]
+        names = [known.get(name, name) for name in arrays["classes"].tolist()]
         if sorted(names) != sorted(CLASSES):
             raise LMFError(f"{path}: the classes are {', '.join(names)}; FER2013 has {', '.join(CLASSES)}.")
         images.append(arrays["images"])

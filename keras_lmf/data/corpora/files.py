@@ -9,43 +9,83 @@ from pathlib import Path
 import numpy as np
 
 from keras_lmf.errors import LMFError
+from keras_lmf.media.suffixes import MEDIA_FILES, PICTURE_FILES
 
 LABELS = "labels.csv"  # what makes a folder one of clips: corpora.clips
 
 
 def find(corpus: str, file: str, root: str | Path | None) -> Path:
-    """The existing file or folder `<root>/<corpus>/<file>`. Without `root`, KERAS_LMF_DATA is read at the call."""
-    folder = _folder(corpus, "where is the data?", f"the folder that holds {corpus}/{file}", root)
-    path = folder / corpus / file
-    if not path.exists():
+    """The existing file or folder `<root>/<corpus>/<file>`; or `<root>/<file>`, of a root of the corpus's name.
+
+    Without `root`, KERAS_LMF_DATA is read at the call.
+    """
+    folder = base_folder(corpus, f"the folder that holds {corpus}/{file}", root)
+    path = next((place / file for place in _places(corpus, folder) if (place / file).exists()), None)
+    if path is None:
         origin = "root" if root is not None else "KERAS_LMF_DATA"
         raise LMFError(
-            f"Corpus {corpus!r}: {path} does not exist. "
+            f"Corpus {corpus!r}: {folder / corpus / file} does not exist. "
             f"{origin} must be the folder that holds {corpus}/{file}."
             + (f" It is a folder of clips ({LABELS}), the corpus 'clips'." if is_clips(folder) else "")
         )
     return path
 
 
+def is_there(corpus: str, file: str, root: str | Path | None) -> bool:
+    """Whether `find` would find it."""
+    folder = root_or_default(root)
+    return folder is not None and any((place / file).exists() for place in _places(corpus, folder))
+
+
+def _places(corpus: str, folder: Path) -> tuple[Path, ...]:
+    return (folder / corpus, *([folder] if folder.name == corpus else []))
+
+
 def find_clips(root: str | Path | None) -> Path:
     """The existing folder `root` of clips. Without `root`, KERAS_LMF_DATA is read at the call."""
     folder = _folder("clips", "where are your clips?", f"the folder that holds them and {LABELS}", root)
-    if not is_clips(folder):
+    if not is_clips(folder) and not class_files(folder):
         raise LMFError(
             f"Corpus 'clips': {folder / LABELS} does not exist. It is a table with the columns file, label, "
-            "speaker, and perhaps split."
+            "speaker, and perhaps split, start and end. Or put the clips into folders named by class: happy/, sad/."
         )
     return folder
 
 
+def base_folder(corpus: str, wanted: str, root: str | Path | None) -> Path:
+    """`root`, or what KERAS_LMF_DATA says at the call; `wanted` tells in the error what either must be."""
+    return _folder(corpus, "where is the data?", wanted, root)
+
+
+def class_files(folder: Path) -> dict[str, list[Path]]:
+    """Class → its media files and pictures, to the bottom, of a folder of folders named by class; hidden ones apart."""
+    found = {}
+    for place in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if place.is_dir() and not place.name.startswith("."):
+            files = [
+                path
+                for path in sorted(place.rglob("*"))
+                if (MEDIA_FILES.fullmatch(path.suffix) or PICTURE_FILES.fullmatch(path.suffix))
+                and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            ]
+            found |= {place.name: files} if files else {}
+    return found
+
+
 def _folder(corpus: str, question: str, wanted: str, root: str | Path | None) -> Path:
-    folder = root if root is not None else os.environ.get("KERAS_LMF_DATA")
-    if not folder:
+    folder = root_or_default(root)
+    if folder is None:
         raise LMFError(
             f"Corpus {corpus!r}: {question} Pass root=… (or --data), or run `export KERAS_LMF_DATA=…`, "
             f"either with {wanted}."
         )
-    return Path(folder)
+    return folder
+
+
+def root_or_default(root: str | Path | None) -> Path | None:
+    """`root`, or what KERAS_LMF_DATA says at the call; None: neither is given."""
+    folder = root if root is not None else os.environ.get("KERAS_LMF_DATA")
+    return Path(folder) if folder else None
 
 
 def is_clips(folder: str | Path) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_lmf.data.corpora.description import CorpusDescription
 from keras_lmf.data.corpora.files import find
+from keras_lmf.data.corpora.vocabulary import meanings
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.npz import read_npz
 from keras_lmf.data.validation import whole_number
@@ -15,9 +16,8 @@ from keras_lmf.errors import unknown_name
 from keras_lmf.target import Target
 
 CLASSES = ("neutral", "happy", "sad", "angry")
-STRICT = {"neutral": "neutral", "happiness": "happy", "sadness": "sad", "anger": "angry"}
-# What the two usual readings of "happy" make of the annotators' majority label; other labels are left out.
-EMOTIONS = {"merged": STRICT | {"excited": "happy"}, "strict": STRICT}
+# The two usual readings of "happy": what counts as it beside the word itself.
+READINGS = {"merged": ["excited"], "strict": []}
 TEST_SESSION = 5
 PROLONGATION = 10
 
@@ -76,15 +76,17 @@ def load(
         validation_session: 1 … 4, the session that is the valid split; the other three of these are train. Test
             is session 5 always. Average over the four to validate on all of sessions 1–4.
     """
-    if labels not in EMOTIONS:
-        raise unknown_name("iemocap labels", labels, EMOTIONS)
+    if labels not in READINGS:
+        raise unknown_name("iemocap labels", labels, READINGS)
     # Session 5 is the test split.
     whole_number("Corpus 'iemocap': validation_session", validation_session, 1, TEST_SESSION - 1)
     whole_number("Corpus 'iemocap': context", context, 0, 32)
     keys = ("audio", "duration", "text", "emotion", "speaker", "ids")
     arrays = read_npz(find("iemocap", "iemocap_audio_text.npz", root), keys)
-    names = EMOTIONS[labels]
-    rows = np.isin(arrays["emotion"], list(names))
+    # Of the annotators' majority labels, those that mean one of the four classes.
+    meant = meanings(merge=READINGS[labels])
+    names = {word: meant.get(word) for word in np.unique(arrays["emotion"]).tolist()}
+    rows = np.isin(arrays["emotion"], [word for word, emotion in names.items() if emotion in CLASSES])
     audio = np.column_stack([arrays["audio"], np.log(arrays["duration"])])
     audio[:, PROLONGATION] = np.log1p(audio[:, PROLONGATION])
     features = {"audio": audio, "text": arrays["text"]}

@@ -1,4 +1,4 @@
-"""RAVDESS speech (Livingstone & Russo 2018): 24 actors, 8 emotions, 1440 takes. CC BY-NC-SA 4.0."""
+"""RAVDESS's speech (Livingstone & Russo 2018) as arrays of ours. `published/ravdess.toml` says what it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.corpora.description import VOICE, CorpusDescription
 from keras_lmf.data.corpora.files import find, fold_splits
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.npz import read_npz
@@ -15,39 +14,6 @@ from keras_lmf.media.sound import number_of_samples, read_waveforms
 from keras_lmf.target import Target
 
 FOLDS = 5
-
-DESCRIPTION = CorpusDescription(
-    title="RAVDESS",
-    licence="RAVDESS: CC BY-NC-SA 4.0",
-    weights_licence="CC BY-NC-SA 4.0",
-    inputs={
-        "audio": (
-            "log power, kHz, octaves",
-            "64 steps of 50 ms: 40 log-mel bands, log energy, zero-crossing rate, spectral centroid in kHz, "
-            "log2(F0 / 100 Hz), voicing; zeros after the end",
-            20,
-        ),
-        "audio_statistics": ("mixed", "75 statistics of MFCC, energy and F0 over the take"),
-        "video": ("intensity 0 to 5, presence 0 to 1", "35 facial action units, mean over the take"),
-        "voice": VOICE,
-    },
-    notes=(
-        "24 professional actors, two sentences, North American English: acted, not felt.",
-        "Test, validation and training actors differ; nothing is measured on the test actors (inductive).",
-        "Files are judged on the first of five folds of actors.",
-    ),
-    feature_notes=(
-        "The cross-validation tests each fold once, with the trial that this fold's own validation had chosen: it "
-        "judges the search, not this one recipe.",
-    ),
-    voice_notes=(
-        "The silence before and after the words is cut off in training and test. A recording with long pauses or "
-        "noise around the words is answered less well.",
-        "The cross-validation, where there is one, fits this one recipe to the other four folds, for each fold. "
-        "Its settings were chosen on validation folds, which are test folds of other rounds: it is not nested.",
-    ),
-    citation="Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 2018",
-)
 
 
 def load(root: str | Path | None = None, *, fold: int = 0, seconds: float | None = None) -> Dataset:

@@ -1,0 +1,77 @@
+"""The unit of work: some rows of a table, and what becomes of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_lmf.data.extraction.cache import cached_arrays
+from keras_lmf.data.extraction.clip import dtype_of
+from keras_lmf.data.recordings import Recording, Recordings, Refused
+from keras_lmf.errors import LMFError
+from keras_lmf.sources import RecordedInput
+
+FEWEST, MOST = 8, 256  # recordings of a chunk
+SPREAD = 64  # chunks, at least, where recordings are enough
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The rows `first` to `first + len(rows)` of a table, and the inputs that they are to fill."""
+
+    first: int
+    rows: tuple[Recording, ...]
+    inputs: Mapping[str, RecordedInput]
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What became of a chunk.
+
+    Attributes:
+        arrays: input → (rows kept, *its shape), as `clip.arrays` keeps the numbers.
+        kept: numbers of the table's rows that could be used.
+        refused: the others.
+    """
+
+    arrays: dict[str, np.ndarray]
+    kept: list[int]
+    refused: list[Refused]
+
+
+def rows_of(count: int) -> int:
+    """Recordings of a chunk, of so many in all. It depends on nothing else: shards are the same for any workers.
+
+    >>> [rows_of(count) for count in (60, 6400, 10**6)]
+    [8, 100, 256]
+    """
+    return min(MOST, max(FEWEST, -(-count // SPREAD)))
+
+
+def chunks(recordings: Recordings, inputs: Mapping[str, RecordedInput]) -> Iterator[Chunk]:
+    """The whole table, in order."""
+    step = rows_of(len(recordings.rows))
+    for first in range(0, len(recordings.rows), step):
+        yield Chunk(first, recordings.rows[first : first + step], inputs)
+
+
+def extracted(chunk: Chunk) -> Extracted:
+    """Each row by itself: one that can't be read is refused, the others go on."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in chunk.inputs}
+    kept, refused = [], []
+    for number, recording in enumerate(chunk.rows, chunk.first):
+        try:
+            for name, values in cached_arrays(recording, chunk.inputs).items():
+                found[name].append(values)
+            kept.append(number)
+        except Exception as error:  # whatever a file brings about, the others go on
+            kind = "" if isinstance(error, LMFError | OSError) else f"{type(error).__name__}: "
+            why = kind + " ".join(str(error).split())
+            refused.append(Refused(recording.where or recording.id, recording.id, why))
+    arrays = {
+        name: np.array(found[name], dtype_of(given)).reshape(-1, *given.shape)
+        for name, given in chunk.inputs.items()
+    }
+    return Extracted(arrays, kept, refused)

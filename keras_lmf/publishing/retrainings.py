@@ -1,0 +1,48 @@
+"""Figures over several trainings; those of other protocols lie as tables beside an entry's recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from keras_lmf.evaluation import summarise
+from keras_lmf.training.left_out import CSV as LEFT_OUT
+from keras_lmf.zoo import LeftOut, Spread
+
+FOLDS = "cross_validation.csv"
+
+
+def spreads(rows: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    """Metric → its mean and deviation over trainings, each of which is a row of metrics."""
+    table = summarise(rows)
+    return {
+        str(name): Spread(mean=row["mean"], sd=row["sd"] if len(rows) > 1 else 0, runs=len(rows))
+        for name, row in table.iterrows()
+    }
+
+
+def cross_validation(folder: Path) -> dict[str, Spread]:
+    """What `cross_validation.csv` in the folder says, a row for each fold; empty where there is none."""
+    if not (folder / FOLDS).is_file():
+        return {}
+    return spreads(pd.read_csv(folder / FOLDS).drop(columns="fold").to_dict("records"))
+
+
+def left_out(folder: Path) -> dict[str, dict[str, LeftOut]]:
+    """What `leave_one_corpus_out.csv` in the folder says (`LeaveOneCorpusOut.save`); empty where there is none."""
+    if not (folder / LEFT_OUT).is_file():
+        return {}
+    found: dict[str, dict[str, LeftOut]] = {}
+    table = pd.read_csv(folder / LEFT_OUT, keep_default_na=False, dtype={"without": str, "corpus": str})
+    for (corpus, metric), rows in table.groupby(["corpus", "metric"], sort=False):
+        figures = spreads(rows[["others", "all", "floor"]].to_dict("records"))
+        found.setdefault(corpus, {})[metric] = LeftOut(
+            others=figures["others"],
+            all=figures["all"],
+            floor=figures["floor"].mean,
+            rows=int(rows["rows"].iloc[0]),
+            without=tuple(filter(None, rows["without"].iloc[0].split(", "))),
+        )
+    return found
