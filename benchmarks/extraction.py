@@ -34,7 +34,11 @@ from keras_lmf.sources import Face, RecordedInput, Sound
 
 SECONDS, RATE, SIZE = 3, 16000, (360, 640)
 VOICE = {"voice": RecordedInput(shape=(SECONDS * RATE,), rate=RATE, source=Sound())}
-BOTH = VOICE | {"face": RecordedInput(shape=(2 * SECONDS, 64, 64, 1), rate=2.0, source=Face())}
+BOTH = {
+    detector: VOICE
+    | {"face": RecordedInput(shape=(2 * SECONDS, 64, 64, 1), rate=2.0, source=Face(detector=detector))}
+    for detector in ("haar", "yunet")
+}
 SHORT = {"voice": RecordedInput(shape=(4000,), rate=RATE, source=Sound())}
 
 
@@ -115,13 +119,16 @@ def main(count: int, many: int, csv: Path | None) -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         shown = films(place / "films", count)
-        timed(films(place / "warm", 12), place / "warmed", BOTH, 1)
-        one, cpu = timed(shown, place / "one", BOTH, 1)
-        tell("voice and face, one worker, seconds of clips a second", count * SECONDS / one, "× real time")
-        tell("voice and face, seconds of clips a CPU second", count * SECONDS / cpu, "× real time")
-        two, _ = timed(shown, place / "two", BOTH, 2)
-        tell("two workers over one", one / two, "×")
-        tell("two workers give the same bytes", float(digest(place / "one") == digest(place / "two")), "")
+        warm = films(place / "warm", 12)
+        for detector, both in BOTH.items():
+            timed(warm, place / f"warmed-{detector}", both, 1)
+            one, cpu = timed(shown, place / detector, both, 1)
+            what = f"voice and face by {detector}, seconds of clips"
+            tell(f"{what} a second, one worker", count * SECONDS / one, "× real time")
+            tell(f"{what} a CPU second", count * SECONDS / cpu, "× real time")
+        two, _ = timed(shown, place / "two", both, 2)
+        tell(f"two workers over one, {detector}", one / two, "×")
+        tell("two workers give the same bytes", float(digest(place / detector) == digest(place / "two")), "")
         few, lots = sounds(place / "few", max(200, many // 10)), sounds(place / "many", many)
         peaks = []
         for folder in (few, lots):

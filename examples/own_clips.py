@@ -1,4 +1,4 @@
-"""A folder of your own clips: train on their sound, and ask about one of them.
+"""A folder of your own clips: train a small model of voice and face on them, and ask it about some.
 
     python examples/own_clips.py my_clips/      # media files and a labels.csv: file,label,speaker
     python examples/own_clips.py                # writes synthetic clips into ./clips first
@@ -15,7 +15,27 @@ from pathlib import Path
 import keras_lmf as klmf
 from keras_lmf.data.corpora import synthetic_clips
 
-SECONDS = 1.5
+RECIPE = klmf.Recipe(
+    name="own-clips",  # the classes are those of the labels
+    corpus={"name": "clips"},
+    inputs={
+        "voice": {
+            "shape": [24000],  # 1.5 seconds
+            "front_end": {"name": "mfcc"},
+            "backbone": {"name": "temporal_convolution", "filters": [16, 16], "units": 16, "dropout": 0.2},
+        },
+        "face": {
+            "shape": [3, 64, 64, 1],  # two pictures a second
+            "frame_rate": 2.0,
+            "source": {"name": "face", "detector": "yunet"},
+            "front_end": {"name": "mini_xception"},
+            "backbone": {"name": "average_pooling", "units": [16]},
+        },
+    },
+    fusion={"name": "low_rank", "units": 16, "rank": 4},
+    presence={"dropout": 0.3},
+    training={"patience": 10, "batch_size": 16, "learning_rate": 3e-3},
+)
 
 
 def main() -> None:
@@ -26,36 +46,12 @@ def main() -> None:
     if arguments.clips == Path("clips") and not (arguments.clips / synthetic_clips.LABELS).is_file():
         synthetic_clips.write(arguments.clips, clips=60, speakers=6, emotions=["happy", "neutral", "sad"])
 
-    data = klmf.data.load("clips", arguments.clips, seconds=SECONDS)
+    data = klmf.data.load("clips", arguments.clips, RECIPE.recorded)
     print(data.summary())
-    recipe = klmf.Recipe(
-        name="own-clips",
-        corpus={"name": "clips", "options": {"seconds": SECONDS}},
-        target=data.target.model_dump(exclude_none=True),
-        inputs={
-            "voice": {
-                "shape": data.inputs["voice"].shape[1:],
-                "front_end": {"name": "mfcc"},
-                "backbone": {
-                    "name": "temporal_convolution",
-                    "filters": [16, 16],
-                    "units": 16,
-                    "dropout": 0.2,
-                },
-            }
-        },
-        fusion={"name": "none"},
-        training={
-            "loss": "cross_entropy",
-            "epochs": arguments.epochs,
-            "patience": 10,
-            "batch_size": 16,
-            "learning_rate": 3e-3,
-        },
-    )
+    recipe = RECIPE.replace(training={"epochs": arguments.epochs})
     run = klmf.train(recipe, data, "own-clips")
     metrics = run.evaluate("test", resamples=0).metrics
-    print(f"accuracy on speakers it has never heard: {metrics['war']:.3f}")
+    print(f"accuracy on speakers it has never met: {metrics['war']:.3f}")
 
     recognizer = klmf.Recognizer(run.folder)
     test = data["test"]

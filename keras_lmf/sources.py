@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from keras_lmf.errors import LMFError
-from keras_lmf.spec import Media, PerSecond, Spec
+from keras_lmf.spec import DetectorName, Media, PerSecond, Spec
 from keras_lmf.target import Text
 
 
@@ -29,9 +29,8 @@ class Face(Spec):
     """Square pictures of the one face that is followed through the recording; zeros where none is seen."""
 
     name: Literal["face"] = "face"
-    detector: Literal["haar", "yunet", "whole_picture"] = Field("haar", description="What finds the face.")
-    margin: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.1, description="What the picture holds around the face on each side, as a share of the face."
+    detector: DetectorName = Field(
+        "haar", description='What finds the face; "none": the whole picture is the face.'
     )
 
 

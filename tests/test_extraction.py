@@ -31,7 +31,7 @@ def sound(samples: int, trim: float | None = None) -> RecordedInput:
 
 
 def pictures(*shape: int, rate: float | None = 2.0) -> RecordedInput:
-    return RecordedInput(shape=shape, rate=rate, source=Face(detector="whole_picture", margin=0.0))
+    return RecordedInput(shape=shape, rate=rate, source=Face(detector="none"))
 
 
 def extracted(path: Path, inputs: dict[str, RecordedInput], **given: object) -> dict[str, np.ndarray]:

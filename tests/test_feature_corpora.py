@@ -191,6 +191,18 @@ def test_features_fill_no_recorded_input(tmp_path: Path) -> None:
         assert list(load("cmu_mosi", tmp_path, {}).inputs) == ["audio"]
 
 
+def test_arrays_of_ours_come_first_unless_a_layout_is_named(tmp_path: Path) -> None:
+    folder, video = mosi(tmp_path / "cmu_mosi"), np.array([TRAIN, VALID, TEST])
+    arrays = {"audio": np.ones((3, 73)), "video": np.ones((3, 100)), "text": np.ones((3, 100))}
+    split = np.array(["train", "valid", "test"])
+    np.savez(
+        folder / "mosi_utterance.npz", **arrays, label=np.zeros(3), video_id=video, ids=video, split=split
+    )
+    assert list(load("cmu_mosi", tmp_path).inputs) == ["audio", "video", "text"]
+    with pytest.warns(UserWarning, match="left out"):
+        assert load("cmu_mosi", tmp_path, layout="sdk").inputs["audio"].shape == (4, 3)
+
+
 # Each damages the file of features of an otherwise whole download.
 def _external_link(file: h5py.File, folder: Path) -> None:
     write_csd(folder / "other.csd", "x", {"y": steps(3, [1] * 8, 0.25)})

@@ -46,7 +46,7 @@ def test_fer2013_csv(tmp_path: Path) -> None:
     words = [data.target.classes[label] for label in data.labels]
     assert words == ["angry", "disgust", "fearful", "happy", "sad", "surprised", "neutral"]
     assert data.splits.tolist() == ["train"] * 5 + ["valid", "test"]
-    assert data.ids[6] == "fer0000006"
+    assert data.ids[6] == "row_00006"
     assert load("fer2013", tmp_path / "fer2013", side=64).inputs["face"].shape == (7, 64, 64, 1)
     told = compare("fer2013", tmp_path, {})
     assert (told.layout, told.recordings, told.published) == ("csv", 7, 35887)
@@ -70,7 +70,7 @@ def test_the_challenges_own_table_has_blanks_in_its_header(tmp_path: Path) -> No
         ("PublicTest", "Public", r"line 7: Unknown Usage 'Public'. Did you mean 'PublicTest'"),
         ("emotion,", "feeling,", r"the column 'emotion' is missing"),
         ("\n1,", "\n1,9 ", r"line 3: 2305 pixels, must be 2304"),
-        ("\n1,", "\n1,256 ", r"line 3: pixels are whole numbers from 0 to 255"),
+        ("\n1,", "\n1,9999", r"line 3: pixels are whole numbers from 0 to 255"),
         ("\n1,", "\n1,x ", r"line 3: pixels are whole numbers from 0 to 255"),
         ("\n2,", "\n2,1,", r"line 4: 4 values, must be 3"),
     ],
@@ -129,7 +129,7 @@ def test_other_files_in_the_folders(tmp_path: Path) -> None:
 
 
 def ferplus(folder: Path, repeat: int = 30) -> np.ndarray:
-    """Four kinds of votes, `repeat` times in Training, once in the two others; a picture of it is tested, too."""
+    """Four kinds of votes, `repeat` times in Training, once in the two others; one picture is in two parts."""
     votes = ["6,2,0,0,0,0,0,2,0,0", "0,0,0,0,5,5,0,0,0,0", "0,0,0,0,0,0,0,9,1,0", "0,0,0,1,0,0,0,0,0,9"]
     count = 4 * repeat
     images = pictures(count + 8)

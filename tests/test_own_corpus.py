@@ -10,7 +10,7 @@ import pytest
 import tomli_w
 
 from keras_lmf.data.corpora.published import listing, read
-from keras_lmf.data.corpora.published.loading import recordings
+from keras_lmf.data.corpora.published.loading import find_layout, recordings
 from keras_lmf.data.corpora.published.options import choose
 from keras_lmf.data.corpora.published.rows import Rows
 from keras_lmf.errors import LMFError
@@ -60,7 +60,8 @@ def corpus(folder: Path, **changed: Any) -> Path:
 
 def found(path: Path, root: Path, **options: object) -> Rows:
     said = read(path)
-    return recordings(said, "mine", root, choose(said, "mine", options))
+    chosen = choose(said, "mine", options)
+    return recordings(said, "mine", find_layout(said, "mine", root, chosen), chosen)
 
 
 def written(folder: Path, *names: str) -> Path:
@@ -149,7 +150,7 @@ def test_stretches_of_a_film_in_a_csv(tmp_path: Path) -> None:
     ]
     assert [row.where for row in rows.recordings.refused] == ["dev_sent.csv, line 2", "dev_sent.csv, line 3"]
     (tmp_path / "dev_sent.csv").write_text("Sr No.,Emotion\n1,h\n")
-    with pytest.raises(LMFError, match=r"field in '\{Film\}' 'Film'"):
+    with pytest.raises(LMFError, match=r"column 'EndTime' is missing"):
         found(corpus(tmp_path, layouts={"films": layout}, folds=[]), tmp_path)
 
 

@@ -20,7 +20,7 @@ from keras_lmf.cli.options import JSON, numbers, plain_errors
 )
 @plain_errors
 def quickstart(folder: Path) -> None:
-    """The main job in miniature: write synthetic clips, train on their sound, export, ask a .tflite file about a clip;
+    """The main job in miniature: write synthetic clips, train on voice and face, export, ask a .tflite about a clip;
     then train three fusions on synthetic features, export the best and measure the files. An interrupted call goes
     on when it is given again.
     """

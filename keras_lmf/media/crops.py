@@ -28,7 +28,6 @@ class FaceInput:
         size: height and width of a picture.
         channels: 1 (grey) or 3 (red, green, blue).
         rate: frames a second.
-        margin: what a picture holds around the face on each side, as a share of the face.
     """
 
     name: str
@@ -36,7 +35,6 @@ class FaceInput:
     size: int
     channels: int
     rate: Fraction
-    margin: float = 0.0
 
     @property
     def seconds(self) -> Fraction:
@@ -59,7 +57,7 @@ def face_tracker(face: FaceInput, detector: str | Detector, confirmations: int =
     return FaceTracker(
         detector,
         size=face.size,
-        margin=face.margin,
+        margin=0.0,
         grey=face.channels == 1,
         confirmations=confirmations,
         interval=DETECTED,

@@ -61,9 +61,10 @@ class Modality(Part):
     @model_validator(mode="after")
     def _source_of_medium(self) -> Modality:
         fits = {default.name: media for media, default in DEFAULTS.items()}
-        if self.source is not None and fits.get(self.source.name) != self.media:
-            takes = self.media or "features"
-            raise ValueError(f"source {self.source.name!r} does not fit: front_end and backbone take {takes}")
+        if self.source is not None and self.media and fits.get(self.source.name) != self.media:
+            raise ValueError(
+                f"source {self.source.name!r} does not fit: what comes first takes a {self.media}"
+            )
         return self
 
     @property
@@ -82,7 +83,8 @@ class Modality(Part):
     def spec(self) -> InputSpec:
         """What the model takes here."""
         unit = MEDIA[self.media].unit if self.media else None
-        return InputSpec(shape=self.shape, unit=unit, media=self.media, rate=self.rate)
+        detector = getattr(self.source, "detector", None)
+        return InputSpec(shape=self.shape, unit=unit, media=self.media, rate=self.rate, detector=detector)
 
 
 class Recipe(Part):

@@ -143,7 +143,8 @@ def _as_arrays(
     corpus = published.read(name)
     if not (corpus.layouts or corpus.features):
         return True
-    if corpus.arrays is None or set(inputs or ()) - set(corpus.inputs) or set(options) & set(corpus.options):
+    published_alone = {*corpus.options, "layout", "steps"}
+    if corpus.arrays is None or set(inputs or ()) - set(corpus.inputs) or set(options) & published_alone:
         return False
     return is_there(name, corpus.arrays, root) or not loading.is_there(corpus, name, root)
 

@@ -102,7 +102,7 @@ def load(
     if not inputs:
         samples = number_of_samples(SECONDS if seconds is None else seconds, "Corpus 'clips': seconds")
         inputs = {"voice": RecordedInput(shape=(samples,), rate=SAMPLE_RATE, media="waveform")}
-    inputs = resolved(inputs)
+    inputs = resolved(inputs, {"voice": Sound()})
     if seconds is not None:
         _check_seconds(seconds, inputs)
     require_decoder()

@@ -63,8 +63,7 @@ def load(root: str | Path | None = None, *, side: int = SIDE) -> Dataset:
         read = read_folders(find("fer2013", "train", root).parent)
     else:
         read = read_pixels(find("fer2013", LAYOUTS[there], root))
-    known = meanings()  # the files have "fear" and "surprise"
-    names = [known.get(name, name) for name in read.emotions.tolist()]
+    names = _spoken(read.emotions.tolist())
     splits = np.array([SPLITS.get(usage, usage) for usage in read.usages.tolist()])
     if "valid" not in splits:
         drawn = np.array([usage == "train" and _held_out(image) for usage, image in zip(splits, read.images)])
@@ -86,12 +85,11 @@ def layout(root: str | Path | None = None) -> str:
 
 
 def _arrays(root: str | Path | None) -> Pictures:
-    known = meanings()
     images, emotions, ids, usages = [], [], [], []
     for file, usage in zip(FILES, ("train", "test")):
         path = find("fer2013", file, root)
         arrays = read_npz(path, ("images", "labels", "classes"))
-        names = [known.get(name, name) for name in arrays["classes"].tolist()]
+        names = _spoken(arrays["classes"].tolist())
         if sorted(names) != sorted(CLASSES):
             raise LMFError(f"{path}: the classes are {', '.join(names)}; FER2013 has {', '.join(CLASSES)}.")
         rows = arrays["labels"].size
@@ -106,6 +104,12 @@ def _arrays(root: str | Path | None) -> Pictures:
         usages += [usage] * rows
         ids += [f"{path.stem}_{row:05d}" for row in range(rows)]
     return Pictures(np.concatenate(images), np.concatenate(emotions), np.array(usages), np.array(ids))
+
+
+def _spoken(names: list[str]) -> list[str]:
+    """The classes' names, where files have "fear" or "surprise"; others as they are."""
+    known = {word: meaning for word, meaning in meanings().items() if meaning in CLASSES}
+    return [known.get(name, name) for name in names]
 
 
 def enlarged(images: np.ndarray, side: int) -> np.ndarray:

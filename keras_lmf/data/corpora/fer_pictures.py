@@ -31,7 +31,7 @@ class Pictures(NamedTuple):
 
 
 def read_pixels(path: Path) -> Pictures:
-    """The table fer2013.csv: emotion (0 … 6), pixels (2304 numbers), Usage. A row's name is FER+'s: fer0000012.
+    """The table fer2013.csv: emotion (0 … 6), pixels (2304 numbers), Usage. A row is called by its number, from 0.
 
     Raises:
         LMFError: no such file or table; a row with other values. It names the line.
@@ -39,25 +39,27 @@ def read_pixels(path: Path) -> Pictures:
     pixels, emotions, usages = [], [], []
     for line, row in table_rows(path, ("emotion", "pixels", "Usage")):
         try:
-            picture = bytes(map(int, row["pixels"].split()))
+            picture = np.fromstring(row["pixels"], np.int64, sep=" ")
         except ValueError as error:
             raise LMFError(
                 f"{path}, line {line}: pixels are whole numbers from 0 to 255 ({error})."
             ) from None
         if len(picture) != SIDE * SIDE:
             raise LMFError(f"{path}, line {line}: {len(picture)} pixels, must be {SIDE * SIDE}.")
+        if picture.min() < 0 or picture.max() > 255:
+            raise LMFError(f"{path}, line {line}: pixels are whole numbers from 0 to 255.")
         code, usage = row["emotion"].strip(), row["Usage"].strip()
         if code not in tuple("0123456"):
             raise LMFError(f"{path}, line {line}: the emotion {code!r} is no number from 0 to 6.")
         if usage not in USAGES:
             raise LMFError(f"{path}, line {line}: {unknown_name('Usage', usage, USAGES)}")
-        pixels.append(picture)
+        pixels.append(picture.astype(np.uint8))
         emotions.append(EMOTIONS[int(code)])
         usages.append(usage)
     if not pixels:
         raise LMFError(f"{path}: no rows.")
-    images = np.frombuffer(b"".join(pixels), np.uint8).reshape(-1, SIDE, SIDE)
-    ids = np.array([f"fer{row:07d}" for row in range(len(images))])
+    images = np.array(pixels).reshape(-1, SIDE, SIDE)
+    ids = np.array([f"row_{row:05d}" for row in range(len(images))])
     return Pictures(images, np.array(emotions), np.array(usages), ids)
 
 

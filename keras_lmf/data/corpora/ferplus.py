@@ -33,6 +33,7 @@ WORDS = {
     "contempt": "contempt",
 }
 COLUMNS = (*WORDS, "unknown", "NF")
+NAME = "Image name"
 CLASSES = {
     "seven": ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised"),
     "eight": ("angry", "contempt", "disgust", "fearful", "happy", "neutral", "sad", "surprised"),
@@ -71,7 +72,8 @@ def load(
     - `<root>/ferplus/ferplus.npz` and `pictures/*.webp`, arrays of ours; the extra `face` reads them. They have no
       PrivateTest, no near copies between the parts, and numbers of pictures that are (nearly) the same for groups.
     - `<root>/ferplus/fer2013new.csv` (or `<root>/fer2013/fer2013new.csv`) beside FER2013's `fer2013.csv`. Groups are
-      pictures of the same bytes. One that is in a split to test or validate is left out of those that are trained on.
+      pictures of the same bytes. One that is in a split to test or validate is left out of those that are trained on. A
+      name that FER+ gives twice has the row's number after it.
 
     Modalities:
         face: (side, side, 1), grey, 0 to 1.
@@ -170,8 +172,8 @@ def _arrays(root: str | Path | None) -> _Faces:
 def _tables(root: str | Path | None) -> _Faces:
     path = find(*LAYOUTS[layout(root)], root)
     pictures = read_pixels(path.with_name("fer2013.csv"))
-    votes = []
-    for row, (line, values) in enumerate(table_rows(path, ("Usage", *COLUMNS))):
+    votes, ids, seen = [], [], set()
+    for row, (line, values) in enumerate(table_rows(path, ("Usage", NAME, *COLUMNS))):
         given = [values[column].strip() for column in COLUMNS]
         if not all(vote.isdecimal() and int(vote) <= RATERS for vote in given):
             raise LMFError(
@@ -183,9 +185,12 @@ def _tables(root: str | Path | None) -> _Faces:
                 f"{str(pictures.usages[row])!r}. The tables must have the same rows in the same order."
             )
         votes.append([int(vote) for vote in given])
+        name = Path(values[NAME].strip()).stem
+        ids.append(name if name and name not in seen else f"{name}_{row}")
+        seen.add(name)
     if len(votes) != len(pictures.ids):
         raise LMFError(
             f"{path}: {len(votes)} rows, but fer2013.csv has {len(pictures.ids)}. They must be the same pictures."
         )
     groups = np.array([hashlib.sha256(image.tobytes()).hexdigest()[:16] for image in pictures.images])
-    return _Faces(pictures.images, np.array(votes), pictures.usages, groups, pictures.ids)
+    return _Faces(pictures.images, np.array(votes), pictures.usages, groups, np.array(ids))

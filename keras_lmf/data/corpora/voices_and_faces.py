@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.data.corpora import emodb, fer2013, ravdess
+from keras_lmf.data import corpora
+from keras_lmf.data.corpora import fer2013
 from keras_lmf.data.corpora.description import VOICE, CorpusDescription
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.data.validation import whole_number
@@ -62,8 +63,8 @@ def load(
         ("seed", seed, 0, None),
     ):
         whole_number(f"Corpus 'voices_and_faces': {name}", value, least, most)
-    images = fer2013.load(root, side=SIDE)
-    voices = [ravdess.load(root, seconds=seconds).select(["voice"]), emodb.load(root, seconds=seconds)]
+    images = corpora.load("fer2013", root, side=SIDE)
+    voices = [corpora.load(name, root, seconds=seconds).select(["voice"]) for name in ("ravdess", "emodb")]
     emotions = [np.array(voice.target.classes)[voice.labels] for voice in voices]
 
     def joined(columns: list[np.ndarray]) -> np.ndarray:

@@ -238,7 +238,7 @@ def _face(file: Media, given: RecordedInput, stretch: Stretch, absent: list[str]
     shape = given.shape
     frames = shape[0] if len(shape) == 4 else 1
     rate = Fraction(given.rate or PICTURES).limit_denominator(1000)
-    face = FaceInput("face", frames, shape[-2], shape[-1], rate, given.source.margin)
+    face = FaceInput("face", frames, shape[-2], shape[-1], rate)
     every = followed_rate(face)
     # Of an input that is one picture, the face nearest to the middle of the stretch is taken.
     seconds = min(stretch.seconds, float(face.seconds)) if len(shape) == 4 else stretch.seconds
@@ -272,7 +272,7 @@ def _face(file: Media, given: RecordedInput, stretch: Stretch, absent: list[str]
 @functools.cache
 def _detector(name: str) -> Detector | str:
     """One a process: they are slow to load."""
-    return "none" if name == "whole_picture" else open_detector(name)
+    return name if name == "none" else open_detector(name)
 
 
 def _table(path: Path, given: RecordedInput, stretch: Stretch) -> np.ndarray:
