@@ -179,7 +179,7 @@ def recipe(entry: str, way: str, seed: int, work: Path) -> Recipe:
         inputs={"voice": Recipe.read(folder / "recipe.toml").inputs["voice"]},
         fusion={"name": "none"},
         start=None if start is None else {"from": str(folder), **start},
-        training={"loss": "cross_entropy", "epochs": 100, "batch_size": 16, "patience": 20} | training,
+        training={"loss": "cross_entropy", "epochs": 100, "batch_size": 16, "patience": 130} | training,
     )
 
 
