@@ -194,6 +194,20 @@ def test_several_are_loaded_by_their_names(folder):
         load(["one.npz", "one.npz"], folder)
 
 
+@pytest.mark.parametrize(
+    ("names", "shared"),
+    [
+        (["fer2013", "ferplus"], "fer2013"),
+        (["voices_and_faces", "ravdess"], "ravdess"),
+        (["ferplus", "emodb", "voices_and_faces"], "fer2013"),
+        (["enterface05", "enterface05_landmarks"], "enterface05"),
+    ],
+)
+def test_corpora_of_the_same_recordings_are_refused(names: list[str], shared: str, tmp_path: Path):
+    with pytest.raises(LMFError, match=f"can't be joined: both hold {shared},"):
+        load(names, tmp_path)
+
+
 def test_an_option_may_be_one_corpus_s_own():
     given = {}
 

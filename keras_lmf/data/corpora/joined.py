@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,6 +55,16 @@ def load(
             )
     members = {key: one(name, {**common, **options.get(key, {})}) for name, key in zip(names, short)}
     return join(members, choices.merge, choices.words)
+
+
+def require_apart(held: Mapping[str, frozenset[str]]) -> None:
+    """Refuses corpora that hold the same recordings; `held` is of each what it holds (`corpora.material`)."""
+    for (one, its), (other, others) in itertools.combinations(held.items(), 2):
+        if shared := sorted(its & others):
+            raise LMFError(
+                f"{one!r} and {other!r} can't be joined: both hold {' and '.join(shared)}, so what tests one would "
+                "train the other. Name one of them."
+            )
 
 
 def short_name(corpus: str) -> str:
