@@ -185,6 +185,7 @@ def test_several_are_loaded_by_their_names(folder):
     for options, message in (
         ({"merge": ["clam"]}, "Did you mean 'calm'"),
         ({"merge": "calm"}, "merge.*valid list"),
+        ({"words": {"hapy": "sad"}}, "'hapy'. Did you mean 'happy'"),
         ({"one": 3}, "takes a table"),
         ({"one": {"fold": 1}}, "takes no options, received fold"),
     ):
@@ -215,7 +216,7 @@ def test_an_option_may_be_one_corpus_s_own():
         given[name] = options
         return corpus(name, "happy sad")
 
-    options = {"seconds": 3.0, "fold": 1, "second": {"fold": 2}, "words": {"odd": "dropped"}}
+    options = {"seconds": 3.0, "fold": 1, "second": {"fold": 2}, "words": {"sad": "angry"}}
     joined.load(["first", "folder/second.npz"], options, one)
     assert given == {"first": {"seconds": 3.0, "fold": 1}, "folder/second.npz": {"seconds": 3.0, "fold": 2}}
 

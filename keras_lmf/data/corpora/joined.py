@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from keras_lmf import lazy
-from keras_lmf.data.corpora.vocabulary import emotions, emotions_of, meanings
+from keras_lmf.data.corpora.vocabulary import emotions, emotions_of, meanings, require_met
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, invalid
 from keras_lmf.target import Target
@@ -169,6 +169,7 @@ def _one_target(
                 f"target; {first} has {target!r}."
             )
     known = meanings(merge, words)
+    require_met(words or (), [word for other in targets.values() for word in other.classes])
     means = {name: emotions_of(other.classes, known, name) for name, other in targets.items()}
     there = {emotion for found in means.values() for emotion in found}
     common = Target(name="emotion", classes=tuple(word for word in emotions() if word in there))
