@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,14 @@ def check(what: str, data: Path | None, options: tuple[str, ...], as_json: bool)
         raise click.exceptions.Exit(1)
 
 
-def _option(text: str) -> tuple[str, str | int]:
+def _option(text: str) -> tuple[str, Any]:
+    """Name and value: as TOML has it (2, 2.5, true, ["a", "b"]), else a word."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise LMFError(f"--option takes NAME=VALUE, received {text!r}.")
-    return name, int(value) if value.isdecimal() else value
+    try:
+        read = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return name, value
+    told = read["value"]
+    return name, told if len(read) == 1 and isinstance(told, str | bool | int | float | list) else value
