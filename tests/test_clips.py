@@ -121,6 +121,8 @@ def test_columns_in_any_order_with_blanks_bom_and_quotes(folder: Path):
             r"column 'file' is missing.*: file\|label\|speaker.*with commas .* between",
         ),
         ("file,label,speaker,spilt\n", r"Unknown column 'spilt'\. Did you mean 'split'\?"),
+        ("file,label,speakr\n", r"Unknown column 'speakr'\. Did you mean 'speaker'\?"),
+        ("file,label,Start\n", r"Unknown column 'Start'\. Did you mean 'start'\?"),
         ("file,speaker\na.wav,anna", "the column 'label' is missing"),
         ("file,label,speaker,file\n", "a column is there twice"),
         ("file,label,speaker\n", "no clips, only a header"),
@@ -199,6 +201,16 @@ def test_two_speakers_do_with_a_split_column(tmp_path: Path):
     split = {"anna": "train", "bert": "test"}
     write_table(tmp_path, [[*line, split[line[2]]] for line in lines], "file,label,speaker,split")
     assert load(tmp_path, seconds=0.1).split_names == ("train", "test")
+
+
+def test_columns_of_other_names_are_kept(folder: Path):
+    lines = [[*line, "1", "2", "3", "0.5"] for line in lines_of(folder)]
+    write_table(folder, lines, "file,label,speaker,state,stars,trend,ends")
+    found = clips.recordings(folder)
+    assert found.rows[0].columns == {"state": "1", "stars": "2", "trend": "3", "ends": "0.5"}
+    write_table(folder, lines, "file,mood,speaker,a,b,c,starts")
+    named = clips.recordings(folder, labels="starts", range=[0, 1])
+    assert named.rows[0].label == (0.5,)
 
 
 def test_a_speaker_in_two_splits(folder: Path):

@@ -33,6 +33,7 @@ _HINT = (
     "The first line names the columns, with commas (or semicolons, or tabs) between them; a value that holds one "
     'stands in "double quotes".'
 )
+SLIP = 0.88  # likeness from which a column's name is taken for a slip of another
 _SHOWN = 10
 
 
@@ -233,7 +234,7 @@ def _read_table(path: Path, labels: tuple[str, ...], range: Sequence[float] | No
     header, lines = read_csv(path, ("file", *labels), _HINT)
     if len(set(header)) != len(header):
         raise LMFError(f"{path}: a column is there twice: {', '.join(header)}.")
-    _check_columns(path, header)
+    _check_columns(path, header, labels)
     rows = []
     first: dict[tuple[str, float | None, float | None], int] = {}
     for line, values in lines:
@@ -253,17 +254,22 @@ def _read_table(path: Path, labels: tuple[str, ...], range: Sequence[float] | No
     return rows
 
 
-def _check_columns(path: Path, header: Sequence[str]) -> None:
-    """A column that is nearly one that means something is a slip; others are kept as they are."""
-    from difflib import get_close_matches
-
+def _check_columns(path: Path, header: Sequence[str], labels: tuple[str, ...]) -> None:
+    """A column whose name is a slip of one that means something is refused; others are kept as they are."""
     for column in header:
-        near = get_close_matches(column.casefold(), KNOWN, 1, 0.75)
-        if column not in KNOWN and near and near[0] not in header:
+        meant = next((name for name in (*KNOWN, LABEL) if _is_slip(column.casefold(), name)), None)
+        if column not in (*KNOWN, LABEL, *labels) and meant and meant not in header:
             raise LMFError(
-                f"{path}: Unknown column {column!r}. Did you mean {near[0]!r}? Columns that mean something: file, "
+                f"{path}: Unknown column {column!r}. Did you mean {meant!r}? Columns that mean something: file, "
                 f"{LABEL}, {', '.join(KNOWN)}. Any other is kept. {_HINT}"
             )
+
+
+def _is_slip(word: str, meant: str) -> bool:
+    """Whether it has the same letters in another order, or one too many or too few: "state" is no slip of "start"."""
+    from difflib import SequenceMatcher
+
+    return sorted(word) == sorted(meant) or SequenceMatcher(None, word, meant).ratio() >= SLIP
 
 
 def _row(line: int, values: dict[str, str], labels: tuple[str, ...], range: Sequence[float] | None) -> Row:
