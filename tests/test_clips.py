@@ -213,6 +213,42 @@ def test_columns_of_other_names_are_kept(folder: Path):
     assert named.rows[0].label == (0.5,)
 
 
+def class_folder(folder: Path, *files: str) -> Path:
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    return folder
+
+
+def test_folders_of_splits_and_classes(tmp_path: Path):
+    places = [f"{split}/{label}" for split in SPLITS for label in ("happy", "sad")]
+    found = clips.recordings(class_folder(tmp_path, *(f"{place}/a.wav" for place in places)))
+    assert found.target.classes == ("happy", "sad")
+    assert {f"{row.split}/{row.label}/a.wav" for row in found.rows} == {row.id for row in found.rows}
+    assert sorted(row.id for row in found.rows) == sorted(f"{place}/a.wav" for place in places)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["train/happy/a.wav", "dev/sad/b.wav"], r"'dev/sad/b\.wav'.*class/file"),
+        (["happy/a.wav", "sad/anna/b.wav"], r"'sad/anna/b\.wav'.*class/file"),
+        (["train/a.wav", "test/b.wav"], r"'test/b\.wav'.*split/class/file"),
+        (["happy/a.wav", "Happy/b.wav", "sad/c.wav"], "'Happy' is also written 'happy'"),
+    ],
+)
+def test_folders_that_are_neither(tmp_path: Path, files: list[str], words: str):
+    with pytest.raises(LMFError, match=words):
+        clips.recordings(class_folder(tmp_path, *files))
+
+
+def test_accents_of_folders_are_one_letter_or_two(tmp_path: Path):
+    names = [unicodedata.normalize(form, "gelöst") for form in ("NFC", "NFD")]
+    files = [f"{name}/{number}.wav" for number, name in enumerate(names)]
+    found = clips.recordings(class_folder(tmp_path, *files, "a/1.wav", "a/2.wav", "a/3.wav"), seed=1)
+    assert found.target.classes == ("a", names[0])
+
+
 def test_a_speaker_in_two_splits(folder: Path):
     lines = [[*line, "test" if line[2] == "emil" else "train"] for line in lines_of(folder)]
     lines[7][3] = "test"

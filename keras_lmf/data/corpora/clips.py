@@ -135,7 +135,8 @@ def recordings(
     every line, decides instead. Without a column `speaker` each file is a group, which a warning says. Any other
     column is kept.
 
-    Without labels.csv, folders named by class hold the clips: happy/first.mp4.
+    Without labels.csv, folders named by class hold the clips: happy/first.mp4; or folders of splits hold these:
+    train/happy/first.mp4.
 
     Args:
         root: the folder; None takes KERAS_LMF_DATA.
@@ -198,17 +199,19 @@ def read_rows(folder: Path, labels: tuple[str, ...], range: Sequence[float] | No
     """The rows of the folder's labels.csv, or of its folders of classes; of a table without speakers "" is each one's.
 
     Raises:
-        LMFError: as of `_read_table`; numbers that are asked of folders of classes.
+        LMFError: as of `_read_table`; numbers that are asked of folders of classes; files in other folders, or a class
+            in two spellings.
     """
     if is_clips(folder):
         return _read_table(folder / LABELS, labels, range)
     if range is not None or labels != (LABEL,):
         raise LMFError(f"{folder}: folders are named by class; numbers as labels need a {LABELS}.")
-    return [
-        Row(0, path.relative_to(folder).as_posix(), name, "", None, None, None, {})
-        for name, paths in class_files(folder).items()
-        for path in paths
+    rows = [
+        Row(0, path.as_posix(), label, "", split, None, None, {})
+        for path, label, split in class_files(folder)
     ]
+    _check_spelling(folder, "label", rows)
+    return rows
 
 
 def _with_speakers(table: Path, rows: list[Row]) -> list[Row]:
@@ -317,9 +320,9 @@ def _check_spelling(path: Path, column: str, rows: Sequence[Row]) -> None:
         value = getattr(row, column)
         earlier = first.setdefault(value.casefold(), row)
         if (before := getattr(earlier, column)) != value:
+            lines = f", lines {earlier.line} and {row.line}" if row.line else ""
             raise LMFError(
-                f"{path}, lines {earlier.line} and {row.line}: the {column} {before!r} is also written {value!r}. "
-                "Write it in one way."
+                f"{path}{lines}: the {column} {before!r} is also written {value!r}. Write it in one way."
             )
 
 
