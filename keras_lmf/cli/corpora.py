@@ -84,16 +84,18 @@ def facts(name: str) -> dict[str, Any]:
 @plain_errors
 def check(what: str, data: Path | None, options: tuple[str, ...], as_json: bool) -> None:
     """Hold a download of CORPUS (a name of `keras-lmf corpora`, or your own .toml) against what was published of it; or
-    check CORPUS, a folder of clips of your own. Exit code 1: something is missing or wrong."""
+    check CORPUS, a folder of clips of your own (options: labels, range, target, seed). Exit code 1: something is
+    missing or wrong."""
     from keras_lmf.data.corpora import published
     from keras_lmf.data.corpora.published.checking import compare
 
+    chosen = dict(map(_option, options))
     if published.is_published(what) or published.is_own(what):
-        found = compare(what, data, dict(map(_option, options)))
-    elif Path(what).is_dir():
+        found = compare(what, data, chosen)
+    elif (folder := (data or Path()) / what).is_dir():
         from keras_lmf.data.checking import check_clips
 
-        found = check_clips(Path(what))
+        found = check_clips(folder, **chosen)
     else:
         raise unknown_name("corpus", what, published.names(), "Or give your own .toml, or a folder of clips.")
     click.echo(json.dumps(found.to_dict(), indent=1) if as_json else str(found))

@@ -6,7 +6,8 @@ import math
 import os
 import unicodedata
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
@@ -147,8 +148,8 @@ def recordings(
 
     Raises:
         LMFError: no folder, labels.csv or folders of classes, a wrong table (the line is named), fewer than three
-            speakers without a `split`, a speaker in two splits, fewer than two labels, a label that no training clip
-            has, more than a tenth of lines that can't be used, or an option out of its range.
+            speakers without a `split`, a speaker or a moment of a file in two splits, fewer than two labels, a label
+            that no training clip has, more than a tenth of lines that can't be used, or an option out of its range.
     """
     whole_number("Corpus 'clips': seed", seed, 0)
     folder = find_clips(root)
@@ -160,6 +161,13 @@ def recordings(
     require_few(str(table), refused, len(rows))
     meant = _target(table, target, names, range, good)
     split_of = _splits(table, good, seed)
+    for one, other in overlapping(good):
+        if split_of[one.speaker] != split_of[other.speaker]:
+            raise LMFError(
+                f"{table}, lines {one.line} and {other.line}: the stretches {one.id} and {other.id} overlap, and one "
+                f"is {split_of[one.speaker]}, the other {split_of[other.speaker]}. Put both into one split, or "
+                "cut them apart."
+            )
     if meant.classes:
         _check_training(table, meant.classes, good, split_of)
     return Recordings(
@@ -392,6 +400,21 @@ def _splits(table: Path, rows: Sequence[Row], seed: int) -> dict[str, str]:
             "'train' and 'test' does without validation."
         )
     return splits.drawn(speakers, seed)
+
+
+def overlapping(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
+    """Rows of one file whose stretches overlap, in pairs."""
+    stretches: dict[str, list[tuple[float, float, Row]]] = defaultdict(list)
+    for row in rows:
+        end = math.inf if row.end is None else row.end
+        stretches[str(PurePosixPath(row.file))].append((row.start or 0.0, end, row))
+    for each in stretches.values():
+        each.sort(key=lambda stretch: stretch[:2])
+        for place, (_, end, row) in enumerate(each):
+            for start, _, other in each[place + 1 :]:
+                if start >= end:
+                    break
+                yield row, other
 
 
 def _check_training(
