@@ -40,6 +40,7 @@ Temperature = Annotated[float, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
 # Where not all modalities are there: `together` of those that are → temperature; None: `temperature` serves them all.
 SubsetTemperatures = dict[Text, Temperature] | None
 PerSecond = Annotated[float, Field(gt=0, le=1e6)]
+DetectorName = Literal["haar", "yunet", "none"]  # of faces; "none": the whole picture is the face
 
 
 def known(what: str, allowed: Collection[str]) -> AfterValidator:
@@ -112,6 +113,7 @@ class InputSpec(Spec):
             clip's end, or "frames", pictures in [0, 1]; None: features, which no recording gives.
         rate: steps (samples, frames) a second; None: unknown, or there are none.
         range: smallest and largest number that occur.
+        detector: what found the face in the pictures of training; None: unknown, or there is no face.
     """
 
     shape: tuple[Annotated[int, Field(ge=1, le=2**31)] | None, ...] | None = None
@@ -120,6 +122,7 @@ class InputSpec(Spec):
     media: Media | None = None
     rate: PerSecond | None = None
     range: tuple[float, float] | None = None
+    detector: DetectorName | None = None
 
 
 class RecipeName(Spec):

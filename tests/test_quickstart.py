@@ -93,6 +93,8 @@ def test_the_voice_s_answer_is_what_the_file_says_window_by_window(told) -> None
 
 def test_the_face_is_seen_and_counts(told) -> None:
     _, answer, _ = told
+    sidecar = json.loads(answer.model.with_name("model.tflite.json").read_text())
+    assert sidecar["inputs"]["face"]["detector"] == "yunet"  # by which `Recognizer` finds faces, too
     assert answer.prediction.presence == {"voice": True, "face": True}
     assert answer.prediction.shares["face"] > 0.02
 
