@@ -174,6 +174,17 @@ def test_another_table_or_other_inputs_are_refused(own: Path, tmp_path: Path):
         store.extract(found, INPUTS, tmp_path / "full")
 
 
+@pytest.mark.filterwarnings("ignore:.*can't be used")
+def test_arrays_of_other_settings_are_not_taken(own: Path, tmp_path: Path):
+    out = store.extract(clips.recordings(own), INPUTS, tmp_path / "arrays")
+    same = {"voice": RecordedInput(shape=(4000,), rate=16000), "face": RecordedInput(shape=(2,))}
+    assert len(load(out, inputs=same)) == 29
+    for other in ({"rate": 8000.0}, {"source": Sound(trim_decibels=30)}):
+        asked = {"voice": INPUTS["voice"].model_copy(update=other)}
+        with pytest.raises(LMFError, match=r"'voice' was extracted with the (rate 16000.* 8000|source .* trim_d.*30)"):
+            load(out, inputs=asked)
+
+
 @pytest.mark.parametrize("file", ["table.csv", "errors.csv", "arrays.json", "00000/voice.npy"])
 def test_a_damaged_folder_is_told_with_its_file(own: Path, tmp_path: Path, file: str):
     out = store.extract(clips.recordings(own), INPUTS, tmp_path / "arrays")

@@ -70,7 +70,7 @@ def load(
             of a file or folder is then one in this folder (of a .toml, where there is none at the path itself). For
             "clips" it is the folder of the clips itself; it may be that of a published corpus itself.
         inputs: what recordings are to fill (`Recipe.recorded`), for a corpus of recordings; None: what its own `load`
-            fills by itself. Other corpora take no notice.
+            fills by itself. Extracted arrays must have been filled so. Other corpora take no notice.
         options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl. Of
             several: what all of them accept; under a corpus's name a table of what it alone does, for example
             `emodb={"fold": 3}`, which comes before; and `merge` and `words` of `corpora.joined.join`.
@@ -97,7 +97,7 @@ def load(
             raise LMFError(
                 f"{name}: extracted arrays take no options, received {', '.join(sorted(options))}."
             )
-        return store.open_arrays(path)
+        return store.open_arrays(path, inputs)
     if is_clips(path) or class_files(path):
         return _load("clips", "clips", path, inputs, options)
     hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."

@@ -155,11 +155,16 @@ def described(folder: str | Path) -> Description:
     return documents.read(Path(folder) / ARRAYS, Description)
 
 
-def open_arrays(folder: str | Path) -> Dataset:
+def open_arrays(folder: str | Path, inputs: Mapping[str, RecordedInput] | None = None) -> Dataset:
     """What `extract` wrote, as a dataset whose inputs stay on the disk.
 
+    Args:
+        folder: that `extract` wrote.
+        inputs: `Recipe.recorded` of who is to take them; None: anybody.
+
     Raises:
-        LMFError: no such folder, one that is not complete or damaged, or more than a tenth of its recordings could not
+        LMFError: arrays that were filled by another rate or source than `inputs` say; no such folder, one that is not
+            complete or damaged, or more than a tenth of its recordings could not
             be used. It names the file.
     """
     folder = Path(folder)
@@ -168,6 +173,7 @@ def open_arrays(folder: str | Path) -> Dataset:
         raise LMFError(
             f"{folder}: not complete. The same `keras-lmf extract` goes on, and keeps what is there."
         )
+    _require_filled_so(folder, told.inputs, inputs or {})
     rows = _read_table(folder / _TABLE, told)
     _, lines = read_csv(folder / _ERRORS, ("where", "file", "why"), _HINT)
     refused = [Refused(*(values[name] for name in ("where", "file", "why"))) for _, values in lines]
@@ -184,6 +190,19 @@ def open_arrays(folder: str | Path) -> Dataset:
     of_table = Recordings(told.name, told.target, tuple(rows), tuple(refused))
     require_usable(of_table, refused, rows)
     return assembled(of_table, rows, inputs)
+
+
+def _require_filled_so(
+    folder: Path, stored: Mapping[str, StoredInput], asked: Mapping[str, RecordedInput]
+) -> None:
+    for name in stored.keys() & asked.keys():
+        for field in ("rate", "source"):
+            held, wanted = getattr(stored[name], field), getattr(asked[name], field)
+            if wanted is not None and wanted != held:
+                raise LMFError(
+                    f"{folder}: input {name!r} was extracted with the {field} {held}, and {wanted} is asked for. "
+                    "Extract again with another --out."
+                )
 
 
 def _planned(recordings: Recordings, inputs: Mapping[str, RecordedInput]) -> Description:
