@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -23,7 +24,8 @@ from keras_lmf.cli import main
 from keras_lmf.data import load
 from keras_lmf.data.checking import check_clips
 from keras_lmf.data.corpora import clips
-from keras_lmf.data.extraction import cache, store
+from keras_lmf.data.extraction import cache, chunks, store
+from keras_lmf.data.recordings import Recording
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Beam, Executor, Here, Pool
 from keras_lmf.sources import RecordedInput, Sound
@@ -172,6 +174,34 @@ def test_another_table_or_other_inputs_are_refused(own: Path, tmp_path: Path):
     (tmp_path / "full" / "a.txt").write_text("mine")
     with pytest.raises(LMFError, match=r"full holds 'a\.txt' already"):
         store.extract(found, INPUTS, tmp_path / "full")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOSPC, "No space left on device"),
+        PermissionError(errno.EACCES, "Permission denied", "/tmp/elsewhere"),
+    ],
+    ids=["memory", "disk", "rights"],
+)
+def test_a_failing_machine_ends_the_run(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    found = clips.recordings(own)
+    before = chunks.cached_arrays
+
+    def failing(recording: Recording, inputs: dict) -> dict[str, np.ndarray]:
+        if recording.id == found.rows[9].id:
+            if getattr(error, "errno", None) == errno.ENOSPC:
+                raise LMFError("what reads it says so") from error
+            raise error
+        return before(recording, inputs)
+
+    monkeypatch.setattr(chunks, "cached_arrays", failing)
+    with pytest.raises(LMFError, match="line 11: .*goes on"):
+        store.extract(found, INPUTS, tmp_path / "arrays")
+    assert [path.name for path in sorted((tmp_path / "arrays").glob("0*"))] == ["00000"]
 
 
 @pytest.mark.filterwarnings("ignore:.*can't be used")
