@@ -246,6 +246,12 @@ def test_the_command(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     result = run("extract", "no_such_corpus", "--out", "arrays")
     assert result.exit_code == 1
     assert "Unknown corpus of recordings 'no_such_corpus'" in result.stderr
+    assert "ravdess" in result.stderr
+    assert "ferplus" not in result.stderr
+    for corpus in ("fer2013", "ferplus"):
+        result = run("extract", corpus, "--out", "arrays", "--data", tmp_path)
+        assert result.exit_code == 1
+        assert f"Unknown corpus of recordings '{corpus}'" in result.stderr
 
 
 def test_a_folder_is_checked(own: Path):

@@ -115,15 +115,23 @@ def recordings(name: str | Path, root: str | Path | None = None, **options: obje
     """
     if published.is_published(str(name)) or published.is_own(name):
         corpus, word = published.read(name), loading.called(name)
+        if not corpus.layouts:
+            raise unknown_name("corpus of recordings", name, ("clips", *_recorded()))
         chosen = choose(corpus, word, options)
-        return loading.recordings(
-            corpus, word, loading.find_layout(corpus, word, root, chosen), chosen
-        ).recordings
+        at = loading.find_layout(corpus, word, root, chosen)
+        if at.layout in corpus.features:
+            raise LMFError(f"Corpus {word!r}: {at.folder} holds features ({at.layout}), no recordings.")
+        return loading.recordings(corpus, word, at, chosen).recordings
     path = Path(name) if root is None else Path(root) / name
     if str(name) != "clips" and not (is_clips(path) or class_files(path)):
         hint = f"Or give the path of a folder of clips that holds {LABELS}."
-        raise unknown_name("corpus of recordings", name, ("clips", *published.names()), hint=hint)
+        raise unknown_name("corpus of recordings", name, ("clips", *_recorded()), hint=hint)
     return clips.recordings(root if str(name) == "clips" else path, **options)
+
+
+def _recorded() -> tuple[str, ...]:
+    """The published corpora that have a layout of recordings."""
+    return tuple(name for name in published.names() if published.read(name).layouts)
 
 
 def sources(name: str | Path) -> dict[str, Source | None]:
