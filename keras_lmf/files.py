@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import lzma
 import os
 import platform
 import shutil
 import sys
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +27,11 @@ else:
 
 HOME = "KERAS_LMF_HOME"
 PARTIAL, LOCK = ".partial-", ".lock"
+# What zipfile raises of an archive that is damaged, encrypted or packed in a way that it doesn't know.
+DAMAGED_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError),
+    *(EOFError, ValueError, OSError),
+)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
