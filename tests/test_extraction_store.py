@@ -141,8 +141,9 @@ backbone = { name = "gru", units = 4 }
         with pytest.raises(LMFError, match="not complete"):
             load(out)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "397 of 400 recordings, 3 in errors.csv" in done.stdout
+    assert done.returncode == 1, done.stderr
+    assert "397 of 400 recordings" in done.stdout
+    assert "3 of 400" in done.stderr
     assert content(out) == content(whole)
 
 
@@ -161,6 +162,23 @@ def test_what_is_there_is_not_made_again(own: Path, tmp_path: Path, monkeypatch:
     assert made == [8]
     assert content(out) == whole
     assert cache.arrays is before
+
+
+def test_a_clip_that_was_mended_or_changed_is_read_again(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    found, out = clips.recordings(own), tmp_path / "arrays"
+    store.extract(found, INPUTS, out)
+    soundfile.write(own / lines_of(own)[9][0], tone("calm"), 16000)
+    soundfile.write(own / lines_of(own)[25][0], tone("excited", seconds=0.4), 16000)
+    made = []
+    monkeypatch.setattr(
+        store, "extracted", lambda chunk: made.append(chunk.first) or chunks.extracted(chunk)
+    )
+    again = content(store.extract(found, INPUTS, out))
+    assert made == [8, 24]
+    assert store.described(out).rows == 30
+    assert again == content(store.extract(found, INPUTS, tmp_path / "new"))
 
 
 def test_another_table_or_other_inputs_are_refused(own: Path, tmp_path: Path):

@@ -7,7 +7,8 @@
     00000/           shard 0: the table's rows 0 to S − 1, without those that could not be used; then 00001/, …
       NAME.npy         of the input NAME: (rows, *shape), int16 of sound (32767 is 1), uint8 of pictures (255 is 1),
                        float32 of others; for `np.load(…, mmap_mode="r", allow_pickle=False)`
-      shard.json       numbers of the rows that are there, rows that could not be used and why, SHA-256 of each .npy
+      shard.json       numbers of the rows that are there, rows that could not be used and why, bytes of each row's
+                       files, SHA-256 of each .npy
 
 S depends on the number of rows alone, and nothing says when or where something was made. So the bytes are the same for
 one worker, several, many machines, and after a kill. A shard appears whole, under its name, or not at all.
@@ -92,6 +93,7 @@ class _Shard(Spec):
     kept: tuple[Count, ...]
     refused: tuple[tuple[str, str, str], ...]
     sha256: dict[Name, Digest]
+    bytes: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def extract(
 ) -> Path:
     """Write the recordings into `folder`, in the layout that this module describes.
 
-    After an end at any time the same call goes on: shards that are there stay.
+    After an end at any time the same call goes on: shards that are there stay. Those with a recording that could not
+    be used, or whose files are of another size now, are made again.
 
     Args:
         recordings: what is labelled. Rows without a split are drawn by their group.
@@ -138,7 +141,8 @@ def extract(
         remove_partial(folder)
         _begin(folder, plan)
         jobs = [_Job(str(folder), number, chunk) for number, chunk in enumerate(chunks(recordings, inputs))]
-        missing = [job for job in jobs if not _place(folder, job.number).is_dir()]
+        missing = [job for job in jobs if not _is_current(job)]
+        _remove(folder, plan, [job.number for job in missing])
         done = len(recordings.rows) - sum(len(job.chunk.rows) for job in missing)
         bar = tqdm(
             total=len(recordings.rows), initial=done, desc="extract", unit="clip", leave=False, disable=None
@@ -248,8 +252,35 @@ def _place(folder: Path, number: int) -> Path:
     return folder / f"{number:05d}"
 
 
+def _is_current(job: _Job) -> bool:
+    place = _place(Path(job.folder), job.number)
+    if not place.is_dir():
+        return False
+    told = documents.read(place / _SHARD, _Shard)
+    return not told.refused and told.bytes == _sizes(job.chunk)
+
+
+def _sizes(chunk: Chunk) -> tuple[int, ...]:
+    """Bytes of each row's files; what isn't there has none."""
+    return tuple(
+        sum(path.stat().st_size for path in (row.path, *row.companions.values()) if path.is_file())
+        for row in chunk.rows
+    )
+
+
+def _remove(folder: Path, plan: Description, numbers: Sequence[int]) -> None:
+    """Takes away those of these shards that are there; from then on the folder is not complete."""
+    there = [place for number in numbers if (place := _place(folder, number)).is_dir()]
+    if there:
+        _write_description(folder, plan)
+    for place in there:
+        gone = place.rename(folder / f"{PARTIAL}{place.name}")
+        shutil.rmtree(gone)
+
+
 def _write_shard(job: _Job) -> int:
     """Writes a shard; the number of its rows, those that can't be used among them."""
+    sizes = _sizes(job.chunk)
     done, folder = extracted(job.chunk), Path(job.folder)
     place, temporary = _place(folder, job.number), None
     try:
@@ -262,7 +293,7 @@ def _write_shard(job: _Job) -> int:
             )
             digests[name] = sha256(path)
         refused = tuple((row.where, row.what, row.why[:_LONGEST]) for row in done.refused)
-        told = _Shard(kept=tuple(done.kept), refused=refused, sha256=digests)
+        told = _Shard(kept=tuple(done.kept), refused=refused, sha256=digests, bytes=sizes)
         write_text(temporary / _SHARD, told.model_dump_json() + "\n")
         try:
             temporary.rename(place)
