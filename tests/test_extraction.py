@@ -276,6 +276,15 @@ def test_folders_named_by_class_and_no_speakers(tmp_path: Path):
 
 def test_the_recipes_inputs_decide(folder: Path):
     inputs = {"tone": sound(800), "mouth": pictures(1, 8, 8, 1)}
+    for line in lines_of(folder):
+        write(
+            (folder / line[0]).with_suffix(".mkv"),
+            sound=tone(line[1])[:, None].astype(np.float32),
+            rate=RATE,
+            sound_codec="pcm_s16le",
+            frames=[numbered(200)] * 13,
+        )
+    write_table(folder, [[line[0].replace(".wav", ".mkv"), *line[1:]] for line in lines_of(folder)])
     data = load(folder, inputs=inputs)
     assert {name: values.shape[1:] for name, values in data.inputs.items()} == {
         "tone": (800,),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import errno
 import hashlib
 import json
@@ -19,6 +20,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 from clips import lines_of, make_clips, tone, write_table
+from media_files import write
 
 from keras_lmf.cli import main
 from keras_lmf.data import load
@@ -28,7 +30,7 @@ from keras_lmf.data.extraction import cache, chunks, store
 from keras_lmf.data.recordings import Recording
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Beam, Executor, Here, Pool
-from keras_lmf.sources import RecordedInput, Sound
+from keras_lmf.sources import Face, RecordedInput, Sound
 
 pytestmark = pytest.mark.usefixtures("cache")
 INPUTS = {"voice": RecordedInput(shape=(4000,), rate=16000, source=Sound())}
@@ -172,9 +174,7 @@ def test_a_clip_that_was_mended_or_changed_is_read_again(
     soundfile.write(own / lines_of(own)[9][0], tone("calm"), 16000)
     soundfile.write(own / lines_of(own)[25][0], tone("excited", seconds=0.4), 16000)
     made = []
-    monkeypatch.setattr(
-        store, "extracted", lambda chunk: made.append(chunk.first) or chunks.extracted(chunk)
-    )
+    monkeypatch.setattr(store, "extracted", lambda chunk: made.append(chunk.first) or chunks.extracted(chunk))
     again = content(store.extract(found, INPUTS, out))
     assert made == [8, 24]
     assert store.described(out).rows == 30
@@ -217,7 +217,7 @@ def test_a_failing_machine_ends_the_run(
         return before(recording, inputs)
 
     monkeypatch.setattr(chunks, "cached_arrays", failing)
-    with pytest.raises(LMFError, match="line 11: .*goes on"):
+    with pytest.raises(LMFError, match=r"line 11: .*goes on"):
         store.extract(found, INPUTS, tmp_path / "arrays")
     assert [path.name for path in sorted((tmp_path / "arrays").glob("0*"))] == ["00000"]
 
@@ -229,8 +229,51 @@ def test_arrays_of_other_settings_are_not_taken(own: Path, tmp_path: Path):
     assert len(load(out, inputs=same)) == 29
     for other in ({"rate": 8000.0}, {"source": Sound(trim_decibels=30)}):
         asked = {"voice": INPUTS["voice"].model_copy(update=other)}
-        with pytest.raises(LMFError, match=r"'voice' was extracted with the (rate 16000.* 8000|source .* trim_d.*30)"):
+        with pytest.raises(
+            LMFError, match=r"'voice' was extracted with the (rate 16000.* 8000|source .* trim_d.*30)"
+        ):
             load(out, inputs=asked)
+
+
+@pytest.mark.filterwarnings("ignore:.*can't be used")
+def test_what_was_changed_by_hand_is_told(own: Path, tmp_path: Path):
+    out = store.extract(clips.recordings(own), INPUTS, tmp_path / "arrays")
+    table = (out / "table.csv").read_text()
+    header, first, second, *rest = table.splitlines(keepends=True)
+    (out / "table.csv").write_text("".join([header, second, first, *rest]))
+    with pytest.raises(LMFError, match=r"table\.csv"):
+        load(out)
+    (out / "table.csv").write_text(table)
+    with (out / "00001" / "voice.npy").open("ab") as stream:
+        stream.write(b"more")
+    with pytest.raises(LMFError, match=r"00001.voice\.npy: \d+ bytes"):
+        load(out)
+
+
+@pytest.mark.filterwarnings("ignore:.*can't be used")
+def test_an_input_that_is_absent_is_told(own: Path, tmp_path: Path):
+    seen = RecordedInput(shape=(1, 8, 8, 1), rate=2, source=Face(detector="none"))
+    found, both = clips.recordings(own), {**INPUTS, "face": seen}
+    training = int((load(own, inputs=INPUTS).splits == "train").sum())
+    for make in (
+        lambda: store.extract(found, both, tmp_path / "arrays"),
+        lambda: load(own, inputs=both),
+        lambda: load(tmp_path / "arrays"),
+    ):
+        with pytest.raises(LMFError, match=rf"no face was found in any of the {training} training"):
+            make()
+    assert len(load(tmp_path / "arrays", inputs=INPUTS)) == 29
+    told = store.described(tmp_path / "arrays")
+    assert (told.absent, told.training) == ({"voice": 0, "face": 29}, training)
+    films = [row for row in found.rows if row.id != lines_of(own)[9][0]]
+    first = next(row for row, split in zip(films, load(own, inputs=INPUTS).splits) if split == "train")
+    write(first.path.with_suffix(".mp4"), frames=[np.full((32, 48, 3), 90, np.uint8)] * 10)
+    told = [
+        dataclasses.replace(row, companions={"face": row.path.with_suffix(".mp4")} if row is first else {})
+        for row in found.rows
+    ]
+    with pytest.warns(UserWarning, match="'face' is absent in 28 of 29 recordings"):
+        store.extract(dataclasses.replace(found, rows=tuple(told)), both, tmp_path / "one")
 
 
 @pytest.mark.parametrize("file", ["table.csv", "errors.csv", "arrays.json", "00000/voice.npy"])

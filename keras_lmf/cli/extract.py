@@ -65,7 +65,9 @@ def extract(
     failed = told.recordings - told.rows
     click.echo(f"{out}: {told.rows} of {told.recordings} recordings")
     if failed:
-        raise LMFError(f"{failed} of {told.recordings} recordings can't be used: {out / 'errors.csv'} says why.")
+        raise LMFError(
+            f"{failed} of {told.recordings} recordings can't be used: {out / 'errors.csv'} says why."
+        )
 
 
 def _options(recipe: Recipe, source: str) -> Mapping[str, Any]:

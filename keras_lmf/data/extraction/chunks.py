@@ -42,11 +42,13 @@ class Extracted:
         arrays: input → (rows kept, *its shape), as `clip.arrays` keeps the numbers.
         kept: numbers of the table's rows that could be used.
         refused: the others.
+        absent: input → numbers of those of `kept` that have nothing of it: all zeros.
     """
 
     arrays: dict[str, np.ndarray]
     kept: list[int]
     refused: list[Refused]
+    absent: dict[str, list[int]]
 
 
 def rows_of(count: int) -> int:
@@ -89,7 +91,11 @@ def extracted(chunk: Chunk) -> Extracted:
         name: np.array(found[name], dtype_of(given)).reshape(-1, *given.shape)
         for name, given in chunk.inputs.items()
     }
-    return Extracted(arrays, kept, refused)
+    absent = {
+        name: [number for number, row in zip(kept, values, strict=True) if not row.any()]
+        for name, values in arrays.items()
+    }
+    return Extracted(arrays, kept, refused, absent)
 
 
 def _failure(error: BaseException, recording: Recording) -> str | None:

@@ -8,7 +8,7 @@
       NAME.npy         of the input NAME: (rows, *shape), int16 of sound (32767 is 1), uint8 of pictures (255 is 1),
                        float32 of others; for `np.load(…, mmap_mode="r", allow_pickle=False)`
       shard.json       numbers of the rows that are there, rows that could not be used and why, bytes of each row's
-                       files, SHA-256 of each .npy
+                       files, numbers of the rows that have nothing of an input, SHA-256 of each .npy
 
 S depends on the number of rows alone, and nothing says when or where something was made. So the bytes are the same for
 one worker, several, many machines, and after a kill. A shard appears whole, under its name, or not at all.
@@ -22,7 +22,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -33,7 +33,14 @@ from pydantic import Field
 from keras_lmf import documents
 from keras_lmf.data import splits
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.extraction.assembly import assembled, require_few, require_usable
+from keras_lmf.data.extraction.assembly import (
+    Absences,
+    absences,
+    assembled,
+    require_few,
+    require_present,
+    require_usable,
+)
 from keras_lmf.data.extraction.chunks import Chunk, chunks, extracted, rows_of
 from keras_lmf.data.extraction.clip import SCALES, dtype_of, require
 from keras_lmf.data.recordings import Recording, Recordings, Refused
@@ -41,7 +48,16 @@ from keras_lmf.data.shards import Shards
 from keras_lmf.data.tables import read_csv
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Executor, Here
-from keras_lmf.files import PARTIAL, locked, remove_partial, sha256, unwritable, write_atomically, write_text
+from keras_lmf.files import (
+    PARTIAL,
+    locked,
+    remove_partial,
+    require_content,
+    sha256,
+    unwritable,
+    write_atomically,
+    write_text,
+)
 from keras_lmf.sources import RecordedInput
 from keras_lmf.spec import Spec
 from keras_lmf.target import Name, Target
@@ -73,6 +89,9 @@ class Description(Spec):
         rows: of the arrays; None: not complete.
         shards: rows of each shard.
         sha256: by input, of all its shards.
+        table: SHA-256 of table.csv.
+        absent: by input, rows that have nothing of it.
+        absent_in_training: likewise, of those of split "train"; training: how many these are.
     """
 
     format: Literal[1] = 1
@@ -85,6 +104,10 @@ class Description(Spec):
     rows: Count | None = None
     shards: tuple[Count, ...] = ()
     sha256: dict[Name, Digest] = Field(default_factory=dict)
+    table: Digest | None = None
+    absent: dict[Name, Count] = Field(default_factory=dict)
+    absent_in_training: dict[Name, Count] = Field(default_factory=dict)
+    training: Count = 0
 
 
 class _Shard(Spec):
@@ -94,6 +117,7 @@ class _Shard(Spec):
     refused: tuple[tuple[str, str, str], ...]
     sha256: dict[Name, Digest]
     bytes: tuple[Count, ...] = ()
+    absent: dict[Name, tuple[Count, ...]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,8 +153,9 @@ def extract(
 
     Raises:
         LMFError: a folder of other settings or another table, or with something else in it; one that another process
-            writes, or that can't be written; an input that recordings can't fill. Recordings that can't be used are
-            lines of errors.csv, however many.
+            writes, or that can't be written; an input that recordings can't fill, or that is absent in all of
+            training (then `folder` is whole, for recipes without it). Recordings that can't be used are lines of
+            errors.csv, however many.
     """
     from tqdm import tqdm
 
@@ -150,7 +175,8 @@ def extract(
         with bar:
             for count in (executor or Here()).map(_write_shard, missing):
                 bar.update(count)
-        _finish(folder, recordings, plan, len(jobs))
+        finished = _finish(folder, recordings, plan, len(jobs))
+    _require_present(finished, inputs)
     return folder
 
 
@@ -161,6 +187,10 @@ def described(folder: str | Path) -> Description:
 
 def open_arrays(folder: str | Path, inputs: Mapping[str, RecordedInput] | None = None) -> Dataset:
     """What `extract` wrote, as a dataset whose inputs stay on the disk.
+
+    At once are checked: the table's SHA-256, and dtype, shape and size of each shard's .npy. Features are finite, or
+    an error, when they are read. The SHA-256 of each .npy is in shard.json for who wants to hold it against the file:
+    nothing here reads whole shards for that.
 
     Args:
         folder: that `extract` wrote.
@@ -178,22 +208,28 @@ def open_arrays(folder: str | Path, inputs: Mapping[str, RecordedInput] | None =
             f"{folder}: not complete. The same `keras-lmf extract` goes on, and keeps what is there."
         )
     _require_filled_so(folder, told.inputs, inputs or {})
+    if sha256(require_content(folder / _TABLE)) != told.table:
+        raise LMFError(
+            f"{folder / _TABLE}: not the table that was written with {ARRAYS}: changed, damaged or of an earlier "
+            "version. The same `keras-lmf extract` writes it again."
+        )
     rows = _read_table(folder / _TABLE, told)
     _, lines = read_csv(folder / _ERRORS, ("where", "file", "why"), _HINT)
     refused = [Refused(*(values[name] for name in ("where", "file", "why"))) for _, values in lines]
     require_few(str(folder), refused, told.recordings)
-    inputs = {}
+    filled = {}
     for name, stored in told.inputs.items():
         paths = [_place(folder, number) / f"{name}.npy" for number, count in enumerate(told.shards) if count]
         scale = SCALES.get(np.dtype(stored.dtype))
-        inputs[name] = Shards(paths, scale, told.sha256.get(name, ""))
-        if inputs[name].shape != (told.rows, *stored.shape):
+        filled[name] = Shards(paths, scale, told.sha256.get(name, ""))
+        if filled[name].shape != (told.rows, *stored.shape):
             raise LMFError(
-                f"{folder}: {name}.npy hold {inputs[name].shape}, must be {(told.rows, *stored.shape)}. {_HINT}"
+                f"{folder}: {name}.npy hold {filled[name].shape}, must be {(told.rows, *stored.shape)}. {_HINT}"
             )
     of_table = Recordings(told.name, told.target, tuple(rows), tuple(refused))
     require_usable(of_table, refused, rows)
-    return assembled(of_table, rows, inputs)
+    _require_present(told, told.inputs if inputs is None else inputs)
+    return assembled(of_table, rows, filled)
 
 
 def _require_filled_so(
@@ -293,7 +329,7 @@ def _write_shard(job: _Job) -> int:
             )
             digests[name] = sha256(path)
         refused = tuple((row.where, row.what, row.why[:_LONGEST]) for row in done.refused)
-        told = _Shard(kept=tuple(done.kept), refused=refused, sha256=digests, bytes=sizes)
+        told = _Shard(kept=tuple(done.kept), refused=refused, sha256=digests, bytes=sizes, absent=done.absent)
         write_text(temporary / _SHARD, told.model_dump_json() + "\n")
         try:
             temporary.rename(place)
@@ -308,11 +344,12 @@ def _write_shard(job: _Job) -> int:
     return len(job.chunk.rows)
 
 
-def _finish(folder: Path, recordings: Recordings, plan: Description, count: int) -> None:
-    """The tables and the counts, from the shards; arrays.json last."""
+def _finish(folder: Path, recordings: Recordings, plan: Description, count: int) -> Description:
+    """The tables and the counts, from the shards; arrays.json last, which it returns."""
     kept: list[Recording] = []
     refused, counts = list(recordings.refused), []
     digests = {name: hashlib.sha256() for name in plan.inputs}
+    absent: dict[str, list[Recording]] = {name: [] for name in plan.inputs}
     for number in range(count):
         told = documents.read(_place(folder, number) / _SHARD, _Shard)
         kept += [recordings.rows[row] for row in told.kept]
@@ -320,6 +357,7 @@ def _finish(folder: Path, recordings: Recordings, plan: Description, count: int)
         counts.append(len(told.kept))
         for name, digest in digests.items():
             digest.update(told.sha256[name].encode())
+            absent[name] += [recordings.rows[row] for row in told.absent[name]]
     drawn = splits.drawn(row.group for row in recordings.rows if row.split is None)
     columns = list(dict.fromkeys(name for row in recordings.rows for name in row.columns))
     dimensions = recordings.target.dimensions
@@ -343,12 +381,24 @@ def _finish(folder: Path, recordings: Recordings, plan: Description, count: int)
     _write_csv(
         folder / _ERRORS, ["where", "file", "why"], ([row.where, row.what, row.why] for row in refused)
     )
+    found = absences(recordings, kept, absent)
     complete = {
         "rows": len(kept),
         "shards": tuple(counts),
         "sha256": {name: digest.hexdigest() for name, digest in digests.items()},
+        "table": sha256(folder / _TABLE),
+        "absent": found.absent,
+        "absent_in_training": found.absent_in_training,
+        "training": found.training,
     }
-    _write_description(folder, plan.model_copy(update=complete))
+    finished = plan.model_copy(update=complete)
+    _write_description(folder, finished)
+    return finished
+
+
+def _require_present(told: Description, asked: Iterable[str]) -> None:
+    counts = Absences(told.name, told.absent, told.rows or 0, told.absent_in_training, told.training)
+    require_present(counts, {name: told.inputs[name] for name in told.inputs if name in asked})
 
 
 def _write_csv(path: Path, header: Sequence[str], lines: Iterator[Sequence[str]]) -> None:
