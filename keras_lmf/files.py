@@ -118,10 +118,20 @@ def locked(folder: Path) -> Iterator[None]:
             raise LMFError(f"{folder} is in use by {holder}. Wait, or name another folder.") from None
         except OSError:
             pass  # a file system without locks
+        if not _is_at(handle, folder / LOCK):
+            raise LMFError(f"{folder} was in use by a process that has just ended. Try again.")
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {platform.node()}")
         stream.flush()
         yield
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether the open file is the one at `path`: a lock may be removed by its holder, and is none from then on."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
 
 
 def _umask() -> int:

@@ -16,6 +16,7 @@ one worker, several, many machines, and after a kill. A shard appears whole, und
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import hashlib
@@ -49,6 +50,7 @@ from keras_lmf.data.tables import read_csv
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Executor, Here
 from keras_lmf.files import (
+    LOCK,
     PARTIAL,
     locked,
     remove_partial,
@@ -162,6 +164,7 @@ def extract(
     require(inputs)
     folder = Path(folder).absolute()
     plan = _planned(recordings, inputs)
+    _require_own(folder, plan)  # before a lock is left in somebody's folder
     with locked(folder):
         remove_partial(folder)
         _begin(folder, plan)
@@ -176,6 +179,8 @@ def extract(
             for count in (executor or Here()).map(_write_shard, missing):
                 bar.update(count)
         finished = _finish(folder, recordings, plan, len(jobs))
+        with contextlib.suppress(OSError):  # Windows keeps what is open
+            (folder / LOCK).unlink()
     _require_present(finished, inputs)
     return folder
 
@@ -268,6 +273,12 @@ def _planned(recordings: Recordings, inputs: Mapping[str, RecordedInput]) -> Des
 
 def _begin(folder: Path, plan: Description) -> None:
     """Says what the folder will hold; an LMFError where it holds something else."""
+    _require_own(folder, plan)
+    if not is_arrays(folder):
+        _write_description(folder, plan)
+
+
+def _require_own(folder: Path, plan: Description) -> None:
     if is_arrays(folder):
         there = described(folder)
         if there.settings != plan.settings:
@@ -275,9 +286,13 @@ def _begin(folder: Path, plan: Description) -> None:
                 f"{folder} holds {there.name!r} with other inputs or another table. Name another folder, or delete it."
             )
         return
-    if others := sorted(path.name for path in folder.iterdir() if path.name != ".lock"):
+    if not folder.is_dir():
+        return
+    others = sorted(
+        path.name for path in folder.iterdir() if path.name != LOCK and not path.name.startswith(PARTIAL)
+    )
+    if others:
         raise LMFError(f"{folder} holds {others[0]!r} already, and no {ARRAYS}. Name a new or empty folder.")
-    _write_description(folder, plan)
 
 
 def _write_description(folder: Path, description: Description) -> None:
