@@ -1,188 +1,243 @@
-"""A new speaker's 60 clips with four labels of one's own: trained from nothing, and from a model of other people.
+"""A new speaker's 60 clips with four labels of one's own: trained from nothing, and from a zoo entry.
 
-    KERAS_BACKEND=jax python benchmarks/fine_tuning.py search
-    KERAS_BACKEND=jax python benchmarks/fine_tuning.py test
+    KERAS_BACKEND=jax python benchmarks/fine_tuning.py search ge2e-ravdess-voice
+    KERAS_BACKEND=jax python benchmarks/fine_tuning.py test ge2e-ravdess-voice
 
-The speakers are those of nEMO (Polish). The start is a zoo entry whose training has seen no Polish and none of them.
-Of each speaker 15 sentences in each of four emotions are there to learn from, three of them to choose the epoch by, and
-the other sentences are the test. Both trainings are the same recipe, with `[start]` and without it.
+The entries were trained on RAVDESS (English), on all actors but the five of fold 0. The new speakers are these, and
+those of nEMO (Polish), of whom they have heard nothing. Both trainings are the same recipe, with `[start]` and without
+it. ge2e-ravdess-voice has a front end that comes trained to both of them, a speaker encoder; cnn-ravdess-voice has
+none, only spectrograms.
 
-`search` compares ways to start on three speakers; `test` judges the chosen one on the six others, and reads its
-settings from CHOSEN alone. The front end's features are made once and lie in --work: what is trained and copied is what
-`klmf.train` trains and copies behind it.
+- ravdess: an actor's 60 takes of eight emotions, under four labels. What is said, how loudly and which time makes eight
+  groups of takes: in each of four turns two groups are the test, one chooses the epoch, five are learnt from.
+- nemo: four emotions in 15 sentences, three of which choose the epoch; the other sentences (9) are the test.
+
+`search` compares ways to start on three speakers of nEMO; `test` judges the chosen one on the six others and on the
+five actors, and reads its settings from CHOSEN alone. The front end's features are made once and lie in --work: what is
+trained and copied is what `klmf.train` trains and copies behind it.
 """
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import numpy as np
 import pandas as pd
 
-from keras_lmf.data import Dataset
+from keras_lmf.data import Dataset, corpora
 from keras_lmf.data.corpora.files import find
 from keras_lmf.evaluation import evaluate
 from keras_lmf.evaluation.calibration import negative_log_likelihood
 from keras_lmf.files import write_atomically, write_text
 from keras_lmf.media.sound import read_waveforms
-from keras_lmf.models import pretrained
+from keras_lmf.models import build, build_front_ends, pretrained
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
 from keras_lmf.training import train
 from keras_lmf.zoo import load
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results" / "fine_tuning"
 ZOO = Path(__file__).parents[1] / "zoo"
 SEARCHED, JUDGED = ("EB0", "KS0", "SM0"), ("IC0", "KD0", "MK0", "MP0", "TP0", "WR0")
-LABELS = {"anger": "wütend", "happiness": "froh", "neutral": "ruhig", "sadness": "traurig"}
-TARGET = Target(name="emotion", classes=tuple(LABELS.values()))
-SENTENCES, VALID = 15, 3  # to learn from, in each emotion; among them, to choose the epoch by
+TARGET = Target(name="emotion", classes=("wütend", "froh", "ruhig", "traurig"))
+NEMO = {"anger": "wütend", "happiness": "froh", "neutral": "ruhig", "sadness": "traurig"}
+RAVDESS = {
+    "angry": "wütend",
+    "disgust": "wütend",
+    "happy": "froh",
+    "surprised": "froh",
+    "neutral": "ruhig",
+    "calm": "ruhig",
+    "sad": "traurig",
+    "fearful": "traurig",
+}
+SENTENCES, VALID = 15, 3  # of nEMO, to learn from; among them, to choose the epoch by
+TURNS = 4  # of RAVDESS
 NOTHING = "from nothing"
 
-HEAD_FIRST = {"first": {"epochs": 30, "learning_rate": 3e-3}, "epochs": 130}
 ALL_BUT_THE_HEAD = {"freeze": ["all but the head"]}
+HEAD_FIRST = {"first": {"epochs": 30, "learning_rate": 3e-3}, "epochs": 130, "learning_rate": 3e-4}
 # Name → (what [start] says beside `from`, what [training] says otherwise); None: no [start].
 WAYS = {
     NOTHING: (None, {}),
     "all parts, one rate": ({}, {}),
     "all parts, a lower rate": ({}, {"learning_rate": 3e-4}),
     "the head alone": (ALL_BUT_THE_HEAD, {}),
-    "the head, then all at a lower rate": ({}, HEAD_FIRST | {"learning_rate": 3e-4}),
+    "the head, then all at a lower rate": ({}, HEAD_FIRST),
 }
-# Of one front end and length: they share the features.
-ENTRIES = ("ge2e-ravdess-voice", "lmf-media-av")
-CHOSEN = ("ge2e-ravdess-voice", "the head, then all at a lower rate")
+# By `search`.
+CHOSEN = {"ge2e-ravdess-voice": "all parts, one rate", "cnn-ravdess-voice": "all parts, one rate"}
 
 
-def clips(root: Path | None, speakers: tuple[str, ...], samples: int) -> pd.DataFrame:
-    """A row for each clip of the four emotions: file, label, speaker, sentence, split; and its waveform."""
+def trained_by(entry: str) -> Recipe:
+    return Recipe.read(ZOO / entry / "recipe.toml")
+
+
+def _nemo(root: Path | None, speakers: tuple[str, ...], samples: int) -> dict[str, np.ndarray]:
+    """Clip, label, speaker, and as the group the sentence; and the waveforms."""
     with open(find("nemo", "index.csv", root), encoding="utf-8", newline="") as stream:
         rows = pd.DataFrame(csv.DictReader(stream))
-    rows = rows[rows["label"].isin(LABELS) & rows["speaker"].isin(speakers)].copy()
-    rows["sentence"] = rows["sentence"].astype(int)
+    rows = rows[rows["label"].isin(NEMO) & rows["speaker"].isin(speakers)]
     folder = find("nemo", "flac16k", root)
     paths = [folder / f"{name.removesuffix('.flac')}.flac" for name in rows["file"]]
-    return rows.assign(waveform=list(read_waveforms(paths, samples)))
+    return {
+        "clip": rows["file"].to_numpy(str),
+        "label": np.array([NEMO[word] for word in rows["label"]]),
+        "speaker": rows["speaker"].to_numpy(str),
+        "group": np.array([f"sentence_{int(number):02d}" for number in rows["sentence"]]),
+        "waveform": read_waveforms(paths, samples),
+    }
 
 
-def features(root: Path | None, speakers: tuple[str, ...], work: Path) -> dict[str, np.ndarray]:
-    """What the entries' front end makes of each clip, with the clips' columns; made once."""
-    path = work / f"{'-'.join(speakers)}.npz"
+def _ravdess(root: Path | None, samples: int) -> dict[str, np.ndarray]:
+    """The same of the actors of fold 0; a group is intensity, sentence and repetition, of a take's name 4th to 6th."""
+    data = corpora.load("ravdess", root, seconds=samples / 16000).select(["voice"])
+    rows = data.splits == "test"
+    words = np.array(data.target.classes)[data.labels[rows]]
+    # Neutral has one intensity: its four takes stand in the groups of the normal one.
+    return {
+        "clip": data.ids[rows],
+        "label": np.array([RAVDESS[word] for word in words]),
+        "speaker": data.groups[rows],
+        "group": np.array(["-".join(name.split("-")[3:6]) for name in data.ids[rows]]),
+        "waveform": data.inputs["voice"][rows],
+    }
+
+
+def features(
+    entry: str, corpus: str, root: Path | None, speakers: tuple[str, ...], work: Path
+) -> dict[str, np.ndarray]:
+    """What the entry's front end makes of each clip ("voice"), with the clips' columns; made once."""
+    path = work / f"{entry}-{corpus}-{'-'.join(speakers)}.npz"
     if not path.is_file():
-        recipe = Recipe.read(ZOO / ENTRIES[0] / "recipe.toml")
-        table = clips(root, speakers, recipe.inputs["voice"].shape[0])
-        front = pretrained.published(recipe)["voice"]
-        made = np.concatenate(
-            [front.predict_on_batch(np.stack(part)) for part in _batches(list(table["waveform"]), 32)]
+        recipe = trained_by(entry)
+        samples = recipe.inputs["voice"].shape[0]
+        columns = _nemo(root, speakers, samples) if corpus == "nemo" else _ravdess(root, samples)
+        front, waveforms = pretrained.front_ends(recipe)["voice"], columns.pop("waveform")
+        starts = range(0, len(waveforms), 32)
+        columns["voice"] = np.concatenate(
+            [front.predict_on_batch(waveforms[start : start + 32]) for start in starts]
         )
-        columns = {name: table[name].to_numpy(str) for name in ("label", "speaker")}
-        columns["clip"] = table["file"].to_numpy(str)
-        columns |= {"sentence": table["sentence"].to_numpy(), "voice": made}
         write_atomically(path, lambda temporary: np.savez(temporary, **columns))
     with np.load(path) as arrays:
         return dict(arrays)
 
 
-def _batches(rows: list[np.ndarray], size: int) -> list[list[np.ndarray]]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-def speaker(table: dict[str, np.ndarray], name: str) -> Dataset:
-    """One speaker's clips. A group is a sentence: none is in two splits."""
-    own = {key: values[table["speaker"] == name] for key, values in table.items()}
-    sentences = np.random.default_rng(0).permutation(np.unique(own["sentence"]))
+def turns(corpus: str, table: dict[str, np.ndarray], speaker: str) -> Iterator[Dataset]:
+    """One speaker's clips, as often as they are divided; no group is in two splits."""
+    own = {key: values[table["speaker"] == speaker] for key, values in table.items()}
+    groups, counts = np.unique(own["group"], return_counts=True)
+    order = np.random.default_rng(0).permutation(len(groups))
     # The sentences that all four emotions have come first: those to learn from are 15 in each emotion.
-    counts = {number: (own["sentence"] == number).sum() for number in sentences}
-    sentences = sorted(sentences, key=lambda number: -counts[number])
-    place = {number: rank for rank, number in enumerate(sentences)}
-    ranks = np.array([place[number] for number in own["sentence"]])
-    splits = np.select([ranks < SENTENCES - VALID, ranks < SENTENCES], ["train", "valid"], "test")
-    return Dataset(
-        name=f"nemo-{name}",
-        target=TARGET,
-        inputs={"voice": own["voice"]},
-        labels=np.array([list(LABELS).index(word) for word in own["label"]]),
-        groups=np.array([f"sentence_{number:02d}" for number in own["sentence"]]),
-        ids=own["clip"],
-        splits=splits,
-    )
+    order = order[np.argsort(-counts[order], kind="stable")] if corpus == "nemo" else order
+    for turn in range(1 if corpus == "nemo" else TURNS):
+        splits = {}
+        for place, index in enumerate(order):
+            if corpus == "nemo":
+                word = "train" if place < SENTENCES - VALID else "valid" if place < SENTENCES else "test"
+            else:
+                there = (place - 2 * turn) % len(order)
+                word = "test" if there < 2 else "valid" if there == 2 else "train"
+            splits[groups[index]] = word
+        yield Dataset(
+            name=f"{corpus}-{speaker}-{turn}",
+            target=TARGET,
+            inputs={"voice": own["voice"]},
+            labels=np.array([TARGET.classes.index(word) for word in own["label"]]),
+            groups=own["group"],
+            ids=own["clip"],
+            splits=np.array([splits[group] for group in own["group"]]),
+        )
 
 
 def source(entry: str, work: Path) -> Path:
-    """The folder of a run that holds the entry's trained part, which takes features."""
+    """The folder of a run that holds what was trained of the entry, which takes features."""
     folder = work / f"{entry}-on-features"
     if not (folder / "recipe.toml").is_file():
-        recipe = Recipe.read(ZOO / entry / "recipe.toml")
-        model = load(entry)
-        part = pretrained.trained_part(recipe, model)
+        words = trained_by(entry)
+        model, on_features = load(entry), pretrained.on_features(words, build_front_ends(words))
+        part = build(on_features)
+        for layer in part.layers:
+            layer.set_weights(model.get_layer(layer.name).get_weights())
         write_atomically(folder / "model.weights.h5", part.save_weights)
-        fronts = {name: model.get_layer(f"{name}_front_end") for name in pretrained.names(recipe)}
-        pretrained.on_features(recipe, fronts).write(folder / "recipe.toml")
+        on_features.write(folder / "recipe.toml")
     return folder
 
 
 def recipe(entry: str, way: str, seed: int, work: Path) -> Recipe:
-    theirs = Recipe.read(source(entry, work) / "recipe.toml").inputs["voice"]
+    folder = source(entry, work)
     start, training = WAYS[way]
     return Recipe(
         name="own-voice",
         seed=seed,
         corpus={"name": "mine.npz"},
         target=TARGET,
-        inputs={"voice": theirs},
+        inputs={"voice": Recipe.read(folder / "recipe.toml").inputs["voice"]},
         fusion={"name": "none"},
-        start=None
-        if start is None
-        else {"from": str(source(entry, work)), "inputs": {"voice": "voice"}, **start},
+        start=None if start is None else {"from": str(folder), **start},
         training={"loss": "cross_entropy", "epochs": 100, "batch_size": 16, "patience": 20} | training,
     )
 
 
-def judged(entry: str, way: str, seed: int, data: Dataset, work: Path) -> dict[str, object]:
-    words = recipe(entry, way, seed, work)
-    run = train(words, data, work / "runs" / f"{entry}-{data.name}-{words.fingerprint[:12]}")
-    test = data["test"]
-    logits = open_artifact(run.model).predict(test.inputs)[TARGET.name]
-    metrics = evaluate(logits, test, resamples=0).metrics
-    facts = {"entry": entry, "way": way, "speaker": data.name.removeprefix("nemo-"), "seed": seed}
-    return facts | {
-        "clips": int((data.splits != "test").sum()),
-        "test_clips": len(test),
-        "epoch": run.best_epoch,
+def judged(words: Recipe, parts: list[Dataset], work: Path) -> dict[str, float]:
+    """The metrics of all test clips of a speaker, each answered by the training that has not seen it."""
+    logits, labels = [], []
+    for data in parts:
+        run = train(words, data, work / "runs" / f"{data.name}-{words.fingerprint[:12]}")
+        logits.append(open_artifact(run.model).predict(data["test"].inputs)[TARGET.name])
+        labels.append(data["test"].labels)
+    answers, truth = np.concatenate(logits), np.concatenate(labels)
+    together = Dataset(
+        name="together",
+        target=TARGET,
+        inputs={"voice": np.zeros((len(truth), 1), np.float32)},
+        labels=truth,
+        groups=np.full(len(truth), "test"),
+        ids=np.arange(len(truth)).astype(str),
+        splits=np.full(len(truth), "test"),
+    )
+    metrics = evaluate(answers, together["test"], resamples=0).metrics
+    return {
+        "trained_on": int((parts[0].splits != "test").sum()),
+        "test_clips": len(truth),
         "war": metrics["war"],
         "uar": metrics["uar"],
-        "nll": negative_log_likelihood(logits, test.labels),
-        "floor": np.bincount(test.labels).max() / len(test),
+        "nll": negative_log_likelihood(answers, truth),
+        "floor": float(np.bincount(truth).max() / len(truth)),
     }
 
 
 @click.command(help=__doc__)
 @click.argument("step", type=click.Choice(["search", "test"]))
+@click.argument("entry", type=click.Choice(list(CHOSEN)))
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--data", type=click.Path(path_type=Path), help="The corpora; default KERAS_LMF_DATA.")
 @click.option("--work", type=click.Path(path_type=Path), default="runs/fine_tuning", show_default=True)
-def main(step: str, seeds: int, data: Path | None, work: Path) -> None:
-    if step == "search":
-        jobs = [(entry, way) for entry in ENTRIES for way in WAYS]
-        speakers, path = SEARCHED, RESULTS / "fine_tuning_search.csv"
-    else:
-        jobs = [(CHOSEN[0], NOTHING), CHOSEN]
-        speakers, path = JUDGED, RESULTS / "fine_tuning.csv"
-    table, rows = features(data, speakers, work), []
-    for entry, way in jobs:
-        for name in speakers:
-            rows += [judged(entry, way, seed, speaker(table, name), work) for seed in range(seeds)]
-        click.echo(f"{entry}, {way}: {np.mean([row['war'] for row in rows[-seeds * len(speakers) :]]):.3f}")
+def main(step: str, entry: str, seeds: int, data: Path | None, work: Path) -> None:
+    jobs = {"nemo": (SEARCHED, list(WAYS))}
+    if step == "test":
+        jobs = {"ravdess": ((), [NOTHING, CHOSEN[entry]]), "nemo": (JUDGED, [NOTHING, CHOSEN[entry]])}
+    rows = []
+    for corpus, (speakers, ways) in jobs.items():
+        table = features(entry, corpus, data, speakers, work)
+        for speaker in speakers or np.unique(table["speaker"]):
+            parts = list(turns(corpus, table, speaker))
+            for way in ways:
+                for seed in range(seeds):
+                    facts = {"corpus": corpus, "way": way, "speaker": speaker, "seed": seed}
+                    rows.append(facts | judged(recipe(entry, way, seed, work), parts, work))
+                    click.echo(rows[-1])
     found = pd.DataFrame(rows)
+    path = RESULTS / f"{entry}_{step}.csv"
     write_text(path, found.to_csv(index=False, float_format="%.5f"))
     columns = ["war", "uar", "nll", "floor"]
-    of_speakers = found.groupby(["entry", "way", "speaker"], sort=False)[columns].mean()
-    click.echo(
-        of_speakers.groupby(["entry", "way"], sort=False).agg(["mean", "std"]).to_string(float_format="%.3f")
-    )
+    of_speakers = found.groupby(["corpus", "way", "speaker"], sort=False)[columns].mean()
+    spread = of_speakers.groupby(["corpus", "way"], sort=False).agg(["mean", "std"])
+    click.echo(spread.to_string(float_format="{:.3f}".format))
 
 
 if __name__ == "__main__":

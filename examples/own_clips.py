@@ -53,7 +53,7 @@ def main() -> None:
     metrics = run.evaluate("test", resamples=0).metrics
     print(f"accuracy on speakers it has never met: {metrics['war']:.3f}")
 
-    recognizer = klmf.Recognizer(run.folder, face_detector="yunet")
+    recognizer = klmf.Recognizer(run.folder)
     test = data["test"]
     for name, label in list(zip(test.ids, test.labels))[:5]:
         print(f"{recognizer(arguments.clips / name)}; labelled {data.target.classes[label]}")

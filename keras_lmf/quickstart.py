@@ -117,7 +117,7 @@ def voice_and_face(folder: Path, say: Callable[[str], None]) -> Answer:
 
     model, test = artifacts[0].path, data["test"]
     clip, label = clips / test.ids[0], data.target.classes[test.labels[0]]
-    prediction = Recognizer(model, face_detector=DETECTOR)(clip)
+    prediction = Recognizer(model)(clip)
     picture = plots.save(prediction.figure(), folder / "timeline.png")
     say(
         f"Asking {model} about a clip of the test split, which shows {label} (this needs no TensorFlow):\n\n"

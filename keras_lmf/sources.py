@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from keras_lmf.errors import LMFError
-from keras_lmf.spec import Media, PerSecond, Spec
+from keras_lmf.spec import DetectorName, Media, PerSecond, Spec
 from keras_lmf.target import Text
 
 
@@ -29,7 +29,7 @@ class Face(Spec):
     """Square pictures of the one face that is followed through the recording; zeros where none is seen."""
 
     name: Literal["face"] = "face"
-    detector: Literal["haar", "yunet", "none"] = Field(
+    detector: DetectorName = Field(
         "haar", description='What finds the face; "none": the whole picture is the face.'
     )
 

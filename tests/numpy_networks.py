@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from scipy.special import erf
 
 
 def _windows(x: np.ndarray, sizes: Sequence[int], strides: Sequence[int], fill: float) -> np.ndarray:
@@ -44,6 +45,20 @@ def batch_norm(
 
 def relu(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0)
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    return x * (1 + erf(x / math.sqrt(2))) / 2
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def layer_norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float) -> np.ndarray:
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return gamma * centred / np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + epsilon) + beta
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +86,55 @@ def ge2e_refusals(folder: Path) -> dict[str, np.ndarray]:
         files.append(f"other_{i}.pt")
     messages = [refusal(lambda file=file: convert(folder / file, folder / "made")) for file in files]
     return {"touched": np.array(touched), "files": np.array(files), "messages": np.array(messages)}
+
+
+def whisper(folder: Path) -> dict[str, np.ndarray]:
+    """The backbone `random` of random.bin, how far PyTorch answers from it, and what is said of spoilt files."""
+    module, drawn = example("convert_whisper"), np.random.default_rng(6)
+    arrays = {f"decoder/{i}": np.zeros(3, "<f4") for i in range(2)}  # the published file holds more
+    for name, shape in module.shapes().items():
+        middle = 1.0 if name.endswith("gamma") else 0.0
+        arrays[f"encoder/{name}"] = drawn.normal(middle, 0.05, shape).astype("<f2")
+        if name.endswith("self_attention/linear_0/bias"):
+            arrays[f"encoder/{name}"][384:768] = 0
+
+    def content(version: int = 6, **changes: np.ndarray) -> bytes:
+        def text(word: str) -> bytes:
+            return struct.pack("<H", len(word) + 1) + word.encode() + b"\0"
+
+        parts = [struct.pack("<I", version), text("WhisperSpec"), struct.pack("<II", 3, len(arrays))]
+        for name, array in (arrays | changes).items():
+            kind = {"f": 0, "e": 4}[array.dtype.char]
+            parts.append(text(name) + struct.pack(f"<B{array.ndim}I", array.ndim, *array.shape))
+            parts.append(struct.pack("<BI", kind, array.nbytes) + array.tobytes())
+        return b"".join([*parts, struct.pack("<I", 0)])
+
+    (folder / "random.bin").write_bytes(content())
+    backbone = module.convert(folder / "random.bin", folder / "random")
+    waveform = 0.1 * drawn.standard_normal(16000).astype("float32")
+    ours = klmf.zoo.load_backbone(folder / "random")(waveform[None])[0].numpy()
+    scaled = waveform * 10 ** (-23 / 20) / np.sqrt(np.mean(np.square(waveform)))
+    theirs = module.original(module.read(folder / "random.bin"), scaled.astype("float32"))
+
+    bias = "encoder/conv1/bias"
+    spoilt = {
+        "short.bin": content()[:-100_000],
+        "old.bin": content(version=5),
+        "shape.bin": content(**{bias: np.zeros(80, "<f2")}),
+        "type.bin": content(**{bias: np.zeros(384, "<f4")}),
+        "text.bin": b"no weights",
+    }
+    for file, stored in spoilt.items():
+        (folder / file).write_bytes(stored)
+    files = [*spoilt, "none.bin"]
+    return {
+        "difference": np.abs(ours - theirs).max(),
+        "source": np.array(backbone.source),
+        "files": np.array(files),
+        "messages": np.array(
+            [refusal(lambda file=file: module.convert(folder / file, folder / "made")) for file in files]
+        ),
+    }
 
 
 def mini_xception(folder: Path) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from keras_lmf.cli import main
+from keras_lmf.cli.corpora import _option
 
 
 def run(*arguments: object):
@@ -81,6 +82,24 @@ def test_another_part_of_a_corpus(speech: Path) -> None:
     found = json.loads(result.stdout)
     assert (found["recordings"], len(found["missing"]), found["other"]) == (1, 1011, 1440)
     assert run("check", "ravdess", "--data", speech, "--option", "channel").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2", 2),
+        ("2.5", 2.5),
+        ("true", True),
+        ("song", "song"),
+        ('"2"', "2"),
+        ("[-1, 1]", [-1, 1]),
+        ("2020-01-01", "2020-01-01"),
+        ("1\nb = 2", "1\nb = 2"),
+    ],
+)
+def test_values_of_options(text: str, value: object) -> None:
+    assert (found := _option(f"name={text}")) == ("name", value)
+    assert type(found[1]) is type(value)
 
 
 def test_words_that_the_recordings_tell(tmp_path: Path) -> None:

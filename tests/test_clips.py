@@ -121,6 +121,8 @@ def test_columns_in_any_order_with_blanks_bom_and_quotes(folder: Path):
             r"column 'file' is missing.*: file\|label\|speaker.*with commas .* between",
         ),
         ("file,label,speaker,spilt\n", r"Unknown column 'spilt'\. Did you mean 'split'\?"),
+        ("file,label,speakr\n", r"Unknown column 'speakr'\. Did you mean 'speaker'\?"),
+        ("file,label,Start\n", r"Unknown column 'Start'\. Did you mean 'start'\?"),
         ("file,speaker\na.wav,anna", "the column 'label' is missing"),
         ("file,label,speaker,file\n", "a column is there twice"),
         ("file,label,speaker\n", "no clips, only a header"),
@@ -199,6 +201,52 @@ def test_two_speakers_do_with_a_split_column(tmp_path: Path):
     split = {"anna": "train", "bert": "test"}
     write_table(tmp_path, [[*line, split[line[2]]] for line in lines], "file,label,speaker,split")
     assert load(tmp_path, seconds=0.1).split_names == ("train", "test")
+
+
+def test_columns_of_other_names_are_kept(folder: Path):
+    lines = [[*line, "1", "2", "3", "0.5"] for line in lines_of(folder)]
+    write_table(folder, lines, "file,label,speaker,state,stars,trend,ends")
+    found = clips.recordings(folder)
+    assert found.rows[0].columns == {"state": "1", "stars": "2", "trend": "3", "ends": "0.5"}
+    write_table(folder, lines, "file,mood,speaker,a,b,c,starts")
+    named = clips.recordings(folder, labels="starts", range=[0, 1])
+    assert named.rows[0].label == (0.5,)
+
+
+def class_folder(folder: Path, *files: str) -> Path:
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    return folder
+
+
+def test_folders_of_splits_and_classes(tmp_path: Path):
+    places = [f"{split}/{label}" for split in SPLITS for label in ("happy", "sad")]
+    found = clips.recordings(class_folder(tmp_path, *(f"{place}/a.wav" for place in places)))
+    assert found.target.classes == ("happy", "sad")
+    assert {f"{row.split}/{row.label}/a.wav" for row in found.rows} == {row.id for row in found.rows}
+    assert sorted(row.id for row in found.rows) == sorted(f"{place}/a.wav" for place in places)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["train/happy/a.wav", "dev/sad/b.wav"], r"'dev/sad/b\.wav'.*class/file"),
+        (["happy/a.wav", "sad/anna/b.wav"], r"'sad/anna/b\.wav'.*class/file"),
+        (["train/a.wav", "test/b.wav"], r"'test/b\.wav'.*split/class/file"),
+        (["happy/a.wav", "Happy/b.wav", "sad/c.wav"], "'Happy' is also written 'happy'"),
+    ],
+)
+def test_folders_that_are_neither(tmp_path: Path, files: list[str], words: str):
+    with pytest.raises(LMFError, match=words):
+        clips.recordings(class_folder(tmp_path, *files))
+
+
+def test_accents_of_folders_are_one_letter_or_two(tmp_path: Path):
+    names = [unicodedata.normalize(form, "gelöst") for form in ("NFC", "NFD")]
+    files = [f"{name}/{number}.wav" for number, name in enumerate(names)]
+    found = clips.recordings(class_folder(tmp_path, *files, "a/1.wav", "a/2.wav", "a/3.wav"), seed=1)
+    assert found.target.classes == ("a", names[0])
 
 
 def test_a_speaker_in_two_splits(folder: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 
 import keras
@@ -15,9 +16,11 @@ from sklearn.metrics import log_loss
 
 from keras_lmf.data import Dataset, corpora
 from keras_lmf.errors import LMFError
+from keras_lmf.models.start import Source
 from keras_lmf.recipe import Recipe
 from keras_lmf.target import Target
 from keras_lmf.training import Run, train
+from keras_lmf.training.train import warn_of_known_people
 
 OWN = ("froh", "müde", "ruhig")
 TWO_STAGES = {"epochs": 4, "patience": 1, "first": {"epochs": 2, "learning_rate": 0.02}}
@@ -75,6 +78,30 @@ def test_the_body_is_copied_and_the_head_is_new(source: Run, tmp_path: Path, cap
     assert list(told["new"]) == ["head"]
     assert "copied: audio, video, fusion; new: head" in capsys.readouterr().err
     assert Run.open(run.folder).recipe.start.source == str(source.folder)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "known"),
+    [
+        ({"name": "ravdess", "options": {"fold": 1}}, {"name": "ravdess"}, "RAVDESS"),
+        ({"name": "ravdess", "options": {"fold": 1}}, {"name": "ravdess", "options": {"fold": 1}}, None),
+        ({"name": "ferplus"}, {"name": "fer2013"}, "FER2013"),
+        ({"name": "emodb"}, {"name": "ravdess", "options": {"fold": 1}}, None),
+        (
+            {"name": ["ravdess", "emodb"], "options": {"fold": 1, "emodb": {"fold": 2}}},
+            {"name": "emodb", "options": {"fold": 1}},
+            "EmoDB",
+        ),
+    ],
+)
+def test_people_whom_the_source_may_know_are_told(mine: dict, theirs: dict, known: str | None) -> None:
+    begun = Source("earlier", recipe(corpus=theirs), Path("weights"), "", None)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        warn_of_known_people(recipe(corpus=mine), begun)
+    assert [str(one.message).startswith(f"earlier was trained on {known}, perhaps") for one in told] == (
+        [True] if known else []
+    )
 
 
 def test_frozen_parts_work_as_in_an_answer(source: Run, tmp_path: Path) -> None:

@@ -152,6 +152,9 @@ def test_data_of_one_corpus_are_refused(data, trained, tmp_path):
     renamed = join({"../one": alone, "two": alone})
     with pytest.raises(LMFError, match="can't name a folder"):
         leave_one_corpus_out(FakeRun(recipe(), renamed, tmp_path))
+    started = recipe(start={"from": "runs/earlier"})
+    with pytest.raises(LMFError, match=r"starts from 'runs/earlier'.*without \[start\]"):
+        leave_one_corpus_out(FakeRun(started, data, tmp_path))
     assert not trained
 
 

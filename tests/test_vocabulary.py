@@ -185,6 +185,7 @@ def test_several_are_loaded_by_their_names(folder):
     for options, message in (
         ({"merge": ["clam"]}, "Did you mean 'calm'"),
         ({"merge": "calm"}, "merge.*valid list"),
+        ({"words": {"hapy": "sad"}}, "'hapy'. Did you mean 'happy'"),
         ({"one": 3}, "takes a table"),
         ({"one": {"fold": 1}}, "takes no options, received fold"),
     ):
@@ -194,6 +195,20 @@ def test_several_are_loaded_by_their_names(folder):
         load(["one.npz", "one.npz"], folder)
 
 
+@pytest.mark.parametrize(
+    ("names", "shared"),
+    [
+        (["fer2013", "ferplus"], "fer2013"),
+        (["voices_and_faces", "ravdess"], "ravdess"),
+        (["ferplus", "emodb", "voices_and_faces"], "fer2013"),
+        (["enterface05", "enterface05_landmarks"], "enterface05"),
+    ],
+)
+def test_corpora_of_the_same_recordings_are_refused(names: list[str], shared: str, tmp_path: Path):
+    with pytest.raises(LMFError, match=f"can't be joined: both hold {shared},"):
+        load(names, tmp_path)
+
+
 def test_an_option_may_be_one_corpus_s_own():
     given = {}
 
@@ -201,7 +216,7 @@ def test_an_option_may_be_one_corpus_s_own():
         given[name] = options
         return corpus(name, "happy sad")
 
-    options = {"seconds": 3.0, "fold": 1, "second": {"fold": 2}, "words": {"odd": "dropped"}}
+    options = {"seconds": 3.0, "fold": 1, "second": {"fold": 2}, "words": {"sad": "angry"}}
     joined.load(["first", "folder/second.npz"], options, one)
     assert given == {"first": {"seconds": 3.0, "fold": 1}, "folder/second.npz": {"seconds": 3.0, "fold": 2}}
 

@@ -37,6 +37,16 @@ ON_FRONT_ENDS = {
         "front_end": {"name": "ge2e", "layers": [3, 4]},
         "backbone": {"name": "mlp", "units": [3]},
     },
+    "whisper": {
+        "shape": [1600],
+        "front_end": {"name": "whisper", "layers": [1], "active_decibels": 50.0},
+        "backbone": OF_STEPS,
+    },
+    "whisper_statistics": {
+        "shape": [1600],
+        "front_end": {"name": "whisper_statistics", "layers": [1], "statistics": ["deviation"]},
+        "backbone": {"name": "mlp", "units": [3]},
+    },
     "mini_xception": {
         "shape": [2, 64, 64, 1],
         "front_end": {"name": "mini_xception", "taps": ["logits", "block_2"]},

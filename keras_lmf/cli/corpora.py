@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +84,18 @@ def facts(name: str) -> dict[str, Any]:
 @plain_errors
 def check(what: str, data: Path | None, options: tuple[str, ...], as_json: bool) -> None:
     """Hold a download of CORPUS (a name of `keras-lmf corpora`, or your own .toml) against what was published of it; or
-    check CORPUS, a folder of clips of your own. Exit code 1: something is missing or wrong."""
+    check CORPUS, a folder of clips of your own (options: labels, range, target, seed). Exit code 1: something is
+    missing or wrong."""
     from keras_lmf.data.corpora import published
     from keras_lmf.data.corpora.published.checking import compare
 
+    chosen = dict(map(_option, options))
     if published.is_published(what) or published.is_own(what):
-        found = compare(what, data, dict(map(_option, options)))
-    elif Path(what).is_dir():
+        found = compare(what, data, chosen)
+    elif (folder := (data or Path()) / what).is_dir():
         from keras_lmf.data.checking import check_clips
 
-        found = check_clips(Path(what))
+        found = check_clips(folder, **chosen)
     else:
         raise unknown_name("corpus", what, published.names(), "Or give your own .toml, or a folder of clips.")
     click.echo(json.dumps(found.to_dict(), indent=1) if as_json else str(found))
@@ -100,8 +103,14 @@ def check(what: str, data: Path | None, options: tuple[str, ...], as_json: bool)
         raise click.exceptions.Exit(1)
 
 
-def _option(text: str) -> tuple[str, str | int]:
+def _option(text: str) -> tuple[str, Any]:
+    """Name and value: as TOML has it (2, 2.5, true, ["a", "b"]), else a word."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise LMFError(f"--option takes NAME=VALUE, received {text!r}.")
-    return name, int(value) if value.isdecimal() else value
+    try:
+        read = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return name, value
+    told = read["value"]
+    return name, told if len(read) == 1 and isinstance(told, str | bool | int | float | list) else value

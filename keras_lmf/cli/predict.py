@@ -34,7 +34,7 @@ class Asked:
     hop: float | None
     smoothing: float | None
     enrolment: tuple[Path, ...]
-    face_detector: str
+    face_detector: str | None
     max_seconds: float
 
 
@@ -67,10 +67,8 @@ class Asked:
 @click.option(
     "--face-detector",
     type=click.Choice(["haar", "yunet", "none"]),
-    default="haar",
-    show_default=True,
     help="What finds faces: OpenCV's cascade, or a small network that loses fewer of them; none: the picture is the "
-    "face.",
+    "face. Default: the one that MODEL was trained with, haar where that is unknown.",
 )
 @click.option("--max-seconds", default=10800.0, show_default=True, help="The longest file that is allowed.")
 @click.option(
@@ -114,7 +112,7 @@ def predict(
     hop: float | None,
     smoothing: float | None,
     enrol: tuple[Path, ...],
-    face_detector: str,
+    face_detector: str | None,
     max_seconds: float,
     csv: Path | None,
     resume: bool,
@@ -182,7 +180,7 @@ def predict(
         screen.close()
         if table is not None:
             table.close()
-    if few and face_detector == "haar":
+    if few and face_detector in (None, "haar"):
         click.echo(f"\nFew faces were found in {', '.join(few)}: --face-detector yunet finds more.", err=True)
     if not isinstance(answer, str):
         _draw(answer, timeline, annotate)

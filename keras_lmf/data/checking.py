@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field, ValidationError
 
-from keras_lmf.data.corpora.clips import LABEL, Row, place, read_rows
+from keras_lmf.data.corpora.clips import LABEL, Row, overlapping, place, read_rows, recordings
 from keras_lmf.data.corpora.files import LABELS, find_clips, is_clips
 from keras_lmf.data.tables import read_csv
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, invalid
 from keras_lmf.files import sha256
 from keras_lmf.media.faces import open_detector
 from keras_lmf.media.probe import Probe, probe, shows_face
+from keras_lmf.spec import Spec
+from keras_lmf.target import Text
 
 WIDTH = 80
 _SHOWN = 10
@@ -40,6 +43,8 @@ class ClipsReport:
         duplicates: files of the same content.
         odd: where → what is wrong with a row.
         split_speakers: speaker → the splits, more than one, that have rows of that speaker.
+        overlaps: pairs of stretches of one file that overlap, of two speakers or in two splits.
+        refused: why a training refuses the table; None: it doesn't.
     """
 
     folder: str
@@ -58,6 +63,8 @@ class ClipsReport:
     duplicates: list[list[str]]
     odd: dict[str, str]
     split_speakers: dict[str, list[str]]
+    overlaps: list[list[str]]
+    refused: str | None
 
     @property
     def problems(self) -> list[str]:
@@ -69,7 +76,8 @@ class ClipsReport:
             f"the speaker {name!r} is in several splits: {', '.join(splits)}"
             for name, splits in self.split_speakers.items()
         ]
-        return found
+        found += [f"the stretches overlap: {' and '.join(pair)}" for pair in self.overlaps]
+        return [*found, *filter(None, [self.refused])]
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -98,8 +106,23 @@ class ClipsReport:
         )
 
 
-def check_clips(folder: str | Path) -> ClipsReport:
+class _Options(Spec):
+    """Those of `corpora.clips.recordings`."""
+
+    seed: int = Field(0, ge=0)
+    target: Text = "emotion"
+    labels: Text | tuple[Text, ...] = LABEL
+    range: tuple[float, float] | None = None
+
+
+def check_clips(folder: str | Path, **options: Any) -> ClipsReport:
     """Look through the clips in `folder`, as `corpora.clips.recordings` reads them; for a face in five frames each.
+
+    What a training would refuse is among the problems.
+
+    Args:
+        folder: of the clips.
+        options: `seed`, `target`, `labels` and `range`, as of `corpora.clips.recordings`.
 
     Raises:
         LMFError: no labels.csv and no folders named by class, a table that can't be read (it names the line), or PyAV
@@ -107,12 +130,21 @@ def check_clips(folder: str | Path) -> ClipsReport:
     """
     from tqdm import tqdm
 
+    try:
+        chosen = _Options.model_validate(options)
+    except ValidationError as error:
+        raise invalid(error, _Options, "Options of clips") from None
     folder = find_clips(folder)
-    labels: tuple[str, ...] = (LABEL,)
+    labels = (chosen.labels,) if isinstance(chosen.labels, str) else chosen.labels
     if is_clips(folder):
         header, _ = read_csv(folder / LABELS, ("file",), "")
-        labels = labels if LABEL in header else ()
-    rows = read_rows(folder, labels, None)
+        labels = labels if labels != (LABEL,) or LABEL in header else ()
+    rows = read_rows(folder, labels, chosen.range if labels else None)
+    refused = None
+    try:
+        recordings(folder, **chosen.model_dump())
+    except LMFError as error:
+        refused = str(error)
     detector = open_detector("haar")
     found: dict[str, Probe] = {}
     unreadable: dict[str, str] = {}
@@ -133,7 +165,7 @@ def check_clips(folder: str | Path) -> ClipsReport:
         folder=str(folder),
         rows=len(rows),
         files=len(files),
-        classes=_sorted(row.label for row in rows if row.label),
+        classes={} if chosen.range else _sorted(row.label for row in rows if row.label),
         speakers=_sorted(row.speaker for row in rows if row.speaker),
         splits=_sorted(row.split for row in rows if row.split),
         seconds=(min(lengths), float(np.median(lengths)), max(lengths)),
@@ -146,6 +178,12 @@ def check_clips(folder: str | Path) -> ClipsReport:
         duplicates=[files for files in same.values() if len(files) > 1],
         odd=_odd(rows, found),
         split_speakers=_split_speakers(rows),
+        overlaps=[
+            [f"{row.id} ({row.where})" for row in pair]
+            for pair in overlapping(row for row in rows if row.file and not row.why)
+            if len({row.speaker for row in pair}) > 1 or len({row.split for row in pair}) > 1
+        ],
+        refused=refused,
     )
 
 

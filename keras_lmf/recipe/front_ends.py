@@ -77,6 +77,38 @@ class GE2E(Waveform):
     pretrained: EntryName = Field("ge2e", description="The zoo's backbone that a training starts from.")
 
 
+class WhisperEncoder(Waveform):
+    """What both words of Whisper's encoder take."""
+
+    papers = ("Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision, ICML 2023",)
+    sample_rate: Literal[16000] = Field(16000, description="Samples a second, in Hz: what it was trained on.")
+    layers: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1, max_length=4)] = (
+        Field((1, 2, 3), description="The tapped blocks, of 1 to 4.")
+    )
+    active_decibels: Annotated[float, Field(gt=0, le=100)] = Field(
+        35.0, description="Steps further below the loudest than this, in dB, are left out of the features."
+    )
+    pretrained: EntryName = Field("whisper-tiny-en", description="The zoo's backbone a training starts from.")
+
+
+class Whisper(WhisperEncoder):
+    """Waveform → features of each 20 ms by Whisper's encoder: `backbones.front_ends.whisper`."""
+
+    title = "Whisper's encoder"
+    published = ("layers", (1, 2, 3, 4))
+    name: Literal["whisper"]
+
+
+class WhisperStatistics(WhisperEncoder):
+    """Waveform → statistics over the clip of what Whisper's encoder says: `backbones.front_ends.whisper_statistics`."""
+
+    title = "statistics of Whisper's encoder"
+    name: Literal["whisper_statistics"]
+    statistics: Annotated[tuple[Literal["mean", "deviation"], ...], Field(min_length=1, max_length=2)] = (
+        Field(("mean",), description="Told of the clip, for each block in order.")
+    )
+
+
 class MiniXception(FrontEndWord):
     """Frames → features of each by mini-Xception: `backbones.front_ends.mini_xception`."""
 
@@ -127,7 +159,15 @@ class LandmarkStatistics(FrontEndWord):
 
 
 FrontEnd = Annotated[
-    LogMel | CepstralCoefficients | GE2E | MiniXception | Application | Landmarks | LandmarkStatistics,
+    LogMel
+    | CepstralCoefficients
+    | GE2E
+    | Whisper
+    | WhisperStatistics
+    | MiniXception
+    | Application
+    | Landmarks
+    | LandmarkStatistics,
     Field(discriminator="name"),
 ]
 FRONT_ENDS = words(FrontEnd)

@@ -83,7 +83,8 @@ class Modality(Part):
     def spec(self) -> InputSpec:
         """What the model takes here."""
         unit = MEDIA[self.media].unit if self.media else None
-        return InputSpec(shape=self.shape, unit=unit, media=self.media, rate=self.rate)
+        detector = getattr(self.source, "detector", None)
+        return InputSpec(shape=self.shape, unit=unit, media=self.media, rate=self.rate, detector=detector)
 
 
 class Recipe(Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
@@ -153,6 +154,14 @@ class Corpus(Part):
     def names(self) -> tuple[str, ...]:
         """Of the corpora: one or several."""
         return (self.name,) if isinstance(self.name, str) else self.name
+
+    def options_of(self, name: str) -> dict[str, Any]:
+        """The options of one of the corpora: what all are given, and its own, which comes before."""
+        if isinstance(self.name, str):
+            return self.options
+        own = {PurePath(other).stem for other in self.names}
+        common = {key: value for key, value in self.options.items() if key not in {*own, "merge", "words"}}
+        return {**common, **self.options.get(PurePath(name).stem, {})}
 
 
 class WaveformAugmentation(Part):

@@ -66,13 +66,14 @@ class Recognizer:
             variance instead of the training speakers'. That is transductive: where such figures are given for an
             entry, they stand in a row of their own ("enrolled"). Zoo entries and runs with a front end only.
         face_detector: "haar", "yunet", "none" (the picture is the face), or a function as of
-            `media.faces.FaceTracker`.
+            `media.faces.FaceTracker`; None: the one that the model was trained with, "haar" where that is unknown.
         max_seconds: the longest file, in seconds: a small one with false timestamps holds windows without end. A longer
             one is refused before anything of it is judged.
         cache_dir: see `zoo.fetch`.
 
     Attributes:
         labels: the emotions, in the model's order.
+        face_detector: what finds faces.
         modalities: the model's inputs, sound and face first.
         rate: samples a second of the sound that the model takes; None where it takes none.
         seconds: length of a window.
@@ -94,7 +95,7 @@ class Recognizer:
         hop: float | None = None,
         smoothing: float | None = None,
         enrolment: Sequence[str | Path | np.ndarray] = (),
-        face_detector: str | Detector = "haar",
+        face_detector: str | Detector | None = None,
         max_seconds: float = MAX_SECONDS,
         cache_dir: str | Path | None = None,
     ) -> None:
@@ -118,9 +119,11 @@ class Recognizer:
         if smoothing is not None and not (isinstance(smoothing, int | float) and least <= smoothing <= most):
             raise LMFError(f"'smoothing' takes {least:g} to {most:g} seconds, received {smoothing!r}.")
         self.smoothing = smoothing
+        if face_detector is None:
+            face_detector = (model.face and model.spec.inputs[model.face.name].detector) or "haar"
         if not callable(face_detector) and face_detector not in DETECTORS:
             raise unknown_name("face detector", face_detector, DETECTORS)
-        self._detector, self._max_seconds = face_detector, max_seconds
+        self.face_detector, self._max_seconds = face_detector, max_seconds
         if isinstance(enrolment, str | Path | np.ndarray):
             raise LMFError("'enrolment' takes a list of clips, received one clip: enrolment=[…].")
         if enrolment:
@@ -134,7 +137,7 @@ class Recognizer:
     def _windows(self, model: Opened, clip: str | Path | np.ndarray, strip: Strip) -> Iterator[Window]:
         """Of a file, whose thumbnails `strip` gets, or a waveform."""
         if isinstance(clip, str | Path):
-            return windows_of_file(Path(clip), model, self.hop, self._detector, strip, self._max_seconds)
+            return windows_of_file(Path(clip), model, self.hop, self.face_detector, strip, self._max_seconds)
         sound = model.sound
         waveform = checked_waveform(f"input {sound.name!r}", clip, sound.rate)
         return windows_of_array(waveform, sound.samples, self.hop, sound.rate)
@@ -201,7 +204,7 @@ class Recognizer:
         return self._moments(camera)
 
     def _moments(self, camera: int | str | Path) -> Iterator[Moment]:
-        for window in windows_of_camera(camera, self._model.face, self.hop, self._detector):
+        for window in windows_of_camera(camera, self._model.face, self.hop, self.face_detector):
             there, logits = answer(self._model, f"camera {camera}", self._inputs([window], {}))
             yield Moment.of(window, self.labels, probabilities(self._model, there, logits)[0])
 

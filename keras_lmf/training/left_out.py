@@ -76,10 +76,16 @@ def leave_one_corpus_out(run: Run, *, seeds: int = 1) -> LeaveOneCorpusOut:
         seeds: how many trainings of each.
 
     Raises:
-        LMFError: data of one corpus, a corpus without test rows, or as `train`.
+        LMFError: data of one corpus, a corpus without test rows, a recipe that starts from another model, or as
+            `train`.
     """
     if seeds < 1:
         raise LMFError(f"'seeds' takes 1 or more, received {seeds}.")
+    if run.recipe.start is not None:
+        raise LMFError(
+            f"{run.recipe.name!r} starts from {run.recipe.start.source!r}, whose weights may know the corpus that is "
+            "left out. Leaving one corpus out needs a recipe without [start]."
+        )
     data = run.dataset()
     names = _corpora(data, run)
     tests = {name: _judged_rows(data, name) for name in names}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import itertools
 import json
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from keras_lmf.data import corpora
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
@@ -91,6 +94,8 @@ def train(
             f"'start' is no model of the recipe {recipe.name!r}: its weights have other names or shapes."
         )
     source = trained_source(recipe.start.source) if recipe.start else None
+    if source:
+        warn_of_known_people(recipe, source)
     fingerprint = _fingerprint(recipe, run.data, start, source)
     if devices is not ONE and recipe.parts():
         raise LMFError(
@@ -104,6 +109,21 @@ def train(
             _train(run, fingerprint, start or source, callbacks, devices)
             devices.told(lambda: None)  # the others wait until all is written
     return run
+
+
+def warn_of_known_people(recipe: Recipe, source: Source) -> None:
+    """Where both are trained on the same recordings, but perhaps not with the same people in the test split."""
+    mine, theirs = recipe.corpus, source.recipe.corpus
+    for name, other in itertools.product(mine.names, theirs.names):
+        described = name in corpora.DESCRIBED and other in corpora.DESCRIBED
+        shared = corpora.material(name) & corpora.material(other) if described else name == other
+        if shared and (name, mine.options_of(name)) != (other, theirs.options_of(other)):
+            warnings.warn(
+                f"{source.name} was trained on {corpora.title(other)}, perhaps on people who are tested here: "
+                f"{recipe.name} has the corpus {name!r} with the options {mine.options_of(name)}, its recipe "
+                f"{other!r} with {theirs.options_of(other)}. Where they differ in the split, the figures are too good.",
+                stacklevel=3,
+            )
 
 
 def _enter(held: contextlib.ExitStack, folder: Path) -> None:

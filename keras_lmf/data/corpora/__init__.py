@@ -76,14 +76,14 @@ def load(
             `emodb={"fold": 3}`, which comes before; and `merge` and `words` of `corpora.joined.join`.
     """
     if not isinstance(name, str | Path):
+        joined.require_apart({str(one): material(one, root) for one in name})
         return joined.load(name, options, lambda one, own: load(one, root, inputs, **own))
     if name in CORPORA:
         if published.is_published(str(name)) and not _as_arrays(str(name), root, inputs, options):
             return loading.load(str(name), root, inputs, options)
         return _load(str(name), str(name), root, inputs, options)
     if published.is_own(name):
-        path = Path(name) if root is None or Path(name).is_file() else Path(root) / name
-        return loading.load(path, root, inputs, options)
+        return loading.load(_toml(name, root), root, inputs, options)
     path = Path(name) if root is None else Path(root) / name
     suffix = path.suffix.lower()
     if suffix in PICKLES:
@@ -138,6 +138,10 @@ def sources(name: str | Path) -> dict[str, Source | None]:
     """Input → what of a recording of the corpus fills it, where a recipe doesn't say; nothing of one's own clips."""
     told = published.is_published(str(name)) or published.is_own(name)
     return loading.sources(published.read(name)) if told else {}
+
+
+def _toml(name: str | Path, root: str | Path | None) -> Path:
+    return Path(name) if root is None or Path(name).is_file() else Path(root) / name
 
 
 def _as_arrays(
@@ -201,6 +205,13 @@ def describe(corpus: str | Sequence[str], folder: Path, inputs: Iterable[str]) -
     if not path.is_file():
         raise unknown_name("corpus with a description", corpus, DESCRIBED, f"Or describe your own in {path}.")
     return read_description(path, inputs)
+
+
+def material(corpus: str | Path, root: str | Path | None = None) -> frozenset[str]:
+    """The corpora whose recordings it holds: itself, and what it is made of."""
+    if published.is_own(corpus):
+        return frozenset({str(corpus), *published.read(_toml(corpus, root)).made_of})
+    return frozenset({str(corpus), *(_description(str(corpus)).made_of if corpus in DESCRIBED else ())})
 
 
 def title(corpus: str) -> str:

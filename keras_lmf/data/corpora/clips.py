@@ -6,7 +6,8 @@ import math
 import os
 import unicodedata
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ _HINT = (
     "The first line names the columns, with commas (or semicolons, or tabs) between them; a value that holds one "
     'stands in "double quotes".'
 )
+SLIP = 0.88  # likeness from which a column's name is taken for a slip of another
 _SHOWN = 10
 
 
@@ -134,7 +136,8 @@ def recordings(
     every line, decides instead. Without a column `speaker` each file is a group, which a warning says. Any other
     column is kept.
 
-    Without labels.csv, folders named by class hold the clips: happy/first.mp4.
+    Without labels.csv, folders named by class hold the clips: happy/first.mp4; or folders of splits hold these:
+    train/happy/first.mp4.
 
     Args:
         root: the folder; None takes KERAS_LMF_DATA.
@@ -145,8 +148,8 @@ def recordings(
 
     Raises:
         LMFError: no folder, labels.csv or folders of classes, a wrong table (the line is named), fewer than three
-            speakers without a `split`, a speaker in two splits, fewer than two labels, a label that no training clip
-            has, more than a tenth of lines that can't be used, or an option out of its range.
+            speakers without a `split`, a speaker or a moment of a file in two splits, fewer than two labels, a label
+            that no training clip has, more than a tenth of lines that can't be used, or an option out of its range.
     """
     whole_number("Corpus 'clips': seed", seed, 0)
     folder = find_clips(root)
@@ -158,6 +161,13 @@ def recordings(
     require_few(str(table), refused, len(rows))
     meant = _target(table, target, names, range, good)
     split_of = _splits(table, good, seed)
+    for one, other in overlapping(good):
+        if split_of[one.speaker] != split_of[other.speaker]:
+            raise LMFError(
+                f"{table}, lines {one.line} and {other.line}: the stretches {one.id} and {other.id} overlap, and one "
+                f"is {split_of[one.speaker]}, the other {split_of[other.speaker]}. Put both into one split, or "
+                "cut them apart."
+            )
     if meant.classes:
         _check_training(table, meant.classes, good, split_of)
     return Recordings(
@@ -197,17 +207,19 @@ def read_rows(folder: Path, labels: tuple[str, ...], range: Sequence[float] | No
     """The rows of the folder's labels.csv, or of its folders of classes; of a table without speakers "" is each one's.
 
     Raises:
-        LMFError: as of `_read_table`; numbers that are asked of folders of classes.
+        LMFError: as of `_read_table`; numbers that are asked of folders of classes; files in other folders, or a class
+            in two spellings.
     """
     if is_clips(folder):
         return _read_table(folder / LABELS, labels, range)
     if range is not None or labels != (LABEL,):
         raise LMFError(f"{folder}: folders are named by class; numbers as labels need a {LABELS}.")
-    return [
-        Row(0, path.relative_to(folder).as_posix(), name, "", None, None, None, {})
-        for name, paths in class_files(folder).items()
-        for path in paths
+    rows = [
+        Row(0, path.as_posix(), label, "", split, None, None, {})
+        for path, label, split in class_files(folder)
     ]
+    _check_spelling(folder, "label", rows)
+    return rows
 
 
 def _with_speakers(table: Path, rows: list[Row]) -> list[Row]:
@@ -233,7 +245,7 @@ def _read_table(path: Path, labels: tuple[str, ...], range: Sequence[float] | No
     header, lines = read_csv(path, ("file", *labels), _HINT)
     if len(set(header)) != len(header):
         raise LMFError(f"{path}: a column is there twice: {', '.join(header)}.")
-    _check_columns(path, header)
+    _check_columns(path, header, labels)
     rows = []
     first: dict[tuple[str, float | None, float | None], int] = {}
     for line, values in lines:
@@ -253,17 +265,22 @@ def _read_table(path: Path, labels: tuple[str, ...], range: Sequence[float] | No
     return rows
 
 
-def _check_columns(path: Path, header: Sequence[str]) -> None:
-    """A column that is nearly one that means something is a slip; others are kept as they are."""
-    from difflib import get_close_matches
-
+def _check_columns(path: Path, header: Sequence[str], labels: tuple[str, ...]) -> None:
+    """A column whose name is a slip of one that means something is refused; others are kept as they are."""
     for column in header:
-        near = get_close_matches(column.casefold(), KNOWN, 1, 0.75)
-        if column not in KNOWN and near and near[0] not in header:
+        meant = next((name for name in (*KNOWN, LABEL) if _is_slip(column.casefold(), name)), None)
+        if column not in (*KNOWN, LABEL, *labels) and meant and meant not in header:
             raise LMFError(
-                f"{path}: Unknown column {column!r}. Did you mean {near[0]!r}? Columns that mean something: file, "
+                f"{path}: Unknown column {column!r}. Did you mean {meant!r}? Columns that mean something: file, "
                 f"{LABEL}, {', '.join(KNOWN)}. Any other is kept. {_HINT}"
             )
+
+
+def _is_slip(word: str, meant: str) -> bool:
+    """Whether it has the same letters in another order, or one too many or too few: "state" is no slip of "start"."""
+    from difflib import SequenceMatcher
+
+    return sorted(word) == sorted(meant) or SequenceMatcher(None, word, meant).ratio() >= SLIP
 
 
 def _row(line: int, values: dict[str, str], labels: tuple[str, ...], range: Sequence[float] | None) -> Row:
@@ -311,9 +328,9 @@ def _check_spelling(path: Path, column: str, rows: Sequence[Row]) -> None:
         value = getattr(row, column)
         earlier = first.setdefault(value.casefold(), row)
         if (before := getattr(earlier, column)) != value:
+            lines = f", lines {earlier.line} and {row.line}" if row.line else ""
             raise LMFError(
-                f"{path}, lines {earlier.line} and {row.line}: the {column} {before!r} is also written {value!r}. "
-                "Write it in one way."
+                f"{path}{lines}: the {column} {before!r} is also written {value!r}. Write it in one way."
             )
 
 
@@ -383,6 +400,21 @@ def _splits(table: Path, rows: Sequence[Row], seed: int) -> dict[str, str]:
             "'train' and 'test' does without validation."
         )
     return splits.drawn(speakers, seed)
+
+
+def overlapping(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
+    """Rows of one file whose stretches overlap, in pairs."""
+    stretches: dict[str, list[tuple[float, float, Row]]] = defaultdict(list)
+    for row in rows:
+        end = math.inf if row.end is None else row.end
+        stretches[str(PurePosixPath(row.file))].append((row.start or 0.0, end, row))
+    for each in stretches.values():
+        each.sort(key=lambda stretch: stretch[:2])
+        for place, (_, end, row) in enumerate(each):
+            for start, _, other in each[place + 1 :]:
+                if start >= end:
+                    break
+                yield row, other
 
 
 def _check_training(

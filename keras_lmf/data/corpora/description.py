@@ -39,6 +39,7 @@ class CorpusDescription(BaseModel):
         voice_notes, feature_notes: of figures of models that take raw sound, and of those that take features alone.
         citation: of the corpus.
         warning: what must be known of its models before anything else; None: nothing.
+        made_of: corpora whose recordings or pictures it holds, by name: what tests one may train the other.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +53,7 @@ class CorpusDescription(BaseModel):
     voice_notes: tuple[Text, ...] = ()
     feature_notes: tuple[Text, ...] = ()
     warning: Text | None = None
+    made_of: tuple[Text, ...] = ()
 
 
 VOICE = CorpusInput("full scale = 1", "mono sound at 16 kHz, zeros after the end", 16000)

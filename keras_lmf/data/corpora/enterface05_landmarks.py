@@ -25,6 +25,7 @@ _NAME = re.compile(rf"s([1-{SUBJECTS}])_({'|'.join(EMOTIONS)})_[1-5]")
 
 DESCRIPTION = CorpusDescription(
     title="eNTERFACE '05",
+    made_of=("enterface05",),
     licence="eNTERFACE '05: research only",
     weights_licence="research only, as the training data",
     inputs={

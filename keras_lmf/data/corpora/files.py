@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from keras_lmf.data.validation import SPLITS
 from keras_lmf.errors import LMFError
 from keras_lmf.media.suffixes import MEDIA_FILES, PICTURE_FILES
 
@@ -57,19 +60,41 @@ def base_folder(corpus: str, wanted: str, root: str | Path | None) -> Path:
     return _folder(corpus, "where is the data?", wanted, root)
 
 
-def class_files(folder: Path) -> dict[str, list[Path]]:
-    """Class → its media files and pictures, to the bottom, of a folder of folders named by class; hidden ones apart."""
-    found = {}
-    for place in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if place.is_dir() and not place.name.startswith("."):
-            files = [
-                path
-                for path in sorted(place.rglob("*"))
-                if (MEDIA_FILES.fullmatch(path.suffix) or PICTURE_FILES.fullmatch(path.suffix))
-                and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-            ]
-            found |= {place.name: files} if files else {}
-    return found
+class ClassFile(NamedTuple):
+    """A media file or picture, relative to its folder of classes; `split` is None where no folder says it."""
+
+    path: Path
+    label: str
+    split: str | None
+
+
+def class_files(folder: Path) -> list[ClassFile]:
+    """The media files and pictures of a folder of folders named by class, hidden ones apart: happy/first.mp4. Where all
+    folders are of train, valid and test, the classes are in these: train/happy/first.mp4.
+
+    Raises:
+        LMFError: a file in a folder that is neither.
+    """
+    places = [place for place in sorted(folder.iterdir()) if place.is_dir()] if folder.is_dir() else []
+    paths = [
+        path.relative_to(folder)
+        for place in places
+        for path in sorted(place.rglob("*"))
+        if MEDIA_FILES.fullmatch(path.suffix) or PICTURE_FILES.fullmatch(path.suffix)
+    ]
+    paths = [path for path in paths if not any(part.startswith(".") for part in path.parts)]
+    split = all(path.parts[0] in SPLITS for path in paths)
+    for path in paths:
+        if len(path.parts) != (3 if split else 2):
+            raise LMFError(
+                f"{folder}: {path.as_posix()!r} is not where a folder of classes holds its files: class/file "
+                f"(happy/first.mp4), or split/class/file where all folders are of {', '.join(SPLITS)} "
+                f"(train/happy/first.mp4). Move it, or write a {LABELS}."
+            )
+    return [
+        ClassFile(path, unicodedata.normalize("NFC", path.parts[-2]), path.parts[0] if split else None)
+        for path in paths
+    ]
 
 
 def _folder(corpus: str, question: str, wanted: str, root: str | Path | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from keras_lmf import lazy
-from keras_lmf.data.corpora.vocabulary import emotions, emotions_of, meanings
+from keras_lmf.data.corpora.vocabulary import emotions, emotions_of, meanings, require_met
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError, invalid
 from keras_lmf.target import Target
@@ -54,6 +55,16 @@ def load(
             )
     members = {key: one(name, {**common, **options.get(key, {})}) for name, key in zip(names, short)}
     return join(members, choices.merge, choices.words)
+
+
+def require_apart(held: Mapping[str, frozenset[str]]) -> None:
+    """Refuses corpora that hold the same recordings; `held` is of each what it holds (`corpora.material`)."""
+    for (one, its), (other, others) in itertools.combinations(held.items(), 2):
+        if shared := sorted(its & others):
+            raise LMFError(
+                f"{one!r} and {other!r} can't be joined: both hold {' and '.join(shared)}, so what tests one would "
+                "train the other. Name one of them."
+            )
 
 
 def short_name(corpus: str) -> str:
@@ -158,6 +169,7 @@ def _one_target(
                 f"target; {first} has {target!r}."
             )
     known = meanings(merge, words)
+    require_met(words or (), [word for other in targets.values() for word in other.classes])
     means = {name: emotions_of(other.classes, known, name) for name, other in targets.items()}
     there = {emotion for found in means.values() for emotion in found}
     common = Target(name="emotion", classes=tuple(word for word in emotions() if word in there))

@@ -92,5 +92,14 @@ def emotions_of(classes: Iterable[str], known: Mapping[str, str], corpus: str) -
     return found
 
 
+def require_met(words: Iterable[str], classes: Iterable[str]) -> None:
+    """Refuses words of one's own that none of the corpora's classes is."""
+    there = list(dict.fromkeys(classes))
+    met = set(map(_plain, there))
+    for word in words:
+        if _plain(word) not in met:
+            raise unknown_name("word in words", word, there, "These are the classes of the joined corpora.")
+
+
 def _plain(word: str) -> str:
     return "_".join(word.lower().replace("-", " ").replace("_", " ").split())

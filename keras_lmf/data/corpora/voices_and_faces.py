@@ -32,6 +32,7 @@ DESCRIPTION = CorpusDescription(
         "stands in several rows, so rows are not independent.",
     ),
     warning="Synthetic pairs: voices and faces of different people.",
+    made_of=("ravdess", "emodb", "fer2013"),
     citation="Livingstone & Russo 2018; Burkhardt et al. 2005; Goodfellow et al. 2013",
 )
 
