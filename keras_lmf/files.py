@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import lzma
 import os
 import platform
 import shutil
 import sys
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +27,11 @@ else:
 
 HOME = "KERAS_LMF_HOME"
 PARTIAL, LOCK = ".partial-", ".lock"
+# What zipfile raises of an archive that is damaged, encrypted or packed in a way that it doesn't know.
+DAMAGED_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError),
+    *(EOFError, ValueError, OSError),
+)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
@@ -110,10 +118,20 @@ def locked(folder: Path) -> Iterator[None]:
             raise LMFError(f"{folder} is in use by {holder}. Wait, or name another folder.") from None
         except OSError:
             pass  # a file system without locks
+        if not _is_at(handle, folder / LOCK):
+            raise LMFError(f"{folder} was in use by a process that has just ended. Try again.")
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {platform.node()}")
         stream.flush()
         yield
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether the open file is the one at `path`: a lock may be removed by its holder, and is none from then on."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
 
 
 def _umask() -> int:

@@ -14,6 +14,7 @@ from media_files import numbered, write
 from keras_lmf import media
 from keras_lmf.data import extraction, load
 from keras_lmf.data.corpora import clips
+from keras_lmf.data.corpora.published import listing
 from keras_lmf.data.extraction.cache import cached_arrays
 from keras_lmf.data.extraction.clip import scaled
 from keras_lmf.data.openface import ACTION_UNITS, COLUMNS
@@ -201,9 +202,20 @@ def test_a_file_in_a_zip(tmp_path: Path):
     inputs, archive = {"voice": sound(RATE)}, tmp_path / "all.zip"
     alone = extracted(tmp_path / "a.wav", inputs)["voice"]
     np.testing.assert_array_equal(extracted(archive, inputs, member="deep/../../a.wav")["voice"], alone)
+    content = archive.read_bytes()
     with pytest.raises(LMFError, match=r"Unknown file in all\.zip"):
         extracted(archive, inputs, member="b.wav")
-    content = archive.read_bytes()
+    for packed in (zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(archive, "w", packed) as written:
+            written.writestr("a.wav", (tmp_path / "a.wav").read_bytes())
+        whole = archive.read_bytes()
+        archive.write_bytes(whole[:50] + bytes(range(200, 250)) + whole[100:])
+        with pytest.raises(LMFError, match=r"a\.wav can't be read from all\.zip .*Copy it again"):
+            extracted(archive, inputs, member="a.wav")
+        found = listing.files(tmp_path)
+        with pytest.raises(LMFError, match=r"all\.zip, a\.wav: it can't be read .*Copy it again"):
+            listing.content(found[-1], 10**6)
+    archive.write_bytes(content)
     archive.write_bytes(content.replace(content[200:220], bytes(20)))
     with pytest.raises(LMFError, match=r"can't be read from all\.zip"):
         extracted(archive, inputs, member="deep/../../a.wav")
@@ -264,6 +276,15 @@ def test_folders_named_by_class_and_no_speakers(tmp_path: Path):
 
 def test_the_recipes_inputs_decide(folder: Path):
     inputs = {"tone": sound(800), "mouth": pictures(1, 8, 8, 1)}
+    for line in lines_of(folder):
+        write(
+            (folder / line[0]).with_suffix(".mkv"),
+            sound=tone(line[1])[:, None].astype(np.float32),
+            rate=RATE,
+            sound_codec="pcm_s16le",
+            frames=[numbered(200)] * 13,
+        )
+    write_table(folder, [[line[0].replace(".wav", ".mkv"), *line[1:]] for line in lines_of(folder)])
     data = load(folder, inputs=inputs)
     assert {name: values.shape[1:] for name, values in data.inputs.items()} == {
         "tone": (800,),

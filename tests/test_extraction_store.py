@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -19,15 +21,17 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 from clips import lines_of, make_clips, tone, write_table
+from media_files import write
 
 from keras_lmf.cli import main
 from keras_lmf.data import load
 from keras_lmf.data.checking import check_clips
 from keras_lmf.data.corpora import clips
-from keras_lmf.data.extraction import cache, store
+from keras_lmf.data.extraction import cache, chunks, store
+from keras_lmf.data.recordings import Recording
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Beam, Executor, Here, Pool
-from keras_lmf.sources import RecordedInput, Sound
+from keras_lmf.sources import Face, RecordedInput, Sound
 
 pytestmark = pytest.mark.usefixtures("cache")
 INPUTS = {"voice": RecordedInput(shape=(4000,), rate=16000, source=Sound())}
@@ -35,11 +39,11 @@ BEAM = ("--runner=DirectRunner", "--direct_running_mode=multi_processing", "--di
 
 
 def content(folder: Path) -> dict[str, str]:
-    """File → digest; without the lock, which says who wrote last."""
+    """File → digest."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".lock"
+        if path.is_file()
     }
 
 
@@ -104,7 +108,8 @@ def test_the_same_bytes_after_kills(tmp_path: Path):
     for number in (3, 77, 200):
         (tmp_path / "clips" / lines[number][0]).write_bytes(b"")
     found = clips.recordings(tmp_path / "clips")
-    whole = store.extract(found, INPUTS, tmp_path / "whole")
+    inputs = {"voice": INPUTS["voice"].model_copy(update={"media": "waveform"})}
+    whole = store.extract(found, inputs, tmp_path / "whole")
     out = tmp_path / "killed"
     words = [
         "extract",
@@ -140,8 +145,9 @@ backbone = { name = "gru", units = 4 }
         with pytest.raises(LMFError, match="not complete"):
             load(out)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "397 of 400 recordings, 3 in errors.csv" in done.stdout
+    assert done.returncode == 1, done.stderr
+    assert "397 of 400 recordings" in done.stdout
+    assert "3 of 400" in done.stderr
     assert content(out) == content(whole)
 
 
@@ -162,6 +168,21 @@ def test_what_is_there_is_not_made_again(own: Path, tmp_path: Path, monkeypatch:
     assert cache.arrays is before
 
 
+def test_a_clip_that_was_mended_or_changed_is_read_again(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    found, out = clips.recordings(own), tmp_path / "arrays"
+    store.extract(found, INPUTS, out)
+    soundfile.write(own / lines_of(own)[9][0], tone("calm"), 16000)
+    soundfile.write(own / lines_of(own)[25][0], tone("excited", seconds=0.4), 16000)
+    made = []
+    monkeypatch.setattr(store, "extracted", lambda chunk: made.append(chunk.first) or chunks.extracted(chunk))
+    again = content(store.extract(found, INPUTS, out))
+    assert made == [8, 24]
+    assert store.described(out).rows == 30
+    assert again == content(store.extract(found, INPUTS, tmp_path / "new"))
+
+
 def test_another_table_or_other_inputs_are_refused(own: Path, tmp_path: Path):
     found, out = clips.recordings(own), tmp_path / "arrays"
     store.extract(found, INPUTS, out)
@@ -173,6 +194,89 @@ def test_another_table_or_other_inputs_are_refused(own: Path, tmp_path: Path):
     (tmp_path / "full" / "a.txt").write_text("mine")
     with pytest.raises(LMFError, match=r"full holds 'a\.txt' already"):
         store.extract(found, INPUTS, tmp_path / "full")
+    assert not (tmp_path / "full" / ".lock").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOSPC, "No space left on device"),
+        PermissionError(errno.EACCES, "Permission denied", "/tmp/elsewhere"),
+    ],
+    ids=["memory", "disk", "rights"],
+)
+def test_a_failing_machine_ends_the_run(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    found = clips.recordings(own)
+    before = chunks.cached_arrays
+
+    def failing(recording: Recording, inputs: dict) -> dict[str, np.ndarray]:
+        if recording.id == found.rows[9].id:
+            if getattr(error, "errno", None) == errno.ENOSPC:
+                raise LMFError("what reads it says so") from error
+            raise error
+        return before(recording, inputs)
+
+    monkeypatch.setattr(chunks, "cached_arrays", failing)
+    with pytest.raises(LMFError, match=r"line 11: .*goes on"):
+        store.extract(found, INPUTS, tmp_path / "arrays")
+    assert [path.name for path in sorted((tmp_path / "arrays").glob("0*"))] == ["00000"]
+
+
+@pytest.mark.filterwarnings("ignore:.*can't be used")
+def test_arrays_of_other_settings_are_not_taken(own: Path, tmp_path: Path):
+    out = store.extract(clips.recordings(own), INPUTS, tmp_path / "arrays")
+    same = {"voice": RecordedInput(shape=(4000,), rate=16000), "face": RecordedInput(shape=(2,))}
+    assert len(load(out, inputs=same)) == 29
+    for other in ({"rate": 8000.0}, {"source": Sound(trim_decibels=30)}):
+        asked = {"voice": INPUTS["voice"].model_copy(update=other)}
+        with pytest.raises(
+            LMFError, match=r"'voice' was extracted with the (rate 16000.* 8000|source .* trim_d.*30)"
+        ):
+            load(out, inputs=asked)
+
+
+@pytest.mark.filterwarnings("ignore:.*can't be used")
+def test_what_was_changed_by_hand_is_told(own: Path, tmp_path: Path):
+    out = store.extract(clips.recordings(own), INPUTS, tmp_path / "arrays")
+    table = (out / "table.csv").read_text()
+    header, first, second, *rest = table.splitlines(keepends=True)
+    (out / "table.csv").write_text("".join([header, second, first, *rest]))
+    with pytest.raises(LMFError, match=r"table\.csv"):
+        load(out)
+    (out / "table.csv").write_text(table)
+    with (out / "00001" / "voice.npy").open("ab") as stream:
+        stream.write(b"more")
+    with pytest.raises(LMFError, match=r"00001.voice\.npy: \d+ bytes"):
+        load(out)
+
+
+@pytest.mark.filterwarnings("ignore:.*can't be used")
+def test_an_input_that_is_absent_is_told(own: Path, tmp_path: Path):
+    seen = RecordedInput(shape=(1, 8, 8, 1), rate=2, source=Face(detector="none"))
+    found, both = clips.recordings(own), {**INPUTS, "face": seen}
+    training = int((load(own, inputs=INPUTS).splits == "train").sum())
+    for make in (
+        lambda: store.extract(found, both, tmp_path / "arrays"),
+        lambda: load(own, inputs=both),
+        lambda: load(tmp_path / "arrays"),
+    ):
+        with pytest.raises(LMFError, match=rf"no face was found in any of the {training} training"):
+            make()
+    assert len(load(tmp_path / "arrays", inputs=INPUTS)) == 29
+    told = store.described(tmp_path / "arrays")
+    assert (told.absent, told.training) == ({"voice": 0, "face": 29}, training)
+    films = [row for row in found.rows if row.id != lines_of(own)[9][0]]
+    first = next(row for row, split in zip(films, load(own, inputs=INPUTS).splits) if split == "train")
+    write(first.path.with_suffix(".mp4"), frames=[np.full((32, 48, 3), 90, np.uint8)] * 10)
+    told = [
+        dataclasses.replace(row, companions={"face": row.path.with_suffix(".mp4")} if row is first else {})
+        for row in found.rows
+    ]
+    with pytest.warns(UserWarning, match="'face' is absent in 28 of 29 recordings"):
+        store.extract(dataclasses.replace(found, rows=tuple(told)), both, tmp_path / "one")
 
 
 @pytest.mark.parametrize("file", ["table.csv", "errors.csv", "arrays.json", "00000/voice.npy"])
@@ -206,6 +310,12 @@ def test_the_command(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     result = run("extract", "no_such_corpus", "--out", "arrays")
     assert result.exit_code == 1
     assert "Unknown corpus of recordings 'no_such_corpus'" in result.stderr
+    assert "ravdess" in result.stderr
+    assert "ferplus" not in result.stderr
+    for corpus in ("fer2013", "ferplus"):
+        result = run("extract", corpus, "--out", "arrays", "--data", tmp_path)
+        assert result.exit_code == 1
+        assert f"Unknown corpus of recordings '{corpus}'" in result.stderr
 
 
 def test_a_folder_is_checked(own: Path):

@@ -10,6 +10,7 @@ import click
 
 from keras_lmf.cli.options import BEAM_CONTEXT, DATA, RUNNER, WORKERS, executor, plain_errors
 from keras_lmf.cli.runs import recipe_of
+from keras_lmf.errors import LMFError
 
 if TYPE_CHECKING:
     from keras_lmf.recipe import Recipe
@@ -42,8 +43,8 @@ def extract(
 ) -> None:
     """Decode SOURCE, a folder of clips or a corpus (in --data), into arrays that training reads from the disk.
 
-    What can't be read is a line of errors.csv. After Ctrl-C or a kill the same command goes on. Then
-    'keras-lmf train RECIPE --data OUT'.
+    What can't be read is a line of errors.csv, and the exit code is 1. After Ctrl-C or a kill, or once such a file is
+    mended, the same command goes on. Then 'keras-lmf train RECIPE --data OUT'.
     """
     sources, work = executor(words, workers, runner, out)
     if len(sources) != 1:
@@ -62,10 +63,11 @@ def extract(
         raise click.ClickException(f"Interrupted. The same command goes on ({out}).") from None
     told = store.described(out)
     failed = told.recordings - told.rows
-    click.echo(
-        f"{out}: {told.rows} of {told.recordings} recordings"
-        + (f", {failed} in errors.csv" if failed else "")
-    )
+    click.echo(f"{out}: {told.rows} of {told.recordings} recordings")
+    if failed:
+        raise LMFError(
+            f"{failed} of {told.recordings} recordings can't be used: {out / 'errors.csv'} says why."
+        )
 
 
 def _options(recipe: Recipe, source: str) -> Mapping[str, Any]:

@@ -57,5 +57,5 @@ def run_folder(name: str) -> Path:
 def dataset(recipe: Recipe, data: Path | None) -> Dataset:
     """The recipe's corpus from the folder `data`; or the .npz, or the folder that `extract` wrote, itself."""
     if data is not None and (data.suffix == ".npz" or is_arrays(data)):
-        return corpora.load(data)
+        return corpora.load(data, inputs=recipe.recorded)
     return corpora.load(recipe.corpus.name, data, recipe.recorded, **recipe.corpus.options)

@@ -59,6 +59,9 @@ class _File:
                 f"{path}: dtype {mapped.dtype}, shape {mapped.shape}; must be rows (N, …) of {', '.join(DTYPES)}, "
                 "C-contiguous."
             )
+        needed, size = mapped.offset + mapped.nbytes, path.stat().st_size
+        if size != needed:
+            raise LMFError(f"{path}: {size} bytes, must be {needed} by its header. Copy it again.")
         self.path, self.shape, self.dtype = path, mapped.shape, mapped.dtype
         self._offset, self._scale = mapped.offset, scale
 

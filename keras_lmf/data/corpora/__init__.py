@@ -70,7 +70,7 @@ def load(
             of a file or folder is then one in this folder (of a .toml, where there is none at the path itself). For
             "clips" it is the folder of the clips itself; it may be that of a published corpus itself.
         inputs: what recordings are to fill (`Recipe.recorded`), for a corpus of recordings; None: what its own `load`
-            fills by itself. Other corpora take no notice.
+            fills by itself. Extracted arrays must have been filled so. Other corpora take no notice.
         options: what the corpus's own `load` accepts, for example `fold=2` for "ravdess", `target=…` for a .pkl. Of
             several: what all of them accept; under a corpus's name a table of what it alone does, for example
             `emodb={"fold": 3}`, which comes before; and `merge` and `words` of `corpora.joined.join`.
@@ -97,7 +97,7 @@ def load(
             raise LMFError(
                 f"{name}: extracted arrays take no options, received {', '.join(sorted(options))}."
             )
-        return store.open_arrays(path)
+        return store.open_arrays(path, inputs)
     if is_clips(path) or class_files(path):
         return _load("clips", "clips", path, inputs, options)
     hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."
@@ -115,15 +115,23 @@ def recordings(name: str | Path, root: str | Path | None = None, **options: obje
     """
     if published.is_published(str(name)) or published.is_own(name):
         corpus, word = published.read(name), loading.called(name)
+        if not corpus.layouts:
+            raise unknown_name("corpus of recordings", name, ("clips", *_recorded()))
         chosen = choose(corpus, word, options)
-        return loading.recordings(
-            corpus, word, loading.find_layout(corpus, word, root, chosen), chosen
-        ).recordings
+        at = loading.find_layout(corpus, word, root, chosen)
+        if at.layout in corpus.features:
+            raise LMFError(f"Corpus {word!r}: {at.folder} holds features ({at.layout}), no recordings.")
+        return loading.recordings(corpus, word, at, chosen).recordings
     path = Path(name) if root is None else Path(root) / name
     if str(name) != "clips" and not (is_clips(path) or class_files(path)):
         hint = f"Or give the path of a folder of clips that holds {LABELS}."
-        raise unknown_name("corpus of recordings", name, ("clips", *published.names()), hint=hint)
+        raise unknown_name("corpus of recordings", name, ("clips", *_recorded()), hint=hint)
     return clips.recordings(root if str(name) == "clips" else path, **options)
+
+
+def _recorded() -> tuple[str, ...]:
+    """The published corpora that have a layout of recordings."""
+    return tuple(name for name in published.names() if published.read(name).layouts)
 
 
 def sources(name: str | Path) -> dict[str, Source | None]:

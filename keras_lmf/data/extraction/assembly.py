@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,8 +33,8 @@ def dataset(recordings: Recordings, inputs: Mapping[str, RecordedInput], workers
         workers: processes; several need a script with `if __name__ == "__main__":`.
 
     Raises:
-        LMFError: more than a tenth can't be used, a split or a class of training has nothing left, or an input that
-            recordings can't fill.
+        LMFError: more than a tenth can't be used, a split or a class of training has nothing left, an input that
+            recordings can't fill, or one that is absent in all of training.
     """
     from tqdm import tqdm
 
@@ -48,6 +49,10 @@ def dataset(recordings: Recordings, inputs: Mapping[str, RecordedInput], workers
     refused = [*recordings.refused, *(row for part in parts for row in part.refused)]
     kept = [recordings.rows[number] for part in parts for number in part.kept]
     require_usable(recordings, refused, kept)
+    rows = {
+        name: [recordings.rows[number] for part in parts for number in part.absent[name]] for name in inputs
+    }
+    require_present(absences(recordings, kept, rows), inputs)
     filled = {}
     for name in inputs:
         filled[name] = scaled(np.concatenate([part.arrays.pop(name) for part in parts]))
@@ -111,6 +116,60 @@ def require_usable(recordings: Recordings, refused: Sequence[Refused], kept: Seq
         )
     if refused:
         warnings.warn(f"{name}: {_listed(refused, total)}They are left out.", stacklevel=5)
+
+
+@dataclass(frozen=True)
+class Absences:
+    """In how many rows each input is absent.
+
+    Attributes:
+        name: the corpus's.
+        absent: input → rows.
+        rows: of all there are.
+        absent_in_training, training: likewise, of split "train".
+    """
+
+    name: str
+    absent: Mapping[str, int]
+    rows: int
+    absent_in_training: Mapping[str, int]
+    training: int
+
+
+def absences(
+    recordings: Recordings, kept: Sequence[Recording], absent: Mapping[str, Sequence[Recording]]
+) -> Absences:
+    """How many of the rows that are kept have nothing of an input, by the rows that haven't."""
+    drawn = splits.drawn(row.group for row in recordings.rows if row.split is None)
+
+    def training(rows: Iterable[Recording]) -> int:
+        return sum((row.split or drawn[row.group]) == "train" for row in rows)
+
+    return Absences(
+        recordings.name,
+        {name: len(rows) for name, rows in absent.items()},
+        len(kept),
+        {name: training(rows) for name, rows in absent.items()},
+        training(kept),
+    )
+
+
+def require_present(counts: Absences, inputs: Mapping[str, RecordedInput]) -> None:
+    """Warn of those of the inputs that most rows lack; an LMFError where no training row has one."""
+    for name, given in inputs.items():
+        what = given.source.name.replace("_", " ")
+        if counts.training and counts.absent_in_training[name] == counts.training:
+            raise LMFError(
+                f"{counts.name}: no {what} was found in any of the {counts.training} training recordings: the input "
+                f"{name!r} is absent in all of them. Take a recipe without it, or recordings that have it."
+            )
+    for name, given in inputs.items():
+        if counts.absent[name] > counts.rows / 2:
+            warnings.warn(
+                f"{counts.name}: the input {name!r} is absent in {counts.absent[name]} of {counts.rows} recordings: "
+                f"no {given.source.name.replace('_', ' ')} was found in them.",
+                stacklevel=4,
+            )
 
 
 def _listed(refused: Sequence[Refused], total: int) -> str:

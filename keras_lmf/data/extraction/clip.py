@@ -21,6 +21,7 @@ from keras_lmf.data.extraction import signals
 from keras_lmf.data.openface import ACTION_UNITS, LANDMARKS
 from keras_lmf.data.recordings import Recording
 from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.files import DAMAGED_ZIP
 from keras_lmf.media.clips import DAY, NoTrack
 from keras_lmf.media.crops import FaceInput, face_input, face_tracker, followed_rate, joined
 from keras_lmf.media.faces import Detector, open_detector
@@ -133,16 +134,25 @@ def _member(archive: Path, name: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / f"clip{PurePosixPath(name).suffix}"
         try:
-            with zipfile.ZipFile(archive) as opened:
-                if name not in opened.namelist():
-                    raise unknown_name(f"file in {archive.name}", name, opened.namelist()[:1000])
-                if opened.getinfo(name).file_size > MAX_MEMBER:
-                    raise LMFError(f"{name} in {archive.name} is larger than {MAX_MEMBER} bytes: refused.")
-                with opened.open(name) as stream, place.open("wb") as copy:
-                    shutil.copyfileobj(stream, copy)  # no more than the archive declares
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+            stat = archive.stat()
+            opened = _archive(archive, (stat.st_size, stat.st_mtime_ns, stat.st_ino))
+            if name not in opened.NameToInfo:
+                raise unknown_name(f"file in {archive.name}", name, opened.namelist()[:1000])
+            if opened.getinfo(name).file_size > MAX_MEMBER:
+                raise LMFError(f"{name} in {archive.name} is larger than {MAX_MEMBER} bytes: refused.")
+            with opened.open(name) as stream, place.open("wb") as copy:
+                shutil.copyfileobj(stream, copy)  # no more than the archive declares
+        except LMFError:
+            raise
+        except DAMAGED_ZIP as error:
             raise LMFError(f"{name} can't be read from {archive.name} ({error}). Copy it again.") from error
         yield place
+
+
+@functools.lru_cache(4)
+def _archive(path: Path, state: tuple[int, ...]) -> zipfile.ZipFile:
+    """Open as long as the file stays the same: its list may have a million names, and is read once."""
+    return zipfile.ZipFile(path)
 
 
 def arrays(

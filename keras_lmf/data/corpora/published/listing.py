@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_lmf.errors import LMFError
+from keras_lmf.files import DAMAGED_ZIP
 
 MAX_MEMBERS = 1_000_000  # of an archive
 _LEFT_OUT = ("__MACOSX",)  # what one system's archives hold beside their content
@@ -76,7 +77,7 @@ def members(path: str) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
             found = [member for member in archive.infolist() if not member.is_dir()]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except DAMAGED_ZIP as error:
         raise LMFError(f"{path}: not a whole .zip archive ({error}). Download it again.") from None
     if len(found) > MAX_MEMBERS:
         raise LMFError(f"{path}: it holds {len(found):,} files, more than {MAX_MEMBERS:,}.")
@@ -105,8 +106,8 @@ def content(found: Found, most: int) -> bytes:
         else:
             with zipfile.ZipFile(found.path) as archive, archive.open(found.member) as stream:
                 read = stream.read(most + 1)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-        raise LMFError(f"{where}: it can't be read ({error}).") from None
+    except DAMAGED_ZIP as error:
+        raise LMFError(f"{where}: it can't be read ({error}). Copy it again.") from None
     if len(read) > most:
         raise LMFError(f"{where}: more than {most:,} bytes.")
     return read
