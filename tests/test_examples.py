@@ -125,7 +125,7 @@ def test_own_clips_learns_and_answers(own_folders, monkeypatch):
     labels = {line.split(",")[0]: line.split(",")[1] for line in table}
     # A third by chance; the held-out speaker has ten clips.
     assert float(re.search(r"never met: ([\d.]+)", printed)[1]) >= 0.6
-    answers = re.findall(r"^clips/(\S+): (\w+) [\d.]+ \(.*\); labelled (\w+)$", printed, flags=re.MULTILINE)
+    answers = re.findall(r"^clips/(\S+): (\w+) [\d.]+ \(.*; labelled (\w+)$", printed, flags=re.MULTILINE)
     assert len(answers) == 5
     for file, emotion, label in answers:
         assert emotion in {"happy", "neutral", "sad"}
