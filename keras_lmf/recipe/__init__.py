@@ -5,8 +5,8 @@ from keras_lmf.recipe.front_ends import FRONT_ENDS as FRONT_ENDS
 from keras_lmf.recipe.fusions import FUSIONS as FUSIONS
 from keras_lmf.recipe.fusions import LowRank as LowRank
 from keras_lmf.recipe.fusions import Rule as Rule
+from keras_lmf.recipe.modality import Modality as Modality
 from keras_lmf.recipe.recipe import FittedTemperature as FittedTemperature
-from keras_lmf.recipe.recipe import Modality as Modality
 from keras_lmf.recipe.recipe import Recipe as Recipe
 from keras_lmf.recipe.recipe import run_spec as run_spec
 from keras_lmf.recipe.sections import MAX_PARAMETERS as MAX_PARAMETERS

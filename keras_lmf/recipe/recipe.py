@@ -15,16 +15,13 @@ from keras_lmf import documents
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.files import write_text
 from keras_lmf.locate import RECIPE
-from keras_lmf.recipe.backbones import BACKBONES, Backbone
-from keras_lmf.recipe.front_ends import FrontEnd, Waveform
+from keras_lmf.recipe.backbones import BACKBONES
 from keras_lmf.recipe.fusions import Fusion, FusionWord, NoFusion
-from keras_lmf.recipe.sections import PARTS, Corpus, Counts, Head, Part, Presence, Start, Training
-from keras_lmf.sources import DEFAULTS, RecordedInput, Source
+from keras_lmf.recipe.modality import Modality
+from keras_lmf.recipe.sections import PARTS, Corpus, Head, Part, Presence, Start, Training
+from keras_lmf.sources import RecordedInput
 from keras_lmf.spec import (
-    MEDIA,
-    InputSpec,
     ModelSpec,
-    PerSecond,
     RecipeName,
     Spec,
     SubsetTemperatures,
@@ -33,58 +30,6 @@ from keras_lmf.spec import (
 from keras_lmf.target import Name, Target
 
 CALIBRATION = "calibration.json"
-
-
-class Modality(Part):
-    """One input."""
-
-    shape: Counts = Field(
-        description="Without the batch axis: (width,), (steps, width), (samples,) of a waveform, (height, width, "
-        "channels) of a picture, or (frames, height, width, channels) of video."
-    )
-    frame_rate: PerSecond | None = Field(None, description="Of video: pictures a second; none: unknown.")
-    source: Source | None = Field(
-        None,
-        description="What of a recording fills it; none: the sound a waveform, the face frames, and nothing features.",
-    )
-    front_end: FrontEnd | None = Field(
-        None, description="What makes features of raw input, inside the model; none: the backbone takes it."
-    )
-    backbone: Backbone = Field(description="Features or frames → embedding.")
-
-    @model_validator(mode="after")
-    def _rate_of_frames(self) -> Modality:
-        if self.frame_rate is not None and self.media != "frames":
-            raise ValueError("frame_rate is for frames; neither front_end nor backbone takes any")
-        return self
-
-    @model_validator(mode="after")
-    def _source_of_medium(self) -> Modality:
-        fits = {default.name: media for media, default in DEFAULTS.items()}
-        if self.source is not None and self.media and fits.get(self.source.name) != self.media:
-            raise ValueError(
-                f"source {self.source.name!r} does not fit: what comes first takes a {self.media}"
-            )
-        return self
-
-    @property
-    def media(self) -> str | None:
-        """What of a recording fills it, a word of `spec.MEDIA`; None: features."""
-        return (self.front_end or self.backbone).media
-
-    @property
-    def rate(self) -> float | None:
-        """Samples, frames or steps a second."""
-        if isinstance(self.front_end, Waveform):
-            return self.front_end.sample_rate
-        return self.frame_rate or getattr(self.source, "rate", None)
-
-    @property
-    def spec(self) -> InputSpec:
-        """What the model takes here."""
-        unit = MEDIA[self.media].unit if self.media else None
-        detector = getattr(self.source, "detector", None)
-        return InputSpec(shape=self.shape, unit=unit, media=self.media, rate=self.rate, detector=detector)
 
 
 class Recipe(Part):
@@ -257,12 +202,7 @@ class Recipe(Part):
     @property
     def recorded(self) -> dict[str, RecordedInput]:
         """What a recording is to fill: the inputs by name."""
-        return {
-            name: RecordedInput(
-                shape=section.shape, rate=section.rate, media=section.media, source=section.source
-            )
-            for name, section in self.inputs.items()
-        }
+        return {name: section.recorded for name, section in self.inputs.items()}
 
     @property
     def fingerprint(self) -> str:
