@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field, ValidationError
 
-from keras_lmf.data.corpora.clips import LABEL, Row, overlapping, place, read_rows, recordings
+from keras_lmf.data.corpora.clips import overlapping, recordings
 from keras_lmf.data.corpora.files import LABELS, find_clips, is_clips
+from keras_lmf.data.corpora.labels_table import LABEL, Row, place, read_rows
 from keras_lmf.data.tables import read_csv
 from keras_lmf.errors import LMFError, invalid
 from keras_lmf.files import sha256
