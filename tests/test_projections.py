@@ -67,7 +67,7 @@ def test_principal_components_are_scikit_learns_and_training_leaves_them(tmp_pat
 def test_of_a_sequence_real_steps_alone_count() -> None:
     corpus = data()
     model = klmf.build(recipe("principal_components", "truncated_svd"))
-    fit_on_train(model, corpus)
+    fit_on_train(model, corpus, corpus.inputs)
     train, mask = corpus["train"], corpus["train"].masks["audio"]
     oracle = StandardScaler().fit(train.inputs["audio"][mask])
     steps = PCA(2, whiten=True).fit(oracle.transform(train.inputs["audio"][mask]))
@@ -85,7 +85,7 @@ def test_of_a_sequence_real_steps_alone_count() -> None:
 def test_singular_vectors_are_numpys() -> None:
     corpus = data()
     model = klmf.build(recipe("principal_components", "truncated_svd"))
-    fit_on_train(model, corpus)
+    fit_on_train(model, corpus, corpus.inputs)
     raw = corpus["train"].inputs["video"].astype(float)
     scores = raw @ np.linalg.svd(raw, full_matrices=False)[2][:2].T
     expected = (scores - scores.mean(axis=0)) / scores.std(axis=0)
@@ -106,7 +106,7 @@ def test_a_constant_feature_harms_nothing() -> None:
     corpus = data()
     corpus.inputs["video"][:, 1:] = 7.0  # one direction is left
     model = klmf.build(recipe("principal_components", "principal_components"))
-    fit_on_train(model, corpus)
+    fit_on_train(model, corpus, corpus.inputs)
     found = fused(model, corpus["train"].inputs)[:, 2:]
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[:, 1], 0, atol=1e-6)
@@ -135,7 +135,7 @@ def test_the_fit_draws_nothing_at_random() -> None:
     kernels = []
     for _ in range(2):
         model = klmf.build(klmf.Recipe(**sections))
-        fit_on_train(model, wide)
+        fit_on_train(model, wide, wide.inputs)
         kernels.append([np.asarray(weight) for weight in model.get_weights()])
     for one, other in zip(*kernels):
         np.testing.assert_array_equal(one, other)
