@@ -52,7 +52,7 @@ def all_features(recipe: Recipe, root: Path | None) -> tuple[Recipe, Dataset]:
     fronts = front_ends(recipe)
     data = corpora.load(recipe.corpus.name, root, **recipe.corpus.options).select(list(recipe.inputs))
     everything = dataclasses.replace(data, splits=np.full(len(data), "train"))
-    return on_features(recipe, fronts), features(recipe, everything, fronts)
+    return on_features(recipe, fronts), features(recipe, everything, fronts, Path(tempfile.mkdtemp()))
 
 
 def fold_of(everything: Dataset, recipe: Recipe, fold: int, root: Path | None) -> Dataset:

@@ -230,17 +230,22 @@ def test_features_are_made_once_for_several_seeds_and_anew_for_what_changes_them
     voice, words = data.select(["voice"]), recipe()
     models = pretrained.front_ends(words)
     features._cached.cache_clear()
-    first = features.features(words, voice, models)
-    assert features.features(words.replace(seed=9, training={"epochs": 7}), voice, models) is first
+    first = features.features(words, voice, models, Path("unused"))
+    assert (
+        features.features(words.replace(seed=9, training={"epochs": 7}), voice, models, Path("unused"))
+        is first
+    )
     for other in (
-        lambda: features.features(recipe({**LOG_MEL, "bands": 9}), voice, models),
-        lambda: features.features(words, voice.with_validation_in_training(), models),
-        lambda: features.features(words.replace(training={"augmentation": {"copies": 2}}), voice, models),
+        lambda: features.features(recipe({**LOG_MEL, "bands": 9}), voice, models, Path("unused")),
+        lambda: features.features(words, voice.with_validation_in_training(), models, Path("unused")),
+        lambda: features.features(
+            words.replace(training={"augmentation": {"copies": 2}}), voice, models, Path("unused")
+        ),
     ):
-        assert other() is not features.features(words, voice, models)
+        assert other() is not features.features(words, voice, models, Path("unused"))
     count = len(calls)
     monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy("mixed_float16"))
-    features.features(words, voice, models)
+    features.features(words, voice, models, Path("unused"))
     assert len(calls) == count + 1
     features._cached.cache_clear()
 
