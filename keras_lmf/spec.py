@@ -182,12 +182,9 @@ class ModelSpec(Spec):
     def tolerance(self) -> float:
         """Of max(1, |y|): how far a float32 file may be from the Keras model.
 
-        Where features are made inside of the file, of sound, pictures or points of a face, more sums differ between
-        kernels, and logarithms and standardisation enlarge that. (Of the landmarks' entry both are off by 3e-6 to
-        8e-6 from the same in float64, on some processors by 1e-5 from one another.)
+        Sums over a spectrum's decades differ between kernels by more than those over features.
         """
-        raw = self.media or any(len(given.shape or ()) > 2 for given in self.inputs.values())
-        return 1e-4 if raw else 1e-5
+        return 1e-4 if self.media else 1e-5
 
 
 def attach(

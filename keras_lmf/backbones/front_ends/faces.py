@@ -138,12 +138,15 @@ def _quarters(steps: Any, present: Any, mean: Any) -> Any:
     there = ops.cast(present, "float32")
     place = ops.cumsum(there, axis=1) - 1
     count = ops.sum(there, axis=1, keepdims=True)
+    # The mean of a long clip lost its last digits, and quarters are small: they are taken from what it left over.
+    around = (steps - ops.expand_dims(mean, 1)) * ops.expand_dims(there, -1)
+    left_over = ops.sum(around, axis=1) / ops.maximum(count, 1.0)
     found = []
     for quarter in range(4):
         inside = ops.logical_and(4 * place >= quarter * count, 4 * place < (quarter + 1) * count)
         weights = ops.expand_dims(there * ops.cast(inside, "float32"), -1)
         frames = ops.sum(weights, axis=1)
-        total = ops.sum(weights * (steps - ops.expand_dims(mean, 1)), axis=1)
+        total = ops.sum(weights * (around - ops.expand_dims(left_over, 1)), axis=1)
         found.append(total / ops.maximum(frames, 1.0))
     return ops.concatenate(found, axis=-1)
 
