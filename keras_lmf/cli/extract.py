@@ -53,7 +53,7 @@ def extract(
         )
     _, read = recipe_of(recipe)
     from keras_lmf.data import corpora
-    from keras_lmf.data.extraction import store
+    from keras_lmf.data.extraction import store, stored
     from keras_lmf.sources import resolved
 
     found = corpora.recordings(sources[0], data, **_options(read, sources[0]))
@@ -61,7 +61,7 @@ def extract(
         store.extract(found, resolved(read.recorded, corpora.sources(sources[0])), out, work)
     except KeyboardInterrupt:
         raise click.ClickException(f"Interrupted. The same command goes on ({out}).") from None
-    told = store.described(out)
+    told = stored.described(out)
     failed = told.recordings - told.rows
     click.echo(f"{out}: {told.rows} of {told.recordings} recordings")
     if failed:

@@ -21,7 +21,7 @@ from keras_lmf.data.corpora.files import LABELS, class_files, is_clips, is_there
 from keras_lmf.data.corpora.published import loading
 from keras_lmf.data.corpora.published.options import choose
 from keras_lmf.data.dataset import Dataset
-from keras_lmf.data.extraction import store
+from keras_lmf.data.extraction import stored
 from keras_lmf.data.recordings import Recordings
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.sources import RecordedInput, Source
@@ -64,7 +64,7 @@ def load(
         name: one of `CORPORA`; the path of an .npz (layout: `Dataset.save`); or the path of a .pkl as MMSA and MulT
             read them (layout and options: `corpora.pickled_splits.load`, which runs none of the file's code); the path
             of a folder of your own clips (layout and options: `corpora.clips.load`); of one that `keras-lmf extract`
-            wrote (`extraction.store`); or of a .toml that describes a corpus of your own as `published` describes
+            wrote (`extraction.stored`); or of a .toml that describes a corpus of your own as `published` describes
             others. Several of these are joined in one dataset: `corpora.joined.join`.
         root: the folder that holds the corpora; None takes the environment variable KERAS_LMF_DATA. A relative path
             of a file or folder is then one in this folder (of a .toml, where there is none at the path itself). For
@@ -92,12 +92,12 @@ def load(
         if options:
             raise LMFError(f"{name}: a file takes no options, received {', '.join(sorted(options))}.")
         return Dataset.load(path)
-    if store.is_arrays(path):
+    if stored.is_arrays(path):
         if options:
             raise LMFError(
                 f"{name}: extracted arrays take no options, received {', '.join(sorted(options))}."
             )
-        return store.open_arrays(path, inputs)
+        return stored.open_arrays(path, inputs)
     if is_clips(path) or class_files(path):
         return _load("clips", "clips", path, inputs, options)
     hint = f"Or give the path of your own .npz or .pkl, or of a folder of clips that holds {LABELS}."

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
@@ -215,7 +216,7 @@ def overlapping(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
     stretches: dict[str, list[tuple[float, float, Row]]] = defaultdict(list)
     for row in rows:
         end = math.inf if row.end is None else row.end
-        stretches[str(PurePosixPath(row.file))].append((row.start or 0.0, end, row))
+        stretches[posixpath.normpath(row.file)].append((row.start or 0.0, end, row))
     for each in stretches.values():
         each.sort(key=lambda stretch: stretch[:2])
         for number, (_, end, row) in enumerate(each):
