@@ -19,7 +19,7 @@ from keras_lmf.errors import LMFError
 LABEL = "label"
 KNOWN = ("speaker", "split", "start", "end")
 # With slashes alone. Strings, as pathlib takes four times as long, and tables are long.
-_OUTSIDE = re.compile(r"/|[A-Za-z]:|(?:.*/)?\.\.(?:/|$)", re.DOTALL).match
+_OUTSIDE = re.compile(r"/|[A-Za-z]:|(?:.*/)?\.\.(?:/|\Z)", re.DOTALL).match
 _HINT = (
     "The first line names the columns, with commas (or semicolons, or tabs) between them; a value that holds one "
     'stands in "double quotes".'
