@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from click.testing import CliRunner
 from devices_worker import EPOCHS
 from other_backend import environment
 from resume_worker import sequences
+from run_weights import weights
 
 from keras_lmf.cli import main
 from keras_lmf.data import Batches
@@ -27,15 +27,6 @@ from keras_lmf.training import Devices
 
 WORKER = Path(__file__).with_name("devices_worker.py")
 TWO_DEVICES = "--xla_force_host_platform_device_count=2"
-
-
-def weights(folder: Path) -> dict[str, np.ndarray]:
-    found = {}
-    with h5py.File(folder / "model.weights.h5") as file:
-        file.visititems(
-            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-        )
-    return found
 
 
 def assert_same(ours: Path, theirs: Path) -> None:

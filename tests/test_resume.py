@@ -9,10 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from other_backend import OTHER_BACKENDS, environment
+from run_weights import weights
 
 pytestmark = pytest.mark.slow
 
@@ -41,15 +41,6 @@ def wait_for(process: subprocess.Popen, line: str) -> None:
         if received.strip() == line:
             return
     raise AssertionError(process.stderr.read())
-
-
-def weights(folder: Path) -> dict[str, np.ndarray]:
-    found = {}
-    with h5py.File(folder / "model.weights.h5") as file:
-        file.visititems(
-            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-        )
-    return found
 
 
 def optimizer(folder: Path) -> dict[str, np.ndarray]:
