@@ -261,7 +261,7 @@ def test_without_a_peak_that_counts_anew_memory_is_left_out(monkeypatch, tmp_pat
 
 
 # -- a whole run --------------------------------------------------------------------------------------------
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_writes_whole_files(tmp_path):
     folder = tmp_path / "speed"
     done = subprocess.run(

@@ -108,7 +108,7 @@ def test_fusions_share_the_settings_of_a_trial():
         assert recipes[0].inputs == recipes[1].inputs == recipes[2].inputs
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fusion_layers_compares_every_case(tmp_path):
     table = run_script("fusion_layers.py", tmp_path, "--repeats", 1, "--seconds", 0)
     cases = list(zip(table["batch"], table["what"]))
@@ -148,7 +148,7 @@ def test_times_are_told_with_their_range():
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_backbones_tells_every_runtime(tmp_path):
     words = ("mfcc_lstm", "--clip", 0.2, "--repeats", 1, "--seconds", 0)
     earlier = pd.DataFrame({"backbone": ["mfcc_lstm", "image_cnn", "crnn"], "bytes": [1, 2, 3]})
@@ -177,7 +177,7 @@ def test_backbones_tells_every_runtime(tmp_path):
     assert table["bytes"][3] < table["bytes"][2]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_clips_compares_runtimes_on_a_run(tmp_path):
     recipe = Recipe(
         name="short",
@@ -217,7 +217,7 @@ def test_clips_compares_runtimes_on_a_run(tmp_path):
         assert table["peak_mib"][4] >= table["starting_mib"][4] > 10
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_faces_tells_every_detector_and_what_it_cannot_read(tmp_path):
     pytest.importorskip("cv2", reason="needs the extra face")
     wall = write(tmp_path / "wall.mp4", frames=[np.full((96, 128, 3), 90, np.uint8)] * 4)

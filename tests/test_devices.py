@@ -84,7 +84,7 @@ def epochs(folder: Path) -> int:
     return len(path.read_text().splitlines()) - 1 if path.exists() else 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.backends("jax")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_lost_process_ends_the_others_and_all_resume(place: Path) -> None:

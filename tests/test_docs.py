@@ -18,7 +18,8 @@ REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 # They train, export or decode.
-SLOW = {"README", "clips", "compose", "evaluate", "export", "recipes", "train", "zoo"}
+SLOW = {"README", "compose", "evaluate", "recipes", "zoo"}
+LONG = {"clips", "export", "train"}
 FENCED = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', flags=re.DOTALL | re.MULTILINE)
 TABLE = re.compile(r"^<!-- table ([\w-]+) -->\n(.*?)^<!-- end \1 -->$", flags=re.DOTALL | re.MULTILINE)
 # How a page's `keras-lmf …` lines are run: in the process of its Python snippets, where they stand.
@@ -37,7 +38,8 @@ def _command(line):
 
 def pages() -> list[object]:
     names = ["README", *sorted(path.stem for path in DOCS.glob("*.md"))]
-    return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in names]
+    marks = dict.fromkeys(SLOW, [pytest.mark.slow]) | dict.fromkeys(LONG, [pytest.mark.long])
+    return [pytest.param(name, marks=marks.get(name, [])) for name in names]
 
 
 def text_of(page: str) -> str:
@@ -83,8 +85,8 @@ def test_snippets_and_commands_run(page: str, tmp_path: Path) -> None:
         )
         shutil.move(tmp_path / "own/00000.mp4", tmp_path / "clip.mp4")
     (tmp_path / "page.py").write_text(COMMAND + script, encoding="utf-8")
-    ran = subprocess.run(
-        [sys.executable, "page.py"],
+    ran = subprocess.run(  # not as __main__: a page's worker processes would run all of it again
+        [sys.executable, "-c", "import runpy; runpy.run_path('page.py', run_name='page')"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

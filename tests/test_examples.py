@@ -84,7 +84,7 @@ def test_compose_learns_and_loads_in_a_fresh_process(own_folders):
     assert not list(own_folders.rglob("model.keras")), "the temporary folder was left behind"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_download_and_convert_writes_and_measures_every_format(own_folders):
     printed = run(
         own_folders, EXAMPLES / "download_and_convert.py", "lmf-synthetic-av", "--folder", "converted"
@@ -163,7 +163,7 @@ def test_on_device_reads_labels_from_a_sidecar_and_takes_zeros(own_folders):
     assert float(first) + float(second) == pytest.approx(1, abs=2e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_skin_finds_the_responses_and_learns_which_of_them_follow_an_event(own_folders):
     printed = run(own_folders, EXAMPLES / "skin.py")
     assert float(re.search(r"of their times: ([\d.]+)", printed)[1]) > 0.9
@@ -173,7 +173,7 @@ def test_skin_finds_the_responses_and_learns_which_of_them_follow_an_event(own_f
     assert together > 0.4  # of what speaks for "moved"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("path", [NOTEBOOK, STEPS], ids=lambda path: path.stem)
 def test_a_notebook_runs_and_its_assertions_hold(own_folders, path):
     notebook = nbformat.read(path, as_version=4)

@@ -17,7 +17,10 @@ from run_weights import weights
 pytestmark = pytest.mark.slow
 
 WORKER = Path(__file__).with_name("resume_worker.py")
-BACKENDS = ["tensorflow", *OTHER_BACKENDS]
+BACKENDS = [
+    "tensorflow",
+    *(pytest.param(*one.values, marks=[*one.marks, pytest.mark.long]) for one in OTHER_BACKENDS),
+]
 
 
 def start(backend: str, *arguments: object) -> subprocess.Popen:

@@ -64,7 +64,9 @@ def test_more_padding_changes_nothing(word):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("word", ["tensor", "to_modalities", "transformer"])
+@pytest.mark.parametrize(
+    "word", ["tensor", "to_modalities", pytest.param("transformer", marks=pytest.mark.long)]
+)
 def test_a_file_of_builtin_ops_answers_as_keras(word, tmp_path):
     model = klmf.build(recipe(INPUTS, FUSIONS[word], presence={}))
     with exported_here():

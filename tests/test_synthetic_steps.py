@@ -76,7 +76,7 @@ def test_a_distractor_is_balanced_and_agrees_with_nothing():
     assert set(load("synthetic_steps", samples=40).inputs) == {"audio", "video"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("fusion", "learns"),
     [

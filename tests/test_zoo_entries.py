@@ -20,6 +20,11 @@ from keras_lmf.zoo import Entry, cards, read_testvectors
 
 ZOO = Path(__file__).parents[1] / "zoo"
 NAMES = sorted(path.parent.name for path in ZOO.glob("*/entry.json"))
+# Those that take sound or pictures take minutes.
+ENTRIES = [
+    pytest.param(name, marks=[pytest.mark.long] if Entry.read(ZOO / name).spec.media else [pytest.mark.slow])
+    for name in NAMES
+]
 FILES = [
     (name, key)
     for name in NAMES
@@ -46,8 +51,7 @@ def test_there_are_entries():
     assert NAMES
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_entry_loads_by_name_and_is_exported_without_another_word(name, tmp_path):
     entry = Entry.read(ZOO / name)
     model = klmf.load(name)  # checks sha256, shapes and test vectors
@@ -71,8 +75,7 @@ def test_file_answers_the_test_vectors(name, key):
         assert np.abs(answers[target] - values).max() <= allowed
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_metrics_are_those_of_the_published_file(name):
     entry, test = Entry.read(ZOO / name), corpus_of(name)["test"]
     # float32 where it is shipped, else the first that is.
@@ -86,8 +89,7 @@ def test_metrics_are_those_of_the_published_file(name):
         assert measured[metric] == pytest.approx(published.value, abs=1e-6)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_the_test_vectors_are_nobodys(name):
     """No row of a corpus is in the repository: every vector is a tenth of a standard deviation or more from each."""
     data = corpus_of(name)
@@ -101,8 +103,7 @@ def test_the_test_vectors_are_nobodys(name):
         assert (nearest > 0.1).all(), (modality, nearest)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_the_cards_snippet_runs(name, monkeypatch):
     # Exporting takes long; test_publishing does it.
     monkeypatch.setattr(

@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.media.containers import check_end, failures_told, is_longer, opened
-from keras_lmf.media.streams import MAX_PIXELS, sought, started
+from keras_lmf.media.streams import MAX_PIXELS, THREADS, sought, started
 from keras_lmf.media.tracks import Picture, Sound
 
 TRACKS = {"sound": "audio", "picture": "video"}  # our names, and FFmpeg's
@@ -88,6 +88,7 @@ class _Request:
     max_bytes: int
     start: float = 0.0
     clock: tuple[str, ...] | None = None
+    threads: int = THREADS
 
     def __post_init__(self) -> None:
         # The limits first: `decode` asks for a window of max_seconds.
@@ -195,6 +196,7 @@ def windows(
     max_seconds: float = DAY,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
+    threads: int = THREADS,
 ) -> Iterator[Clip]:
     """Clips of `seconds`, one every `hop`, of a file of any length; what `decode` gives, window by window.
 
@@ -214,6 +216,7 @@ def windows(
             the file's own.
         max_seconds: the longest file that is allowed, against false timestamps.
         max_bytes: the most memory that one window's frames take.
+        threads: that decode pictures.
 
     Raises:
         LMFError: as of `decode`; damage is an error at the window that it lies in; a file that ends before `start`.
@@ -221,7 +224,7 @@ def windows(
     limits = max_seconds, math.inf, max_pixels, max_bytes
     hop = seconds if hop is None else hop
     rates = sample_rate, frame_rate
-    return _clips(Path(path), _Request(seconds, hop, *rates, size, tracks, *limits, start, clock))
+    return _clips(Path(path), _Request(seconds, hop, *rates, size, tracks, *limits, start, clock, threads))
 
 
 def _clips(path: Path, request: _Request) -> Iterator[Clip]:
@@ -242,9 +245,9 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
         )
         if is_longer(path, for_sound, [TRACKS[name] for name in request.tracks], request.max_seconds):
             raise too_long
-        frames, firsts = {}, {}
+        frames, firsts, how = {}, {}, (request.max_pixels, request.threads)
         for name, container in (("sound", for_sound), ("picture", for_picture)):
-            if name in read and (track := started(path, container, TRACKS[name], request.max_pixels)):
+            if name in read and (track := started(path, container, TRACKS[name], *how)):
                 firsts[name], frames[name] = track
         clock = firsts.keys() & set(request.clock or request.tracks) or firsts.keys()
         zero = min((firsts[name] for name in clock), default=Fraction(0))
@@ -252,9 +255,7 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
             for name in frames.keys() & set(request.tracks):
                 at = zero + exact(request.start)
                 if at > firsts[name] + SOUGHT_AFTER:
-                    found = sought(
-                        path, stack.enter_context(opened(path)), TRACKS[name], at, request.max_pixels
-                    )
+                    found = sought(path, stack.enter_context(opened(path)), TRACKS[name], at, *how)
                     frames[name] = found or frames[name]
         sound = picture = None
         if "sound" in request.tracks and "sound" in frames:

@@ -264,11 +264,14 @@ def square_crop(frame: np.ndarray, box: np.ndarray, margin: float, size: int, gr
     cv2 = import_extra("cv2", "face")
     side = max(1, round(max(box[2:]) * (1 + 2 * margin)))
     x, y = box[:2] + box[2:] / 2
-    rows, columns = (
-        (round(middle - side / 2) + np.arange(side)).clip(0, limit - 1)
-        for middle, limit in zip((y, x), frame.shape)
-    )
-    crop = cv2.resize(frame[rows[:, None], columns], (size, size), interpolation=cv2.INTER_AREA)
+    top, left = round(y - side / 2), round(x - side / 2)
+    height, width = frame.shape[:2]
+    if 0 <= top <= height - side and 0 <= left <= width - side:
+        square = frame[top : top + side, left : left + side]
+    else:
+        rows, columns = top + np.arange(side), left + np.arange(side)
+        square = frame[rows.clip(0, height - 1)[:, None], columns.clip(0, width - 1)]
+    crop = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
     if grey:
         crop = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None]
     return crop.astype(np.float32) / 255

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Frame = av.AudioFrame | VideoFrame
 
+THREADS = 2  # that decode pictures
 MAX_PIXELS = 2**26  # photos of phones have a quarter
 _BACKWARD = Fraction(1, 10)  # seconds; a smaller step back of the timestamps is jitter
 _INDEXED = {"mov", "matroska", "wav", "flac", "ogg"}
@@ -81,7 +82,11 @@ def choose(path: Path, container: InputContainer, kind: Literal["audio", "video"
 
 
 def started(
-    path: Path, container: InputContainer, kind: Literal["audio", "video"], max_pixels: float = MAX_PIXELS
+    path: Path,
+    container: InputContainer,
+    kind: Literal["audio", "video"],
+    max_pixels: float = MAX_PIXELS,
+    threads: int = THREADS,
 ) -> tuple[Fraction, Iterator[Timed]] | None:
     """Of the container's stream of that kind, as of `choose`: the first frame's seconds, and the frames as of
     `decoded`, at least one; None: has none.
@@ -90,13 +95,18 @@ def started(
         LMFError: as of these; a frame of more than `max_pixels`.
     """
     stream = choose(path, container, kind)
-    frames = decoded(path, container, stream, max_pixels) if stream else iter(())
+    frames = decoded(path, container, stream, max_pixels, threads) if stream else iter(())
     first = next(frames, None)
     return None if first is None else (first.start, itertools.chain([first], frames))
 
 
 def sought(
-    path: Path, container: InputContainer, kind: Literal["audio", "video"], time: Fraction, max_pixels: float
+    path: Path,
+    container: InputContainer,
+    kind: Literal["audio", "video"],
+    time: Fraction,
+    max_pixels: float,
+    threads: int,
 ) -> Iterator[Timed] | None:
     """As `started`, in a container that nothing was read of: the frames from at most `time` seconds on, by the file's
     timestamps; None where the format has no exact index, or it doesn't lead there.
@@ -107,13 +117,17 @@ def sought(
         return None
     stream = choose(path, container, kind)
     container.seek(round((time - _RUN_UP) / stream.time_base), stream=stream)
-    frames = decoded(path, container, stream, max_pixels)
+    frames = decoded(path, container, stream, max_pixels, threads)
     first = next(frames, None)
     return None if first is None or first.start > time else itertools.chain([first], frames)
 
 
 def decoded(
-    path: Path, container: InputContainer, stream: Stream, max_pixels: float = MAX_PIXELS
+    path: Path,
+    container: InputContainer,
+    stream: Stream,
+    max_pixels: float = MAX_PIXELS,
+    threads: int = THREADS,
 ) -> Iterator[Timed]:
     """The stream's frames in order of time, without interlace; of a photo the first alone.
 
@@ -130,8 +144,8 @@ def decoded(
     if stream.type == "video":
         aspect = aspect if photo else stream.sample_aspect_ratio or aspect
         _check_pixels(path, stream.codec_context, max_pixels, aspect)
-        # Two frames at a time, where the codec can; each thread holds some.
-        stream.thread_type, stream.codec_context.thread_count = "AUTO", 2
+        # So many frames at a time, where the codec can; each thread holds some.
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", threads
         frames = _progressive(frames)
     last = None
     for frame in itertools.islice(frames, 1 if photo else None):

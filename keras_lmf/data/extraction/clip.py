@@ -35,6 +35,7 @@ STORED = {
 SCALES = {np.dtype(np.int16): 32767.0, np.dtype(np.uint8): 255.0}  # what stands for 1
 LONGEST = 600.0  # seconds that are read of a stretch whose start or end is given
 MAX_MEMBER = 2**32  # bytes of a file in a .zip
+THREADS = 1  # of a decoder: clips are what is done in parallel
 PICTURES = 5.0  # of an input of one picture without a rate: pictures a second, as answers take them
 
 
@@ -260,7 +261,7 @@ def _face(file: Media, given: RecordedInput, stretch: Stretch, absent: list[str]
     }
     pictures = np.zeros((frames, *shape[-3:]), np.float32)
     try:
-        clips = media.windows(file.path, 1 / every, frame_rate=float(every), tracks=("picture",), **limits)
+        clips = media.windows(file.path, 1 / every, frame_rate=float(every), tracks=("picture",), threads=THREADS, **limits)
         with contextlib.closing(clips):
             first = list(itertools.islice(clips, min(count, 2)))
             # What is found in a single picture can't be confirmed.
