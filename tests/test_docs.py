@@ -38,8 +38,8 @@ def _command(line):
 
 def pages() -> list[object]:
     names = ["README", *sorted(path.stem for path in DOCS.glob("*.md"))]
-    marks = dict.fromkeys(SLOW, [pytest.mark.slow]) | dict.fromkeys(LONG, [pytest.mark.long])
-    return [pytest.param(name, marks=marks.get(name, [])) for name in names]
+    marks = dict.fromkeys(SLOW, pytest.mark.slow) | dict.fromkeys(LONG, pytest.mark.long)
+    return [pytest.param(name, marks=marks.get(name, ())) for name in names]
 
 
 def text_of(page: str) -> str:

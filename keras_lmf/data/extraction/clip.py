@@ -255,13 +255,14 @@ def _face(file: Media, given: RecordedInput, stretch: Stretch, absent: list[str]
     seconds = min(stretch.seconds, float(face.seconds)) if len(shape) == 4 else stretch.seconds
     count = max(1, math.ceil(round(seconds * every, 6)))
     limits = {
+        "threads": THREADS,
         "start": stretch.start,
         "clock": file.clock,
         "max_seconds": MAX_SECONDS if stretch.whole else DAY,
     }
     pictures = np.zeros((frames, *shape[-3:]), np.float32)
     try:
-        clips = media.windows(file.path, 1 / every, frame_rate=float(every), tracks=("picture",), threads=THREADS, **limits)
+        clips = media.windows(file.path, 1 / every, frame_rate=float(every), tracks=("picture",), **limits)
         with contextlib.closing(clips):
             first = list(itertools.islice(clips, min(count, 2)))
             # What is found in a single picture can't be confirmed.
