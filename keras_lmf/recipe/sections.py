@@ -251,6 +251,9 @@ class Training(Part):
     batches: Literal["rows", "corpora"] = Field(
         "rows", description='"corpora": a batch has equally many rows of each corpus that is joined.'
     )
+    center: Literal["all", "corpora"] = Field(
+        "all", description='"corpora": features of each corpus that is joined are moved to one common mean first.'
+    )
     learning_rate: Positive = Field(1e-3, description="Of Adam.")
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description='"cosine": the rate falls to 0 over `epochs` (Loshchilov & Hutter 2017).'

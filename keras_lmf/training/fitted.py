@@ -5,6 +5,7 @@ A standardisation of features, and a projection onto fewer numbers than they are
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +16,52 @@ from keras_lmf.backbones.projections import PRINCIPAL_COMPONENTS, TRUNCATED_SVD
 from keras_lmf.backbones.sequence import STANDARDIZATION
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError
+from keras_lmf.lazy import Array, LazyArray, hash_of
 from keras_lmf.models import fitted_layers, set_standardization
+
+
+def centered_apart(data: Dataset, modalities: Iterable[str]) -> Dataset:
+    """`data`, where each corpus's features are moved by one vector: their mean over its unmasked steps in "train" is
+    then the mean of all corpora's means. So a room or a microphone, which is a corpus's, tells no emotion.
+
+    Steps of zeros are absent and stay so. A corpus without training rows is not moved.
+
+    Args:
+        data: of several corpora; of one it stays as it is.
+        modalities: those that are moved, features (N, d) or (N, steps, d).
+    """
+    if data.corpora is None:
+        return data
+    inputs = dict(data.inputs)
+    names, corpus = np.unique(data.corpora, return_inverse=True)
+    for modality in modalities:
+        means = {}
+        for i in np.unique(corpus[data.splits == "train"]):
+            own = data.take((corpus == i) & (data.splits == "train"))
+            means[i], _ = own.statistics(modality)
+        common = np.mean(list(means.values()), axis=0)
+        shifts = np.array([common - means.get(i, common) for i in range(len(names))], np.float32)
+        inputs[modality] = _moved(data.inputs[modality], corpus, shifts)
+    return dataclasses.replace(data, inputs=inputs)
+
+
+class _Moved:
+    """Rows of an array, each moved by its corpus's shift."""
+
+    def __init__(self, array: Array, corpus: np.ndarray, shifts: np.ndarray) -> None:
+        self.shape, self._array, self._corpus, self._shifts = array.shape, array, corpus, shifts
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        values, shifts = self._array[rows], self._shifts[self._corpus[rows]]
+        shifts = shifts.reshape(len(values), *[1] * (values.ndim - 2), -1)
+        return np.where((values != 0).any(axis=-1, keepdims=True), values + shifts, 0)
+
+
+def _moved(array: Array, corpus: np.ndarray, shifts: np.ndarray) -> Array:
+    moved = _Moved(array, corpus, shifts)
+    if not isinstance(array, LazyArray):
+        return moved[np.arange(len(array))]
+    return LazyArray([moved], hash_of(array.digest, corpus.astype("<i8").tobytes(), shifts.tobytes()))
 
 
 def fit_on_train(model: keras.Model, data: Dataset, modalities: Iterable[str]) -> None:

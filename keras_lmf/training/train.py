@@ -36,7 +36,7 @@ from keras_lmf.training.checkpoint import NotFiniteLoss, Progress, State, read_p
 from keras_lmf.training.devices import OneDevice
 from keras_lmf.training.epochs import fit_epochs, steps_of
 from keras_lmf.training.features import features
-from keras_lmf.training.fitted import fit_on_train
+from keras_lmf.training.fitted import centered_apart, fit_on_train
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.parts import fit_parts
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
@@ -157,7 +157,14 @@ def _train(
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
     place = folder / f"{FEATURES}-{devices.process}"
-    rows = functools.cache(lambda: features(recipe, data, models, place) if models else data)
+
+    @functools.cache
+    def rows() -> Dataset:
+        learnt = features(recipe, data, models, place) if models else data
+        if recipe.training.center == "all":
+            return learnt
+        return centered_apart(learnt, [name for name, part in trained.inputs.items() if part.media is None])
+
     steps = steps_of(recipe.training, data)
     done = devices.told(lambda: _epochs_done(folder))
     with devices.scope():
