@@ -42,16 +42,24 @@ BOTH = {
 SHORT = {"voice": RecordedInput(shape=(4000,), rate=RATE, source=Sound())}
 
 
+def label_of(number: int) -> str:
+    return ("happy", "sad")[number // 6 % 2]
+
+
+def film(folder: Path, number: int) -> None:
+    """One clip: a performance that no other number has."""
+    acted = draw_performance(0, number, draw_speaker(0, number % 6), label_of(number), SECONDS)
+    sound = waveform(acted, SECONDS * RATE, RATE)
+    encode(folder / f"{number}.mp4", frames(acted, 25 * SECONDS, 25, SIZE), SIZE, 25, sound, RATE)
+
+
 def films(folder: Path, count: int) -> Path:
     """Different clips with a face, of six speakers."""
     folder.mkdir()
     lines = ["file,label,speaker"]
-    cast = [draw_speaker(0, number) for number in range(6)]
-    for number in range(count):
-        acted = draw_performance(0, number, cast[number % 6], ("happy", "sad")[number // 6 % 2], SECONDS)
-        sound = waveform(acted, SECONDS * RATE, RATE)
-        encode(folder / f"{number}.mp4", frames(acted, 25 * SECONDS, 25, SIZE), SIZE, 25, sound, RATE)
-        lines.append(f"{number}.mp4,{('happy', 'sad')[number // 6 % 2]},speaker{number % 6}")
+    lines += [f"{number}.mp4,{label_of(number)},speaker{number % 6}" for number in range(count)]
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        pool.starmap(film, [(folder, number) for number in range(count)])
     (folder / "labels.csv").write_text("\n".join(lines))
     return folder
 
@@ -115,7 +123,7 @@ def digest(folder: Path) -> str:
 
 
 @click.command()
-@click.option("--clips", "count", default=64, show_default=True, help="Clips with a face.")
+@click.option("--clips", "count", default=128, show_default=True, help="Clips with a face.")
 @click.option("--sounds", "many", default=10_000, show_default=True, help="Short sounds, 1 % damaged.")
 @CSV
 def main(count: int, many: int, csv: Path | None) -> None:

@@ -60,6 +60,29 @@ def short(number: float) -> str:
     return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
+def extraction() -> dict[str, str]:
+    """That of docs/train.md: clips into arrays."""
+    table = pd.read_csv(RESULTS / "extraction.csv", keep_default_na=False)
+    lines = {"what": table["what"], "measured": table["value"].map(short) + " " + table["unit"]}
+    shown = pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
+    return {"extraction": f"{shown}\n\n{measured_on(table)}"}
+
+
+def large_data() -> dict[str, str]:
+    """That of docs/data.md: trainings on sound that is larger than memory."""
+    table = pd.concat([pd.read_csv(path) for path in sorted(RESULTS.glob("large_data_*.csv"))])
+    lines = {
+        "backend": table["backend"],
+        "model": table["model"].str.replace("_", "-"),
+        "clips": table["clips"].map(short),
+        "on disk, GB": table["disk_gb"].map(short),
+        "peak memory, MiB": table["peak_mib"].map(short),
+        "of which before the training": table["starting_mib"].map(short),
+    }
+    shown = pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
+    return {"large-data": f"{shown}\n\n{measured_on(table)}"}
+
+
 def spread(table: pd.DataFrame, middle: str, low: str, high: str) -> list[str]:
     """Median and range of each row; the one number where there was one call, a dash where there was none."""
     texts = []

@@ -215,6 +215,8 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),
         "docs/clips.md": measured_tables.real_clip(),
+        "docs/data.md": measured_tables.large_data(),
+        "docs/train.md": measured_tables.extraction(),
         "docs/export.md": {
             "compression": (RESULTS / "compression" / "tfn-mosi-avt.md").read_text("utf-8").strip()
         },

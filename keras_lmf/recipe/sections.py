@@ -252,7 +252,8 @@ class Training(Part):
         "rows", description='"corpora": a batch has equally many rows of each corpus that is joined.'
     )
     center: Literal["all", "corpora"] = Field(
-        "all", description='"corpora": features of each corpus that is joined are moved to one common mean first.'
+        "all",
+        description='"corpora": features of each corpus that is joined are moved to one common mean first.',
     )
     learning_rate: Positive = Field(1e-3, description="Of Adam.")
     schedule: Literal["constant", "cosine"] = Field(
