@@ -78,7 +78,9 @@ def long_clip(path: Path, minutes: float, rate: int = 16000) -> Path:
 
 def measure_clip(name: str, files: dict[str, Path], clip: Path, repeats: int) -> list[dict[str, Any]]:
     """Rows by what answers; `real_time_factor` is the median of the calls over the clip's length."""
-    recognizers = {KERAS: Recognizer(name)} | {what: Recognizer(path) for what, path in files.items()}
+    recognizers = {KERAS: Recognizer(name, runtime="keras")} | {
+        what: Recognizer(path) for what, path in files.items()
+    }
     steps: dict[str, Step] = {what: lambda r=r: r(clip) for what, r in recognizers.items()}
     cut = (recognizers[KERAS].seconds, recognizers[KERAS].hop)
     opened = open_model(name)

@@ -22,13 +22,19 @@ def require_backend() -> None:
     try:
         import keras  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in BACKENDS:
-            raise
-        raise ImportError(
-            f"Keras is set to the backend {error.name!r}, which is not installed. Install one: "
-            'pip install "keras-lmf[tf]" (TensorFlow, needed for export), or pip install "keras-lmf[backends]" '
-            "(JAX and PyTorch) and set KERAS_BACKEND=jax or KERAS_BACKEND=torch."
-        ) from None
+        raise with_extra(error) from None
+
+
+def with_extra(error: ImportError) -> ImportError:
+    """The error itself; where it is of a backend that isn't installed, one that names the extra."""
+    backend = (error.name or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or backend not in BACKENDS:
+        return error
+    return ImportError(
+        f"Keras is set to the backend {backend!r}, which is not installed. Install one: "
+        'pip install "keras-lmf[tf]" (TensorFlow, needed for export), or pip install "keras-lmf[backends]" '
+        "(JAX and PyTorch) and set KERAS_BACKEND=jax or KERAS_BACKEND=torch."
+    )
 
 
 def nested_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from keras_lmf.backend import nested_layers
+from keras_lmf.backend import BACKENDS, nested_layers
 from keras_lmf.errors import LMFError, import_extra, unknown_name
 from keras_lmf.lazy import Array, blocks
 from keras_lmf.locate import MEANINGS, locate
@@ -189,6 +190,11 @@ def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
         ) from error
 
 
+def prefers_tflite() -> bool:
+    """Whether a `.tflite` file goes before its Keras model: LiteRT is installed, or nothing that runs Keras."""
+    return find_spec("ai_edge_litert") is not None or not any(map(find_spec, BACKENDS))
+
+
 def _open_keras(model: Any) -> Runtime:
     keras = import_extra("keras", "tf")
     if not isinstance(model, keras.Model):
@@ -247,7 +253,7 @@ def _open_saved_model(path: Path) -> Runtime:
 
 
 def _open_tflite(path: Path) -> Runtime:
-    interpreter_module = import_extra("ai_edge_litert.interpreter", "export")
+    interpreter_module = import_extra("ai_edge_litert.interpreter", "litert")
     interpreter = interpreter_module.Interpreter(model_content=path.read_bytes())
     interpreter.allocate_tensors()
     signatures = interpreter.get_signature_list()

@@ -84,7 +84,9 @@ class Model:
 def recognizer_of(runtime: Runtime, spec: ModelSpec, **settings) -> Recognizer:
     """Without a file; faces are found by `detector`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recognizer, "open_model", lambda *_: opened._checked("model", runtime, spec))
+        patch.setattr(
+            recognizer, "open_model", lambda *_: opened._checked("model", runtime, spec, Path("model"))
+        )
         return Recognizer("model", **{"face_detector": detector, **settings})
 
 

@@ -223,7 +223,7 @@ def test_arrays_of_faces(tmp_path: Path) -> None:
 def test_models_that_no_media_file_fits(shapes: dict, sources: dict, message: str) -> None:
     model = Model(SHAPES | shapes, SOURCES | sources)
     with pytest.raises(LMFError, match=message):
-        opened._checked("model", model.runtime, model.spec)
+        opened._checked("model", model.runtime, model.spec, Path("model"))
 
 
 def test_a_truncated_film_is_told(tmp_path: Path) -> None:

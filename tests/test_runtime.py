@@ -232,7 +232,7 @@ def test_saved_model_that_fails_as_it_runs(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "module", "extra"),
-    [("tflite", "ai_edge_litert.interpreter", "export"), ("saved_model", "tensorflow", "tf")],
+    [("tflite", "ai_edge_litert.interpreter", "litert"), ("saved_model", "tensorflow", "tf")],
 )
 def test_missing_framework_names_the_extra(artifacts, monkeypatch, kind, module, extra):
     monkeypatch.setitem(sys.modules, module, None)

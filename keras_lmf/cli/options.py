@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from keras_lmf.backend import with_extra
 from keras_lmf.errors import LMFError
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def plain_errors(handler: Callable[..., None]) -> Callable[..., None]:
                 handler(*args, **options)
         except BrokenPipeError:  # `| head`: click ends quietly
             raise
-        except (LMFError, ImportError, OSError) as error:
+        except ImportError as error:
+            raise click.ClickException(str(with_extra(error))) from error
+        except (LMFError, OSError) as error:
             raise click.ClickException(str(error)) from error
 
     return wrapper

@@ -31,6 +31,7 @@ class Asked:
     """What every worker makes its recognizer of."""
 
     model: str
+    runtime: str | None
     hop: float | None
     smoothing: float | None
     enrolment: tuple[Path, ...]
@@ -49,6 +50,12 @@ class Asked:
     show_default=True,
     help="A zoo entry that takes media, a run's folder, a SavedModel folder or a .tflite file. A SavedModel with ops "
     "that could touch files, processes or Python is refused before it is loaded.",
+)
+@click.option(
+    "--runtime",
+    type=click.Choice(["tflite", "keras"]),
+    help="Of an entry: ask its .tflite file, or its Keras model. Default: the file, where it ships one and LiteRT is "
+    "installed; Keras otherwise, and with --enrol.",
 )
 @click.option("--hop", type=float, help="Seconds from one window to the next; default half a window.")
 @click.option(
@@ -109,6 +116,7 @@ class Asked:
 def predict(
     words: tuple[str, ...],
     model: str,
+    runtime: str | None,
     hop: float | None,
     smoothing: float | None,
     enrol: tuple[Path, ...],
@@ -141,8 +149,9 @@ def predict(
         raise click.UsageError("--resume goes on with a --csv, without --timeline and --annotate.")
     for target in filter(None, (csv, timeline, annotate)):
         require_writable(target)
-    asked = Asked(model, hop, smoothing, tuple(_media_files(enrol)), face_detector, max_seconds)
+    asked = Asked(model, runtime, hop, smoothing, tuple(_media_files(enrol)), face_detector, max_seconds)
     recognizer = _recognizer(asked)
+    click.echo(f"Model: {recognizer.file}", err=True)
     if explain:
         _require_parts(recognizer)
     if camera is not None:
@@ -320,6 +329,7 @@ def _recognizer(asked: Asked) -> Recognizer:
 
     return Recognizer(
         asked.model,
+        runtime=asked.runtime,
         hop=asked.hop,
         smoothing=asked.smoothing,
         enrolment=asked.enrolment,

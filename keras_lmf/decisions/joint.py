@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax
+import scipy  # its parts are loaded when they are first used, which takes a second
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation.calibration import fit_temperature
@@ -136,7 +135,9 @@ def _of_classes(
         temperatures = {
             part: fit_temperature(rows[part][flags], labels[flags]) for part, flags in zip(parts, there.T)
         }
-    logs = np.stack([log_softmax(rows[part] / temperatures[part], axis=1) for part in parts], axis=1)
+    logs = np.stack(
+        [scipy.special.log_softmax(rows[part] / temperatures[part], axis=1) for part in parts], axis=1
+    )
     logs = np.maximum(logs, LOG_LOWEST)  # (N, parts, classes)
     importance = IMPORTANCE[rule](logs, there, labels, np.log(prior))
     found = {
@@ -222,13 +223,15 @@ def _for_product(
     own = evidence[np.arange(len(labels)), :, labels]
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        joint = log_softmax(log_prior + np.einsum("m,nmk->nk", weights, evidence), axis=1)
+        joint = scipy.special.log_softmax(log_prior + np.einsum("m,nmk->nk", weights, evidence), axis=1)
         expected = np.einsum("nk,nmk->nm", np.exp(joint), evidence)
         value = -joint[np.arange(len(labels)), labels].sum() + ((weights - 1) ** 2).sum() / 2
         return value, (expected - own).sum(axis=0) + weights - 1
 
     bounds = [(0.0, LARGEST_IMPORTANCE)] * there.shape[1]
-    return minimize(loss, np.ones(there.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return scipy.optimize.minimize(
+        loss, np.ones(there.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds
+    ).x
 
 
 def _for_sum(logs: np.ndarray, there: np.ndarray, labels: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
@@ -283,7 +286,7 @@ def _linear(inputs: np.ndarray, labels: np.ndarray, width: int) -> dict[str, Any
 
     def loss(numbers: np.ndarray) -> tuple[float, np.ndarray]:
         kernel = numbers.reshape(shape)
-        logs = log_softmax(whole @ kernel, axis=1)
+        logs = scipy.special.log_softmax(whole @ kernel, axis=1)
         slope = whole.T @ (np.exp(logs) - known)
         slope[:-1] += kernel[:-1]
         return -(known * logs).sum() + (kernel[:-1] ** 2).sum() / 2, slope.ravel()
@@ -292,5 +295,7 @@ def _linear(inputs: np.ndarray, labels: np.ndarray, width: int) -> dict[str, Any
         np.zeros(np.prod(shape)),
         {"maxiter": 10_000, "maxfun": 10**6, "ftol": 1e-12, "gtol": 1e-6},
     )
-    kernel = minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x.reshape(shape)
+    kernel = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x.reshape(
+        shape
+    )
     return {"kernel": kernel[:-1].tolist(), "bias": kernel[-1].tolist()}

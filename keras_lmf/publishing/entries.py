@@ -66,10 +66,11 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     The recipe is trained with the seeds 0 … `seeds` − 1; each run is exported to every format, and every file is
     judged on the test split. The run that is best on "valid" is shipped, or seed 0 where the recipe leaves nothing
     to validate on, and its seed is written into recipe.toml. A file that loses more than its budget (mean over the
-    seeds), or is larger than 1 MiB, is measured but not shipped, and the entry's notes say why. The figures in
-    `cross_validation.csv` (one row per fold, written by the comparison that chose the recipe), where there is one,
-    become a block of the entry, and so do those in `leave_one_corpus_out.csv` (`evaluate --leave-one-corpus-out` writes
-    it into a run's folder): a recipe of several corpora needs it. Runs on the TensorFlow backend.
+    seeds), or is too large (`shipping.shipped_formats`), is measured but not shipped, and the entry's notes say why.
+    The figures in `cross_validation.csv` (one row per fold, written by the comparison that chose the recipe), where
+    there is one, become a block of the entry, and so do those in `leave_one_corpus_out.csv` (`evaluate
+    --leave-one-corpus-out` writes it into a run's folder): a recipe of several corpora needs it. Runs on the TensorFlow
+    backend.
 
     Args:
         folder: holds recipe.toml; its name becomes the entry's.

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lmf.errors import LMFError
-from keras_lmf.locate import Place, known_entries, locate
+from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.locate import WEIGHTS, known_entries, locate
 from keras_lmf.media.crops import FaceInput
 from keras_lmf.recipe import run_spec
-from keras_lmf.runtime import Runtime, open_artifact
+from keras_lmf.runtime import Runtime, open_artifact, prefers_tflite
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import MEDIA, ModelSpec
 from keras_lmf.zoo import fetching, loading
@@ -55,6 +55,7 @@ class Opened:
         name: as messages call it.
         runtime: runs it.
         spec: what is known of it; `target` has classes.
+        file: that answers: a `.tflite`, the weights of a Keras model, or the folder of a SavedModel.
         sound: the input that takes the waveform; None without one.
         face: the input that takes the face; None without one.
         model: the Keras model, where it is one.
@@ -63,6 +64,7 @@ class Opened:
     name: str
     runtime: Runtime
     spec: ModelSpec
+    file: Path
     sound: SoundInput | None
     face: FaceInput | None
     model: keras.Model | None = None
@@ -94,11 +96,20 @@ class Opened:
         return self.runtime.predict(absent)[self.spec.target.name][0]
 
 
-def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Opened:
+def open_model(
+    artifact: str | Path, cache_dir: str | Path | None = None, runtime: str | None = None
+) -> Opened:
     """The model, refused before it is loaded where a media file can't fill any of its inputs.
 
+    Args:
+        artifact: as of `Recognizer`.
+        cache_dir: see `zoo.fetch`.
+        runtime: of an entry: "tflite" or "keras"; None: its `.tflite` where it ships one and LiteRT is installed, else
+            Keras. The others run one way.
+
     Raises:
-        LMFError: no such model; a missing, wrong or foreign sidecar; inputs or an output that don't fit.
+        LMFError: no such model; a runtime that it has no file for; a missing, wrong or foreign sidecar; inputs or an
+            output that don't fit.
     """
     if not isinstance(artifact, str | Path):
         raise LMFError(
@@ -106,20 +117,53 @@ def open_model(artifact: str | Path, cache_dir: str | Path | None = None) -> Ope
             f"a SavedModel or a .tflite file: they say what their inputs and classes are."
         )
     place = locate(artifact, "entry", "run", "saved_model", "tflite")
+    name, path = place.name, place.path
+    ways: dict[str, Callable[[], Opened]] = {}
     if place.kind == "entry":
         files = fetching.files_of(place, cache_dir)
-        return _keras_model(place, files.entry.spec, partial(loading.load_entry, files))
-    if place.kind == "run":
-        return _keras_model(place, run_spec(place.path), partial(loading.load_own, place))
-    spec = Sidecar.read(place.path).spec
-    _require_media(place.name, spec)
-    return _checked(place.name, open_artifact(place.path), spec)
+        spec = files.entry.spec
+        if key := _tflite_of(files.entry):
+            ways["tflite"] = lambda: _file(name, fetching.file(files, key), spec)
+        weights = partial(fetching.file, files, "weights")
+        ways["keras"] = lambda: _keras_model(name, loading.load_entry(files), weights(), spec)
+    elif place.kind == "run":
+        spec = run_spec(path)
+        ways["keras"] = lambda: _keras_model(name, loading.load_own(place), path / WEIGHTS, spec)
+    else:
+        spec = Sidecar.read(path).spec
+        ways[place.kind] = lambda: _file(name, path, spec)
+    _require_media(name, spec)
+    if runtime is not None and runtime not in ways:
+        hint = (
+            "Keras, which enrolment needs, runs zoo entries and runs."
+            if runtime == "keras"
+            else f"'keras-lmf export {name}' writes a .tflite file; give its path."
+        )
+        raise unknown_name(f"runtime of {name}:", runtime, ways, hint)
+    if runtime is None:
+        runtime, *others = ways
+        if others and not prefers_tflite():
+            runtime = others[0]
+    return ways[runtime]()
 
 
-def _keras_model(place: Place, spec: ModelSpec, load: Callable[[], keras.Model]) -> Opened:
-    _require_media(place.name, spec)
-    model = load()  # imports Keras, which takes seconds
-    return replace(_checked(place.name, open_artifact(model), spec), model=model)
+def _tflite_of(entry: Entry) -> str | None:
+    """The key of the `.tflite` to ask: float32, else the one with the best headline metric; None without one."""
+    keys = [key for key, file in entry.files.items() if file.name.endswith(".tflite")]
+
+    def rank(key: str) -> tuple[bool, float]:
+        headline = next(iter(entry.metrics.get(key, {}).values()), None)
+        return key == "tflite", headline.value if headline else 0.0
+
+    return max(keys, key=rank, default=None)
+
+
+def _file(name: str, path: Path, spec: ModelSpec) -> Opened:
+    return _checked(name, open_artifact(path), spec, path)
+
+
+def _keras_model(name: str, model: keras.Model, weights: Path, spec: ModelSpec) -> Opened:
+    return replace(_checked(name, open_artifact(model), spec, weights), model=model)
 
 
 def _require_media(name: str, spec: ModelSpec) -> None:
@@ -145,7 +189,7 @@ def _entries_for_media() -> list[str]:
     return fitting
 
 
-def _checked(name: str, runtime: Runtime, spec: ModelSpec) -> Opened:
+def _checked(name: str, runtime: Runtime, spec: ModelSpec, file: Path) -> Opened:
     """The model, with its spec held against its own inputs and outputs."""
     target = spec.target
     if target is None or target.classes is None:
@@ -173,6 +217,7 @@ def _checked(name: str, runtime: Runtime, spec: ModelSpec) -> Opened:
         name,
         runtime,
         spec,
+        file,
         sound and _sound(name, sound, runtime.inputs[sound].shape, spec.inputs[sound].rate),
         face and _face(name, face, runtime.inputs[face].shape, spec.inputs[face].rate),
     )

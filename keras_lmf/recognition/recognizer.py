@@ -56,6 +56,8 @@ class Recognizer:
     Args:
         artifact: the name or folder of a zoo entry, the folder of a run, the folder of a SavedModel, or a `.tflite`
             file; the last two with their sidecar beside them. A `.tflite` needs neither TensorFlow nor Keras.
+        runtime: of an entry: "tflite" or "keras"; None: its `.tflite` where it ships one and LiteRT is installed, the
+            float32 one or the most accurate; Keras otherwise, and with `enrolment`. Other artifacts run in one way.
         hop: seconds from one window's start to the next; None: half a window. At most a window, and 60 for a model of
             single pictures.
         smoothing: seconds, .1 to 3600, over which the timeline is smoothed, forwards and back (`decisions.smoothed`, on
@@ -64,7 +66,8 @@ class Recognizer:
         enrolment: clips (files or waveforms) of the one speaker who will be asked about, best ten or more of several
             emotions, without labels. The voice's features are then standardised by this speaker's own mean and
             variance instead of the training speakers'. That is transductive: where such figures are given for an
-            entry, they stand in a row of their own ("enrolled"). Zoo entries and runs with a front end only.
+            entry, they stand in a row of their own ("enrolled"). Zoo entries and runs with a front end only; needs
+            Keras.
         face_detector: "haar", "yunet", "none" (the picture is the face), or a function as of
             `media.faces.FaceTracker`; None: the one that the model was trained with, "haar" where that is unknown.
         max_seconds: the longest file, in seconds: a small one with false timestamps holds windows without end. A longer
@@ -72,6 +75,7 @@ class Recognizer:
         cache_dir: see `zoo.fetch`.
 
     Attributes:
+        file: that answers: a `.tflite`, the weights of a Keras model, or the folder of a SavedModel.
         labels: the emotions, in the model's order.
         face_detector: what finds faces.
         modalities: the model's inputs, sound and face first.
@@ -85,13 +89,14 @@ class Recognizer:
 
     Raises:
         LMFError: no such model, one that takes features only (with the entries that fit), one that names no classes,
-            a hop out of its range, or one clip instead of a list to enrol.
+            a runtime that it has no file for, a hop out of its range, or one clip instead of a list to enrol.
     """
 
     def __init__(
         self,
         artifact: str | Path,
         *,
+        runtime: str | None = None,
         hop: float | None = None,
         smoothing: float | None = None,
         enrolment: Sequence[str | Path | np.ndarray] = (),
@@ -99,7 +104,12 @@ class Recognizer:
         max_seconds: float = MAX_SECONDS,
         cache_dir: str | Path | None = None,
     ) -> None:
-        self._model = model = open_model(artifact, cache_dir)
+        if isinstance(enrolment, str | Path | np.ndarray):
+            raise LMFError("'enrolment' takes a list of clips, received one clip: enrolment=[…].")
+        if enrolment and runtime is None:
+            runtime = "keras"
+        self._model = model = open_model(artifact, cache_dir, runtime)
+        self.file = model.file
         self.labels: tuple[str, ...] = model.spec.target.classes
         self.modalities = model.modalities
         self.rate = model.sound and model.sound.rate
@@ -124,8 +134,6 @@ class Recognizer:
         if not callable(face_detector) and face_detector not in DETECTORS:
             raise unknown_name("face detector", face_detector, DETECTORS)
         self.face_detector, self._max_seconds = face_detector, max_seconds
-        if isinstance(enrolment, str | Path | np.ndarray):
-            raise LMFError("'enrolment' takes a list of clips, received one clip: enrolment=[…].")
         if enrolment:
             # Of the sound alone: no face is looked for.
             heard = dataclasses.replace(model, face=None)
