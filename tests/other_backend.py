@@ -13,6 +13,7 @@ import pytest
 WORKER = Path(__file__).with_name("pytorch_worker.py")
 # As parameters of a test: conftest.py skips those that are not installed.
 OTHER_BACKENDS = [pytest.param(name, marks=pytest.mark.backends(name)) for name in ("jax", "torch")]
+LONG_ON_OTHERS = [pytest.param(*one.values, marks=[*one.marks, pytest.mark.long]) for one in OTHER_BACKENDS]
 
 
 def environment(backend: str) -> dict[str, str]:

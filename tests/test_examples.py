@@ -117,7 +117,7 @@ def test_download_and_convert_names_an_unknown_entry(own_folders):
     assert "lmf-synthetic-av" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_own_clips_learns_and_answers(own_folders, monkeypatch):
     monkeypatch.setenv("KERAS_LMF_HOME", str(own_folders / "home"))
     printed = run(own_folders, EXAMPLES / "own_clips.py")

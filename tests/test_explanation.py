@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from keras import ops
-from other_backend import OTHER_BACKENDS, passes_exactly
+from other_backend import LONG_ON_OTHERS, passes_exactly
 
 import keras_lmf as klmf
 from keras_lmf.errors import LMFError
@@ -196,7 +196,7 @@ def test_attention_with_presence_is_asked_by_inputs_of_zero():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", OTHER_BACKENDS)
+@pytest.mark.parametrize("backend", LONG_ON_OTHERS)
 def test_on_other_backends(backend):
     passes_exactly(__file__, backend, 3)
 

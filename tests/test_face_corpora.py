@@ -80,7 +80,7 @@ def test_fer2013_enlarged(tmp_path):
     np.testing.assert_array_equal(enlarged(small, 64), large)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @needs_data
 def test_pairs_agree_in_their_label_alone():
     data = load("voices_and_faces", seconds=0.05, frames=2, faces=2)

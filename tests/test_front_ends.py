@@ -82,7 +82,7 @@ def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(rows))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_tap_is_the_networks_written_by_hand(reference, all_taps):
     found = answer(all_taps, clips())
     expected = [np.concatenate(list(reference.taps(mel_of(clip)).values())) for clip in clips()]

@@ -135,7 +135,7 @@ def test_every_variable_but_the_actions_is_read_once(model, shapes, variables):
     assert model.count_params() == total + 8 * (1024 + 1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_tflite_file_of_builtin_ops_agrees(model, tmp_path):
     frames = keras.Input(SHAPE, name="face")
     head = keras.layers.Dense(2, name="emotion", kernel_initializer=keras.initializers.GlorotUniform(3))

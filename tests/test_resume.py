@@ -11,16 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from other_backend import OTHER_BACKENDS, environment
+from other_backend import LONG_ON_OTHERS, environment
 from run_weights import weights
 
 pytestmark = pytest.mark.slow
 
 WORKER = Path(__file__).with_name("resume_worker.py")
-BACKENDS = [
-    "tensorflow",
-    *(pytest.param(*one.values, marks=[*one.marks, pytest.mark.long]) for one in OTHER_BACKENDS),
-]
+BACKENDS = ["tensorflow", *LONG_ON_OTHERS]
 
 
 def start(backend: str, *arguments: object) -> subprocess.Popen:
@@ -94,6 +91,7 @@ def test_a_killed_run_resumes_to_identical_weights(backend: str, tmp_path: Path)
     assert not partial_files(killed)
 
 
+@pytest.mark.long
 def test_ctrl_c_leaves_a_run_that_resumes(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = start("tensorflow", folder)

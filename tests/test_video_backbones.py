@@ -52,7 +52,7 @@ def test_frames_of_zeros_after_a_clip_change_nothing(models, name):
     assert np.isfinite(answer(models[name], np.zeros_like(rows))).all()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_tflite_file_of_builtin_ops_agrees(models, name, tmp_path):
     face = keras.Input(SHAPE, name="face")

@@ -62,6 +62,7 @@ def test_wheel_holds_the_package_and_no_tests_or_data(wheel: Path) -> None:
     assert sum(member.compress_size for member in zipfile.ZipFile(wheel).infolist()) < 60e6
 
 
+@pytest.mark.long
 def test_wheel_says_what_to_install_and_then_works(wheel: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "environment"], check=True)
     binaries = tmp_path / "environment" / ("Scripts" if os.name == "nt" else "bin")

@@ -20,9 +20,11 @@ from keras_lmf.zoo import Entry, cards, read_testvectors
 
 ZOO = Path(__file__).parents[1] / "zoo"
 NAMES = sorted(path.parent.name for path in ZOO.glob("*/entry.json"))
-# Those that take sound or pictures take minutes.
+# Those that take sound or pictures take minutes, and the others are many.
 ENTRIES = [
-    pytest.param(name, marks=[pytest.mark.long] if Entry.read(ZOO / name).spec.media else [pytest.mark.slow])
+    pytest.param(
+        name, marks=pytest.mark.slow if name in ("lmf-mosi-avt", "lmf-synthetic-av") else pytest.mark.long
+    )
     for name in NAMES
 ]
 FILES = [

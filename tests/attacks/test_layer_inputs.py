@@ -10,7 +10,7 @@ import layer_inputs
 import pytest
 from layer_check import problem
 from layer_singles import ARGUMENTS, SINGLE
-from other_backend import OTHER_BACKENDS, environment
+from other_backend import LONG_ON_OTHERS, environment
 
 from keras_lmf import layers
 
@@ -27,7 +27,7 @@ def test_every_public_layer_is_in_the_table():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", OTHER_BACKENDS)
+@pytest.mark.parametrize("backend", LONG_ON_OTHERS)
 def test_every_call_is_refused_or_right_on(backend):
     ran = subprocess.run(
         [sys.executable, layer_inputs.__file__], env=environment(backend), capture_output=True, text=True
