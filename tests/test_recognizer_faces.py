@@ -280,3 +280,31 @@ def test_a_face_is_drawn_where_it_was_seen_though_the_sound_began_before(tmp_pat
     # It counts in the second frame that is followed, which is shown at 0.08 s, when it is 0.1 s.
     assert np.flatnonzero(green)[0] == 3
     assert green[3:].all()
+
+
+def test_some_of_the_emotions_share_the_probability(tmp_path: Path) -> None:
+    clip = film(tmp_path / "film.mkv", 4.5, sound=steps((0.5, 1.5), (0.25, 3.0)), rate=RATE)
+    model = Model(temperature=2.0)
+    recognizer = model.recognizer(emotions=["high", "low"])
+    answer = recognizer(clip)
+    assert recognizer.labels == ("low", "high"), "in the model's order"
+    kept = logits(model.seen[0])[:, [0, 2]]
+    np.testing.assert_allclose(answer.timeline[["low", "high"]], softmax(kept / 2, axis=1), atol=1e-6)
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+    assert "middle" not in answer.timeline
+    assert all(alone.keys() == {"low", "high"} for alone in answer.by_modality.values())
+    seconds = np.diff(answer.timeline[["start", "end"]]).ravel()
+    whole = np.average(kept - kept.mean(axis=1, keepdims=True), axis=0, weights=seconds)
+    parts = [list(each.values()) for each in answer.contributions.values()]
+    np.testing.assert_allclose(np.sum(parts, axis=0), whole, atol=1e-6)
+
+
+def test_which_emotions_can_not_be_asked_about() -> None:
+    for emotions, words in [
+        (["low", "hihg"], r"emotion of model: 'hihg'\. Did you mean 'high'\? Allowed: low, middle, high"),
+        (["low", "low"], "two or more labels, received low.*low, middle, high"),
+        ([], "two or more labels, received none"),
+        ("low", r"a list of labels, received 'low'"),
+    ]:
+        with pytest.raises(LMFError, match=words):
+            Model().recognizer(emotions=emotions)

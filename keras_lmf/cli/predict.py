@@ -14,6 +14,7 @@ import click
 
 from keras_lmf.cli.answers import Screen, Table, utf8
 from keras_lmf.cli.options import BEAM_CONTEXT, JSON, RUNNER, WORKERS, executor, plain_errors
+from keras_lmf.cli.options import words as comma_separated
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Executor, Here
 from keras_lmf.files import require_writable
@@ -32,6 +33,7 @@ class Asked:
 
     model: str
     runtime: str | None
+    emotions: tuple[str, ...] | None
     hop: float | None
     smoothing: float | None
     enrolment: tuple[Path, ...]
@@ -56,6 +58,12 @@ class Asked:
     type=click.Choice(["tflite", "keras"]),
     help="Of an entry: ask its .tflite file, or its Keras model. Default: the file, where it ships one and LiteRT is "
     "installed; Keras otherwise, and with --enrol.",
+)
+@click.option(
+    "--emotions",
+    metavar="LIST",
+    help="Ask about these of the model's emotions alone, such as happy,sad,neutral: the probabilities are shared out "
+    "among them.",
 )
 @click.option("--hop", type=float, help="Seconds from one window to the next; default half a window.")
 @click.option(
@@ -117,6 +125,7 @@ def predict(
     words: tuple[str, ...],
     model: str,
     runtime: str | None,
+    emotions: str | None,
     hop: float | None,
     smoothing: float | None,
     enrol: tuple[Path, ...],
@@ -149,7 +158,9 @@ def predict(
         raise click.UsageError("--resume goes on with a --csv, without --timeline and --annotate.")
     for target in filter(None, (csv, timeline, annotate)):
         require_writable(target)
-    asked = Asked(model, runtime, hop, smoothing, tuple(_media_files(enrol)), face_detector, max_seconds)
+    labels = None if emotions is None else tuple(comma_separated(emotions))
+    clips = tuple(_media_files(enrol))
+    asked = Asked(model, runtime, labels, hop, smoothing, clips, face_detector, max_seconds)
     recognizer = _recognizer(asked)
     click.echo(f"Model: {recognizer.file}", err=True)
     if explain:
@@ -330,6 +341,7 @@ def _recognizer(asked: Asked) -> Recognizer:
     return Recognizer(
         asked.model,
         runtime=asked.runtime,
+        emotions=asked.emotions,
         hop=asked.hop,
         smoothing=asked.smoothing,
         enrolment=asked.enrolment,

@@ -47,7 +47,7 @@ def answer(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> tuple[
     derived = model.spec.presence == "derived"
     needed = np.stack([there[key] for key in (there if derived else model.media)])
     judged = needed.any(axis=0) if derived else needed.all(axis=0)
-    logits = np.full((len(judged), len(model.spec.target.classes)), np.nan)
+    logits = np.full((len(judged), len(model.labels)), np.nan)
     if judged.any():
         logits[judged] = _logits(model, name, {key: values[judged] for key, values in inputs.items()})
     return there, logits
@@ -111,6 +111,6 @@ def _all_there(subset: Subset, there: Arrays) -> np.ndarray:
 
 def _logits(model: Opened, name: str, inputs: Arrays) -> np.ndarray:
     try:
-        return model.runtime.predict(inputs)[model.spec.target.name]
+        return model.logits(inputs)
     except LMFError as error:
         raise LMFError(f"{name}: {error}") from error

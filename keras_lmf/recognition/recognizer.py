@@ -58,6 +58,9 @@ class Recognizer:
             file; the last two with their sidecar beside them. A `.tflite` needs neither TensorFlow nor Keras.
         runtime: of an entry: "tflite" or "keras"; None: its `.tflite` where it ships one and LiteRT is installed, the
             float32 one or the most accurate; Keras otherwise, and with `enrolment`. Other artifacts run in one way.
+        emotions: those of the model's classes that are asked about, two or more; None: all. Probabilities are the
+            softmax over their logits alone, with the model's temperature, so they add up to 1; contributions are
+            likewise less the mean over these.
         hop: seconds from one window's start to the next; None: half a window. At most a window, and 60 for a model of
             single pictures.
         smoothing: seconds, .1 to 3600, over which the timeline is smoothed, forwards and back (`decisions.smoothed`, on
@@ -76,7 +79,7 @@ class Recognizer:
 
     Attributes:
         file: that answers: a `.tflite`, the weights of a Keras model, or the folder of a SavedModel.
-        labels: the emotions, in the model's order.
+        labels: the emotions that are asked about, in the model's order.
         face_detector: what finds faces.
         modalities: the model's inputs, sound and face first.
         rate: samples a second of the sound that the model takes; None where it takes none.
@@ -89,7 +92,8 @@ class Recognizer:
 
     Raises:
         LMFError: no such model, one that takes features only (with the entries that fit), one that names no classes,
-            a runtime that it has no file for, a hop out of its range, or one clip instead of a list to enrol.
+            a runtime that it has no file for, an unknown emotion or fewer than two, a hop out of its range, or one clip
+            instead of a list to enrol.
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class Recognizer:
         artifact: str | Path,
         *,
         runtime: str | None = None,
+        emotions: Collection[str] | None = None,
         hop: float | None = None,
         smoothing: float | None = None,
         enrolment: Sequence[str | Path | np.ndarray] = (),
@@ -108,9 +113,10 @@ class Recognizer:
             raise LMFError("'enrolment' takes a list of clips, received one clip: enrolment=[…].")
         if enrolment and runtime is None:
             runtime = "keras"
-        self._model = model = open_model(artifact, cache_dir, runtime)
+        model = open_model(artifact, cache_dir, runtime)
         self.file = model.file
-        self.labels: tuple[str, ...] = model.spec.target.classes
+        self._model = model = model if emotions is None else model.among(emotions)
+        self.labels = model.labels
         self.modalities = model.modalities
         self.rate = model.sound and model.sound.rate
         self.seconds = model.seconds

@@ -62,7 +62,7 @@ class Summary:
         Raises:
             LMFError: no window has what the model needs.
         """
-        labels = self._model.spec.target.classes
+        labels = self._model.labels
         bounds = np.array(self._bounds)
         seconds = np.diff(bounds, axis=1)[:, 0]
         probabilities = np.concatenate([judgement.probabilities for judgement in self._judgements])
