@@ -268,6 +268,14 @@ def test_a_tflite_needs_neither_tensorflow_nor_keras(exported: Path, tmp_path: P
     assert frameworks == []
 
 
+@pytest.mark.parametrize("file", ["saved_model", "model.tflite"])
+def test_of_a_file_no_embedding_can_be_had(exported: Path, file: str) -> None:
+    recognizer = klmf.Recognizer(exported / file)
+    for ask in (lambda: recognizer.embed(square_wave((0.5, 1.0))), lambda: recognizer.embedding_width):
+        with pytest.raises(LMFError, match=f"{file} gives its answers alone.*need Keras.*entry or the run"):
+            ask()
+
+
 VOICE = {"media": "waveform", "rate": 16000}
 
 

@@ -102,6 +102,32 @@ class Opened:
         classes = self.spec.target.classes
         return self.runtime.predict(inputs)[self.spec.target.name][:, list(map(classes.index, self.labels))]
 
+    @cached_property
+    def embedding(self) -> Runtime:
+        """Gives the vector before the layer that gives the logits, as its one output.
+
+        Raises:
+            LMFError: no Keras model, or one whose answer isn't made of one vector.
+        """
+        if self.model is None:
+            recipe = f", of the recipe {self.spec.recipe.name!r}" if self.spec.recipe else ""
+            raise LMFError(
+                f"{self.name} gives its answers alone: what is inside an exported file can't be read. Embeddings need "
+                f"Keras: give the zoo entry or the run that it was exported from{recipe}."
+            )
+        from keras_lmf.models import embedding_model
+
+        return open_artifact(embedding_model(self.model, self.spec.target.name))
+
+    @property
+    def embedding_width(self) -> int:
+        """Of that vector."""
+        return next(iter(self.embedding.outputs.values())).shape[0]
+
+    def embed(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(N, embedding_width) of what the model takes."""
+        return next(iter(self.embedding.predict(inputs).values()))
+
     def among(self, emotions: Collection[str]) -> Opened:
         """The model, asked about these of its labels alone.
 

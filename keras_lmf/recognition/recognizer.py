@@ -16,8 +16,9 @@ from keras_lmf.media.crops import face_input, followed_rate, frames_each
 from keras_lmf.media.faces import DETECTORS, Detector
 from keras_lmf.media.sound import is_silent
 from keras_lmf.media.thumbnails import Strip
+from keras_lmf.recognition.embedding import Embedding, Vectors
 from keras_lmf.recognition.enrolment import enrol
-from keras_lmf.recognition.judgement import answer, judge, probabilities
+from keras_lmf.recognition.judgement import answer, embed, judge, probabilities
 from keras_lmf.recognition.moments import Moment, windows_of_camera
 from keras_lmf.recognition.opened import Opened, open_model
 from keras_lmf.recognition.prediction import Prediction
@@ -184,19 +185,53 @@ class Recognizer:
                 that the model needs.
         """
         file = Path(clip) if isinstance(clip, str | Path) else None
-        name, strip = "the clip" if file is None else str(file), Strip()
-        if file is not None:
-            features, windows = {}, self._windows(self._model, file, strip)
+        name, strip = _name(clip), Strip()
+        summary = Summary(self._model, name, file, strip, self.smoothing)
+        for batch, inputs in self._batches(clip, strip):
+            summary.add(batch, judge(self._model, name, inputs))
+        return summary.prediction()
+
+    @property
+    def embedding_width(self) -> int:
+        """Numbers in an embedding.
+
+        Raises:
+            LMFError: no Keras model (an exported file), or one that joins the answers of several networks.
+        """
+        return self._model.embedding_width
+
+    def embed(self, clip: Clip) -> Embedding:
+        """One clip as vectors, a whole and one per window: the input of the layer that gives the logits.
+
+        Whatever of `emotions` is asked about; a dot product with that layer's weights gives the logits of all classes.
+
+        Args:
+            clip: as of a call.
+
+        Returns:
+            Embedding of (embedding_width,) and (windows, embedding_width).
+
+        Raises:
+            LMFError: as of a call and of `embedding_width`.
+        """
+        found = Vectors(self._model, _name(clip))
+        for batch, inputs in self._batches(clip, Strip()):
+            found.add(batch, *embed(self._model, _name(clip), inputs))
+        return found.embedding()
+
+    def _batches(self, clip: Clip, strip: Strip) -> Iterator[tuple[list[Window], dict[str, np.ndarray]]]:
+        """Some windows at a time, and what the model takes of them; `strip` gets a file's thumbnails."""
+        name = _name(clip)
+        if isinstance(clip, str | Path):
+            features, windows = {}, self._windows(self._model, clip, strip)
             self._require(name, self._model.media)
         else:
             features, windows = self._arrays(clip)
             self._require(name, features)
-        summary = Summary(self._model, name, file, strip, self.smoothing)
         with contextlib.closing(windows):
             shown = iter(tqdm(windows, desc=name, unit="window", delay=2, leave=False, disable=None))
             while batch := list(itertools.islice(shown, self._at_once)):
-                summary.add(batch, judge(self._model, name, self._inputs(batch, features)))
-        return summary.prediction()
+                yield batch, self._inputs(batch, features)
 
     def watch(self, camera: int | str | Path) -> Iterator[Moment]:
         """The emotion seen by a camera, one answer every `hop`, of the last window; without end.
@@ -284,3 +319,7 @@ class Recognizer:
                 f"bytes by 255."
             )
         return value
+
+
+def _name(clip: Clip) -> str:
+    return str(clip) if isinstance(clip, str | Path) else "the clip"

@@ -67,21 +67,17 @@ class Summary:
         seconds = np.diff(bounds, axis=1)[:, 0]
         probabilities = np.concatenate([judgement.probabilities for judgement in self._judgements])
         there = _joined([judgement.there for judgement in self._judgements])
-        mean = _mean(probabilities, seconds)
+        mean = weighted_mean(probabilities, seconds)
         presence = {key: bool(rows.any()) for key, rows in there.items()}
         if mean is None:
-            absent = [f"no {key}{self._reason(key)}" for key, present in presence.items() if not present]
-            raise LMFError(
-                f"{self._name}: nothing to judge by: "
-                f"{', '.join(absent) or 'what the model needs is never there at the same time'}."
-            )
+            raise nothing_to_judge_by(self._model, self._name, presence, self._heard, self._seen)
         timeline = pd.DataFrame(bounds, columns=["start", "end"])
         course = probabilities
         if self._smoothing is not None and len(bounds) > 1:
             course = _smoothed(probabilities, bounds.mean(axis=1), self._smoothing)
         timeline[list(labels)] = course
         alone = _joined([judgement.alone for judgement in self._judgements])
-        by_modality = {key: _mean(rows, seconds) for key, rows in alone.items()}
+        by_modality = {key: weighted_mean(rows, seconds) for key, rows in alone.items()}
         contributions = _joined([judgement.contributions for judgement in self._judgements])
         return Prediction(
             emotion=labels[int(mean.argmax())],
@@ -95,7 +91,7 @@ class Summary:
             },
             shares=_shares(contributions, seconds),
             contributions={
-                title(subset): dict(zip(labels, _mean(rows, seconds).tolist()))
+                title(subset): dict(zip(labels, weighted_mean(rows, seconds).tolist()))
                 for subset, rows in contributions.items()
             },
             file=self._file,
@@ -104,20 +100,29 @@ class Summary:
             thumbnails=tuple(self._strip.thumbnails),
         )
 
-    def _reason(self, modality: str) -> str:
-        """Why an input is absent that media fill."""
-        sound, face = self._model.sound, self._model.face
-        if sound and modality == sound.name:
-            return (
-                f" (silent from beginning to end: above {VOICE_HERTZ:.0f} Hz below −{-SILENCE:.0f} dB, or shorter "
-                f"than {VOICE_SECONDS:g} s)"
-                if self._heard
-                else " (there is no sound)"
-            )
-        if face and modality == face.name:
-            none = " (none is found in the picture; of one that is a face alone: --face-detector none)"
-            return none if self._seen else " (there is no picture)"
-        return ""
+
+def nothing_to_judge_by(
+    model: Opened, name: str, presence: Mapping[str, bool], heard: bool, seen: bool
+) -> LMFError:
+    """The error for a clip of which no window has what the model needs: what is absent, and why.
+
+    presence: modality → whether any window has it; heard and seen: whether there are tracks at all.
+    """
+    reasons = {}
+    if model.sound:
+        silent = (
+            f" (silent from beginning to end: above {VOICE_HERTZ:.0f} Hz below −{-SILENCE:.0f} dB, or shorter than "
+            f"{VOICE_SECONDS:g} s)"
+        )
+        reasons[model.sound.name] = silent if heard else " (there is no sound)"
+    if model.face:
+        none = " (none is found in the picture; of one that is a face alone: --face-detector none)"
+        reasons[model.face.name] = none if seen else " (there is no picture)"
+    absent = [f"no {key}{reasons.get(key, '')}" for key, present in presence.items() if not present]
+    return LMFError(
+        f"{name}: nothing to judge by: "
+        f"{', '.join(absent) or 'what the model needs is never there at the same time'}."
+    )
 
 
 class Envelope:
@@ -165,7 +170,7 @@ def _joined(parts: Sequence[Mapping]) -> dict:
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def _mean(rows: np.ndarray, seconds: np.ndarray) -> np.ndarray | None:
+def weighted_mean(rows: np.ndarray, seconds: np.ndarray) -> np.ndarray | None:
     """Over the rows that are no NaN, weighted; None if there is none."""
     known = ~np.isnan(rows[:, 0])
     return np.average(rows[known], axis=0, weights=seconds[known]) if known.any() else None
