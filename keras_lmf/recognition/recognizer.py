@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.media.crops import face_input, followed_rate, frames_each
+from keras_lmf.media.crops import followed_rate
 from keras_lmf.media.faces import DETECTORS, Detector
-from keras_lmf.media.sound import is_silent
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.embedding import Embedding, Vectors
 from keras_lmf.recognition.enrolment import enrol
+from keras_lmf.recognition.inputs import inputs_of, windows_at_once
 from keras_lmf.recognition.judgement import answer, embed, judge, probabilities
 from keras_lmf.recognition.moments import Moment, windows_of_camera
 from keras_lmf.recognition.opened import Opened, open_model
@@ -26,12 +26,11 @@ from keras_lmf.recognition.summary import Summary
 from keras_lmf.recognition.windows import (
     Window,
     checked_waveform,
-    windows_of_array,
+    is_whole,
+    windows_of_blocks,
     windows_of_file,
 )
 
-WINDOWS_AT_ONCE = 16  # 32 take 100 MB more, and a tenth less time
-BYTES_AT_ONCE = 2**26
 SHORTEST_HOP = 0.04
 LONGEST_HOP = 60.0  # of a model of single pictures, whose windows needn't touch
 SMOOTHING = (0.1, 3600.0)  # seconds
@@ -155,7 +154,7 @@ class Recognizer:
             return windows_of_file(Path(clip), model, self.hop, self.face_detector, strip, self._max_seconds)
         sound = model.sound
         waveform = checked_waveform(f"input {sound.name!r}", clip, sound.rate)
-        return windows_of_array(waveform, sound.samples, self.hop, sound.rate)
+        return windows_of_blocks(iter([waveform]), sound.samples, self.hop, sound.rate)
 
     def __repr__(self) -> str:
         sound, face = self._model.sound, self._model.face
@@ -228,15 +227,44 @@ class Recognizer:
         else:
             features, windows = self._arrays(clip)
             self._require(name, features)
+        at_once = windows_at_once(self._model)
         with contextlib.closing(windows):
             shown = iter(tqdm(windows, desc=name, unit="window", delay=2, leave=False, disable=None))
-            while batch := list(itertools.islice(shown, self._at_once)):
-                yield batch, self._inputs(batch, features)
+            while batch := list(itertools.islice(shown, at_once)):
+                yield batch, inputs_of(self._model, batch, features)
+
+    def stream(self, source: str | Path | Iterable[np.ndarray]) -> Iterator[Moment]:
+        """The emotion heard and seen, one answer every `hop`, of the last window, as soon as it is whole.
+
+        Each answer depends on what came before it alone.
+
+        Args:
+            source: blocks of sound, each (samples,), float, mono at `rate` in [-1, 1], of any lengths, as a microphone
+                gives them; then the face is absent. Or a media file, which stands in for a microphone and a camera.
+
+        Yields:
+            A Moment for each whole window. Without an end where the blocks have none. Where an answer takes longer than
+            `hop`, blocks wait.
+
+        Raises:
+            LMFError: blocks that don't fit, a file that can't be read, a source that is shorter than a window, or a
+                model that needs what the source doesn't give.
+        """
+        sound = self._model.sound
+        if isinstance(source, str | Path):
+            self._require(str(source), self._model.media)
+            windows = self._windows(self._model, source, Strip())
+            return self._moments(str(source), windows)
+        if sound is None:
+            raise LMFError(f"{self._model.name} takes no sound, so it can't listen to blocks of it.")
+        self._require_alone(sound.name, "blocks of sound don't give")
+        blocks = (checked_waveform("a block of the stream", block, sound.rate) for block in source)
+        return self._moments("the stream", windows_of_blocks(blocks, sound.samples, self.hop, sound.rate))
 
     def watch(self, camera: int | str | Path) -> Iterator[Moment]:
         """The emotion seen by a camera, one answer every `hop`, of the last window; without end.
 
-        Each answer depends on the pictures so far alone. A camera here has no sound: the voice is absent.
+        As `stream`, but a camera here has no sound: the voice is absent. Windows whose time has passed are left out.
 
         Args:
             camera: the device's number, 0 for the first; or a video file, which stands in for one and ends.
@@ -245,17 +273,29 @@ class Recognizer:
             LMFError: no such camera, one that stops, a file that can't be read or is shorter than a window, or a model
                 that takes no face or can't do without another modality.
         """
-        if self._model.face is None:
+        face = self._model.face
+        if face is None:
             raise LMFError(f"{self._model.name} takes no face, so it can't watch a camera.")
-        if self.presence == "assumed" and len(self.modalities) > 1:
-            others = ", ".join(key for key in self.modalities if key != self._model.face.name)
-            raise LMFError(f"{self._model.name} needs {others} too, which a camera doesn't give here.")
-        return self._moments(camera)
+        self._require_alone(face.name, "a camera doesn't give here")
+        windows = windows_of_camera(camera, face, self.hop, self.face_detector)
+        return self._moments(f"camera {camera}", windows)
 
-    def _moments(self, camera: int | str | Path) -> Iterator[Moment]:
-        for window in windows_of_camera(camera, self._model.face, self.hop, self.face_detector):
-            there, logits = answer(self._model, f"camera {camera}", self._inputs([window], {}))
-            yield Moment.of(window, self.labels, probabilities(self._model, there, logits)[0])
+    def _require_alone(self, modality: str, lack: str) -> None:
+        others = [key for key in self.modalities if key != modality]
+        if others and self.presence == "assumed":
+            raise LMFError(f"{self._model.name} needs {', '.join(others)} too, which {lack}.")
+
+    def _moments(self, name: str, windows: Iterator[Window]) -> Iterator[Moment]:
+        """Of the windows that are whole."""
+        told = False
+        with contextlib.closing(windows):
+            for window in windows:
+                if is_whole(window, self._model):
+                    there, logits = answer(self._model, name, inputs_of(self._model, [window], {}))
+                    yield Moment.of(window, self.labels, probabilities(self._model, there, logits)[0])
+                    told = True
+        if not told:
+            raise LMFError(f"{name}: it ended before the first window of {self.seconds:g} s.")
 
     def _arrays(
         self, clip: np.ndarray | Mapping[str, np.ndarray]
@@ -279,46 +319,6 @@ class Recognizer:
                 f"{name}: {self._model.name} needs {', '.join(missing)} too{features}. Give a dict of arrays: "
                 f"{', '.join(self.modalities)}."
             )
-
-    @property
-    def _at_once(self) -> int:
-        """Windows that are held for one run of the model."""
-        face = self._model.face
-        # What is held of a window are all crops that were followed.
-        pictures = face.frames * frames_each(face) * face.size**2 * face.channels if face else 0
-        size = 4 * (pictures + (self._model.sound.samples if self._model.sound else 0))
-        return max(1, min(WINDOWS_AT_ONCE, BYTES_AT_ONCE // size))
-
-    def _inputs(self, batch: Sequence[Window], features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What the model takes, a row per window; zeros where a window ends early and for absent modalities."""
-        sound, face, inputs = self._model.sound, self._model.face, {}
-        for key in self.modalities:
-            info = self._model.runtime.inputs[key]
-            rows = inputs[key] = np.zeros((len(batch), *info.shape), info.dtype)
-            if sound and key == sound.name:
-                for row, window in zip(rows, batch):
-                    if not is_silent(window.waveform, sound.rate):
-                        row[: len(window.waveform)] = window.waveform
-            elif key in features:
-                rows[:] = self._checked(key, np.asarray(features[key]))
-            elif face and key == face.name:
-                for row, window in zip(rows, batch):
-                    row[:] = face_input(face, window.faces).reshape(info.shape)
-        return inputs
-
-    def _checked(self, key: str, value: np.ndarray) -> np.ndarray:
-        shape, face = self._model.runtime.inputs[key].shape, self._model.face
-        if value.shape != shape or value.dtype.kind not in "fiu":
-            raise LMFError(
-                f"input {key!r}: received {value.dtype} of shape {value.shape}; {self._model.name} takes "
-                f"numbers of shape {shape}."
-            )
-        if face and key == face.name and not 0 <= value.min() <= value.max() <= 1:
-            raise LMFError(
-                f"input {key!r}: pictures are numbers in [0, 1]; received {value.min():g} to {value.max():g}. Divide "
-                f"bytes by 255."
-            )
-        return value
 
 
 def _name(clip: Clip) -> str:

@@ -99,14 +99,25 @@ def _cut(steps: Iterator[Step], length: int, hop: float) -> Iterator[tuple[int, 
         yield begin, list(held)
 
 
-def windows_of_array(waveform: np.ndarray, samples: int, hop: float, rate: int) -> Iterator[Window]:
-    """The windows of a waveform, placed as those of a file."""
-    index = stop = 0
-    while stop < len(waveform):
+def windows_of_blocks(blocks: Iterator[np.ndarray], samples: int, hop: float, rate: int) -> Iterator[Window]:
+    """The windows of a waveform that arrives in blocks (samples,), each as soon as it is whole; placed as those of a
+    file, so that the last one may be shorter. No more than a window and a block is held."""
+    held = np.zeros(0, np.float32)
+    begin = stop = 0
+    for index in itertools.count():
         start = nearest(index * exact(hop), rate)
-        stop = start + samples
-        yield Window(start / rate, min(stop, len(waveform)) / rate, waveform[start:stop])
-        index += 1
+        while begin + len(held) < start + samples and (block := next(blocks, None)) is not None:
+            held = np.concatenate([held, block])
+        if begin + len(held) <= stop:
+            return
+        held, begin, stop = held[start - begin :], start, start + samples
+        yield Window(start / rate, min(stop, start + len(held)) / rate, held[:samples])
+
+
+def is_whole(window: Window, model: Opened) -> bool:
+    """Whether it isn't the shorter one at the end, but for a sample or frame that rounding takes."""
+    step = 1 / followed_rate(model.face) if window.faces is not None else 2 / exact(model.sound.rate)
+    return window.end - window.start > model.seconds - 0.75 * step
 
 
 def checked_waveform(name: str, waveform: np.ndarray, rate: int) -> np.ndarray:
