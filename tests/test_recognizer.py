@@ -87,11 +87,23 @@ def test_hop(exported: Path) -> None:
             klmf.Recognizer(exported / "model.tflite", hop=hop)
 
 
-@pytest.mark.parametrize("seconds", [0.1, 1.0])
+@pytest.mark.parametrize("seconds", [0.3, 1.0])
 def test_a_short_clip_is_one_window(recognizer, tmp_path: Path, seconds: float) -> None:
     answer = recognizer(write_wave(tmp_path / "short.wav", (0.9, seconds)))
     assert answer.timeline[["start", "end"]].to_numpy().tolist() == [[0, seconds]]
     assert answer.probabilities["loud"] == pytest.approx(expected(0.81 * seconds), abs=1e-5)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.29])
+def test_of_less_than_three_tenths_of_a_second_nothing_is_said(
+    recognizer, tmp_path: Path, seconds: float
+) -> None:
+    path = write_wave(tmp_path / "short.wav", (0.9, seconds))
+    for clip, name in ((path, "short.wav"), (square_wave((0.9, seconds)), "the clip")):
+        with pytest.raises(
+            LMFError, match=rf"{name}: .*no voice \(its sound lasts {seconds:.2f} s, the least is 0.3 s"
+        ):
+            recognizer(clip)
 
 
 def test_stereo_at_another_rate(recognizer, tmp_path: Path) -> None:

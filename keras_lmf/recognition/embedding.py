@@ -37,7 +37,7 @@ class Vectors:
 
     def __init__(self, model: Opened, name: str) -> None:
         self._model, self._name = model, name
-        self._heard = self._seen = False  # a track, even an empty one
+        self._heard, self._seen = 0, False  # the most samples of a window; a picture, even without a face
         self._bounds: list[tuple[float, float]] = []
         self._there: list[dict[str, np.ndarray]] = []
         self._vectors: list[np.ndarray] = []
@@ -45,7 +45,7 @@ class Vectors:
     def add(self, windows: Sequence[Window], there: dict[str, np.ndarray], vectors: np.ndarray) -> None:
         """The next windows, with what `judgement.embed` gives of them."""
         self._bounds += [(window.start, window.end) for window in windows]
-        self._heard |= any(len(window.waveform) for window in windows)
+        self._heard = max(self._heard, *(len(window.waveform) for window in windows))
         self._seen |= any(window.faces is not None for window in windows)
         self._there.append(there)
         self._vectors.append(vectors)

@@ -8,9 +8,8 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.media.crops import face_input, frames_each
-from keras_lmf.media.sound import is_silent
 from keras_lmf.recognition.opened import Opened
-from keras_lmf.recognition.windows import Window
+from keras_lmf.recognition.windows import Window, has_voice
 
 WINDOWS_AT_ONCE = 16  # 32 take 100 MB more, and a tenth less time
 BYTES_AT_ONCE = 2**26
@@ -44,7 +43,7 @@ def inputs_of(
         rows = inputs[key] = np.zeros((len(windows), *info.shape), info.dtype)
         if sound and key == sound.name:
             for row, window in zip(rows, windows):
-                if not is_silent(window.waveform, sound.rate):
+                if has_voice(window.waveform, sound):
                     row[: len(window.waveform)] = window.waveform
         elif key in features:
             rows[:] = _checked(model, key, np.asarray(features[key]))

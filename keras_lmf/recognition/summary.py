@@ -17,7 +17,7 @@ from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.judgement import Judgement
 from keras_lmf.recognition.opened import Opened
 from keras_lmf.recognition.prediction import Prediction
-from keras_lmf.recognition.windows import Window
+from keras_lmf.recognition.windows import Window, least_samples
 
 FACE = ("time", "x", "y", "width", "height", "confidence")
 LOWEST = 1e-7  # probability of which a logarithm is taken
@@ -36,7 +36,7 @@ class Summary:
         self._model, self._name, self._file, self._strip = model, name, file, strip
         self._smoothing = smoothing
         self._envelope = Envelope(model.sound.rate if model.sound else 1)
-        self._heard = self._seen = False  # a track, even an empty one
+        self._heard, self._seen = 0, False  # the most samples of a window; a picture, even without a face
         self._bounds: list[tuple[float, float]] = []
         self._faces: list[np.ndarray] = []
         self._followed = -np.inf  # the last time of `_faces`
@@ -48,7 +48,7 @@ class Summary:
         for window in windows:
             self._bounds.append((window.start, window.end))
             self._envelope.add(window.start, window.waveform)
-            self._heard |= len(window.waveform) > 0
+            self._heard = max(self._heard, len(window.waveform))
             if window.faces is not None:
                 self._seen = True
                 faces = window.faces
@@ -102,19 +102,30 @@ class Summary:
 
 
 def nothing_to_judge_by(
-    model: Opened, name: str, presence: Mapping[str, bool], heard: bool, seen: bool
+    model: Opened, name: str, presence: Mapping[str, bool], heard: int, seen: bool
 ) -> LMFError:
     """The error for a clip of which no window has what the model needs: what is absent, and why.
 
-    presence: modality → whether any window has it; heard and seen: whether there are tracks at all.
+    Args:
+        model: that was asked.
+        name: of the clip.
+        presence: modality → whether any window has it.
+        heard: the most samples of sound in a window.
+        seen: whether there is a picture.
     """
     reasons = {}
     if model.sound:
-        silent = (
-            f" (silent from beginning to end: above {VOICE_HERTZ:.0f} Hz below −{-SILENCE:.0f} dB, or shorter than "
-            f"{VOICE_SECONDS:g} s)"
-        )
-        reasons[model.sound.name] = silent if heard else " (there is no sound)"
+        rate, least = model.sound.rate, least_samples(model.sound)
+        if not heard:
+            reason = "there is no sound"
+        elif heard < least:
+            reason = f"its sound lasts {heard / rate:.2f} s, the least is {least / rate:g} s"
+        else:
+            reason = (
+                f"silent from beginning to end: above {VOICE_HERTZ:.0f} Hz below −{-SILENCE:.0f} dB, or shorter than "
+                f"{VOICE_SECONDS:g} s"
+            )
+        reasons[model.sound.name] = f" ({reason})"
     if model.face:
         none = " (none is found in the picture; of one that is a face alone: --face-detector none)"
         reasons[model.face.name] = none if seen else " (there is no picture)"

@@ -15,8 +15,11 @@ from keras_lmf.media import Clip
 from keras_lmf.media.clips import exact, nearest
 from keras_lmf.media.crops import face_tracker, followed_rate, joined
 from keras_lmf.media.faces import Detector, Faces
+from keras_lmf.media.sound import is_silent
 from keras_lmf.media.thumbnails import Strip
-from keras_lmf.recognition.opened import Opened
+from keras_lmf.recognition.opened import Opened, SoundInput
+
+LEAST_SECONDS = 0.3  # of sound, for anything to be said of it
 
 Step = tuple[np.ndarray, Faces]  # the sound of one frame's time, and the face in that frame
 
@@ -112,6 +115,16 @@ def windows_of_blocks(blocks: Iterator[np.ndarray], samples: int, hop: float, ra
             return
         held, begin, stop = held[start - begin :], start, start + samples
         yield Window(start / rate, min(stop, start + len(held)) / rate, held[:samples])
+
+
+def least_samples(sound: SoundInput) -> int:
+    """Of which something is said: `LEAST_SECONDS`, or half a window where that is shorter."""
+    return min(round(LEAST_SECONDS * sound.rate), sound.samples // 2)
+
+
+def has_voice(waveform: np.ndarray, sound: SoundInput) -> bool:
+    """Whether a window's sound is long enough, and no silence."""
+    return len(waveform) >= least_samples(sound) and not is_silent(waveform, sound.rate)
 
 
 def is_whole(window: Window, model: Opened) -> bool:
