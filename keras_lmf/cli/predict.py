@@ -57,7 +57,7 @@ class Asked:
     "--runtime",
     type=click.Choice(["tflite", "keras"]),
     help="Of an entry: ask its .tflite file, or its Keras model. Default: the file, where it ships one and LiteRT is "
-    "installed; Keras otherwise, and with --enrol.",
+    "installed; Keras otherwise, and with --enrol and --embeddings.",
 )
 @click.option(
     "--emotions",
@@ -170,6 +170,7 @@ def predict(
     for target in filter(None, (csv, timeline, annotate, embeddings)):
         require_writable(target)
     labels = None if emotions is None else tuple(comma_separated(emotions))
+    runtime = "keras" if embeddings is not None and runtime is None else runtime
     clips = tuple(_media_files(enrol))
     asked = Asked(model, runtime, labels, hop, smoothing, clips, face_detector, max_seconds)
     recognizer = _recognizer(asked)

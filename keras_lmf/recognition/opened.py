@@ -112,8 +112,9 @@ class Opened:
         if self.model is None:
             recipe = f", of the recipe {self.spec.recipe.name!r}" if self.spec.recipe else ""
             raise LMFError(
-                f"{self.name} gives its answers alone: what is inside an exported file can't be read. Embeddings need "
-                f"Keras: give the zoo entry or the run that it was exported from{recipe}."
+                f"{self.name} gives its answers alone: what is inside {self.file.name} can't be read. Embeddings need "
+                f"Keras: give the zoo entry or the run that it was exported from{recipe}. Of an entry, with "
+                f"runtime='keras' (--runtime keras)."
             )
         from keras_lmf.models import embedding_model
 

@@ -202,7 +202,8 @@ class Recognizer:
         """Numbers in an embedding.
 
         Raises:
-            LMFError: no Keras model (an exported file), or one that joins the answers of several networks.
+            LMFError: no Keras model (of an entry, give runtime="keras"), or one that joins the answers of several
+                networks.
         """
         return self._model.embedding_width
 
