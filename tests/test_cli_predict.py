@@ -61,6 +61,20 @@ def test_a_smoothed_timeline_leaves_the_answer(folder: Path, tmp_path: Path) -> 
     assert predict(folder, "--camera", "0", "--smoothing", "1.5").exit_code == 2
 
 
+def test_some_emotions(folder: Path) -> None:
+    done = predict(folder, "clips/b.wav", "--emotions", "quiet, loud", "--json")
+    assert json.loads(done.stdout)[0]["probabilities"] == pytest.approx(
+        {"loud": QUIET, "quiet": 1 - QUIET}, abs=1e-5
+    )
+    for emotions, told in (
+        ("quiet,laud", "Did you mean 'loud'?"),
+        ("quiet", "two or more labels, received quiet"),
+    ):
+        refused = predict(folder, "clips/b.wav", "--emotions", emotions)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert told in refused.stderr
+
+
 def test_good_files_are_a_table_and_exit_code_0(folder: Path) -> None:
     done = predict(folder, "clips/b.wav", "clips/below")
     assert done.exit_code == 0, done.stderr

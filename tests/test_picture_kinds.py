@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -121,6 +122,22 @@ def test_a_photo_is_one_frame(tmp_path: Path) -> None:
     for name in names:
         assert numbers(decode(tmp_path / name).frames) == [5], name
         assert len(list(windows(tmp_path / name, 0.1))) == 1
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_photo_that_was_cut_off_is_refused(tmp_path: Path, progressive: bool) -> None:
+    """Also where a small picture in its head has an end of its own."""
+    small, noise = io.BytesIO(), np.random.default_rng(0).integers(0, 256, (48, 64, 3), "uint8")
+    Image.new("RGB", (16, 12)).save(small, "JPEG")
+    Image.fromarray(noise).save(
+        tmp_path / "a.jpg", quality=95, progressive=progressive, comment=small.getvalue()
+    )
+    whole = (tmp_path / "a.jpg").read_bytes()
+    assert decode(tmp_path / "a.jpg").frames.shape == (1, 48, 64, 3)
+    for size in (len(whole) // 2, 9 * len(whole) // 10, len(whole) - 2):
+        (tmp_path / "cut.jpg").write_bytes(whole[:size])
+        with pytest.raises(LMFError, match=r"cut\.jpg: truncated"):
+            decode(tmp_path / "cut.jpg")
 
 
 def chart_error(frame: np.ndarray) -> int:

@@ -87,11 +87,23 @@ def test_hop(exported: Path) -> None:
             klmf.Recognizer(exported / "model.tflite", hop=hop)
 
 
-@pytest.mark.parametrize("seconds", [0.1, 1.0])
+@pytest.mark.parametrize("seconds", [0.3, 1.0])
 def test_a_short_clip_is_one_window(recognizer, tmp_path: Path, seconds: float) -> None:
     answer = recognizer(write_wave(tmp_path / "short.wav", (0.9, seconds)))
     assert answer.timeline[["start", "end"]].to_numpy().tolist() == [[0, seconds]]
     assert answer.probabilities["loud"] == pytest.approx(expected(0.81 * seconds), abs=1e-5)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.29])
+def test_of_less_than_three_tenths_of_a_second_nothing_is_said(
+    recognizer, tmp_path: Path, seconds: float
+) -> None:
+    path = write_wave(tmp_path / "short.wav", (0.9, seconds))
+    for clip, name in ((path, "short.wav"), (square_wave((0.9, seconds)), "the clip")):
+        with pytest.raises(
+            LMFError, match=rf"{name}: .*no voice \(its sound lasts {seconds:.2f} s, the least is 0.3 s"
+        ):
+            recognizer(clip)
 
 
 def test_stereo_at_another_rate(recognizer, tmp_path: Path) -> None:
@@ -109,15 +121,40 @@ def test_a_film_with_sound_is_judged_by_its_sound(recognizer, tmp_path: Path) ->
 
 
 def test_silent_windows_have_no_answer_and_no_weight(recognizer) -> None:
-    answer = recognizer(square_wave((0.9, 1.0), (0.0, 2.0)))
+    answer = recognizer(square_wave((0.9, 1.0), (0.0, 2.0), (0.9, 1.0)))
     loud = answer.timeline["loud"].to_numpy()
-    # From 1.0 on there is nothing; the window from 0.5 holds half of the sound.
-    np.testing.assert_allclose(loud[:2], [expected(0.81), expected(0.405)], atol=1e-5)
-    assert np.isnan(loud[2:]).all()
-    assert len(loud) == 5
-    assert answer.probabilities["loud"] == pytest.approx(loud[:2].mean())
+    # From 1.0 to 3.0 there is nothing; the windows from 0.5 and from 2.5 hold half of a sound.
+    known = [0, 1, 5, 6]
+    halves = [expected(0.81), expected(0.405), expected(0.405), expected(0.81)]
+    np.testing.assert_allclose(loud[known], halves, atol=1e-5)
+    assert np.isnan(loud[2:5]).all()
+    assert len(loud) == 7
+    assert answer.probabilities["loud"] == pytest.approx(loud[known].mean())
     written = json.loads(json.dumps(answer.to_dict(), allow_nan=False))
-    assert [row["probabilities"] is None for row in written["timeline"]] == [False, False, True, True, True]
+    silent = [row["probabilities"] is None for row in written["timeline"]]
+    assert silent == [False, False, True, True, True, False, False]
+
+
+def test_silence_at_the_ends_is_cut(recognizer, tmp_path: Path) -> None:
+    stretches = (0.001, 0.7), (0.9, 1.0), (0.4, 0.5), (0.0, 2.0)
+    for clip in (write_wave(tmp_path / "a.wav", *stretches), square_wave(*stretches)):
+        answer = recognizer(clip)
+        assert answer.timeline["start"].tolist() == pytest.approx([0.7, 1.2])
+        assert answer.timeline["end"].tolist() == pytest.approx([1.7, 2.2])
+        loud = [expected(0.81), expected((0.81 + 0.16) / 2)]
+        np.testing.assert_allclose(answer.timeline["loud"], loud, atol=1e-5)
+        assert answer.probabilities["loud"] == pytest.approx(np.mean(loud), abs=1e-5)
+        np.testing.assert_allclose(answer.sound["start"], 0.7 + 0.02 * np.arange(75))
+        np.testing.assert_allclose(answer.sound["rms"], np.repeat([0.9, 0.4], [50, 25]), atol=1e-4)
+
+
+def test_a_click_cuts_nothing(recognizer, tmp_path: Path) -> None:
+    """Nor a gentle voice beside a louder one."""
+    for stretches in (((0.9, 0.02), (0.02, 1.98)), ((0.05, 1.0), (0.9, 1.0))):
+        for clip in (write_wave(tmp_path / "a.wav", *stretches), square_wave(*stretches)):
+            timeline = recognizer(clip).timeline
+            assert timeline["start"].tolist() == [0, 0.5, 1]
+            assert timeline["end"].tolist() == [1, 1.5, 2]
 
 
 def test_a_smoothed_timeline_is_the_most_probable_walk(exported: Path) -> None:
@@ -266,6 +303,14 @@ def test_a_tflite_needs_neither_tensorflow_nor_keras(exported: Path, tmp_path: P
     loud, frameworks = json.loads(done.stdout)
     assert loud == pytest.approx(expected(0.64), abs=1e-5)
     assert frameworks == []
+
+
+@pytest.mark.parametrize("file", ["saved_model", "model.tflite"])
+def test_of_a_file_no_embedding_can_be_had(exported: Path, file: str) -> None:
+    recognizer = klmf.Recognizer(exported / file)
+    for ask in (lambda: recognizer.embed(square_wave((0.5, 1.0))), lambda: recognizer.embedding_width):
+        with pytest.raises(LMFError, match=f"{file} gives its answers alone.*need Keras.*entry or the run"):
+            ask()
 
 
 VOICE = {"media": "waveform", "rate": 16000}

@@ -117,6 +117,22 @@ def test_what_is_absent_is_zeros_and_is_told(tmp_path: Path, name, sound, faces,
     assert bool(answer.thumbnails) == (faces is not None)
 
 
+def test_where_silence_is_cut_no_face_is_looked_at(tmp_path: Path) -> None:
+    sound = steps((0, 2), (0.5, 3), (0, 1.5))
+    model = Model()
+    answer = model.recognizer()(film(tmp_path / "film.mkv", 6.5, sound=sound, rate=RATE))
+    assert answer.timeline[["start", "end"]].to_numpy().tolist() == [[2, 5]]
+    np.testing.assert_allclose(model.seen[0]["voice"][0], sound[2 * RATE : 5 * RATE, 0], atol=1e-4)
+    # At 2 s the face is not sure yet; at 2.1 s it is.
+    expected = [brightness(int(STEP * step)) / 255 for step in (21, 25, 30, 35, 40, 45)]
+    np.testing.assert_allclose(model.seen[0]["face"][0].mean(axis=(1, 2, 3)), expected, atol=CLOSE)
+    np.testing.assert_allclose(answer.faces["time"], np.arange(20, 50) / 10)
+    np.testing.assert_allclose(answer.sound["start"], 2 + 0.02 * np.arange(150))
+    assert min(thumbnail.time for thumbnail in answer.thumbnails) == 2
+    annotated = answer.annotate(tmp_path / "annotated.mp4")
+    assert decode(annotated).duration == pytest.approx(6.5, abs=0.05)
+
+
 def test_a_soft_voice_is_there(tmp_path: Path) -> None:
     clip = film(tmp_path / "soft.mkv", 3, (0, 99), sound=steps((0, 2.8), (0.0011, 0.2)), rate=RATE)
     assert Model().recognizer()(clip).presence == {"voice": True, "face": True}
@@ -135,7 +151,9 @@ def test_nothing_to_judge_by_says_why(tmp_path: Path) -> None:
     silent = film(tmp_path / "silent.mkv", 1, (9, 9), sound=steps((0, 1)), rate=RATE)
     mute = film(tmp_path / "mute.mkv", 1)
     voice = write(tmp_path / "a.wav", sound=steps((0.5, 1)), rate=RATE, sound_codec="pcm_s16le")
-    late = film(tmp_path / "late.mkv", 6, (4, 6), sound=steps((0.5, 2), (0, 4)), rate=RATE)
+    hum = 0.5 * np.sin(2 * np.pi * 50 * np.arange(4 * RATE) / RATE)[:, None]  # is no voice, and not cut
+    sound = np.concatenate([steps((0.5, 2)), hum.astype(np.float32)])
+    late = film(tmp_path / "late.mkv", 6, (4, 6), sound=sound, rate=RATE)
     for words, who, clip in [
         (r"no voice \(silent from.*, no face \(none is found", recognizer, silent),
         (r"by: no voice \(there is no sound\)\.$", needs_both, mute),
@@ -280,3 +298,31 @@ def test_a_face_is_drawn_where_it_was_seen_though_the_sound_began_before(tmp_pat
     # It counts in the second frame that is followed, which is shown at 0.08 s, when it is 0.1 s.
     assert np.flatnonzero(green)[0] == 3
     assert green[3:].all()
+
+
+def test_some_of_the_emotions_share_the_probability(tmp_path: Path) -> None:
+    clip = film(tmp_path / "film.mkv", 4.5, sound=steps((0.5, 1.5), (0.25, 3.0)), rate=RATE)
+    model = Model(temperature=2.0)
+    recognizer = model.recognizer(emotions=["high", "low"])
+    answer = recognizer(clip)
+    assert recognizer.labels == ("low", "high"), "in the model's order"
+    kept = logits(model.seen[0])[:, [0, 2]]
+    np.testing.assert_allclose(answer.timeline[["low", "high"]], softmax(kept / 2, axis=1), atol=1e-6)
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+    assert "middle" not in answer.timeline
+    assert all(alone.keys() == {"low", "high"} for alone in answer.by_modality.values())
+    seconds = np.diff(answer.timeline[["start", "end"]]).ravel()
+    whole = np.average(kept - kept.mean(axis=1, keepdims=True), axis=0, weights=seconds)
+    parts = [list(each.values()) for each in answer.contributions.values()]
+    np.testing.assert_allclose(np.sum(parts, axis=0), whole, atol=1e-6)
+
+
+def test_which_emotions_can_not_be_asked_about() -> None:
+    for emotions, words in [
+        (["low", "hihg"], r"emotion of model: 'hihg'\. Did you mean 'high'\? Allowed: low, middle, high"),
+        (["low", "low"], "two or more labels, received low.*low, middle, high"),
+        ([], "two or more labels, received none"),
+        ("low", r"a list of labels, received 'low'"),
+    ]:
+        with pytest.raises(LMFError, match=words):
+            Model().recognizer(emotions=emotions)

@@ -9,14 +9,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from loud_model import RATE, square_wave, write_wave
 from scipy.special import softmax
 from zoo_entry import recipe, sections
 
 import keras_lmf as klmf
+from keras_lmf.cli import main
 from keras_lmf.cli.sources import opened
 from keras_lmf.errors import LMFError
-from keras_lmf.models import build, set_standardization
+from keras_lmf.models import build, embedding_model, set_standardization
 from keras_lmf.recipe import Recipe
 from keras_lmf.zoo import Entry, file_records, write_testvectors
 
@@ -178,3 +180,62 @@ def test_files_that_are_exported_from_an_entry_keep_what_a_recognizer_needs(made
     assert (spec.temperature, spec.presence) == (2.5, "assumed")
     voice = spec.inputs["voice"]
     assert (voice.media, voice.rate, voice.unit) == ("waveform", RATE, "full scale = 1")
+
+
+def test_an_embedding_is_what_the_head_takes(tmp_path: Path) -> None:
+    model = with_front_end(tmp_path)
+    kernel, bias = (weight.numpy().astype("float64") for weight in model.get_layer("emotion").weights)
+    recognizer, clip = klmf.Recognizer(tmp_path), square_wave((0.1, 0.15), (0.0, 0.25), (0.7, 0.13))
+    answer, found = recognizer(clip), recognizer.embed(clip)
+    np.testing.assert_array_equal(found.starts, answer.timeline["start"])
+    np.testing.assert_array_equal(found.ends, answer.timeline["end"])
+    assert (
+        found.windows.shape
+        == (len(answer.timeline), recognizer.embedding_width)
+        == (len(found.starts), len(kernel))
+    )
+    silent = answer.timeline["calm"].isna()
+    assert 0 < silent.sum() < len(silent)
+    np.testing.assert_array_equal(np.isnan(found.windows).all(axis=1), silent)
+    shares = softmax(found.windows @ kernel + bias, axis=1)  # one linear layer, by hand
+    np.testing.assert_allclose(answer.timeline[["calm", "excited"]], shares, atol=1e-5)
+    seconds = found.ends - found.starts
+    mean = np.average(found.windows[~silent], axis=0, weights=seconds[~silent])
+    np.testing.assert_allclose(found.clip, mean, atol=1e-6)
+    with pytest.raises(LMFError, match=r"the clip: nothing to judge by: no voice \(silent"):
+        recognizer.embed(np.zeros(SAMPLES))
+
+
+def test_predict_writes_embeddings(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with_front_end(run)
+    clips = [
+        write_wave(tmp_path / f"{name}.wav", (0.5, seconds)) for name, seconds in (("a", 0.4), ("b", 0.2))
+    ]
+    (tmp_path / "bad.wav").write_text("no sound")
+    words = ["predict", *map(str, clips), str(tmp_path / "bad.wav"), "--model", str(run)]
+    done = CliRunner().invoke(main, [*words, "--embeddings", str(tmp_path / "out.npz")])
+    assert done.exit_code == 1, "of the bad one"
+    recognizer = klmf.Recognizer(run)
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as arrays:
+        assert arrays["clip"].tolist() == list(map(str, clips))
+        for row, clip in enumerate(clips):
+            expected, rows = recognizer.embed(clip), arrays["window_clip"] == row
+            np.testing.assert_array_equal(arrays["clip_vector"][row], expected.clip)
+            np.testing.assert_array_equal(arrays["window_vector"][rows], expected.windows)
+            np.testing.assert_array_equal(arrays["window_start"][rows], expected.starts)
+            np.testing.assert_array_equal(arrays["window_end"][rows], expected.ends)
+    for wrong in (["out.txt"], ["out.npz", "--workers", "2"], ["out.npz", "--csv", "a.csv", "--resume"]):
+        assert CliRunner().invoke(main, [*words, "--embeddings", *wrong]).exit_code == 2
+
+
+def test_what_joins_answers_has_no_embedding() -> None:
+    parts = {name: klmf.backbones.mlp((4,), units=[3], seed=0) for name in ("voice", "face")}
+    joined = klmf.models.fusion_model(parts, klmf.layers.LowRankFusion(8, seed=0), {"emotion": 3})
+    assert embedding_model(joined, "emotion").output["embedding"].shape == (None, 8)
+    both = klmf.layers.DecisionFusion("product", name="joined")(
+        {"a": joined(joined.input)["emotion"], "b": joined.output["emotion"]}
+    )
+    with pytest.raises(LMFError, match="DecisionFusion"):
+        embedding_model(keras.Model(joined.input, {"emotion": both}), "emotion")

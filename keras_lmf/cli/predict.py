@@ -14,13 +14,14 @@ import click
 
 from keras_lmf.cli.answers import Screen, Table, utf8
 from keras_lmf.cli.options import BEAM_CONTEXT, JSON, RUNNER, WORKERS, executor, plain_errors
+from keras_lmf.cli.options import words as comma_separated
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Executor, Here
 from keras_lmf.files import require_writable
 from keras_lmf.media.suffixes import MEDIA_FILES, PICTURE_FILES
 
 if TYPE_CHECKING:
-    from keras_lmf.recognition import Prediction, Recognizer
+    from keras_lmf.recognition import Embedding, Prediction, Recognizer
 
 DEFAULT_MODEL = "lmf-media-av"
 FEW_FACES = 0.5  # of a film's frames
@@ -32,6 +33,7 @@ class Asked:
 
     model: str
     runtime: str | None
+    emotions: tuple[str, ...] | None
     hop: float | None
     smoothing: float | None
     enrolment: tuple[Path, ...]
@@ -55,7 +57,13 @@ class Asked:
     "--runtime",
     type=click.Choice(["tflite", "keras"]),
     help="Of an entry: ask its .tflite file, or its Keras model. Default: the file, where it ships one and LiteRT is "
-    "installed; Keras otherwise, and with --enrol.",
+    "installed; Keras otherwise, and with --enrol and --embeddings.",
+)
+@click.option(
+    "--emotions",
+    metavar="LIST",
+    help="Ask about these of the model's emotions alone, such as happy,sad,neutral: the probabilities are shared out "
+    "among them.",
 )
 @click.option("--hop", type=float, help="Seconds from one window to the next; default half a window.")
 @click.option(
@@ -99,6 +107,12 @@ class Asked:
     help="Of one FILE: write this .mp4 with the face's box and the emotion drawn over the video, sound kept.",
 )
 @click.option(
+    "--embeddings",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write each file, and each of its windows, as a vector into this .npz: what the model makes its answer of. "
+    "Takes an entry or a run, and twice the time.",
+)
+@click.option(
     "--explain",
     is_flag=True,
     help="Say what speaks for the answer and what against it: what each modality, and what they together, contribute "
@@ -117,6 +131,7 @@ def predict(
     words: tuple[str, ...],
     model: str,
     runtime: str | None,
+    emotions: str | None,
     hop: float | None,
     smoothing: float | None,
     enrol: tuple[Path, ...],
@@ -126,6 +141,7 @@ def predict(
     resume: bool,
     timeline: Path | None,
     annotate: Path | None,
+    embeddings: Path | None,
     explain: bool,
     camera: str | None,
     workers: int,
@@ -140,20 +156,28 @@ def predict(
     """
     named, work = executor(words, workers, runner)
     files = tuple(map(Path, named))
-    _check_usage(files, enrol, csv, timeline, annotate, explain, camera)
-    if not isinstance(work, Here) and (camera is not None or timeline or annotate):
-        raise click.UsageError("--workers and --runner go without --camera, --timeline and --annotate.")
+    _check_usage(files, enrol, csv, timeline, annotate, embeddings, explain, camera)
+    if not isinstance(work, Here) and (camera is not None or timeline or annotate or embeddings):
+        raise click.UsageError(
+            "--workers and --runner go without --camera, --timeline, --annotate and --embeddings."
+        )
     if camera is not None and smoothing is not None:
         raise click.UsageError("--smoothing looks ahead, which --camera can't.")
-    if resume and (csv is None or timeline or annotate):
-        raise click.UsageError("--resume goes on with a --csv, without --timeline and --annotate.")
-    for target in filter(None, (csv, timeline, annotate)):
+    if resume and (csv is None or timeline or annotate or embeddings):
+        raise click.UsageError(
+            "--resume goes on with a --csv, without --timeline, --annotate and --embeddings."
+        )
+    for target in filter(None, (csv, timeline, annotate, embeddings)):
         require_writable(target)
-    asked = Asked(model, runtime, hop, smoothing, tuple(_media_files(enrol)), face_detector, max_seconds)
+    labels = None if emotions is None else tuple(comma_separated(emotions))
+    runtime = "keras" if embeddings is not None and runtime is None else runtime
+    clips = tuple(_media_files(enrol))
+    asked = Asked(model, runtime, labels, hop, smoothing, clips, face_detector, max_seconds)
     recognizer = _recognizer(asked)
     click.echo(f"Model: {recognizer.file}", err=True)
     if explain:
         _require_parts(recognizer)
+    width = recognizer.embedding_width if embeddings else 0
     if camera is not None:
         _watch(recognizer, camera, as_json)
         return
@@ -165,9 +189,14 @@ def predict(
     if judged:
         click.echo(f"{len(judged)} of {len(found)} files are in {csv}.", err=True)
     screen = Screen(
-        recognizer, found, as_json=as_json, explain=explain, needed=not (csv or timeline or annotate)
+        recognizer,
+        found,
+        as_json=as_json,
+        explain=explain,
+        needed=not (csv or timeline or annotate or embeddings),
     )
     few: list[str] = []
+    vectors: dict[str, Embedding] = {}
     answer: Prediction | str = ""
     try:
         asked_for = [path for path in found if utf8(str(path)) not in known]
@@ -176,6 +205,8 @@ def predict(
                 table.add(path, answer)
             screen.add(path, answer)
             judged.append(not isinstance(answer, str))
+            if embeddings is not None and not isinstance(answer, str):
+                vectors[utf8(str(path))] = recognizer.embed(path)
             if seen is not None and seen < FEW_FACES:
                 few.append(f"{path.name} ({seen:.0%} of its frames)")
     except KeyboardInterrupt:
@@ -193,6 +224,10 @@ def predict(
         click.echo(f"\nFew faces were found in {', '.join(few)}: --face-detector yunet finds more.", err=True)
     if not isinstance(answer, str):
         _draw(answer, timeline, annotate)
+    if embeddings is not None:
+        from keras_lmf.recognition import embedding
+
+        click.echo(f"Embeddings: {embedding.save(embeddings, vectors, width)}", err=True)
     if failed := judged.count(False):
         raise LMFError(f"{failed} of {len(found)} files could not be judged.")
 
@@ -203,16 +238,19 @@ def _check_usage(
     csv: Path | None,
     timeline: Path | None,
     annotate: Path | None,
+    embeddings: Path | None,
     explain: bool,
     camera: str | None,
 ) -> None:
     received = ", ".join(map(str, files)) or "none"
-    if camera is not None and (files or csv or timeline or annotate or explain or enrol):
+    if camera is not None and (files or csv or timeline or annotate or embeddings or explain or enrol):
         raise click.UsageError(
-            "--camera goes without FILES, --enrol, --csv, --timeline, --annotate and --explain."
+            "--camera goes without FILES, --enrol, --csv, --timeline, --annotate, --embeddings and --explain."
         )
     if camera is None and not files:
         raise click.UsageError("Missing argument 'FILES...', or --camera.")
+    if embeddings is not None and embeddings.suffix.lower() != ".npz":
+        raise click.UsageError(f"--embeddings writes a .npz; received {embeddings}.")
     for option, target, suffix in (("--timeline", timeline, ".png"), ("--annotate", annotate, ".mp4")):
         if target is not None and (len(files) > 1 or files[0].is_dir() or target.suffix.lower() != suffix):
             raise click.UsageError(
@@ -330,6 +368,7 @@ def _recognizer(asked: Asked) -> Recognizer:
     return Recognizer(
         asked.model,
         runtime=asked.runtime,
+        emotions=asked.emotions,
         hop=asked.hop,
         smoothing=asked.smoothing,
         enrolment=asked.enrolment,

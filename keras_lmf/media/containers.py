@@ -46,6 +46,8 @@ def opened(path: Path) -> Iterator[InputContainer]:
             file.name = f"file{path.suffix}"
             # Phones write films and other data behind a photo, so that FFmpeg wouldn't know it.
             photo = path.suffix.lower() in (".jpg", ".jpeg") and file.read(3) == b"\xff\xd8\xff"
+            if photo:
+                _check_photo(path)
             file.seek(0)
             # Tags in another encoding than UTF-8 are no reason to fail.
             form = {"format": "jpeg_pipe" if photo else None, "metadata_errors": "ignore"}
@@ -71,6 +73,17 @@ def failures_told(path: Path) -> Iterator[None]:
         raise LMFError(
             f"{path}: damaged: FFmpeg fails on it ({error.strerror}). Copy the file again."
         ) from error
+
+
+def _check_photo(path: Path) -> None:
+    """Raise an LMFError if a JPEG lacks the mark of its end: FFmpeg would draw what is missing in grey."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at = 2
+        # Segments, among them a small picture with an end of its own, up to the start of the scan.
+        while content[at : at + 1] == b"\xff" and content[at + 1 : at + 2] not in (b"\xda", b""):
+            at += 1 if content[at + 1] == 0xFF else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        if content[at : at + 2] == b"\xff\xda" and content.find(b"\xff\xd9", at) < 0:
+            raise LMFError(f"{path}: truncated: a JPEG without its end, {len(content)} bytes. Copy it again.")
 
 
 def _check_index(path: Path, container: InputContainer) -> None:

@@ -8,6 +8,7 @@ from keras_lmf.models.compression import low_rank_from_tensor as low_rank_from_t
 from keras_lmf.models.compression import prune_ranks as prune_ranks
 from keras_lmf.models.compression import rank_norms as rank_norms
 from keras_lmf.models.decision import decision_fusion as decision_fusion
+from keras_lmf.models.embedding import embedding_model as embedding_model
 from keras_lmf.models.factory import build as build
 from keras_lmf.models.factory import build_front_ends as build_front_ends
 from keras_lmf.models.factory import fitted_layers as fitted_layers

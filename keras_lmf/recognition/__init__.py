@@ -1,6 +1,7 @@
 """A media file in, an emotion out: `Recognizer` runs a model of the zoo, a run or an exported file over a clip."""
 
+from keras_lmf.recognition.embedding import Embedding
 from keras_lmf.recognition.prediction import Prediction
 from keras_lmf.recognition.recognizer import Recognizer
 
-__all__ = ["Prediction", "Recognizer"]
+__all__ = ["Embedding", "Prediction", "Recognizer"]

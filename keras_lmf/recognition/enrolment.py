@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from keras_lmf.errors import LMFError
-from keras_lmf.media.sound import is_silent, padded
+from keras_lmf.media.sound import padded
 from keras_lmf.recognition.opened import Opened
-from keras_lmf.recognition.windows import Window
+from keras_lmf.recognition.windows import Window, has_voice
 
 LEAST_WINDOWS = 4
 WINDOWS_AT_ONCE = 32
@@ -31,7 +31,7 @@ def enrol(opened: Opened, windows: Iterable[Window]) -> None:
             f"run). The standardisation of an exported file is fixed."
         )
     waveforms = (window.waveform for window in windows)
-    rows = (padded(heard, sound.samples) for heard in waveforms if not is_silent(heard, sound.rate))
+    rows = (padded(heard, sound.samples) for heard in waveforms if has_voice(heard, sound))
     # The features of an hour are small, its waveforms are not.
     found = [layers[0].predict_on_batch(np.stack(batch)) for batch in _batches(rows)]
     if (count := sum(map(len, found))) < LEAST_WINDOWS:

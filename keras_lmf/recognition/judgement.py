@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from keras_lmf.evaluation.terms import Subset, centred, contributions, every_sub
 from keras_lmf.recognition.opened import Opened
 
 Arrays = dict[str, np.ndarray]
+Run = Callable[[Arrays], np.ndarray]  # of N rows → (N, width)
 
 
 class Judgement(NamedTuple):
@@ -43,14 +44,16 @@ def answer(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> tuple[
     Raises:
         LMFError: the model answers with NaN or infinity.
     """
-    there = presence(inputs)
-    derived = model.spec.presence == "derived"
-    needed = np.stack([there[key] for key in (there if derived else model.media)])
-    judged = needed.any(axis=0) if derived else needed.all(axis=0)
-    logits = np.full((len(judged), len(model.spec.target.classes)), np.nan)
-    if judged.any():
-        logits[judged] = _logits(model, name, {key: values[judged] for key, values in inputs.items()})
-    return there, logits
+    return _where_judged(model, name, inputs, model.logits, len(model.labels))
+
+
+def embed(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> tuple[Arrays, np.ndarray]:
+    """As `answer`; instead of the logits the vectors that they are made of, (N, width).
+
+    Raises:
+        LMFError: as there, or the model has no such vectors.
+    """
+    return _where_judged(model, name, inputs, model.embed, model.embedding_width)
 
 
 def probabilities(model: Opened, there: Arrays, logits: np.ndarray) -> np.ndarray:
@@ -101,7 +104,7 @@ def _answers(
         rows = inside & beyond
         if rows.any():
             some = {key: values[rows] for key, values in inputs.items()}
-            answers[subset][rows] = _logits(model, name, only(some, subset))
+            answers[subset][rows] = _named(model.logits, name, only(some, subset))
     return answers
 
 
@@ -109,8 +112,23 @@ def _all_there(subset: Subset, there: Arrays) -> np.ndarray:
     return np.all([there[key] for key in subset], axis=0)
 
 
-def _logits(model: Opened, name: str, inputs: Arrays) -> np.ndarray:
+def _where_judged(
+    model: Opened, name: str, inputs: Mapping[str, np.ndarray], run: Run, width: int
+) -> tuple[Arrays, np.ndarray]:
+    """Which modalities are there, and what `run` gives of the rows that have what the model needs, else NaN."""
+    there = presence(inputs)
+    derived = model.spec.presence == "derived"
+    needed = np.stack([there[key] for key in (there if derived else model.media)])
+    judged = needed.any(axis=0) if derived else needed.all(axis=0)
+    rows = np.full((len(judged), width), np.nan)
+    if judged.any():
+        rows[judged] = _named(run, name, {key: values[judged] for key, values in inputs.items()})
+    return there, rows
+
+
+def _named(run: Run, name: str, inputs: Arrays) -> np.ndarray:
+    """What `run` gives; its errors say whose inputs these are."""
     try:
-        return model.runtime.predict(inputs)[model.spec.target.name]
+        return run(inputs)
     except LMFError as error:
         raise LMFError(f"{name}: {error}") from error

@@ -1,4 +1,4 @@
-"""A camera's pictures as windows, each with the face of the last seconds."""
+"""What is told of a stream at a moment; and a camera's pictures as windows, each with the face of the last seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_lmf.errors import LMFError
 from keras_lmf.media.camera import camera_pictures
 from keras_lmf.media.crops import FaceInput, face_tracker, followed_rate, frames_each, joined
 from keras_lmf.media.faces import Detector, Faces
@@ -17,12 +16,12 @@ from keras_lmf.recognition.windows import Window
 
 @dataclass(frozen=True)
 class Moment:
-    """What is seen at a moment.
+    """What is heard and seen at a moment.
 
     Attributes:
-        time: seconds since the camera's first picture.
-        emotion: the most probable label; None where no face is seen.
-        probabilities: label → probability; empty without a face.
+        time: seconds since the first sample or picture; the end of the window that is judged.
+        emotion: the most probable label; None where there is nothing to judge by: no face is seen, no voice heard.
+        probabilities: label → probability; empty without an emotion.
         box: the face now: x, y, width, height in pixels; None without one.
     """
 
@@ -35,7 +34,7 @@ class Moment:
     def of(cls, window: Window, labels: tuple[str, ...], shares: np.ndarray) -> Moment:
         """The judgement of the window that ends now; `shares` NaN where there is nothing to judge by."""
         faces = window.faces
-        box = tuple(faces.boxes[-1].tolist()) if faces.present[-1] else None
+        box = tuple(faces.boxes[-1].tolist()) if faces is not None and faces.present[-1] else None
         if np.isnan(shares[0]):
             return cls(window.end, None, {}, box)
         return cls(window.end, labels[int(shares.argmax())], dict(zip(labels, shares.tolist())), box)
@@ -50,7 +49,7 @@ def windows_of_camera(
     and windows whose time has passed are left out, so that it falls behind by none.
 
     Raises:
-        LMFError: no such camera or file, or it ends before the first window.
+        LMFError: no such camera or file.
     """
     rate, held = float(followed_rate(face)), face.frames * frames_each(face)
     seconds = held / rate
@@ -64,8 +63,6 @@ def windows_of_camera(
         if end >= seconds + told * hop - 0.5 / rate:
             told = 1 + max(told, int((end - seconds) / hop))
             yield Window(max(0.0, end - seconds), end, np.zeros(0, np.float32), _standing(rows, held, rate))
-    if not told:
-        raise LMFError(f"{camera}: it ended before the first window of {seconds:g} s.")
 
 
 def _standing(rows: list[Faces], count: int, rate: float) -> Faces:

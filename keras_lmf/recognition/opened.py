@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, partial
@@ -58,6 +58,7 @@ class Opened:
         file: that answers: a `.tflite`, the weights of a Keras model, or the folder of a SavedModel.
         sound: the input that takes the waveform; None without one.
         face: the input that takes the face; None without one.
+        labels: the classes that it is asked about, in the model's order.
         model: the Keras model, where it is one.
     """
 
@@ -67,6 +68,7 @@ class Opened:
     file: Path
     sound: SoundInput | None
     face: FaceInput | None
+    labels: tuple[str, ...]
     model: keras.Model | None = None
 
     @property
@@ -93,7 +95,58 @@ class Opened:
     def of_nothing(self) -> np.ndarray:
         """(labels,): the logits without any modality."""
         absent = {key: np.zeros((1, *info.shape), info.dtype) for key, info in self.runtime.inputs.items()}
-        return self.runtime.predict(absent)[self.spec.target.name][0]
+        return self.logits(absent)[0]
+
+    def logits(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(N, labels) of what the model takes."""
+        classes = self.spec.target.classes
+        return self.runtime.predict(inputs)[self.spec.target.name][:, list(map(classes.index, self.labels))]
+
+    @cached_property
+    def embedding(self) -> Runtime:
+        """Gives the vector before the layer that gives the logits, as its one output.
+
+        Raises:
+            LMFError: no Keras model, or one whose answer isn't made of one vector.
+        """
+        if self.model is None:
+            recipe = f", of the recipe {self.spec.recipe.name!r}" if self.spec.recipe else ""
+            raise LMFError(
+                f"{self.name} gives its answers alone: what is inside {self.file.name} can't be read. Embeddings need "
+                f"Keras: give the zoo entry or the run that it was exported from{recipe}. Of an entry, with "
+                f"runtime='keras' (--runtime keras)."
+            )
+        from keras_lmf.models import embedding_model
+
+        return open_artifact(embedding_model(self.model, self.spec.target.name))
+
+    @property
+    def embedding_width(self) -> int:
+        """Of that vector."""
+        return next(iter(self.embedding.outputs.values())).shape[0]
+
+    def embed(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(N, embedding_width) of what the model takes."""
+        return next(iter(self.embedding.predict(inputs).values()))
+
+    def among(self, emotions: Collection[str]) -> Opened:
+        """The model, asked about these of its labels alone.
+
+        Raises:
+            LMFError: an unknown label, or fewer than two.
+        """
+        if isinstance(emotions, str):
+            raise LMFError(f"'emotions' takes a list of labels, received {emotions!r}: emotions=[…].")
+        for emotion in emotions:
+            if emotion not in self.labels:
+                raise unknown_name(f"emotion of {self.name}:", emotion, self.labels)
+        labels = tuple(label for label in self.labels if label in emotions)
+        if len(labels) < 2:
+            raise LMFError(
+                f"'emotions' takes two or more labels, received {', '.join(labels) or 'none'}. {self.name} has "
+                f"{', '.join(self.labels)}."
+            )
+        return replace(self, labels=labels)
 
 
 def open_model(
@@ -220,6 +273,7 @@ def _checked(name: str, runtime: Runtime, spec: ModelSpec, file: Path) -> Opened
         file,
         sound and _sound(name, sound, runtime.inputs[sound].shape, spec.inputs[sound].rate),
         face and _face(name, face, runtime.inputs[face].shape, spec.inputs[face].rate),
+        target.classes,
     )
     if sound and face and opened.sound.seconds != opened.face.seconds:
         raise LMFError(

@@ -5,32 +5,34 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.media.crops import face_input, followed_rate, frames_each
+from keras_lmf.media.crops import followed_rate
 from keras_lmf.media.faces import DETECTORS, Detector
-from keras_lmf.media.sound import is_silent
 from keras_lmf.media.thumbnails import Strip
+from keras_lmf.recognition.embedding import Embedding, Vectors
 from keras_lmf.recognition.enrolment import enrol
-from keras_lmf.recognition.judgement import answer, judge, probabilities
+from keras_lmf.recognition.inputs import inputs_of, windows_at_once
+from keras_lmf.recognition.judgement import answer, embed, judge, probabilities
 from keras_lmf.recognition.moments import Moment, windows_of_camera
 from keras_lmf.recognition.opened import Opened, open_model
 from keras_lmf.recognition.prediction import Prediction
 from keras_lmf.recognition.summary import Summary
 from keras_lmf.recognition.windows import (
+    WHOLE,
     Window,
     checked_waveform,
-    windows_of_array,
+    is_whole,
+    sounding_stretch,
+    windows_of_blocks,
     windows_of_file,
 )
 
-WINDOWS_AT_ONCE = 16  # 32 take 100 MB more, and a tenth less time
-BYTES_AT_ONCE = 2**26
 SHORTEST_HOP = 0.04
 LONGEST_HOP = 60.0  # of a model of single pictures, whose windows needn't touch
 SMOOTHING = (0.1, 3600.0)  # seconds
@@ -46,7 +48,9 @@ class Recognizer:
     >>> print(recognizer("clip.mp4"))               # doctest: +SKIP
     clip.mp4: happy 0.83 (neutral 0.12, sad 0.05)
 
-    The clip is cut into windows of the length that the model takes, one every `hop`; what is left at its end is padded
+    Silence at the ends of a clip's sound is cut: what is more than 30 dB below its loudest 20 ms, as long as .3 s are
+    left; the face there is not looked at either. The rest is cut into windows of the length that the model takes, one
+    every `hop`, in the clip's seconds; what is left at its end is padded
     with zeros. A clip's probabilities are the mean over its windows, weighted by the seconds that each one holds.
     Of the file no more than a window is held, but for the answers and a few numbers a second.
 
@@ -58,6 +62,9 @@ class Recognizer:
             file; the last two with their sidecar beside them. A `.tflite` needs neither TensorFlow nor Keras.
         runtime: of an entry: "tflite" or "keras"; None: its `.tflite` where it ships one and LiteRT is installed, the
             float32 one or the most accurate; Keras otherwise, and with `enrolment`. Other artifacts run in one way.
+        emotions: those of the model's classes that are asked about, two or more; None: all. Probabilities are the
+            softmax over their logits alone, with the model's temperature, so they add up to 1; contributions are
+            likewise less the mean over these.
         hop: seconds from one window's start to the next; None: half a window. At most a window, and 60 for a model of
             single pictures.
         smoothing: seconds, .1 to 3600, over which the timeline is smoothed, forwards and back (`decisions.smoothed`, on
@@ -76,7 +83,7 @@ class Recognizer:
 
     Attributes:
         file: that answers: a `.tflite`, the weights of a Keras model, or the folder of a SavedModel.
-        labels: the emotions, in the model's order.
+        labels: the emotions that are asked about, in the model's order.
         face_detector: what finds faces.
         modalities: the model's inputs, sound and face first.
         rate: samples a second of the sound that the model takes; None where it takes none.
@@ -89,7 +96,8 @@ class Recognizer:
 
     Raises:
         LMFError: no such model, one that takes features only (with the entries that fit), one that names no classes,
-            a runtime that it has no file for, a hop out of its range, or one clip instead of a list to enrol.
+            a runtime that it has no file for, an unknown emotion or fewer than two, a hop out of its range, or one clip
+            instead of a list to enrol.
     """
 
     def __init__(
@@ -97,6 +105,7 @@ class Recognizer:
         artifact: str | Path,
         *,
         runtime: str | None = None,
+        emotions: Collection[str] | None = None,
         hop: float | None = None,
         smoothing: float | None = None,
         enrolment: Sequence[str | Path | np.ndarray] = (),
@@ -108,9 +117,10 @@ class Recognizer:
             raise LMFError("'enrolment' takes a list of clips, received one clip: enrolment=[…].")
         if enrolment and runtime is None:
             runtime = "keras"
-        self._model = model = open_model(artifact, cache_dir, runtime)
+        model = open_model(artifact, cache_dir, runtime)
         self.file = model.file
-        self.labels: tuple[str, ...] = model.spec.target.classes
+        self._model = model = model if emotions is None else model.among(emotions)
+        self.labels = model.labels
         self.modalities = model.modalities
         self.rate = model.sound and model.sound.rate
         self.seconds = model.seconds
@@ -143,12 +153,15 @@ class Recognizer:
             )
 
     def _windows(self, model: Opened, clip: str | Path | np.ndarray, strip: Strip) -> Iterator[Window]:
-        """Of a file, whose thumbnails `strip` gets, or a waveform."""
+        """Of a file, whose thumbnails `strip` gets, or a waveform; without the silence at its ends."""
+        sound, most = model.sound, self._max_seconds
         if isinstance(clip, str | Path):
-            return windows_of_file(Path(clip), model, self.hop, self.face_detector, strip, self._max_seconds)
-        sound = model.sound
+            stretch = sounding_stretch(Path(clip), model, most)
+            return windows_of_file(Path(clip), model, self.hop, self.face_detector, strip, most, stretch)
         waveform = checked_waveform(f"input {sound.name!r}", clip, sound.rate)
-        return windows_of_array(waveform, sound.samples, self.hop, sound.rate)
+        stretch = sounding_stretch(waveform, model, most)
+        first, last = (round(min(at * sound.rate, len(waveform))) for at in stretch)
+        return windows_of_blocks(iter([waveform[first:last]]), sound.samples, self.hop, sound.rate, first)
 
     def __repr__(self) -> str:
         sound, face = self._model.sound, self._model.face
@@ -178,24 +191,89 @@ class Recognizer:
                 that the model needs.
         """
         file = Path(clip) if isinstance(clip, str | Path) else None
-        name, strip = "the clip" if file is None else str(file), Strip()
-        if file is not None:
-            features, windows = {}, self._windows(self._model, file, strip)
+        name, strip = _name(clip), Strip()
+        summary = Summary(self._model, name, file, strip, self.smoothing)
+        for batch, inputs in self._batches(clip, strip):
+            summary.add(batch, judge(self._model, name, inputs))
+        return summary.prediction()
+
+    @property
+    def embedding_width(self) -> int:
+        """Numbers in an embedding.
+
+        Raises:
+            LMFError: no Keras model (of an entry, give runtime="keras"), or one that joins the answers of several
+                networks.
+        """
+        return self._model.embedding_width
+
+    def embed(self, clip: Clip) -> Embedding:
+        """One clip as vectors, a whole and one per window: the input of the layer that gives the logits.
+
+        Whatever of `emotions` is asked about; a dot product with that layer's weights gives the logits of all classes.
+
+        Args:
+            clip: as of a call.
+
+        Returns:
+            Embedding of (embedding_width,) and (windows, embedding_width).
+
+        Raises:
+            LMFError: as of a call and of `embedding_width`.
+        """
+        found = Vectors(self._model, _name(clip))
+        for batch, inputs in self._batches(clip, Strip()):
+            found.add(batch, *embed(self._model, _name(clip), inputs))
+        return found.embedding()
+
+    def _batches(self, clip: Clip, strip: Strip) -> Iterator[tuple[list[Window], dict[str, np.ndarray]]]:
+        """Some windows at a time, and what the model takes of them; `strip` gets a file's thumbnails."""
+        name = _name(clip)
+        if isinstance(clip, str | Path):
+            features, windows = {}, self._windows(self._model, clip, strip)
             self._require(name, self._model.media)
         else:
             features, windows = self._arrays(clip)
             self._require(name, features)
-        summary = Summary(self._model, name, file, strip, self.smoothing)
+        at_once = windows_at_once(self._model)
         with contextlib.closing(windows):
             shown = iter(tqdm(windows, desc=name, unit="window", delay=2, leave=False, disable=None))
-            while batch := list(itertools.islice(shown, self._at_once)):
-                summary.add(batch, judge(self._model, name, self._inputs(batch, features)))
-        return summary.prediction()
+            while batch := list(itertools.islice(shown, at_once)):
+                yield batch, inputs_of(self._model, batch, features)
+
+    def stream(self, source: str | Path | Iterable[np.ndarray]) -> Iterator[Moment]:
+        """The emotion heard and seen, one answer every `hop`, of the last window, as soon as it is whole.
+
+        Each answer depends on what came before it alone.
+
+        Args:
+            source: blocks of sound, each (samples,), float, mono at `rate` in [-1, 1], of any lengths, as a microphone
+                gives them; then the face is absent. Or a media file, which stands in for a microphone and a camera.
+
+        Yields:
+            A Moment for each whole window. Without an end where the blocks have none. Where an answer takes longer than
+            `hop`, blocks wait.
+
+        Raises:
+            LMFError: blocks that don't fit, a file that can't be read, a source that is shorter than a window, or a
+                model that needs what the source doesn't give.
+        """
+        sound = self._model.sound
+        if isinstance(source, str | Path):
+            self._require(str(source), self._model.media)
+            model, most = self._model, self._max_seconds
+            windows = windows_of_file(Path(source), model, self.hop, self.face_detector, Strip(), most, WHOLE)
+            return self._moments(str(source), windows)
+        if sound is None:
+            raise LMFError(f"{self._model.name} takes no sound, so it can't listen to blocks of it.")
+        self._require_alone(sound.name, "blocks of sound don't give")
+        blocks = (checked_waveform("a block of the stream", block, sound.rate) for block in source)
+        return self._moments("the stream", windows_of_blocks(blocks, sound.samples, self.hop, sound.rate))
 
     def watch(self, camera: int | str | Path) -> Iterator[Moment]:
         """The emotion seen by a camera, one answer every `hop`, of the last window; without end.
 
-        Each answer depends on the pictures so far alone. A camera here has no sound: the voice is absent.
+        As `stream`, but a camera here has no sound: the voice is absent. Windows whose time has passed are left out.
 
         Args:
             camera: the device's number, 0 for the first; or a video file, which stands in for one and ends.
@@ -204,17 +282,29 @@ class Recognizer:
             LMFError: no such camera, one that stops, a file that can't be read or is shorter than a window, or a model
                 that takes no face or can't do without another modality.
         """
-        if self._model.face is None:
+        face = self._model.face
+        if face is None:
             raise LMFError(f"{self._model.name} takes no face, so it can't watch a camera.")
-        if self.presence == "assumed" and len(self.modalities) > 1:
-            others = ", ".join(key for key in self.modalities if key != self._model.face.name)
-            raise LMFError(f"{self._model.name} needs {others} too, which a camera doesn't give here.")
-        return self._moments(camera)
+        self._require_alone(face.name, "a camera doesn't give here")
+        windows = windows_of_camera(camera, face, self.hop, self.face_detector)
+        return self._moments(f"camera {camera}", windows)
 
-    def _moments(self, camera: int | str | Path) -> Iterator[Moment]:
-        for window in windows_of_camera(camera, self._model.face, self.hop, self.face_detector):
-            there, logits = answer(self._model, f"camera {camera}", self._inputs([window], {}))
-            yield Moment.of(window, self.labels, probabilities(self._model, there, logits)[0])
+    def _require_alone(self, modality: str, lack: str) -> None:
+        others = [key for key in self.modalities if key != modality]
+        if others and self.presence == "assumed":
+            raise LMFError(f"{self._model.name} needs {', '.join(others)} too, which {lack}.")
+
+    def _moments(self, name: str, windows: Iterator[Window]) -> Iterator[Moment]:
+        """Of the windows that are whole."""
+        told = False
+        with contextlib.closing(windows):
+            for window in windows:
+                if is_whole(window, self._model):
+                    there, logits = answer(self._model, name, inputs_of(self._model, [window], {}))
+                    yield Moment.of(window, self.labels, probabilities(self._model, there, logits)[0])
+                    told = True
+        if not told:
+            raise LMFError(f"{name}: it ended before the first window of {self.seconds:g} s.")
 
     def _arrays(
         self, clip: np.ndarray | Mapping[str, np.ndarray]
@@ -239,42 +329,6 @@ class Recognizer:
                 f"{', '.join(self.modalities)}."
             )
 
-    @property
-    def _at_once(self) -> int:
-        """Windows that are held for one run of the model."""
-        face = self._model.face
-        # What is held of a window are all crops that were followed.
-        pictures = face.frames * frames_each(face) * face.size**2 * face.channels if face else 0
-        size = 4 * (pictures + (self._model.sound.samples if self._model.sound else 0))
-        return max(1, min(WINDOWS_AT_ONCE, BYTES_AT_ONCE // size))
 
-    def _inputs(self, batch: Sequence[Window], features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What the model takes, a row per window; zeros where a window ends early and for absent modalities."""
-        sound, face, inputs = self._model.sound, self._model.face, {}
-        for key in self.modalities:
-            info = self._model.runtime.inputs[key]
-            rows = inputs[key] = np.zeros((len(batch), *info.shape), info.dtype)
-            if sound and key == sound.name:
-                for row, window in zip(rows, batch):
-                    if not is_silent(window.waveform, sound.rate):
-                        row[: len(window.waveform)] = window.waveform
-            elif key in features:
-                rows[:] = self._checked(key, np.asarray(features[key]))
-            elif face and key == face.name:
-                for row, window in zip(rows, batch):
-                    row[:] = face_input(face, window.faces).reshape(info.shape)
-        return inputs
-
-    def _checked(self, key: str, value: np.ndarray) -> np.ndarray:
-        shape, face = self._model.runtime.inputs[key].shape, self._model.face
-        if value.shape != shape or value.dtype.kind not in "fiu":
-            raise LMFError(
-                f"input {key!r}: received {value.dtype} of shape {value.shape}; {self._model.name} takes "
-                f"numbers of shape {shape}."
-            )
-        if face and key == face.name and not 0 <= value.min() <= value.max() <= 1:
-            raise LMFError(
-                f"input {key!r}: pictures are numbers in [0, 1]; received {value.min():g} to {value.max():g}. Divide "
-                f"bytes by 255."
-            )
-        return value
+def _name(clip: Clip) -> str:
+    return str(clip) if isinstance(clip, str | Path) else "the clip"

@@ -12,12 +12,12 @@ from keras_lmf import decisions
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import softmax
 from keras_lmf.evaluation.terms import Subset, title
-from keras_lmf.media.sound import SILENCE, STEP_SECONDS, VOICE_HERTZ, VOICE_SECONDS, steps_rms
+from keras_lmf.media.sound import SILENCE, VOICE_HERTZ, VOICE_SECONDS, step_samples, steps_rms
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.judgement import Judgement
 from keras_lmf.recognition.opened import Opened
 from keras_lmf.recognition.prediction import Prediction
-from keras_lmf.recognition.windows import Window
+from keras_lmf.recognition.windows import Window, least_samples
 
 FACE = ("time", "x", "y", "width", "height", "confidence")
 LOWEST = 1e-7  # probability of which a logarithm is taken
@@ -36,7 +36,7 @@ class Summary:
         self._model, self._name, self._file, self._strip = model, name, file, strip
         self._smoothing = smoothing
         self._envelope = Envelope(model.sound.rate if model.sound else 1)
-        self._heard = self._seen = False  # a track, even an empty one
+        self._heard, self._seen = 0, False  # the most samples of a window; a picture, even without a face
         self._bounds: list[tuple[float, float]] = []
         self._faces: list[np.ndarray] = []
         self._followed = -np.inf  # the last time of `_faces`
@@ -48,7 +48,7 @@ class Summary:
         for window in windows:
             self._bounds.append((window.start, window.end))
             self._envelope.add(window.start, window.waveform)
-            self._heard |= len(window.waveform) > 0
+            self._heard = max(self._heard, len(window.waveform))
             if window.faces is not None:
                 self._seen = True
                 faces = window.faces
@@ -62,26 +62,22 @@ class Summary:
         Raises:
             LMFError: no window has what the model needs.
         """
-        labels = self._model.spec.target.classes
+        labels = self._model.labels
         bounds = np.array(self._bounds)
         seconds = np.diff(bounds, axis=1)[:, 0]
         probabilities = np.concatenate([judgement.probabilities for judgement in self._judgements])
         there = _joined([judgement.there for judgement in self._judgements])
-        mean = _mean(probabilities, seconds)
+        mean = weighted_mean(probabilities, seconds)
         presence = {key: bool(rows.any()) for key, rows in there.items()}
         if mean is None:
-            absent = [f"no {key}{self._reason(key)}" for key, present in presence.items() if not present]
-            raise LMFError(
-                f"{self._name}: nothing to judge by: "
-                f"{', '.join(absent) or 'what the model needs is never there at the same time'}."
-            )
+            raise nothing_to_judge_by(self._model, self._name, presence, self._heard, self._seen)
         timeline = pd.DataFrame(bounds, columns=["start", "end"])
         course = probabilities
         if self._smoothing is not None and len(bounds) > 1:
             course = _smoothed(probabilities, bounds.mean(axis=1), self._smoothing)
         timeline[list(labels)] = course
         alone = _joined([judgement.alone for judgement in self._judgements])
-        by_modality = {key: _mean(rows, seconds) for key, rows in alone.items()}
+        by_modality = {key: weighted_mean(rows, seconds) for key, rows in alone.items()}
         contributions = _joined([judgement.contributions for judgement in self._judgements])
         return Prediction(
             emotion=labels[int(mean.argmax())],
@@ -95,7 +91,7 @@ class Summary:
             },
             shares=_shares(contributions, seconds),
             contributions={
-                title(subset): dict(zip(labels, _mean(rows, seconds).tolist()))
+                title(subset): dict(zip(labels, weighted_mean(rows, seconds).tolist()))
                 for subset, rows in contributions.items()
             },
             file=self._file,
@@ -104,20 +100,40 @@ class Summary:
             thumbnails=tuple(self._strip.thumbnails),
         )
 
-    def _reason(self, modality: str) -> str:
-        """Why an input is absent that media fill."""
-        sound, face = self._model.sound, self._model.face
-        if sound and modality == sound.name:
-            return (
-                f" (silent from beginning to end: above {VOICE_HERTZ:.0f} Hz below −{-SILENCE:.0f} dB, or shorter "
-                f"than {VOICE_SECONDS:g} s)"
-                if self._heard
-                else " (there is no sound)"
+
+def nothing_to_judge_by(
+    model: Opened, name: str, presence: Mapping[str, bool], heard: int, seen: bool
+) -> LMFError:
+    """The error for a clip of which no window has what the model needs: what is absent, and why.
+
+    Args:
+        model: that was asked.
+        name: of the clip.
+        presence: modality → whether any window has it.
+        heard: the most samples of sound in a window.
+        seen: whether there is a picture.
+    """
+    reasons = {}
+    if model.sound:
+        rate, least = model.sound.rate, least_samples(model.sound)
+        if not heard:
+            reason = "there is no sound"
+        elif heard < least:
+            reason = f"its sound lasts {heard / rate:.2f} s, the least is {least / rate:g} s"
+        else:
+            reason = (
+                f"silent from beginning to end: above {VOICE_HERTZ:.0f} Hz below −{-SILENCE:.0f} dB, or shorter than "
+                f"{VOICE_SECONDS:g} s"
             )
-        if face and modality == face.name:
-            none = " (none is found in the picture; of one that is a face alone: --face-detector none)"
-            return none if self._seen else " (there is no picture)"
-        return ""
+        reasons[model.sound.name] = f" ({reason})"
+    if model.face:
+        none = " (none is found in the picture; of one that is a face alone: --face-detector none)"
+        reasons[model.face.name] = none if seen else " (there is no picture)"
+    absent = [f"no {key}{reasons.get(key, '')}" for key, present in presence.items() if not present]
+    return LMFError(
+        f"{name}: nothing to judge by: "
+        f"{', '.join(absent) or 'what the model needs is never there at the same time'}."
+    )
 
 
 class Envelope:
@@ -125,13 +141,19 @@ class Envelope:
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._step = max(1, round(STEP_SECONDS * rate))
+        self._step = step_samples(rate)
+        self._begin: int | None = None
         self._seen = 0
         self._rest = np.zeros(0, np.float32)
         self._rows: list[np.ndarray] = []
 
     def add(self, start: float, waveform: np.ndarray) -> None:
-        """Take what is new in a window from `start` seconds on, which is no later than the end of the last one."""
+        """Take what is new in a window from `start` seconds on, which is no later than the end of the last one.
+
+        The first step begins with the first window.
+        """
+        if self._begin is None:
+            self._begin = self._seen = round(start * self._rate)
         fresh = waveform[max(0, self._seen - round(start * self._rate)) :]
         self._seen += len(fresh)
         pending = np.concatenate([self._rest, fresh])
@@ -145,7 +167,7 @@ class Envelope:
             self._take(self._rest[None])
             self._rest = self._rest[:0]
         numbers = np.concatenate(self._rows) if self._rows else np.zeros((0, 2))
-        starts = np.arange(len(numbers)) * self._step / self._rate
+        starts = ((self._begin or 0) + np.arange(len(numbers)) * self._step) / self._rate
         return pd.DataFrame({"start": starts, "peak": numbers[:, 0], "rms": numbers[:, 1]})
 
     def _take(self, steps: np.ndarray) -> None:
@@ -165,7 +187,7 @@ def _joined(parts: Sequence[Mapping]) -> dict:
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def _mean(rows: np.ndarray, seconds: np.ndarray) -> np.ndarray | None:
+def weighted_mean(rows: np.ndarray, seconds: np.ndarray) -> np.ndarray | None:
     """Over the rows that are no NaN, weighted; None if there is none."""
     known = ~np.isnan(rows[:, 0])
     return np.average(rows[known], axis=0, weights=seconds[known]) if known.any() else None
