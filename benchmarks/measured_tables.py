@@ -60,12 +60,25 @@ def short(number: float) -> str:
     return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
-def extraction() -> dict[str, str]:
-    """That of docs/train.md: clips into arrays."""
+def training_tables() -> dict[str, str]:
+    """Those of docs/train.md: clips into arrays, and trainings that start from an entry."""
     table = pd.read_csv(RESULTS / "extraction.csv", keep_default_na=False)
     lines = {"what": table["what"], "measured": table["value"].map(short) + " " + table["unit"]}
     shown = pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
-    return {"extraction": f"{shown}\n\n{measured_on(table)}"}
+    return {"extraction": f"{shown}\n\n{measured_on(table)}", "fine-tuning": fine_tuning()}
+
+
+def fine_tuning() -> str:
+    """Another speaker's clips, learnt from nothing and from an entry: means over the speakers that are judged."""
+    runs = pd.read_csv(RESULTS / "fine_tuning" / "ge2e-ravdess-voice_test.csv")
+    of_speakers = runs.groupby(["corpus", "way", "speaker"], sort=False)[["war", "nll"]].mean()
+    lines = []
+    for (corpus, way), found in of_speakers.groupby(["corpus", "way"], sort=False):
+        line = {"corpus": corpus, "speakers": len(found), "way": way}
+        for metric, heading in (("war", "accuracy"), ("nll", "negative log-likelihood")):
+            line[heading] = f"{found[metric].mean():.3f} ± {found[metric].std():.3f}"
+        lines.append(line)
+    return pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
 
 
 def large_data() -> dict[str, str]:

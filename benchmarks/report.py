@@ -216,7 +216,7 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/compose.md": measured_tables.backbones_in_few_words(),
         "docs/clips.md": measured_tables.real_clip(),
         "docs/data.md": measured_tables.large_data(),
-        "docs/train.md": measured_tables.extraction(),
+        "docs/train.md": measured_tables.training_tables(),
         "docs/export.md": {
             "compression": (RESULTS / "compression" / "tfn-mosi-avt.md").read_text("utf-8").strip()
         },
