@@ -44,7 +44,6 @@ COMMANDS = [
     "report",
     "robustness",
     "sequences",
-    "silence",
 ]
 
 

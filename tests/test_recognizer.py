@@ -121,40 +121,15 @@ def test_a_film_with_sound_is_judged_by_its_sound(recognizer, tmp_path: Path) ->
 
 
 def test_silent_windows_have_no_answer_and_no_weight(recognizer) -> None:
-    answer = recognizer(square_wave((0.9, 1.0), (0.0, 2.0), (0.9, 1.0)))
+    answer = recognizer(square_wave((0.9, 1.0), (0.0, 2.0)))
     loud = answer.timeline["loud"].to_numpy()
-    # From 1.0 to 3.0 there is nothing; the windows from 0.5 and from 2.5 hold half of a sound.
-    known = [0, 1, 5, 6]
-    halves = [expected(0.81), expected(0.405), expected(0.405), expected(0.81)]
-    np.testing.assert_allclose(loud[known], halves, atol=1e-5)
-    assert np.isnan(loud[2:5]).all()
-    assert len(loud) == 7
-    assert answer.probabilities["loud"] == pytest.approx(loud[known].mean())
+    # From 1.0 on there is nothing; the window from 0.5 holds half of the sound.
+    np.testing.assert_allclose(loud[:2], [expected(0.81), expected(0.405)], atol=1e-5)
+    assert np.isnan(loud[2:]).all()
+    assert len(loud) == 5
+    assert answer.probabilities["loud"] == pytest.approx(loud[:2].mean())
     written = json.loads(json.dumps(answer.to_dict(), allow_nan=False))
-    silent = [row["probabilities"] is None for row in written["timeline"]]
-    assert silent == [False, False, True, True, True, False, False]
-
-
-def test_silence_at_the_ends_is_cut(recognizer, tmp_path: Path) -> None:
-    stretches = (0.001, 0.7), (0.9, 1.0), (0.4, 0.5), (0.0, 2.0)
-    for clip in (write_wave(tmp_path / "a.wav", *stretches), square_wave(*stretches)):
-        answer = recognizer(clip)
-        assert answer.timeline["start"].tolist() == pytest.approx([0.7, 1.2])
-        assert answer.timeline["end"].tolist() == pytest.approx([1.7, 2.2])
-        loud = [expected(0.81), expected((0.81 + 0.16) / 2)]
-        np.testing.assert_allclose(answer.timeline["loud"], loud, atol=1e-5)
-        assert answer.probabilities["loud"] == pytest.approx(np.mean(loud), abs=1e-5)
-        np.testing.assert_allclose(answer.sound["start"], 0.7 + 0.02 * np.arange(75))
-        np.testing.assert_allclose(answer.sound["rms"], np.repeat([0.9, 0.4], [50, 25]), atol=1e-4)
-
-
-def test_a_click_cuts_nothing(recognizer, tmp_path: Path) -> None:
-    """Nor a gentle voice beside a louder one."""
-    for stretches in (((0.9, 0.02), (0.02, 1.98)), ((0.05, 1.0), (0.9, 1.0))):
-        for clip in (write_wave(tmp_path / "a.wav", *stretches), square_wave(*stretches)):
-            timeline = recognizer(clip).timeline
-            assert timeline["start"].tolist() == [0, 0.5, 1]
-            assert timeline["end"].tolist() == [1, 1.5, 2]
+    assert [row["probabilities"] is None for row in written["timeline"]] == [False, False, True, True, True]
 
 
 def test_a_smoothed_timeline_is_the_most_probable_walk(exported: Path) -> None:

@@ -117,22 +117,6 @@ def test_what_is_absent_is_zeros_and_is_told(tmp_path: Path, name, sound, faces,
     assert bool(answer.thumbnails) == (faces is not None)
 
 
-def test_where_silence_is_cut_no_face_is_looked_at(tmp_path: Path) -> None:
-    sound = steps((0, 2), (0.5, 3), (0, 1.5))
-    model = Model()
-    answer = model.recognizer()(film(tmp_path / "film.mkv", 6.5, sound=sound, rate=RATE))
-    assert answer.timeline[["start", "end"]].to_numpy().tolist() == [[2, 5]]
-    np.testing.assert_allclose(model.seen[0]["voice"][0], sound[2 * RATE : 5 * RATE, 0], atol=1e-4)
-    # At 2 s the face is not sure yet; at 2.1 s it is.
-    expected = [brightness(int(STEP * step)) / 255 for step in (21, 25, 30, 35, 40, 45)]
-    np.testing.assert_allclose(model.seen[0]["face"][0].mean(axis=(1, 2, 3)), expected, atol=CLOSE)
-    np.testing.assert_allclose(answer.faces["time"], np.arange(20, 50) / 10)
-    np.testing.assert_allclose(answer.sound["start"], 2 + 0.02 * np.arange(150))
-    assert min(thumbnail.time for thumbnail in answer.thumbnails) == 2
-    annotated = answer.annotate(tmp_path / "annotated.mp4")
-    assert decode(annotated).duration == pytest.approx(6.5, abs=0.05)
-
-
 def test_a_soft_voice_is_there(tmp_path: Path) -> None:
     clip = film(tmp_path / "soft.mkv", 3, (0, 99), sound=steps((0, 2.8), (0.0011, 0.2)), rate=RATE)
     assert Model().recognizer()(clip).presence == {"voice": True, "face": True}
@@ -151,9 +135,7 @@ def test_nothing_to_judge_by_says_why(tmp_path: Path) -> None:
     silent = film(tmp_path / "silent.mkv", 1, (9, 9), sound=steps((0, 1)), rate=RATE)
     mute = film(tmp_path / "mute.mkv", 1)
     voice = write(tmp_path / "a.wav", sound=steps((0.5, 1)), rate=RATE, sound_codec="pcm_s16le")
-    hum = 0.5 * np.sin(2 * np.pi * 50 * np.arange(4 * RATE) / RATE)[:, None]  # is no voice, and not cut
-    sound = np.concatenate([steps((0.5, 2)), hum.astype(np.float32)])
-    late = film(tmp_path / "late.mkv", 6, (4, 6), sound=sound, rate=RATE)
+    late = film(tmp_path / "late.mkv", 6, (4, 6), sound=steps((0.5, 2), (0, 4)), rate=RATE)
     for words, who, clip in [
         (r"no voice \(silent from.*, no face \(none is found", recognizer, silent),
         (r"by: no voice \(there is no sound\)\.$", needs_both, mute),

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from keras_lmf.errors import LMFError, import_extra
-from keras_lmf.media.clips import NoTrack, decode, windows
+from keras_lmf.media.clips import decode
 
 SAMPLE_RATE = 16000
 MAX_SECONDS = 60.0
 STEP_SECONDS = 0.02
-STEPS_AT_ONCE = 500
 SILENCE = -60.0  # decibels relative to full scale
 VOICE_HERTZ = 200.0  # below lie an offset and the hum of mains, above it most of a voice
 VOICE_SECONDS = 0.1
@@ -91,7 +89,7 @@ def is_silent(waveform: np.ndarray, rate: int) -> bool:
     >>> is_silent(np.full(16000, 0.1), 16000), is_silent(0.1 * np.sin(2 * np.pi * 300 * times), 16000)
     (True, False)
     """
-    step = step_samples(rate)
+    step = max(1, round(STEP_SECONDS * rate))
     size = (
         2 * step
     )  # of pieces that overlap by half, in a shape whose side lobes keep a loud hum out of the band
@@ -112,53 +110,8 @@ def sounding(waveform: np.ndarray, rate: int, below: float) -> tuple[int, int]:
     >>> sounding(np.repeat([0.0, 0.5, 0.001, 0.5, 0.0], 320), 16000, 30)
     (320, 1280)
     """
-    first, last = loud_steps(step_levels(waveform, rate), below)
-    step = step_samples(rate)
-    return first * step, min(last * step, len(waveform))
-
-
-def sounding_in_file(
-    path: Path, rate: int, below: float, clock: tuple[str, ...], max_seconds: float
-) -> tuple[Fraction, Fraction] | None:
-    """The seconds from and to which a media file sounds, as of `sounding`; None: it has no sound, or is silent.
-
-    Of the sound a few seconds are held at a time; no picture is decoded.
-
-    Args:
-        path: the file.
-        rate: samples a second in which its steps are counted.
-        below: decibels.
-        clock: of whose clock the seconds are, as of `media.windows`.
-        max_seconds: the longest file that is allowed.
-
-    Raises:
-        LMFError: as of `media.windows`.
-    """
-    step = step_samples(rate)
-    limits = {"tracks": ("sound",), "clock": clock, "max_seconds": max_seconds}
-    try:
-        pieces = windows(path, Fraction(STEPS_AT_ONCE * step, rate), sample_rate=rate, **limits)
-        levels = np.concatenate([step_levels(piece.waveform, rate) for piece in pieces])
-    except NoTrack:
-        return None
-    if levels.max() < SILENCE:
-        return None
-    first, last = loud_steps(levels, below)
-    return Fraction(first * step, rate), Fraction(last * step, rate)
-
-
-def step_samples(rate: int) -> int:
-    """Of a step of 20 ms."""
-    return max(1, round(STEP_SECONDS * rate))
-
-
-def step_levels(waveform: np.ndarray, rate: int) -> np.ndarray:
-    """(steps,) decibels of each step of 20 ms; the last one is filled up with zeros."""
-    step = step_samples(rate)
-    return decibels(steps_rms(np.pad(waveform, (0, -len(waveform) % step)).reshape(-1, step)))
-
-
-def loud_steps(levels: np.ndarray, below: float) -> tuple[int, int]:
-    """First and end of the steps (steps,) but for those at the ends that are more than `below` dB under the loudest."""
-    loud = np.flatnonzero(levels >= levels.max() - below)
-    return int(loud[0]), int(loud[-1]) + 1
+    step = max(1, round(STEP_SECONDS * rate))
+    whole = np.pad(waveform, (0, -len(waveform) % step)).reshape(-1, step)
+    level = decibels(steps_rms(whole))
+    loud = np.flatnonzero(level >= level.max() - below)
+    return int(loud[0] * step), min(int((loud[-1] + 1) * step), len(waveform))

@@ -24,11 +24,9 @@ from keras_lmf.recognition.opened import Opened, open_model
 from keras_lmf.recognition.prediction import Prediction
 from keras_lmf.recognition.summary import Summary
 from keras_lmf.recognition.windows import (
-    WHOLE,
     Window,
     checked_waveform,
     is_whole,
-    sounding_stretch,
     windows_of_blocks,
     windows_of_file,
 )
@@ -48,9 +46,7 @@ class Recognizer:
     >>> print(recognizer("clip.mp4"))               # doctest: +SKIP
     clip.mp4: happy 0.83 (neutral 0.12, sad 0.05)
 
-    Silence at the ends of a clip's sound is cut: what is more than 30 dB below its loudest 20 ms, as long as .3 s are
-    left; the face there is not looked at either. The rest is cut into windows of the length that the model takes, one
-    every `hop`, in the clip's seconds; what is left at its end is padded
+    The clip is cut into windows of the length that the model takes, one every `hop`; what is left at its end is padded
     with zeros. A clip's probabilities are the mean over its windows, weighted by the seconds that each one holds.
     Of the file no more than a window is held, but for the answers and a few numbers a second.
 
@@ -153,15 +149,12 @@ class Recognizer:
             )
 
     def _windows(self, model: Opened, clip: str | Path | np.ndarray, strip: Strip) -> Iterator[Window]:
-        """Of a file, whose thumbnails `strip` gets, or a waveform; without the silence at its ends."""
-        sound, most = model.sound, self._max_seconds
+        """Of a file, whose thumbnails `strip` gets, or a waveform."""
         if isinstance(clip, str | Path):
-            stretch = sounding_stretch(Path(clip), model, most)
-            return windows_of_file(Path(clip), model, self.hop, self.face_detector, strip, most, stretch)
+            return windows_of_file(Path(clip), model, self.hop, self.face_detector, strip, self._max_seconds)
+        sound = model.sound
         waveform = checked_waveform(f"input {sound.name!r}", clip, sound.rate)
-        stretch = sounding_stretch(waveform, model, most)
-        first, last = (round(min(at * sound.rate, len(waveform))) for at in stretch)
-        return windows_of_blocks(iter([waveform[first:last]]), sound.samples, self.hop, sound.rate, first)
+        return windows_of_blocks(iter([waveform]), sound.samples, self.hop, sound.rate)
 
     def __repr__(self) -> str:
         sound, face = self._model.sound, self._model.face
@@ -261,8 +254,7 @@ class Recognizer:
         sound = self._model.sound
         if isinstance(source, str | Path):
             self._require(str(source), self._model.media)
-            model, most = self._model, self._max_seconds
-            windows = windows_of_file(Path(source), model, self.hop, self.face_detector, Strip(), most, WHOLE)
+            windows = self._windows(self._model, source, Strip())
             return self._moments(str(source), windows)
         if sound is None:
             raise LMFError(f"{self._model.name} takes no sound, so it can't listen to blocks of it.")

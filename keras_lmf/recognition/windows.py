@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,13 +15,11 @@ from keras_lmf.media import Clip
 from keras_lmf.media.clips import exact, nearest
 from keras_lmf.media.crops import face_tracker, followed_rate, joined
 from keras_lmf.media.faces import Detector, Faces
-from keras_lmf.media.sound import is_silent, sounding, sounding_in_file
+from keras_lmf.media.sound import is_silent
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.opened import Opened, SoundInput
 
 LEAST_SECONDS = 0.3  # of sound, for anything to be said of it
-# Decibels below the loudest 20 ms: what is quieter at the ends is cut. Chosen in `benchmarks/silence.py`.
-QUIET = 30.0
 
 Step = tuple[np.ndarray, Faces]  # the sound of one frame's time, and the face in that frame
 
@@ -44,90 +40,38 @@ class Window(NamedTuple):
     faces: Faces | None = None
 
 
-class Stretch(NamedTuple):
-    """What is judged of a clip: from `start` to `end` seconds."""
-
-    start: Fraction
-    end: Fraction | float
-
-
-WHOLE = Stretch(Fraction(0), math.inf)
-
-
-def sounding_stretch(clip: Path | np.ndarray, model: Opened, max_seconds: float) -> Stretch:
-    """The clip without the silence at the ends of its sound; all of it where too little would be left, as where a click
-    is all that is loud, or where the model takes no sound.
-
-    Args:
-        clip: a media file, or a waveform (samples,) at the model's rate.
-        model: that is asked.
-        max_seconds: the longest file that is allowed.
-
-    Raises:
-        LMFError: as of `media.windows`.
-    """
-    sound = model.sound
-    if sound is None:
-        return WHOLE
-    if isinstance(clip, Path):
-        clock = ("sound", "picture") if model.face else ("sound",)
-        found = sounding_in_file(clip, sound.rate, QUIET, clock, max_seconds)
-    else:
-        found = tuple(Fraction(at, sound.rate) for at in sounding(clip, sound.rate, QUIET))
-    if found is None or (found[1] - found[0]) * sound.rate < least_samples(sound):
-        return WHOLE
-    return Stretch(*found)
-
-
 def windows_of_file(
-    path: Path,
-    model: Opened,
-    hop: float,
-    detector: str | Detector,
-    strip: Strip,
-    max_seconds: float,
-    stretch: Stretch,
+    path: Path, model: Opened, hop: float, detector: str | Detector, strip: Strip, max_seconds: float
 ) -> Iterator[Window]:
-    """The windows of a stretch of a media file, in the file's seconds.
+    """The windows of a media file; a few frames of it are held at a time, and a window's sound and crops.
 
-    A few frames of it are held at a time, and a window's sound and crops. Windows are those of `media.windows`, whose
-    errors these are too; what is after the stretch is read as well, so that damage in it is told. Where the model
-    takes a face, a file with a picture needs the extra `face`, and `strip` gets its thumbnails.
+    Windows are those of `media.windows`, whose errors these are too. Where the model takes a face, a file with
+    a picture needs the extra `face`, and `strip` gets its thumbnails.
     """
     if model.face is not None:
         rate = followed_rate(model.face)
         rates = {"frame_rate": float(rate), **({"sample_rate": model.sound.rate} if model.sound else {})}
         tracks = ("sound", "picture") if model.sound else ("picture",)
-        skipped = math.floor(stretch.start * rate)
-        limits = {"tracks": tracks, "start": skipped / rate, "max_seconds": max_seconds}
-        clips = media.windows(path, 1 / rate, **limits, **rates)
+        clips = media.windows(path, 1 / rate, tracks=tracks, max_seconds=max_seconds, **rates)
         first = next(clips)
         if first.has_picture:
             steps = _followed(itertools.chain([first], clips), model, detector, strip)
-            if stretch.end < math.inf:
-                steps = itertools.islice(steps, math.ceil(stretch.end * rate) - skipped)
             length = max(1, round(model.seconds * rate))
             for start, held in _cut(steps, length, hop * rate):
                 waveform = np.concatenate([sound for sound, _ in held])
                 samples = model.sound.samples if model.sound else 0
                 yield Window(
-                    float((skipped + start) / rate),
-                    float((skipped + start + len(held)) / rate),
+                    float(start / rate),
+                    float((start + len(held)) / rate),
                     waveform[:samples],
                     joined([faces for _, faces in held]),
                 )
-            for _ in clips:
-                pass
             return
         clips.close()
     sound = model.sound
-    limits = {"tracks": ("sound",), "start": stretch.start, "max_seconds": max_seconds}
-    end = 0.0
+    limits = {"tracks": ("sound",), "max_seconds": max_seconds}
     for clip in media.windows(path, model.seconds, hop, sample_rate=sound.rate, **limits):
-        if end < stretch.end:
-            end = min(clip.start + clip.duration, float(stretch.end))
-            samples = min(round((end - clip.start) * sound.rate), sound.samples)
-            yield Window(clip.start, end, clip.waveform[:samples])
+        yield Window(clip.start, clip.start + clip.duration, clip.waveform[: sound.samples])
 
 
 def _followed(clips: Iterator[Clip], model: Opened, detector: str | Detector, strip: Strip) -> Iterator[Step]:
@@ -158,12 +102,9 @@ def _cut(steps: Iterator[Step], length: int, hop: float) -> Iterator[tuple[int, 
         yield begin, list(held)
 
 
-def windows_of_blocks(
-    blocks: Iterator[np.ndarray], samples: int, hop: float, rate: int, skipped: int = 0
-) -> Iterator[Window]:
+def windows_of_blocks(blocks: Iterator[np.ndarray], samples: int, hop: float, rate: int) -> Iterator[Window]:
     """The windows of a waveform that arrives in blocks (samples,), each as soon as it is whole; placed as those of a
-    file, so that the last one may be shorter. No more than a window and a block is held. Before the first block
-    `skipped` samples were left out."""
+    file, so that the last one may be shorter. No more than a window and a block is held."""
     held = np.zeros(0, np.float32)
     begin = stop = 0
     for index in itertools.count():
@@ -173,8 +114,7 @@ def windows_of_blocks(
         if begin + len(held) <= stop:
             return
         held, begin, stop = held[start - begin :], start, start + samples
-        end = min(stop, start + len(held))
-        yield Window((skipped + start) / rate, (skipped + end) / rate, held[:samples])
+        yield Window(start / rate, min(stop, start + len(held)) / rate, held[:samples])
 
 
 def least_samples(sound: SoundInput) -> int:
