@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from keras_lmf.backbones.sequence import STANDARDIZATION
 from keras_lmf.data import Dataset
 from keras_lmf.lazy import LazyArray
+from keras_lmf.models import fitted_layers
+from keras_lmf.recipe import Recipe
 from keras_lmf.target import Target
+from keras_lmf.training import train
 from keras_lmf.training.fitted import centered_apart
 
 ROWS = 24
@@ -66,3 +72,25 @@ def test_one_modality_one_corpus_and_an_array_on_disk() -> None:
     assert isinstance(found.inputs["face"], LazyArray)
     np.testing.assert_array_equal(np.asarray(found.inputs["face"]), moved.inputs["face"])
     assert found.fingerprint != lazy.fingerprint
+
+
+@pytest.mark.parametrize("center", ["all", "corpora"])
+def test_a_training_standardises_by_the_means_it_is_told(center: str, tmp_path: Path) -> None:
+    data = joined().select(["face"])
+    data = data.take(
+        (data.corpora == "one") | (np.arange(ROWS) % 6 == 1)
+    )  # more of one corpus than of the other
+    recipe = Recipe(
+        name="joined",
+        corpus={"name": "joined.npz"},
+        target=data.target,
+        inputs={"face": {"shape": [3], "backbone": {"name": "mlp", "units": [2]}}},
+        fusion={"name": "none"},
+        training={"loss": "cross_entropy", "epochs": 1, "center": center},
+    )
+    run = train(recipe, data, tmp_path / "run")
+    (layer,) = fitted_layers(run.model, "face", STANDARDIZATION)
+    train_rows = data.splits == "train"
+    means = [data.inputs["face"][train_rows & (data.corpora == name)].mean(axis=0) for name in ("one", "two")]
+    expected = np.mean(means, axis=0) if center == "corpora" else data.inputs["face"][train_rows].mean(axis=0)
+    np.testing.assert_allclose(np.ravel(layer.mean), expected, atol=1e-5)

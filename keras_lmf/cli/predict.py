@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -210,11 +210,13 @@ def predict(
             if seen is not None and seen < FEW_FACES:
                 few.append(f"{path.name} ({seen:.0%} of its frames)")
     except KeyboardInterrupt:
-        kept = (
-            f"in {csv}. The same command with --resume goes on"
-            if csv
-            else "above. --csv keeps them for --resume"
-        )
+        if embeddings is not None:
+            _save(embeddings, vectors, width)
+            kept = f"in {embeddings}"
+        elif csv is not None:
+            kept = f"in {csv}. The same command with --resume goes on"
+        else:
+            kept = "above. --csv keeps them for --resume"
         raise click.ClickException(f"Interrupted: {len(judged)} of {len(found)} files are {kept}.") from None
     finally:
         screen.close()
@@ -225,11 +227,15 @@ def predict(
     if not isinstance(answer, str):
         _draw(answer, timeline, annotate)
     if embeddings is not None:
-        from keras_lmf.recognition import embedding
-
-        click.echo(f"Embeddings: {embedding.save(embeddings, vectors, width)}", err=True)
+        _save(embeddings, vectors, width)
     if failed := judged.count(False):
         raise LMFError(f"{failed} of {len(found)} files could not be judged.")
+
+
+def _save(path: Path, vectors: Mapping[str, Embedding], width: int) -> None:
+    from keras_lmf.recognition import embedding
+
+    click.echo(f"Embeddings: {embedding.save(path, vectors, width)}", err=True)
 
 
 def _check_usage(

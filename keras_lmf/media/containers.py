@@ -76,7 +76,10 @@ def failures_told(path: Path) -> Iterator[None]:
 
 
 def _check_photo(path: Path) -> None:
-    """Raise an LMFError if a JPEG lacks the mark of its end: FFmpeg would draw what is missing in grey."""
+    """Raise an LMFError if a JPEG lacks the mark of its end: FFmpeg would draw what is missing in grey.
+
+    No more than the mark is looked for: what is damaged before it shows in the picture.
+    """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         at = 2
         # Segments, among them a small picture with an end of its own, up to the start of the scan.

@@ -188,7 +188,7 @@ def open_model(
     _require_media(name, spec)
     if runtime is not None and runtime not in ways:
         hint = (
-            "Keras, which enrolment needs, runs zoo entries and runs."
+            "Keras, which enrolment and embeddings need, runs zoo entries and runs."
             if runtime == "keras"
             else f"'keras-lmf export {name}' writes a .tflite file; give its path."
         )
