@@ -86,7 +86,8 @@ def test_the_short_table_tells_one_file_of_each_entry() -> None:
     for line, entry in zip(lines, entries.values()):
         name, _, size, latency, score, floor, _ = (cell.strip() for cell in line.strip("|").split(" |"))
         assert name == f"[{entry.name}](zoo/{entry.name}/CARD.md)"
-        shipped = [key for key in entry.costs if (ZOO / entry.name / f"model-{key[7:]}.tflite").is_file()]
+        files = {key: "-".join(["model", *key.split("-")[1:]]) for key in entry.costs}
+        shipped = [key for key, file in files.items() if (ZOO / entry.name / f"{file}.tflite").is_file()]
         keys = shipped or ["tflite"]
         key = min(keys, key=lambda key: entry.costs[key].bytes)
         metric = next(iter(entry.metrics[key].values()))
