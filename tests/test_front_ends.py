@@ -104,6 +104,7 @@ def test_taps_come_in_the_order_asked_for_and_nothing_is_built_above_them(refere
     assert not model.trainable_weights
 
 
+@pytest.mark.long
 def test_more_padding_changes_nothing(reference, all_taps):
     clip = clips(5000)[:1]
     padded = np.pad(clip, ((0, 0), (0, SAMPLES - 5000)))

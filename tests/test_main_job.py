@@ -25,11 +25,12 @@ pytestmark = [
 @pytest.mark.parametrize(
     ("entry", "metric", "oracle", "better_than_floor"),
     [
-        (
+        pytest.param(
             "lmf-mosi-avt",
             "mae",
             lambda y, p: mean_absolute_error(y, p[:, 0]),
             lambda v, floor: v < floor - 0.1,
+            marks=pytest.mark.long,
         ),
         (
             "lmf-ravdess-av",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from other_backend import OTHER_BACKENDS, passes_exactly
+from other_backend import LONG_ON_OTHERS, passes_exactly
 
 from keras_lmf.training import FusionAdam
 
@@ -81,6 +81,6 @@ def test_exact_round_trip() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", OTHER_BACKENDS)
+@pytest.mark.parametrize("backend", LONG_ON_OTHERS)
 def test_the_same_on_another_backend(backend: str) -> None:
     passes_exactly(__file__, backend, 4)

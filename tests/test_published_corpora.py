@@ -148,7 +148,7 @@ def test_ravdess_wavs_under_their_original_names() -> None:
             assert row.split == expected_split
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @needs_data
 def test_nemo_as_arrays_is_its_files() -> None:
     data = load("nemo", fold=3, seconds=0.5)

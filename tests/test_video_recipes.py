@@ -57,18 +57,15 @@ FUSIONS = {
     "low_rank": {"name": "low_rank", "units": 4, "rank": 2},
 }
 # Every pair of two words; large networks, which take long, stand once.
-MANY = [
+COMBINATIONS = [
     ("spectrogram", "mini_xception", "early"),
     ("ge2e", "mini_xception", "low_rank"),
     ("spectrogram", "mini_xception", "tensor"),
     ("ge2e", "cnn_2plus1d", "early"),
     ("spectrogram", "cnn_2plus1d", "low_rank"),
+    ("ge2e", "cnn_2plus1d", "tensor"),
     ("spectrogram", "application", "tensor"),
     ("spectrogram", "i3d", "low_rank"),
-]
-COMBINATIONS = [
-    pytest.param("ge2e", "cnn_2plus1d", "tensor", marks=pytest.mark.slow),
-    *(pytest.param(*words, marks=pytest.mark.long) for words in MANY),
 ]
 
 
@@ -99,6 +96,7 @@ def dataset(words: Recipe, rows: int = 12) -> Dataset:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("voice", "face", "fusion"), COMBINATIONS)
 def test_any_audio_with_any_video_and_any_fusion(voice, face, fusion, tmp_path: Path):
     """Builds, trains a step, which moves both backbones, and exports: the file answers as the trained model."""

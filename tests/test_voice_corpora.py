@@ -30,6 +30,7 @@ def agrees_with_file(data: Dataset, folder: Path, row: int) -> None:
     assert not voice[length:].any()
 
 
+@pytest.mark.long
 @needs_data
 def test_ravdess_voice_is_the_take():
     data = load("ravdess", seconds=2.5)
@@ -74,6 +75,7 @@ def test_emodb_is_its_files():
     assert data.groups.tolist() == [f"speaker_{name[:2]}" for name in names]
 
 
+@pytest.mark.long
 @needs_data
 def test_emodb_leaves_one_speaker_out():
     tested, validated = [], []
