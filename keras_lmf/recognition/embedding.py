@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_lmf.files import write_atomically
 from keras_lmf.recognition.opened import Opened
-from keras_lmf.recognition.summary import nothing_to_judge_by, weighted_mean
+from keras_lmf.recognition.summary import Seen
 from keras_lmf.recognition.windows import Window
 
 
@@ -36,18 +36,12 @@ class Vectors:
     """What is kept of a clip's windows; `name` is the clip's in errors."""
 
     def __init__(self, model: Opened, name: str) -> None:
-        self._model, self._name = model, name
-        self._heard, self._seen = 0, False  # the most samples of a window; a picture, even without a face
-        self._bounds: list[tuple[float, float]] = []
-        self._there: list[dict[str, np.ndarray]] = []
+        self._windows = Seen(model, name)
         self._vectors: list[np.ndarray] = []
 
-    def add(self, windows: Sequence[Window], there: dict[str, np.ndarray], vectors: np.ndarray) -> None:
+    def add(self, windows: Sequence[Window], there: Mapping[str, np.ndarray], vectors: np.ndarray) -> None:
         """The next windows, with what `judgement.embed` gives of them."""
-        self._bounds += [(window.start, window.end) for window in windows]
-        self._heard = max(self._heard, *(len(window.waveform) for window in windows))
-        self._seen |= any(window.faces is not None for window in windows)
-        self._there.append(there)
+        self._windows.add(windows, there)
         self._vectors.append(vectors)
 
     def embedding(self) -> Embedding:
@@ -56,12 +50,9 @@ class Vectors:
         Raises:
             LMFError: no window has what the model needs.
         """
-        (starts, ends), vectors = np.array(self._bounds).T, np.concatenate(self._vectors)
-        mean = weighted_mean(vectors, ends - starts)
-        if mean is None:
-            presence = {key: any(there[key].any() for there in self._there) for key in self._there[0]}
-            raise nothing_to_judge_by(self._model, self._name, presence, self._heard, self._seen)
-        return Embedding(mean.astype(np.float32), vectors.astype(np.float32), starts, ends)
+        vectors = np.concatenate(self._vectors)
+        clip = self._windows.mean(vectors).astype(np.float32)
+        return Embedding(clip, vectors.astype(np.float32), *self._windows.bounds.T)
 
 
 def save(path: Path, embeddings: Mapping[str, Embedding], width: int) -> Path:

@@ -23,6 +23,72 @@ FACE = ("time", "x", "y", "width", "height", "confidence")
 LOWEST = 1e-7  # probability of which a logarithm is taken
 
 
+class Seen:
+    """What a clip's windows held: their seconds, and which modalities were there. `name` is the clip's in errors."""
+
+    def __init__(self, model: Opened, name: str) -> None:
+        self._model, self._name = model, name
+        self._heard, self._picture = 0, False  # the most samples of a window; a picture, even without a face
+        self._bounds: list[tuple[float, float]] = []
+        self._there: list[Mapping[str, np.ndarray]] = []
+
+    def add(self, windows: Sequence[Window], there: Mapping[str, np.ndarray]) -> None:
+        """The next windows, and by modality in which of them it was."""
+        self._there.append(there)
+        self._bounds += [(window.start, window.end) for window in windows]
+        self._heard = max(self._heard, *(len(window.waveform) for window in windows))
+        self._picture |= any(window.faces is not None for window in windows)
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """(N, 2) float64: start and end of each window, in seconds."""
+        return np.array(self._bounds)
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """(N,) float64, of each window."""
+        return np.diff(self.bounds, axis=1)[:, 0]
+
+    @property
+    def presence(self) -> dict[str, bool]:
+        """Modality → whether any window has it."""
+        return {key: bool(rows.any()) for key, rows in _joined(self._there).items()}
+
+    def mean(self, rows: np.ndarray) -> np.ndarray:
+        """Over the windows that say something, those that are no NaN, weighted by their seconds.
+
+        Raises:
+            LMFError: no window has what the model needs: what is absent, and why.
+        """
+        found = _weighted_mean(rows, self.seconds)
+        if found is None:
+            raise self._nothing_to_judge_by()
+        return found
+
+    def _nothing_to_judge_by(self) -> LMFError:
+        reasons = {}
+        if self._model.sound:
+            rate, least = self._model.sound.rate, least_samples(self._model.sound)
+            if not self._heard:
+                reason = "there is no sound"
+            elif self._heard < least:
+                reason = f"its sound lasts {self._heard / rate:.2f} s, the least is {least / rate:g} s"
+            else:
+                reason = (
+                    f"silent from beginning to end: above {VOICE_HERTZ:.0f} Hz below −{-SILENCE:.0f} dB, or shorter "
+                    f"than {VOICE_SECONDS:g} s"
+                )
+            reasons[self._model.sound.name] = f" ({reason})"
+        if self._model.face:
+            none = " (none is found in the picture; of one that is a face alone: --face-detector none)"
+            reasons[self._model.face.name] = none if self._picture else " (there is no picture)"
+        absent = [f"no {key}{reasons.get(key, '')}" for key, present in self.presence.items() if not present]
+        return LMFError(
+            f"{self._name}: nothing to judge by: "
+            f"{', '.join(absent) or 'what the model needs is never there at the same time'}."
+        )
+
+
 class Summary:
     """What is kept of windows and judgements: numbers. `strip` has the thumbnails by the end.
 
@@ -33,11 +99,9 @@ class Summary:
     def __init__(
         self, model: Opened, name: str, file: Path | None, strip: Strip, smoothing: float | None = None
     ) -> None:
-        self._model, self._name, self._file, self._strip = model, name, file, strip
-        self._smoothing = smoothing
+        self._labels, self._file, self._strip, self._smoothing = model.labels, file, strip, smoothing
+        self._windows = Seen(model, name)
         self._envelope = Envelope(model.sound.rate if model.sound else 1)
-        self._heard, self._seen = 0, False  # the most samples of a window; a picture, even without a face
-        self._bounds: list[tuple[float, float]] = []
         self._faces: list[np.ndarray] = []
         self._followed = -np.inf  # the last time of `_faces`
         self._judgements: list[Judgement] = []
@@ -45,12 +109,10 @@ class Summary:
     def add(self, windows: Sequence[Window], judgement: Judgement) -> None:
         """The next windows."""
         self._judgements.append(judgement)
+        self._windows.add(windows, judgement.there)
         for window in windows:
-            self._bounds.append((window.start, window.end))
             self._envelope.add(window.start, window.waveform)
-            self._heard = max(self._heard, len(window.waveform))
             if window.faces is not None:
-                self._seen = True
                 faces = window.faces
                 rows = np.column_stack([faces.timestamps, faces.boxes, faces.confidence])
                 self._faces.append(rows[rows[:, 0] > self._followed])  # windows overlap
@@ -62,28 +124,22 @@ class Summary:
         Raises:
             LMFError: no window has what the model needs.
         """
-        labels = self._model.labels
-        bounds = np.array(self._bounds)
-        seconds = np.diff(bounds, axis=1)[:, 0]
+        labels, bounds, seconds = self._labels, self._windows.bounds, self._windows.seconds
         probabilities = np.concatenate([judgement.probabilities for judgement in self._judgements])
-        there = _joined([judgement.there for judgement in self._judgements])
-        mean = weighted_mean(probabilities, seconds)
-        presence = {key: bool(rows.any()) for key, rows in there.items()}
-        if mean is None:
-            raise nothing_to_judge_by(self._model, self._name, presence, self._heard, self._seen)
+        mean = self._windows.mean(probabilities)
         timeline = pd.DataFrame(bounds, columns=["start", "end"])
         course = probabilities
         if self._smoothing is not None and len(bounds) > 1:
             course = _smoothed(probabilities, bounds.mean(axis=1), self._smoothing)
         timeline[list(labels)] = course
         alone = _joined([judgement.alone for judgement in self._judgements])
-        by_modality = {key: weighted_mean(rows, seconds) for key, rows in alone.items()}
+        by_modality = {key: _weighted_mean(rows, seconds) for key, rows in alone.items()}
         contributions = _joined([judgement.contributions for judgement in self._judgements])
         return Prediction(
             emotion=labels[int(mean.argmax())],
             probabilities=dict(zip(labels, mean.tolist())),
             timeline=timeline,
-            presence=presence,
+            presence=self._windows.presence,
             by_modality={
                 key: dict(zip(labels, shares.tolist()))
                 for key, shares in by_modality.items()
@@ -91,7 +147,7 @@ class Summary:
             },
             shares=_shares(contributions, seconds),
             contributions={
-                title(subset): dict(zip(labels, weighted_mean(rows, seconds).tolist()))
+                title(subset): dict(zip(labels, _weighted_mean(rows, seconds).tolist()))
                 for subset, rows in contributions.items()
             },
             file=self._file,
@@ -99,41 +155,6 @@ class Summary:
             faces=pd.DataFrame(np.concatenate([np.zeros((0, len(FACE))), *self._faces]), columns=list(FACE)),
             thumbnails=tuple(self._strip.thumbnails),
         )
-
-
-def nothing_to_judge_by(
-    model: Opened, name: str, presence: Mapping[str, bool], heard: int, seen: bool
-) -> LMFError:
-    """The error for a clip of which no window has what the model needs: what is absent, and why.
-
-    Args:
-        model: that was asked.
-        name: of the clip.
-        presence: modality → whether any window has it.
-        heard: the most samples of sound in a window.
-        seen: whether there is a picture.
-    """
-    reasons = {}
-    if model.sound:
-        rate, least = model.sound.rate, least_samples(model.sound)
-        if not heard:
-            reason = "there is no sound"
-        elif heard < least:
-            reason = f"its sound lasts {heard / rate:.2f} s, the least is {least / rate:g} s"
-        else:
-            reason = (
-                f"silent from beginning to end: above {VOICE_HERTZ:.0f} Hz below −{-SILENCE:.0f} dB, or shorter than "
-                f"{VOICE_SECONDS:g} s"
-            )
-        reasons[model.sound.name] = f" ({reason})"
-    if model.face:
-        none = " (none is found in the picture; of one that is a face alone: --face-detector none)"
-        reasons[model.face.name] = none if seen else " (there is no picture)"
-    absent = [f"no {key}{reasons.get(key, '')}" for key, present in presence.items() if not present]
-    return LMFError(
-        f"{name}: nothing to judge by: "
-        f"{', '.join(absent) or 'what the model needs is never there at the same time'}."
-    )
 
 
 class Envelope:
@@ -181,7 +202,7 @@ def _joined(parts: Sequence[Mapping]) -> dict:
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def weighted_mean(rows: np.ndarray, seconds: np.ndarray) -> np.ndarray | None:
+def _weighted_mean(rows: np.ndarray, seconds: np.ndarray) -> np.ndarray | None:
     """Over the rows that are no NaN, weighted; None if there is none."""
     known = ~np.isnan(rows[:, 0])
     return np.average(rows[known], axis=0, weights=seconds[known]) if known.any() else None
