@@ -93,7 +93,7 @@ def test_enrolment_takes_keras(tmp_path: Path) -> None:
     assert recognizer.file.name == "model.weights.h5"
     with pytest.raises(LMFError, match=r"can't be enrolled: only a Keras model"):
         Recognizer(VOICE, runtime="tflite", enrolment=[noise()])
-    with pytest.raises(LMFError, match=r"Allowed: tflite. Keras, which enrolment needs"):
+    with pytest.raises(LMFError, match=r"Allowed: tflite. Keras, which enrolment and embeddings need"):
         Recognizer(bundled_folder() / VOICE / "model.tflite", enrolment=[noise()])
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache, partial
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from keras_lmf.cli.answers import Screen, Table, utf8
+from keras_lmf.cli.asking import Asked, answers, media_files, recognizer_of
 from keras_lmf.cli.options import BEAM_CONTEXT, JSON, RUNNER, WORKERS, executor, plain_errors
 from keras_lmf.cli.options import words as comma_separated
 from keras_lmf.errors import LMFError
-from keras_lmf.executors import Executor, Here
+from keras_lmf.executors import Here
 from keras_lmf.files import require_writable
 from keras_lmf.media.suffixes import MEDIA_FILES, PICTURE_FILES
 
@@ -25,20 +24,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "lmf-media-av"
 FEW_FACES = 0.5  # of a film's frames
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What every worker makes its recognizer of."""
-
-    model: str
-    runtime: str | None
-    emotions: tuple[str, ...] | None
-    hop: float | None
-    smoothing: float | None
-    enrolment: tuple[Path, ...]
-    face_detector: str | None
-    max_seconds: float
 
 
 @click.command(
@@ -171,9 +156,9 @@ def predict(
         require_writable(target)
     labels = None if emotions is None else tuple(comma_separated(emotions))
     runtime = "keras" if embeddings is not None and runtime is None else runtime
-    clips = tuple(_media_files(enrol))
+    clips = tuple(media_files(enrol))
     asked = Asked(model, runtime, labels, hop, smoothing, clips, face_detector, max_seconds)
-    recognizer = _recognizer(asked)
+    recognizer = recognizer_of(asked)
     click.echo(f"Model: {recognizer.file}", err=True)
     if explain:
         _require_parts(recognizer)
@@ -181,7 +166,7 @@ def predict(
     if camera is not None:
         _watch(recognizer, camera, as_json)
         return
-    found = _media_files(files, [MEDIA_FILES, PICTURE_FILES] if recognizer.single_picture else [MEDIA_FILES])
+    found = media_files(files, [MEDIA_FILES, PICTURE_FILES] if recognizer.single_picture else [MEDIA_FILES])
     table = None if csv is None else Table(csv, recognizer, resume=resume)
     known = {} if table is None else table.known
     # Whether each could be, those of an earlier call first.
@@ -200,7 +185,7 @@ def predict(
     answer: Prediction | str = ""
     try:
         asked_for = [path for path in found if utf8(str(path)) not in known]
-        for path, answer, seen in _answers(recognizer, asked, work, asked_for):
+        for path, answer, seen in answers(recognizer, asked, work, asked_for):
             if table is not None:
                 table.add(path, answer)
             screen.add(path, answer)
@@ -304,80 +289,3 @@ def _watch(recognizer: Recognizer, camera: str, as_json: bool) -> None:
             click.echo(f"{moment.time:8.1f} s  {told}")
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
-
-
-def _media_files(paths: tuple[Path, ...], kinds: Sequence[re.Pattern[str]] = (MEDIA_FILES,)) -> list[Path]:
-    """Each file as given; of a folder the media files in it, by path, or itself where it holds none. Each once."""
-    found: dict[Path, None] = {}
-    for path in paths:
-        inside = sorted(path.rglob("*")) if path.is_dir() else []
-        found |= dict.fromkeys([part for part in inside if _is_one_of(part, path, kinds)] or [path])
-    return list(found)
-
-
-def _is_one_of(path: Path, folder: Path, kinds: Sequence[re.Pattern[str]]) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return any(kind.fullmatch(path.suffix) for kind in kinds) and not hidden and path.is_file()
-
-
-def _answers(
-    recognizer: Recognizer, asked: Asked, work: Executor, files: list[Path]
-) -> Iterator[tuple[Path, Prediction | str, float | None]]:
-    """Each file with its prediction, or why there is none; and the share of its frames in which a face was seen."""
-    from tqdm import tqdm
-
-    from keras_lmf.recognition.prediction import Prediction
-
-    if isinstance(work, Here):
-        judged = work.map(partial(_judged, recognizer), files)
-    else:
-        answers = work.map(partial(_judged_elsewhere, asked), files)
-        judged = (
-            (Prediction.from_dict(told) if isinstance(told, dict) else told, seen) for told, seen in answers
-        )
-    shown = tqdm(total=len(files), desc="predict", unit="file", delay=2, leave=False, disable=None)
-    with shown as bar:
-        for path, (answer, seen) in zip(files, judged):
-            bar.clear()  # out of the way of what is told meanwhile
-            yield path, answer, seen
-            bar.update()
-
-
-def _judged(recognizer: Recognizer, path: Path) -> tuple[Prediction | str, float | None]:
-    try:
-        if path.is_dir():
-            pictures = any(PICTURE_FILES.fullmatch(part.suffix) for part in path.rglob("*"))
-            hint = " Its pictures are for a model that takes one picture, or name them." if pictures else ""
-            raise LMFError(f"no media file in this folder.{hint}")
-        answer = recognizer(path)
-    except Exception as error:  # whatever a file brings about, the others go on
-        kind = "" if isinstance(error, LMFError) else f"{type(error).__name__}: "
-        return kind + " ".join(str(error).split()).removeprefix(f"{path}: "), None
-    return answer, float(answer.faces["x"].notna().mean()) if len(answer.faces) else None
-
-
-def _judged_elsewhere(asked: Asked, path: Path) -> tuple[dict[str, Any] | str, float | None]:
-    """In another process, perhaps on another machine: in JSON's terms."""
-    answer, seen = _judged(_kept_recognizer(asked), path)
-    return (answer if isinstance(answer, str) else answer.to_dict()), seen
-
-
-@cache
-def _kept_recognizer(asked: Asked) -> Recognizer:
-    """One for each process that works."""
-    return _recognizer(asked)
-
-
-def _recognizer(asked: Asked) -> Recognizer:
-    from keras_lmf.recognition import Recognizer  # takes a moment, which wrong usage needn't wait
-
-    return Recognizer(
-        asked.model,
-        runtime=asked.runtime,
-        emotions=asked.emotions,
-        hop=asked.hop,
-        smoothing=asked.smoothing,
-        enrolment=asked.enrolment,
-        face_detector=asked.face_detector,
-        max_seconds=asked.max_seconds,
-    )
