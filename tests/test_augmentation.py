@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+from scipy import signal
 
 from keras_lmf.data import Augmentation, Dataset, augmented
 from keras_lmf.data.augmentation import _resampled
@@ -121,6 +124,66 @@ def test_noise_is_white_or_pink():
     np.testing.assert_allclose(np.array(kinds)[~is_pink], 1, rtol=0.25)
 
 
+def found(seeds: int, waveform: np.ndarray, **changes) -> list[np.ndarray]:
+    return [apply(waveform, seed, **changes).astype(float) for seed in range(seeds)]
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.8])
+def test_the_echoes_of_a_click_fall_by_60_dB_in_their_time(seconds):
+    """Of a click the copy is the room's response: as much energy as the click, half of it in echoes."""
+    click = np.zeros(3 * RATE, np.float32)
+    click[0] = 0.5
+    copies = found(24, click, reverberation_seconds=(seconds, seconds))
+    rooms = [copy for copy in copies if copy[1:].any()]
+    assert 4 < len(rooms) < 20
+    power = np.mean([copy**2 for copy in rooms], axis=0) / 0.25
+    assert power[0] == pytest.approx(0.5, rel=1e-4)
+    assert power[1:].sum() == pytest.approx(0.5, rel=1e-4)
+    steps = np.arange(1, round(seconds * RATE))
+    slope, _ = np.polyfit(steps / RATE, 10 * np.log10(power[steps] + 1e-30), 1)
+    assert slope == pytest.approx(-60 / seconds, rel=0.03)
+    assert not power[round(seconds * RATE) + 1 :].max() > 1e-12
+
+
+@pytest.mark.parametrize(("low", "high"), [(300, 3400), (100, 7000)])
+def test_a_band_is_scipys_butterworth(low, high):
+    """Without its delay: the magnitude alone. Noise shows all frequencies."""
+    rate, order = RATE, 4
+    noise = np.random.default_rng(5).normal(0, 0.05, RATE).astype(np.float32)
+    changed = next(
+        copy for copy in found(9, noise, bands_hz=((low, high),)) if np.abs(copy - noise).max() > 1e-3
+    )
+    frequencies = np.fft.rfftfreq(RATE, 1 / rate)
+    expected = np.ones(len(frequencies))
+    for edge, kind in ((low, "high"), (high, "low")):
+        _, response = signal.freqs(
+            *signal.butter(order, 2 * np.pi * edge, kind, analog=True), 2 * np.pi * frequencies
+        )
+        expected *= np.abs(response)
+    by_hand = np.fft.irfft(np.fft.rfft(noise) * expected, RATE)
+    np.testing.assert_allclose(changed[512:-512], by_hand[512:-512], atol=2e-4)
+
+
+def test_rooms_and_bands_are_drawn_apart_from_the_rest():
+    """A recipe that names none of them has the copies that it always had."""
+    waveform = tone(440)
+    plain = Augmentation().apply(waveform, random(3))
+    assert any(
+        np.array_equal(
+            Augmentation(reverberation_seconds=(0.3, 0.3)).apply(waveform, random(seed)),
+            Augmentation().apply(waveform, random(seed)),
+        )
+        for seed in range(9)
+    )  # those whose coin said no
+    np.testing.assert_array_equal(plain, Augmentation().apply(waveform, random(3)))
+
+
+@pytest.mark.parametrize("bands", [((300, 9000),), ((3400, 300),), (300, 3400)])
+def test_a_band_lies_below_the_nyquist_frequency(bands):
+    with pytest.raises(LMFError, match="bands_hz must be"):
+        Augmentation(bands_hz=bands)
+
+
 @pytest.mark.parametrize("shift", [-0.25, 0.25])
 def test_shift_brings_zeros(shift):
     waveform, moved = tone(440, total=RATE), round(abs(shift) * RATE)
@@ -175,6 +238,20 @@ def test_a_split_grows_by_its_copies():
     assert (np.abs(grown.inputs["voice"]) <= 1).all()
     assert grown.inputs["voice"].dtype == np.float32
     assert (grown.name, grown.target) == (split.name, split.target)
+
+
+def test_copies_are_a_corpus_of_their_own():
+    joined = dataclasses.replace(data(3), corpora=np.array(["emodb", "nemo", "nemo"]))
+    grown = augmented(joined["train"], Augmentation(copies=2))
+    assert grown.corpora.tolist() == [
+        "emodb",
+        "nemo",
+        "nemo",
+        "emodb, changed",
+        "nemo, changed",
+        "nemo, changed",
+    ]
+    assert augmented(data(3)["train"], Augmentation(copies=2)).corpora is None
 
 
 def test_one_copy_is_the_split_itself():

@@ -87,7 +87,9 @@ def test_one_grey_is_no_division_by_zero(model):
     assert np.isfinite(grey).all()
 
 
-@pytest.mark.parametrize("changes", [{"rotation": 20, "shift": 0.2, "zoom": 0.2}, {"erasing": 0.3}])
+@pytest.mark.parametrize(
+    "changes", [{"rotation": 20, "shift": 0.2, "zoom": 0.2}, {"erasing": 0.3}, {"blur": 1.0}]
+)
 def test_pictures_change_in_training_only(changes):
     changed = image_cnn(SHAPE, filters=(4,), **changes, seed=3)
     plain = image_cnn(SHAPE, filters=(4,), seed=3)

@@ -31,6 +31,7 @@ def image_cnn(
     shift: float = 0.0,
     zoom: float = 0.0,
     erasing: float = 0.0,
+    blur: float = 0.0,
     dropout: float = 0.0,
     mirror: bool = False,
     seed: int | None = None,
@@ -44,8 +45,9 @@ def image_cnn(
     then ReLU, in a block's second after its input is added. The receptive field of a number before the mean is
     9 · 2^(n − 1) − 2 pixels for n blocks.
 
-    In training only, pictures are mirrored, turned, moved and scaled at random (`layers.RandomAffine`), and a part
-    of each is erased (Zhong et al., "Random erasing data augmentation", 2020; `keras.layers.RandomErasing`).
+    In training only, some pictures are blurred, as small or unsharp ones are (`keras.layers.RandomGaussianBlur`, a
+    deviation of up to one pixel); all are mirrored, turned, moved and scaled at random (`layers.RandomAffine`), and a
+    part of each is erased (Zhong et al., "Random erasing data augmentation", 2020; `keras.layers.RandomErasing`).
 
     Args:
         shape: (height, width, channels) of pictures in [0, 1].
@@ -54,6 +56,7 @@ def image_cnn(
         shift: largest move, as a share of height and width.
         zoom: largest change of size, as a share.
         erasing: largest part that is erased, as a share of the picture; 0, or from .02, the smallest part.
+        blur: share of the pictures that are blurred, 0 to 1.
         dropout: rate after the mean, in training.
         mirror: the embedding is the mean of the picture's and of its mirror image's (`layers.MirrorAverage`), which
             takes twice as long, but in training.
@@ -64,7 +67,17 @@ def image_cnn(
         raise LMFError(f"image_cnn: erasing must be 0, or {LEAST_ERASED} to 1, received {erasing!r}")
     seeds = seed_stream(seed)
     image = input_layer("image", shape, "height", "width", "channels")
-    hidden = _standardized(image)
+    hidden = image
+    if blur:
+        hidden = keras.layers.RandomGaussianBlur(
+            (blur, blur),
+            kernel_size=5,
+            sigma=(0.0, 1.0),
+            value_range=(0.0, 1.0),
+            seed=next(seeds),
+            name="blur",
+        )(hidden)
+    hidden = _standardized(hidden)
     if rotation or shift or zoom:
         hidden = RandomAffine(rotation, shift, zoom, seed=next(seeds), name="affine")(hidden)
     if erasing:

@@ -160,6 +160,7 @@ class ImageCNN(BackboneWord):
     shift: Rate = Field(0.0, description="Largest move in training, as a share of height and width.")
     zoom: Rate = Field(0.0, description="Largest change of size in training, as a share.")
     erasing: Rate = Field(0.0, description="Largest share that training erases: 0, or from .02 on.")
+    blur: Rate = Field(0.0, description="Share of the pictures that training blurs.")
     dropout: Rate = Field(0.0, description="Rate of dropout on the embedding.")
     mirror: bool = Field(False, description="Whether each picture's mirror image is seen too.")
 

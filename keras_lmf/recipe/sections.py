@@ -174,6 +174,12 @@ class WaveformAugmentation(Part):
     )
     shift_seconds: Span = Field((-0.1, 0.1), description="Earlier or later, in seconds.")
     speed: Span = Field((0.9, 1.1), description="Faster or slower, as a factor; pitch moves with it.")
+    reverberation_seconds: Span = Field(
+        (0.0, 0.0), description="Time of reverberation of a room, for half of the copies; zeros: no room."
+    )
+    bands_hz: tuple[Span, ...] = Field(
+        (), max_length=16, description="Pass bands, as of telephones; one is drawn for half of the copies."
+    )
 
 
 PARTS = ("fusion", "head")  # of a model, beside those of its inputs

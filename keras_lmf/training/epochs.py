@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import keras
 from tqdm.keras import TqdmCallback
 
+from keras_lmf.data.augmentation import with_copies
 from keras_lmf.data.batches import Batches, balanced_class_weights, epoch_order
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.recipe import Recipe, Training
@@ -23,9 +24,10 @@ VALID_ROWS = 256  # in a batch
 def steps_of(training: Training, data: Dataset) -> int:
     """How many an epoch has."""
     rows = data.splits == "train"
-    corpora = data.corpora[rows] if training.batches == "corpora" and data.corpora is not None else None
     copies = training.augmentation.copies if training.augmentation else 1
-    return math.ceil(copies * len(epoch_order(int(rows.sum()), None, 0, corpora)) / training.batch_size)
+    own = data.corpora[rows] if training.batches == "corpora" and data.corpora is not None else None
+    order = epoch_order(copies * int(rows.sum()), None, 0, with_copies(own, copies))
+    return math.ceil(len(order) / training.batch_size)
 
 
 def fit_epochs(
