@@ -13,6 +13,7 @@ from resume_worker import recipe, sequences
 from keras_lmf.data import Dataset
 from keras_lmf.errors import LMFError
 from keras_lmf.recipe import Recipe
+from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
 from keras_lmf.training import NotFiniteLoss, Run, train
 
@@ -57,6 +58,27 @@ def test_label_smoothing_is_that_of_the_closed_form(tmp_path: Path) -> None:
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     expected = -0.8 * log_p[np.arange(len(valid)), valid.labels] - 0.2 * log_p.mean(axis=1)
     assert run.history["val_loss"].item() == pytest.approx(expected.mean(), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_prior_correction_takes_logarithms_of_frequencies_from_the_logits(
+    tmp_path: Path, soft: bool
+) -> None:
+    data = sequences()
+    classes = len(data.target.classes)
+    frequencies = np.bincount(data["train"].labels, minlength=classes)
+    if soft:
+        votes = np.random.default_rng(0).dirichlet(np.ones(classes), len(data))
+        data = dataclasses.replace(data, soft_labels=votes)
+        frequencies = data["train"].soft_labels.sum(axis=0)
+    plain = recipe(training={"epochs": 1})
+    before, after = (
+        open_artifact(train(words, data, tmp_path / words.fingerprint).model).predict(data["test"].inputs)
+        for words in (plain, plain.replace(training={"prior_correction": 0.5}))
+    )
+    expected = before[plain.target.name] - 0.5 * np.log(frequencies / frequencies.sum())
+    np.testing.assert_allclose(after[plain.target.name], expected, atol=1e-5)
 
 
 @pytest.mark.slow

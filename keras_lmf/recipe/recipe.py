@@ -93,8 +93,13 @@ class Recipe(Part):
         training, kind = self.training, "classes" if target.classes else "a range"
         if training.loss and (training.loss == "cross_entropy") != (target.classes is not None):
             raise ValueError(f"loss {training.loss!r} does not fit target {target.name!r} of {kind}")
-        if training.label_smoothing and target.classes is None:
-            raise ValueError(f"label_smoothing needs classes; target {target.name!r} has a range")
+        for key in ("label_smoothing", "prior_correction"):
+            if getattr(training, key) and target.classes is None:
+                raise ValueError(f"{key} needs classes; target {target.name!r} has a range")
+        if training.prior_correction and self.fusion.parts(tuple(self.inputs)):
+            raise ValueError(
+                f"prior_correction is for a model that trains as one, not for {self.fusion.name!r}"
+            )
         for key, word in (("output_bias", "label_mean"), ("monitor", "pearson")):
             if getattr(training, key) == word and target.classes is not None:
                 raise ValueError(f"{key} {word!r} needs a range; target {target.name!r} has classes")

@@ -274,6 +274,11 @@ class Training(Part):
     label_smoothing: Rate = Field(
         0.0, description="For classes: the share of a label that is spread over all (Szegedy et al. 2016)."
     )
+    prior_correction: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="For classes: the share of the training labels' logarithmic frequencies that is taken from the "
+        "logits after the training; 1: no class is preferred for being frequent (Menon et al. 2021).",
+    )
     class_weights: Literal["none", "balanced"] = Field("none", description='"balanced": classes count alike.')
     patience: Count = Field(10, description='Epochs without a better value on "valid" before training ends.')
     fit_on: Literal["train", "train + valid"] = Field(

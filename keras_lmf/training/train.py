@@ -39,6 +39,7 @@ from keras_lmf.training.features import features
 from keras_lmf.training.fitted import centered_apart, fit_on_train
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.parts import fit_parts
+from keras_lmf.training.prior import correct_prior
 from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
 from keras_lmf.training.stages import stage_of
 
@@ -188,6 +189,8 @@ def _train(
         best = build(trained)
         best.set_weights(state.best_weights)
         refresh_standardization(best)
+        if recipe.training.prior_correction:
+            correct_prior(best, data["train"], recipe.training.prior_correction)
         whole = fill(build(recipe), models, best) if models else best
         _write_results(folder, recipe, whole, state.progress)
         return best
