@@ -16,6 +16,7 @@ from keras_lmf.data.corpora import synthetic
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import (
     expected_calibration_error,
+    expected_calibration_error_quantile,
     fit_subset_temperatures,
     fit_temperature,
     negative_log_likelihood,
@@ -199,3 +200,27 @@ def test_an_entry_keeps_the_subsets_and_one_of_before_has_none(tmp_path: Path) -
         entry.model_copy(update={"calibration": calibration}).write(tmp_path)
         assert Entry.read(tmp_path).spec.temperature_of(["audio"]) == expected
         assert ("subset_temperatures" in (tmp_path / "entry.json").read_text()) == (calibration is after)
+
+
+def test_the_error_of_a_perfectly_calibrated_model_by_an_exact_count() -> None:
+    """Three rows that are right with 0.7 each, in one bin: k of them are right with the binomial probability, and the
+    error is |k / 3 − 0.7|: 1 − 0.7 with 0.343, 2 / 3 − 0.7 with 0.441, 1 / 3 − 0.7 with 0.189, 0 − 0.7 with 0.027."""
+    rows = np.tile([0.7, 0.3], (3, 1))
+    found = [
+        expected_calibration_error_quantile(rows, quantile, draws=4000) for quantile in (0.3, 0.6, 0.9, 0.99)
+    ]
+    assert found == pytest.approx([abs(2 / 3 - 0.7), 0.3, 0.7 - 1 / 3, 0.7], abs=1e-9)
+
+
+def test_the_error_of_a_perfectly_calibrated_model_is_that_of_scipys_multinomial() -> None:
+    probabilities = np.random.default_rng(1).dirichlet(np.ones(4), 200)
+    random = np.random.default_rng(2)
+    drawn = [
+        expected_calibration_error(
+            probabilities, np.array([random.choice(4, p=row) for row in probabilities])
+        )
+        for _ in range(300)
+    ]
+    assert expected_calibration_error_quantile(probabilities) == pytest.approx(
+        np.quantile(drawn, 0.95), abs=0.015
+    )

@@ -59,6 +59,35 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bi
     return float(np.abs(gaps).sum() / len(labels))
 
 
+def expected_calibration_error_quantile(
+    probabilities: np.ndarray, quantile: float = 0.95, draws: int = 1000, bins: int = 15, seed: int = 0
+) -> float:
+    """The expected calibration error that a perfectly calibrated model with these probabilities stays below in
+    `quantile` of all test splits of this size.
+
+    Few rows scatter, so no model has an error of 0. Labels are drawn from the probabilities, and each draw's error is
+    taken (Vaicenavicius et al., "Evaluating model calibration in classification", AISTATS 2019, section 5).
+
+    Args:
+        probabilities: (N, classes), rows that add up to 1.
+        quantile: between 0 and 1.
+        draws: how many.
+        bins: as of `expected_calibration_error`.
+        seed: of the draws.
+
+    Raises:
+        LMFError: as of `expected_calibration_error`.
+    """
+    random = np.random.default_rng(seed)
+    edges = np.cumsum(np.asarray(probabilities, np.float64), axis=1)
+    last = edges.shape[1] - 1
+    errors = []
+    for _ in range(draws):
+        labels = np.minimum((random.random((len(edges), 1)) >= edges).sum(axis=1), last)
+        errors.append(expected_calibration_error(probabilities, labels, bins))
+    return float(np.quantile(errors, quantile))
+
+
 def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
     """Mean of −log(probability of the true class) in nats, with the probabilities softmax(logits / temperature).
 

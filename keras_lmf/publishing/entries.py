@@ -18,6 +18,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate
 from keras_lmf.evaluation.calibration import (
     expected_calibration_error,
+    expected_calibration_error_quantile,
     negative_log_likelihood,
     softmax,
 )
@@ -294,6 +295,7 @@ def _calibration(run: Run, data: Dataset, work: Path) -> Calibration | None:
         subset_temperatures=twin.spec.subset_temperatures,
         ece_before=expected_calibration_error(before, test.labels),
         ece_after=expected_calibration_error(after, test.labels),
+        ece_quantile=expected_calibration_error_quantile(after),
         nll_before=negative_log_likelihood(logits, test.labels),
         nll_after=negative_log_likelihood(logits, test.labels, twin.temperature),
         split="valid" if twin is run else "valid, by a twin that was trained on train alone",
