@@ -6,8 +6,8 @@ For each fold and seed the entry's recipe is trained on all other folds (its set
 and judged once on the fold, twice over:
 
 - inductive: nothing is measured on the tested people;
-- enrolled: the features of each tested person, of every modality, are standardised by that person's own clips,
-  without labels (transductive). `Recognizer(enrolment=…)` does so for the voice.
+- enrolled: the features of each tested person, of every modality, are standardised by the mean and variance of that
+  person's own clips, without labels (transductive). `Recognizer(enrolment=…)` moves the mean alone, of the voice alone.
 
 Each row goes to benchmarks/results/folds/NAME.csv, and the answers of all folds together make its rows with the fold
 "all". The answers lie in the folder --work; what is there is not run again. The means over the seeds of the inductive

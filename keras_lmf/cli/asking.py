@@ -26,7 +26,7 @@ class Asked:
     emotions: tuple[str, ...] | None
     hop: float | None
     smoothing: float | None
-    enrolment: tuple[Path, ...]
+    enrolment: tuple[Path, ...] | Path  # clips, or a stored enrolment
     face_detector: str | None
     max_seconds: float
 

@@ -62,7 +62,13 @@ FEW_FACES = 0.5  # of a film's frames
     "--enrol",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Clips of the one speaker in FILES, or a folder of them, to standardise the voice by; once for each.",
+    help="Clips of the one speaker in FILES, or a folder of them, once for each; or the .npz of --save-enrolment. The "
+    "voice is then measured against this speaker's own.",
+)
+@click.option(
+    "--save-enrolment",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the speaker of --enrol into this .npz, for the next time.",
 )
 @click.option(
     "--face-detector",
@@ -120,6 +126,7 @@ def predict(
     hop: float | None,
     smoothing: float | None,
     enrol: tuple[Path, ...],
+    save_enrolment: Path | None,
     face_detector: str | None,
     max_seconds: float,
     csv: Path | None,
@@ -152,14 +159,19 @@ def predict(
         raise click.UsageError(
             "--resume goes on with a --csv, without --timeline, --annotate and --embeddings."
         )
-    for target in filter(None, (csv, timeline, annotate, embeddings)):
+    if save_enrolment is not None and not (enrol and save_enrolment.suffix == ".npz"):
+        raise click.UsageError(f"--save-enrolment writes --enrol into a .npz; received {save_enrolment}.")
+    for target in filter(None, (csv, timeline, annotate, embeddings, save_enrolment)):
         require_writable(target)
     labels = None if emotions is None else tuple(comma_separated(emotions))
     runtime = "keras" if embeddings is not None and runtime is None else runtime
     clips = tuple(media_files(enrol))
-    asked = Asked(model, runtime, labels, hop, smoothing, clips, face_detector, max_seconds)
+    speaker = clips[0] if [path.suffix for path in clips] == [".npz"] else clips
+    asked = Asked(model, runtime, labels, hop, smoothing, speaker, face_detector, max_seconds)
     recognizer = recognizer_of(asked)
     click.echo(f"Model: {recognizer.file}", err=True)
+    if save_enrolment is not None:
+        click.echo(f"Enrolment: {recognizer.enrolment.save(save_enrolment)}", err=True)
     if explain:
         _require_parts(recognizer)
     width = recognizer.embedding_width if embeddings else 0

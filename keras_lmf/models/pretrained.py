@@ -6,7 +6,7 @@ A zoo entry's weights file holds all but the front ends whose weights are a back
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -170,8 +170,18 @@ def load_own(recipe: Recipe, path: Path) -> keras.Model:
 
 def trained_part(recipe: Recipe, model: keras.Model) -> keras.Model:
     """The part of `model` whose weights no backbone of the zoo holds."""
+    return _without_front_ends(recipe, model, names(recipe))
+
+
+def behind_front_ends(recipe: Recipe, model: keras.Model) -> keras.Model:
+    """The part of `model` that takes the features of the recipe's front ends; `model` itself where there are none."""
+    modalities = [name for name, section in recipe.inputs.items() if section.front_end]
+    return _without_front_ends(recipe, model, modalities) if modalities else model
+
+
+def _without_front_ends(recipe: Recipe, model: keras.Model, modalities: Collection[str]) -> keras.Model:
     models = build_front_ends(recipe)
-    part = build(on_features(recipe, {modality: models[modality] for modality in names(recipe)}))
+    part = build(on_features(recipe, {modality: models[modality] for modality in modalities}))
     for layer in part.layers:
         layer.set_weights(model.get_layer(layer.name).get_weights())
     return refresh_standardization(part)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from keras_lmf.evaluation import summarise
+from keras_lmf.training.enrolled import CLIPS
 from keras_lmf.training.left_out import CSV as LEFT_OUT
-from keras_lmf.zoo import LeftOut, Spread
+from keras_lmf.zoo import Enrolled, LeftOut, Spread
 
 FOLDS = "cross_validation.csv"
 
@@ -37,12 +38,38 @@ def left_out(folder: Path) -> dict[str, dict[str, LeftOut]]:
     found: dict[str, dict[str, LeftOut]] = {}
     table = pd.read_csv(folder / LEFT_OUT, keep_default_na=False, dtype={"without": str, "corpus": str})
     for (corpus, metric), rows in table.groupby(["corpus", "metric"], sort=False):
-        figures = spreads(rows[["others", "all", "floor"]].to_dict("records"))
+        # Missing in tables without enrolment, empty where no speaker of the corpus could be enrolled.
+        counts = [clips for clips in CLIPS if _is_filled(rows, f"others_enrolled_{clips}")]
+        names = [
+            "others",
+            "all",
+            *(f"{who}_enrolled_{clips}" for who in ("others", "all") for clips in counts),
+        ]
+        figures = spreads(rows[[*names, "floor"]].astype(float).to_dict("records"))
+        enrolled = (
+            {
+                "enrolled": tuple(
+                    Enrolled(
+                        clips=n, others=figures[f"others_enrolled_{n}"], all=figures[f"all_enrolled_{n}"]
+                    )
+                    for n in counts
+                ),
+                "enrolled_rows": int(rows["enrolled_rows"].iloc[0]),
+                "speakers_left_out": int(rows["speakers_left_out"].iloc[0]),
+            }
+            if counts
+            else {}
+        )
         found.setdefault(corpus, {})[metric] = LeftOut(
             others=figures["others"],
             all=figures["all"],
             floor=figures["floor"].mean,
             rows=int(rows["rows"].iloc[0]),
             without=tuple(filter(None, rows["without"].iloc[0].split(", "))),
+            **enrolled,
         )
     return found
+
+
+def _is_filled(rows: pd.DataFrame, column: str) -> bool:
+    return column in rows and bool((rows[column] != "").all())

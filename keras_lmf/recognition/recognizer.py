@@ -15,8 +15,8 @@ from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.media.crops import followed_rate
 from keras_lmf.media.faces import DETECTORS, Detector
 from keras_lmf.media.thumbnails import Strip
+from keras_lmf.recognition import enrolment as enrolments
 from keras_lmf.recognition.embedding import Embedding, Vectors
-from keras_lmf.recognition.enrolment import enrol
 from keras_lmf.recognition.inputs import inputs_of, windows_at_once
 from keras_lmf.recognition.judgement import answer, embed, judge, probabilities
 from keras_lmf.recognition.moments import Moment, windows_of_camera
@@ -66,11 +66,12 @@ class Recognizer:
         smoothing: seconds, .1 to 3600, over which the timeline is smoothed, forwards and back (`decisions.smoothed`, on
             the logarithms of the probabilities): a window that far away weighs 1/e of the one at hand. What is said of
             the clip as a whole stays as it is. None: no smoothing.
-        enrolment: clips (files or waveforms) of the one speaker who will be asked about, best ten or more of several
-            emotions, without labels. The voice's features are then standardised by this speaker's own mean and
-            variance instead of the training speakers'. That is transductive: where such figures are given for an
-            entry, they stand in a row of their own ("enrolled"). Zoo entries and runs with a front end only; needs
-            Keras.
+        enrolment: clips (files or waveforms) of the one speaker who will be asked about, one or more, best ten or more
+            of several emotions, without labels; or the path of an .npz that `Enrolment.save` wrote of them. Instead of
+            the training speakers' mean, the model then subtracts from the voice's features a mean that lies n / (n + 3)
+            of the way to that of the speaker's n clips. Each clip counts once: cut a long recording into several. Clips
+            of one emotion take that emotion away. Figures of this stand apart ("enrolled"). Zoo entries and runs with
+            a front end only; needs Keras.
         face_detector: "haar", "yunet", "none" (the picture is the face), or a function as of
             `media.faces.FaceTracker`; None: the one that the model was trained with, "haar" where that is unknown.
         max_seconds: the longest file, in seconds: a small one with false timestamps holds windows without end. A longer
@@ -86,14 +87,18 @@ class Recognizer:
         seconds: length of a window.
         hop: seconds from one window to the next.
         smoothing: seconds over which the timeline is smoothed; None: it is not.
+        enrolment: the speaker who is asked about, whose `save` keeps it; None: nobody was enrolled.
         single_picture: whether a window is one picture, without sound.
         temperature: by which the logits are divided where every modality is there; 1 where it was not calibrated.
         presence: "derived" when the model can do without a modality, "assumed" when it needs them all.
 
     Raises:
         LMFError: no such model, one that takes features only (with the entries that fit), one that names no classes,
-            a runtime that it has no file for, an unknown emotion or fewer than two, a hop out of its range, or one clip
-            instead of a list to enrol.
+            a runtime that it has no file for, an unknown emotion or fewer than two, a hop out of its range, one clip
+            instead of a list to enrol, a clip to enrol without sound, or a stored enrolment of another model.
+
+    Warns:
+        UserWarning: five or more clips to enrol, to more than four fifths of which the model gives the same answer.
     """
 
     def __init__(
@@ -104,13 +109,16 @@ class Recognizer:
         emotions: Collection[str] | None = None,
         hop: float | None = None,
         smoothing: float | None = None,
-        enrolment: Sequence[str | Path | np.ndarray] = (),
+        enrolment: Sequence[str | Path | np.ndarray] | str | Path = (),
         face_detector: str | Detector | None = None,
         max_seconds: float = MAX_SECONDS,
         cache_dir: str | Path | None = None,
     ) -> None:
-        if isinstance(enrolment, str | Path | np.ndarray):
-            raise LMFError("'enrolment' takes a list of clips, received one clip: enrolment=[…].")
+        stored = isinstance(enrolment, str | Path) and Path(enrolment).suffix == enrolments.SUFFIX
+        if isinstance(enrolment, str | Path | np.ndarray) and not stored:
+            raise LMFError(
+                "'enrolment' takes a list of clips or a stored enrolment (.npz), received one clip: enrolment=[…]."
+            )
         if enrolment and runtime is None:
             runtime = "keras"
         model = open_model(artifact, cache_dir, runtime)
@@ -140,13 +148,18 @@ class Recognizer:
         if not callable(face_detector) and face_detector not in DETECTORS:
             raise unknown_name("face detector", face_detector, DETECTORS)
         self.face_detector, self._max_seconds = face_detector, max_seconds
+        self.enrolment = None
         if enrolment:
-            # Of the sound alone: no face is looked for.
-            heard = dataclasses.replace(model, face=None)
-            enrol(
-                heard,
-                itertools.chain.from_iterable(self._windows(heard, clip, Strip()) for clip in enrolment),
-            )
+            self.enrolment = enrolments.Enrolment.read(enrolment) if stored else self._measured(enrolment)
+            enrolments.enrol(model, self.enrolment)
+
+    def _measured(self, clips: Sequence[str | Path | np.ndarray]) -> enrolments.Enrolment:
+        heard = dataclasses.replace(self._model, face=None)  # no face is looked for
+        names = [
+            str(clip) if isinstance(clip, str | Path) else f"clip {i}" for i, clip in enumerate(clips, 1)
+        ]
+        windows = [self._windows(heard, clip, Strip()) for clip in clips]
+        return enrolments.measure(self._model, list(zip(names, windows)))
 
     def _windows(self, model: Opened, clip: str | Path | np.ndarray, strip: Strip) -> Iterator[Window]:
         """Of a file, whose thumbnails `strip` gets, or a waveform."""

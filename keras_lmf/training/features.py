@@ -15,11 +15,11 @@ from tqdm import tqdm
 from keras_lmf.data.augmentation import Augmentation, augmented
 from keras_lmf.data.dataset import COLUMNS, Dataset, Split
 from keras_lmf.data.shards import Shards, write_rows
-from keras_lmf.lazy import LazyArray, blocks, hash_of, joined
+from keras_lmf.lazy import Array, LazyArray, blocks, hash_of, joined
 from keras_lmf.recipe import Recipe
 
-# Writes the features of a modality and a split.
-Write = Callable[[Iterator[np.ndarray], str, Split], Shards]
+# Keeps the features of a modality and a split.
+Write = Callable[[Iterator[np.ndarray], str, Split], Array]
 ROWS, NUMBERS = 32, 2**21  # at most, of a batch: rows, and samples or pixels
 
 
@@ -50,6 +50,11 @@ def features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model], f
     if any(isinstance(data.inputs[name], LazyArray) for name in models):
         return _features(recipe, data, models, write)
     return _cached(_Work(key, lambda: _features(recipe, data, models, write)))
+
+
+def split_features(split: Split, models: Mapping[str, keras.Model], title: str) -> Split:
+    """`split` with the front ends' features, in memory, in place of waveforms and frames."""
+    return _transformed(split, models, title, lambda made, *_: np.concatenate(list(made)))
 
 
 def _written(arrays: Iterator[np.ndarray], modality: str, split: Split, folder: Path, key: str) -> Shards:

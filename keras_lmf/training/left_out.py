@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate
 from keras_lmf.evaluation.protocols import headline
 from keras_lmf.files import write_atomically
+from keras_lmf.models import pretrained
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training.comparison import SHOWN
+from keras_lmf.training.enrolled import CLIPS, LEAST_CLIPS, enrollable, enrolled_metrics, known_speakers
+from keras_lmf.training.features import split_features
 from keras_lmf.training.run import Run
 from keras_lmf.training.train import train
 
@@ -32,7 +36,10 @@ class LeaveOneCorpusOut:
         table: a row for each corpus, metric and seed. Columns: `corpus`, `metric`, `seed`; `others`, of the model that
             was trained on the other corpora; `all`, of the model that was trained on this one too; `floor`, of a
             constant answer chosen from the others' training labels; `rows`, how many were judged; `without`, classes of
-            the corpus that the others lack: their rows were not judged.
+            the corpus that the others lack: their rows were not judged. Where the voice is behind a front end, also
+            `others_enrolled_3`, `others_enrolled_10`, `all_enrolled_3` and `all_enrolled_10`, of the same models with
+            so many clips of the speaker enrolled (`training.enrolled`), NaN where no speaker has enough;
+            `enrolled_rows`, how many were judged so; `speakers_left_out`, with fewer than 15 clips.
     """
 
     title: str
@@ -41,17 +48,22 @@ class LeaveOneCorpusOut:
     def to_markdown(self) -> str:
         """A row per corpus and metric, mean ± standard deviation over the seeds."""
         lines = []
+        counts = [clips for clips in CLIPS if f"others_enrolled_{clips}" in self.table]
         for (corpus, metric), rows in self.table.groupby(["corpus", "metric"], sort=False):
-            line = {"corpus": corpus, "rows": rows["rows"].iloc[0], "metric": metric}
-            line["floor"] = f"{rows['floor'].iloc[0]:.3f}"
-            for column, heading in (("others", "trained on the others"), ("all", "trained on all")):
-                spread = f" ± {rows[column].std():.3f}" if len(rows) > 1 else ""
-                line[heading] = f"{rows[column].mean():.3f}{spread}"
-            lines.append(line)
-        text = f"{self.title}\n\n{pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)}"
+            facts, name = rows.iloc[0], {"corpus": corpus, "metric": metric}
+            raw = {"rows": facts["rows"], "floor": f"{facts['floor']:.3f}"} | _means(rows, "")
+            lines.append(name | {"clips enrolled": 0} | raw)
+            for clips in counts:
+                of = {"rows": facts["enrolled_rows"], "floor": ""} | _means(rows, f"_enrolled_{clips}")
+                lines.append(name | {"clips enrolled": clips} | of)
+        table = pd.DataFrame(lines) if counts else pd.DataFrame(lines).drop(columns="clips enrolled")
+        text = f"{self.title}\n\n{table.to_markdown(index=False, disable_numparse=True)}"
         for corpus, without in self.table.groupby("corpus", sort=False)["without"].first().items():
             if without:
                 text += f"\n\n{corpus}: rows of {without} were not judged, as no other corpus has them."
+        for corpus, rows in self.table.groupby("corpus", sort=False) if counts else ():
+            if few := rows["speakers_left_out"].iloc[0]:
+                text += f"\n\n{corpus}: {few} speakers with fewer than {LEAST_CLIPS} clips were not enrolled."
         return text
 
     def __str__(self) -> str:
@@ -62,6 +74,16 @@ class LeaveOneCorpusOut:
         return write_atomically(folder / CSV, lambda path: self.table.to_csv(path, index=False))
 
 
+def _means(rows: pd.DataFrame, how: str) -> dict[str, str]:
+    """Mean ± standard deviation over the seeds, of both kinds of models; "–" where there are none."""
+    found = {}
+    for column, heading in (("others", "trained on the others"), ("all", "trained on all")):
+        values = rows[f"{column}{how}"]
+        spread = f" ± {values.std():.3f}" if len(values) > 1 else ""
+        found[heading] = "–" if values.isna().any() else f"{values.mean():.3f}{spread}"
+    return found
+
+
 def leave_one_corpus_out(run: Run, *, seeds: int = 1) -> LeaveOneCorpusOut:
     """Trains the run's recipe anew for each corpus of its data without that corpus, and judges it on the corpus's test
     split; beside it, on the same rows, models that were trained on all: the run's own, and one for each further seed.
@@ -70,6 +92,10 @@ def leave_one_corpus_out(run: Run, *, seeds: int = 1) -> LeaveOneCorpusOut:
     run's, and the next ones. Each training is a run in the folder `leave_one_corpus_out` of the run's; a finished one
     is not trained again, and an interrupted one goes on. Rows of a class that no other corpus trains are not judged: no
     such model can name it. An answer may be any class.
+
+    Where the voice is behind a front end, models also answer with 3 and with 10 clips of the speaker enrolled: each row
+    after others of its group that are drawn at random, mean over 10 draws, on all rows of groups with 15 or more.
+    Front ends give their features once for each corpus.
 
     Args:
         run: a run of a recipe of several corpora; `run.model` is judged too.
@@ -88,27 +114,29 @@ def leave_one_corpus_out(run: Run, *, seeds: int = 1) -> LeaveOneCorpusOut:
         )
     data = run.dataset()
     names = _corpora(data, run)
-    tests = {name: _judged_rows(data, name) for name in names}
+    judge = _Judge({name: _judged_rows(data, name) for name in names})
     folder, first = run.folder / Path(CSV).stem, run.recipe.seed
     jobs = [(name, seed) for name in (None, *names) for seed in range(first, first + seeds)]
     rows: list[dict[str, object]] = []
-    within: dict[tuple[str, int], dict[str, float]] = {}
+    within: dict[tuple[str, int], pd.DataFrame] = {}
     for left_out, seed in tqdm(
         jobs, desc="leave one corpus out", unit="run", delay=2, leave=False, disable=None
     ):
         recipe = run.recipe.replace(seed=seed)
         if left_out is None:
             every = run if seed == first else train(recipe, data, folder / f"all-seed-{seed}")
-            within |= {(name, seed): _metrics(every, tests[name]) for name in names}
+            within |= {(name, seed): judge.figures(every, name) for name in names}
             continue
         others = _without(data, left_out)
         trained = train(recipe, others, folder / f"without-{left_out}-seed-{seed}")
-        test, labels = tests[left_out], others["train"].labels
-        found = evaluate(_answers(trained, test), test, train_labels=labels, resamples=0).table
-        facts = {"rows": len(test), "without": ", ".join(_lacking(data, left_out))}
+        found = judge.figures(trained, left_out, others["train"].labels)
+        both = within[left_out, seed]
+        facts = judge.facts[left_out] | {"without": ", ".join(_lacking(data, left_out))}
         rows += [
-            {"corpus": left_out, "metric": metric, "seed": seed, "others": found["value"][metric]}
-            | {"all": within[left_out, seed][metric], "floor": found["floor"][metric]}
+            {"corpus": left_out, "metric": metric, "seed": seed}
+            | found.loc[metric].drop("floor").add_prefix("others").to_dict()
+            | both.loc[metric].drop("floor").add_prefix("all").to_dict()
+            | {"floor": found.at[metric, "floor"]}
             | facts
             for metric in _shown(data, found.index)
         ]
@@ -154,12 +182,49 @@ def _judged_rows(data: Dataset, corpus: str) -> Split:
     return data.take(rows)["test"]
 
 
-def _answers(run: Run, test: Split) -> np.ndarray:
-    return open_artifact(run.model).predict(test.inputs)[test.target.name]
+class _Judge:
+    """Judges runs on the rows of a corpus, of which front ends give their features once.
 
+    Attributes:
+        facts: corpus → what the table says of its rows, once a run was judged on them.
+    """
 
-def _metrics(run: Run, test: Split) -> dict[str, float]:
-    return evaluate(_answers(run, test), test, resamples=0).metrics
+    def __init__(self, tests: Mapping[str, Split]) -> None:
+        self.facts = {corpus: {"rows": len(test)} for corpus, test in tests.items()}
+        self._tests = tests
+        self._features: dict[tuple[str, str], Split] = {}
+
+    def figures(self, run: Run, corpus: str, train_labels: np.ndarray | None = None) -> pd.DataFrame:
+        """A row for each metric. Columns: "", of the model as it is; "_enrolled_3" and so on, where speakers can be
+        enrolled; "floor"."""
+        model, test = pretrained.behind_front_ends(run.recipe, run.model), self._seen(run, corpus)
+        answers = open_artifact(model).predict(test.inputs)[test.target.name]
+        table = evaluate(answers, test, train_labels=train_labels, resamples=0).table
+        found = table[["value", "floor"]].rename(columns={"value": ""})
+        if modality := enrollable(run.recipe, model):
+            known = known_speakers(test, modality)
+            few = len(set(test.groups) - set(test.groups[known]))
+            self.facts[corpus] |= {"enrolled_rows": int(known.sum()), "speakers_left_out": few}
+            metrics = enrolled_metrics(model, modality, test.take(known)) if known.any() else {}
+            for clips in CLIPS:
+                found[f"_enrolled_{clips}"] = pd.Series(metrics.get(clips, {}), dtype=float)
+        return found
+
+    def _seen(self, run: Run, corpus: str) -> Split:
+        """The rows as what is behind the run's front ends takes them."""
+        parts = [name for name, section in run.recipe.inputs.items() if section.front_end]
+        if not parts:
+            return self._tests[corpus]
+        models = {name: run.model.get_layer(f"{name}_front_end") for name in parts}
+        # Front ends that start from random weights differ between runs.
+        weights = hashlib.sha256()
+        for model in models.values():
+            for array in model.get_weights():
+                weights.update(array.tobytes())
+        key = corpus, weights.hexdigest()
+        if key not in self._features:
+            self._features[key] = split_features(self._tests[corpus], models, f"{run.recipe.name}, {corpus}")
+        return self._features[key]
 
 
 def _shown(data: Dataset, known: Sequence[str]) -> list[str]:

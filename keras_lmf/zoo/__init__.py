@@ -15,6 +15,7 @@ from keras_lmf.spec import InputSpec
 from keras_lmf.zoo.entry import (
     Calibration,
     Cost,
+    Enrolled,
     Entry,
     LeftOut,
     Metric,
@@ -33,6 +34,7 @@ __all__ = [
     "Backbone",
     "Calibration",
     "Cost",
+    "Enrolled",
     "Entry",
     "File",
     "InputSpec",

@@ -66,6 +66,20 @@ class Spread(Spec):
     runs: Count
 
 
+class Enrolled(Spec):
+    """A metric of the models of a `LeftOut` with so many clips of each row's speaker enrolled.
+
+    Attributes:
+        clips: of the speaker, drawn at random.
+        others: models that never met the corpus.
+        all: models that did.
+    """
+
+    clips: Count
+    others: Spread
+    all: Spread
+
+
 class LeftOut(Spec):
     """A metric on the test split of one corpus: of models that were trained on the others alone, and of models that
     were trained on it too; and the floor, a constant answer chosen from the others' training labels.
@@ -75,6 +89,9 @@ class LeftOut(Spec):
         all: models that did; the within-corpus figure.
         rows: of the test split that were judged.
         without: classes of the corpus that the others lack; their rows were not judged.
+        enrolled: the same models with clips of the speaker enrolled; None: not measured.
+        enrolled_rows: how many were judged so; None as `enrolled`.
+        speakers_left_out: who have too few clips to be enrolled; None as `enrolled`.
     """
 
     others: Spread
@@ -82,6 +99,9 @@ class LeftOut(Spec):
     floor: float
     rows: Count
     without: tuple[Text, ...] = ()
+    enrolled: tuple[Enrolled, ...] | None = None
+    enrolled_rows: Count | None = None
+    speakers_left_out: Annotated[int, Field(ge=0)] | None = None
 
 
 class Calibration(Spec):
