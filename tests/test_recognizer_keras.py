@@ -153,6 +153,7 @@ def noises(*windows: int) -> list[np.ndarray]:
     return [0.1 * random.standard_normal(count * SAMPLES).astype("float32") for count in windows]
 
 
+@pytest.mark.slow
 def test_enrolment_moves_the_centre_towards_the_speakers_clips(tmp_path: Path) -> None:
     """By n / (n + 3) of the way; each clip counts once; the variance stays."""
     model = with_front_end(tmp_path, POOLED)

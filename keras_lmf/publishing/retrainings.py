@@ -38,38 +38,35 @@ def left_out(folder: Path) -> dict[str, dict[str, LeftOut]]:
     found: dict[str, dict[str, LeftOut]] = {}
     table = pd.read_csv(folder / LEFT_OUT, keep_default_na=False, dtype={"without": str, "corpus": str})
     for (corpus, metric), rows in table.groupby(["corpus", "metric"], sort=False):
-        # Missing in tables without enrolment, empty where no speaker of the corpus could be enrolled.
-        counts = [clips for clips in CLIPS if _is_filled(rows, f"others_enrolled_{clips}")]
-        names = [
-            "others",
-            "all",
-            *(f"{who}_enrolled_{clips}" for who in ("others", "all") for clips in counts),
-        ]
-        figures = spreads(rows[[*names, "floor"]].astype(float).to_dict("records"))
-        enrolled = (
-            {
-                "enrolled": tuple(
-                    Enrolled(
-                        clips=n, others=figures[f"others_enrolled_{n}"], all=figures[f"all_enrolled_{n}"]
-                    )
-                    for n in counts
-                ),
-                "enrolled_rows": int(rows["enrolled_rows"].iloc[0]),
-                "speakers_left_out": int(rows["speakers_left_out"].iloc[0]),
-            }
-            if counts
-            else {}
-        )
         found.setdefault(corpus, {})[metric] = LeftOut(
-            others=figures["others"],
-            all=figures["all"],
-            floor=figures["floor"].mean,
+            others=_spread(rows, "others"),
+            all=_spread(rows, "all"),
+            floor=_spread(rows, "floor").mean,
             rows=int(rows["rows"].iloc[0]),
             without=tuple(filter(None, rows["without"].iloc[0].split(", "))),
-            **enrolled,
+            **_enrolled(rows),
         )
     return found
 
 
-def _is_filled(rows: pd.DataFrame, column: str) -> bool:
-    return column in rows and bool((rows[column] != "").all())
+def _enrolled(rows: pd.DataFrame) -> dict[str, object]:
+    """The fields of `LeftOut` on enrolled speakers, where the table has them."""
+    # Empty where no speaker of the corpus could be enrolled.
+    filled = {column for column in rows if (rows[column] != "").all()}
+    enrolled = tuple(
+        Enrolled(
+            clips=clips,
+            others=_spread(rows, f"others_enrolled_{clips}"),
+            all=_spread(rows, f"all_enrolled_{clips}"),
+        )
+        for clips in CLIPS
+        if f"others_enrolled_{clips}" in filled
+    )
+    if not enrolled:
+        return {}
+    counts = {name: int(rows[name].iloc[0]) for name in ("enrolled_rows", "speakers_left_out")}
+    return {"enrolled": enrolled} | counts
+
+
+def _spread(rows: pd.DataFrame, column: str) -> Spread:
+    return spreads(rows[[column]].astype(float).to_dict("records"))[column]

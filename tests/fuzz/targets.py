@@ -30,6 +30,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.media import decode
 from keras_lmf.recipe import Recipe
 from keras_lmf.recipe.recipe import FittedTemperature
+from keras_lmf.recognition import Enrolment
 from keras_lmf.records import Backbone
 from keras_lmf.runtime import open_artifact
 from keras_lmf.sidecar import Sidecar
@@ -75,7 +76,7 @@ def _at(name: str, content: bytes) -> Path:
 # -- arrays -------------------------------------------------------------------------------------------------
 def _npz(content: bytes) -> None:
     path = _at("data.npz", content)
-    for read in (read_npz, read_testvectors, Dataset.load):
+    for read in (read_npz, read_testvectors, Dataset.load, Enrolment.read):
         try:
             read(path)
         except LMFError:
@@ -87,6 +88,7 @@ def _npz_seeds() -> Iterator[bytes]:
         {"a": np.zeros(2)},
         {"input/a": np.ones((1, 2), "f4"), "output/b": np.ones((1, 1), "f4")},
         {"labels": np.array(["a", "b"]), "group": np.arange(2)},
+        {"mean": np.zeros(2), "clips": np.array(3), "model": np.array("a"), "recipe": np.array("b")},
     ):
         for save in (np.savez, np.savez_compressed):
             stream = io.BytesIO()
