@@ -188,6 +188,16 @@ def test_a_model_of_one_picture_judges_films_and_pictures(tmp_path: Path) -> Non
     assert known.tolist() == [False] + [True] * 9, "films need two detections, however short a window is"
 
 
+@pytest.mark.parametrize(
+    ("stated", "asked", "expected"),
+    [(None, None, "yunet"), ("haar", None, "haar"), ("haar", "none", "none"), (None, "haar", "haar")],
+)
+def test_who_says_what_finds_faces(stated: str | None, asked: str | None, expected: str) -> None:
+    """The caller, else the model, else it is YuNet."""
+    told = SOURCES["face"].model_copy(update={"detector": stated})
+    assert Model(sources=SOURCES | {"face": told}).recognizer(face_detector=asked).face_detector == expected
+
+
 def test_arrays_of_faces(tmp_path: Path) -> None:
     recognizer = Model().recognizer()
     face = np.linspace(0, 1, 6 * SIZE * SIZE).reshape(SHAPES["face"])

@@ -66,9 +66,9 @@ FEW_FACES = 0.5  # of a film's frames
 )
 @click.option(
     "--face-detector",
-    type=click.Choice(["haar", "yunet", "none"]),
-    help="What finds faces: OpenCV's cascade, or a small network that loses fewer of them; none: the picture is the "
-    "face. Default: the one that MODEL was trained with, haar where that is unknown.",
+    type=click.Choice(["yunet", "haar", "none"]),
+    help="What finds faces: a small network, or OpenCV's cascade, which loses more of them; none: the picture is the "
+    "face. Default: the one that MODEL was trained with, yunet where that is unknown.",
 )
 @click.option("--max-seconds", default=10800.0, show_default=True, help="The longest file that is allowed.")
 @click.option(
@@ -207,8 +207,9 @@ def predict(
         screen.close()
         if table is not None:
             table.close()
-    if few and face_detector in (None, "haar"):
-        click.echo(f"\nFew faces were found in {', '.join(few)}: --face-detector yunet finds more.", err=True)
+    if few:
+        hint = ": --face-detector yunet finds more" if recognizer.face_detector == "haar" else ""
+        click.echo(f"\nFew faces were found in {', '.join(few)}{hint}.", err=True)
     if not isinstance(answer, str):
         _draw(answer, timeline, annotate)
     if embeddings is not None:

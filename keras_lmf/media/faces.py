@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.media.detectors import DETECTORS, Detector, HaarCascade, YuNet, open_detector
+from keras_lmf.spec import DEFAULT_DETECTOR
 
 __all__ = ["DETECTORS", "Detector", "FaceTracker", "Faces", "HaarCascade", "YuNet", "open_detector", "track"]
 
@@ -67,7 +68,7 @@ class FaceTracker:
     Memory: the state, and the answers of the last call.
 
     Args:
-        detector: "haar", "yunet", "none" (each frame is the face), or a function of a frame (height, width, 3), uint8
+        detector: "yunet", "haar", "none" (each frame is the face), or a function of a frame (height, width, 3), uint8
             RGB, that gives (N, 5) or (N, 4) numbers: x, y, width, height in pixels, confidence.
         size: pixels of a crop's side.
         margin: what a crop shows beyond the box's longer side, on each side, as a share of it.
@@ -81,7 +82,7 @@ class FaceTracker:
 
     def __init__(
         self,
-        detector: str | Detector = "haar",
+        detector: str | Detector = DEFAULT_DETECTOR,
         *,
         size: int = 64,
         margin: float = 0.0,
@@ -223,7 +224,7 @@ class FaceTracker:
 def track(
     frames: np.ndarray,
     timestamps: Sequence[float] | np.ndarray,
-    detector: str | Detector = "haar",
+    detector: str | Detector = DEFAULT_DETECTOR,
     **settings: float,
 ) -> Faces:
     """The faces of a whole clip: `FaceTracker(detector, **settings)` called once, as of `keras_lmf.media.Clip`.

@@ -30,6 +30,7 @@ from keras_lmf.recognition.windows import (
     windows_of_blocks,
     windows_of_file,
 )
+from keras_lmf.spec import DEFAULT_DETECTOR
 
 SHORTEST_HOP = 0.04
 LONGEST_HOP = 60.0  # of a model of single pictures, whose windows needn't touch
@@ -71,8 +72,8 @@ class Recognizer:
             variance instead of the training speakers'. That is transductive: where such figures are given for an
             entry, they stand in a row of their own ("enrolled"). Zoo entries and runs with a front end only; needs
             Keras.
-        face_detector: "haar", "yunet", "none" (the picture is the face), or a function as of
-            `media.faces.FaceTracker`; None: the one that the model was trained with, "haar" where that is unknown.
+        face_detector: "yunet", "haar", "none" (the picture is the face), or a function as of
+            `media.faces.FaceTracker`; None: the one that the model was trained with, "yunet" where that is unknown.
         max_seconds: the longest file, in seconds: a small one with false timestamps holds windows without end. A longer
             one is refused before anything of it is judged.
         cache_dir: see `zoo.fetch`.
@@ -136,7 +137,7 @@ class Recognizer:
             raise LMFError(f"'smoothing' takes {least:g} to {most:g} seconds, received {smoothing!r}.")
         self.smoothing = smoothing
         if face_detector is None:
-            face_detector = (model.face and model.spec.inputs[model.face.name].detector) or "haar"
+            face_detector = (model.face and model.spec.inputs[model.face.name].detector) or DEFAULT_DETECTOR
         if not callable(face_detector) and face_detector not in DETECTORS:
             raise unknown_name("face detector", face_detector, DETECTORS)
         self.face_detector, self._max_seconds = face_detector, max_seconds
