@@ -44,6 +44,7 @@ class Prediction:
             pixels of the upright frame, NaN without a face; `confidence` of the detector in [0, 1], NaN where it has
             none.
         thumbnails: up to 24 small frames, evenly over the clip, with the face's box.
+        face: of `Recognizer.faces`, the number of the face: 1, 2, …; None: one answer about the whole clip.
     """
 
     emotion: str
@@ -57,6 +58,7 @@ class Prediction:
     sound: pd.DataFrame = field(repr=False)
     faces: pd.DataFrame = field(repr=False)
     thumbnails: tuple[Thumbnail, ...] = field(repr=False)
+    face: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All but `sound`, `faces` and `thumbnails`, in JSON's terms.
@@ -66,6 +68,7 @@ class Prediction:
         rows = self.timeline.to_dict("records")
         return {
             "file": None if self.file is None else str(self.file),
+            **({} if self.face is None else {"face": self.face}),
             "emotion": self.emotion,
             "probabilities": dict(self.probabilities),
             "presence": dict(self.presence),
@@ -100,6 +103,7 @@ class Prediction:
             sound=pd.DataFrame(),
             faces=pd.DataFrame(),
             thumbnails=(),
+            face=told.get("face"),
         )
 
     def figure(self) -> Figure:
@@ -149,7 +153,8 @@ class Prediction:
     def __str__(self) -> str:
         ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
         others = ", ".join(f"{label} {share:.2f}" for label, share in ranked[1:])
-        name = "" if self.file is None else f"{self.file}: "
+        named = [*filter(None, [self.file]), *([f"face {self.face}"] if self.face else [])]
+        name = f"{', '.join(map(str, named))}: " if named else ""
         absent = [modality for modality, there in self.presence.items() if not there]
         without = f"; without {', '.join(absent)}" if absent else ""
         alone = "".join(f"; {modality} alone {best(shares)}" for modality, shares in self.by_modality.items())

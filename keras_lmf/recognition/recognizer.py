@@ -21,6 +21,7 @@ from keras_lmf.recognition.inputs import inputs_of, windows_at_once
 from keras_lmf.recognition.judgement import answer, embed, judge, probabilities
 from keras_lmf.recognition.moments import Moment, windows_of_camera
 from keras_lmf.recognition.opened import Opened, open_model
+from keras_lmf.recognition.people import predictions
 from keras_lmf.recognition.prediction import Prediction
 from keras_lmf.recognition.summary import Summary
 from keras_lmf.recognition.windows import (
@@ -190,6 +191,27 @@ class Recognizer:
         for batch, inputs in self._batches(clip, strip):
             summary.add(batch, judge(self._model, name, inputs))
         return summary.prediction()
+
+    def faces(self, clip: str | Path) -> list[Prediction]:
+        """The emotion of each face in a media file, numbered by first appearance, then from left to right.
+
+        A face is judged by the windows in which it is seen, and without the voice: that is the clip's, and nothing
+        here says whose it is. Up to 8 faces are followed (`media.faces.MultiFaceTracker`): by their places, not by
+        their looks, so after a cut a number may go on with another person.
+
+        Args:
+            clip: a film or a picture. It is decoded once.
+
+        Raises:
+            LMFError: a file that can't be read or shows no face, or a model that takes none or can't do without the
+                voice.
+        """
+        face = self._model.face
+        if face is None:
+            raise LMFError(f"{self._model.name} takes no face, so it can't judge several.")
+        self._require_alone(face.name, "nothing here attributes to one of several faces")
+        settings = self.hop, self.face_detector, self._max_seconds, self.smoothing
+        return predictions(self._model, Path(clip), *settings)
 
     @property
     def embedding_width(self) -> int:

@@ -21,6 +21,7 @@ from keras_lmf.recognition.windows import Window, least_samples
 
 FACE = ("time", "x", "y", "width", "height", "confidence")
 LOWEST = 1e-7  # probability of which a logarithm is taken
+NO_FACE = "none is found in the picture; of one that is a face alone: --face-detector none"
 
 
 class Seen:
@@ -80,8 +81,7 @@ class Seen:
                 )
             reasons[self._model.sound.name] = f" ({reason})"
         if self._model.face:
-            none = " (none is found in the picture; of one that is a face alone: --face-detector none)"
-            reasons[self._model.face.name] = none if self._picture else " (there is no picture)"
+            reasons[self._model.face.name] = f" ({NO_FACE})" if self._picture else " (there is no picture)"
         absent = [f"no {key}{reasons.get(key, '')}" for key, present in self.presence.items() if not present]
         return LMFError(
             f"{self._name}: nothing to judge by: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from keras_lmf.recognition.opened import Opened, SoundInput
 
 LEAST_SECONDS = 0.3  # of sound, for anything to be said of it
 
+T = TypeVar("T")
 Step = tuple[np.ndarray, Faces]  # the sound of one frame's time, and the face in that frame
 
 
@@ -57,7 +58,7 @@ def windows_of_file(
         if first.has_picture:
             steps = _followed(itertools.chain([first], clips), model, detector, strip)
             length = max(1, round(model.seconds * rate))
-            for start, held in _cut(steps, length, hop * rate):
+            for start, held in cut(steps, length, hop * rate):
                 waveform = np.concatenate([sound for sound, _ in held])
                 samples = model.sound.samples if model.sound else 0
                 yield Window(
@@ -85,12 +86,12 @@ def _followed(clips: Iterator[Clip], model: Opened, detector: str | Detector, st
         yield clip.waveform, faces
 
 
-def _cut(steps: Iterator[Step], length: int, hop: float) -> Iterator[tuple[int, list[Step]]]:
+def cut(steps: Iterator[T], length: int, hop: float) -> Iterator[tuple[int, list[T]]]:
     """The number of the first step, and the steps, of windows of `length` steps, one every `hop` ≥ 1 of them.
 
     The last window may be shorter, and holds something that the one before doesn't.
     """
-    held: list[Step] = []
+    held: list[T] = []
     begin = end = 0
     for index in itertools.count():
         start = round(index * hop)
