@@ -13,7 +13,7 @@ from keras_lmf import media
 from keras_lmf.errors import LMFError
 from keras_lmf.media import Clip
 from keras_lmf.media.crops import faces_tracker, followed_rate, joined
-from keras_lmf.media.faces import Detector, Faces
+from keras_lmf.media.faces import Detector, Faces, MultiFaceTracker
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.inputs import inputs_of, windows_at_once
 from keras_lmf.recognition.judgement import judge
@@ -63,21 +63,22 @@ def windows_of_faces(
     """
     rate = followed_rate(model.face)
     limits = {"tracks": ("picture",), "frame_rate": float(rate), "max_seconds": max_seconds}
-    steps = _followed(media.windows(path, 1 / rate, **limits), model, detector)
+    clips = media.windows(path, 1 / rate, **limits)
+    first, second = next(clips), next(clips, None)
+    photo = second is None
+    tracker = faces_tracker(model.face, detector, 1 if photo else 2)
+    steps = _followed(itertools.chain([first], [second] if second else [], clips), tracker)
     for start, held in cut(steps, max(1, round(model.seconds * rate)), hop * rate):
-        bounds = float(start / rate), float((start + len(held)) / rate)
+        bounds = float(start / rate), 0.0 if photo else float((start + len(held)) / rate)
         for number in range(len(held[-1]) - 1):
             faces = joined([_of(number, step) for step in held])
             if faces.present.any():
                 yield number, Window(*bounds, SILENCE, faces)
 
 
-def _followed(clips: Iterator[Clip], model: Opened, detector: str | Detector) -> Iterator[tuple[Faces, ...]]:
-    """Of clips of one frame each, the faces by number."""
-    first, second = next(clips), next(clips, None)
-    tracker = faces_tracker(model.face, detector, 1 if second is None else 2)
-    for clip in itertools.chain([first], [second] if second else [], clips):
-        # What is empty has the frame's time, and stands for those who come later.
+def _followed(clips: Iterator[Clip], tracker: MultiFaceTracker) -> Iterator[tuple[Faces, ...]]:
+    """Of clips of one frame each, the faces by number, and behind them nothing in that frame, for who comes later."""
+    for clip in clips:
         yield (*tracker(clip.frames, clip.timestamps), tracker.stacked([None], clip.timestamps))
 
 
