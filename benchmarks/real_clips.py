@@ -20,6 +20,7 @@ import pandas as pd
 from keras_lmf import Recognizer
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
+from keras_lmf.spec import DEFAULT_DETECTOR
 
 RESULTS = Path(__file__).parent / "results" / "real_clips"
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -54,7 +55,9 @@ def row(recognizer: Recognizer, path: Path) -> dict[str, Any]:
 @click.command(help=__doc__)
 @click.argument("name")
 @click.argument("clips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--face-detector", type=click.Choice(["haar", "yunet"]), default="haar", show_default=True)
+@click.option(
+    "--face-detector", type=click.Choice(["yunet", "haar"]), default=DEFAULT_DETECTOR, show_default=True
+)
 def main(name: str, clips: tuple[Path, ...], face_detector: str) -> None:
     recognizer = Recognizer(name, face_detector=face_detector)
     table = pd.DataFrame([row(recognizer, path) for path in clips])

@@ -25,7 +25,6 @@ from keras_lmf.zoo.description import metric_name
 
 CLIPS, SPEAKERS = 150, 15
 SIDE = 128  # of the clips' pictures, in pixels
-DETECTOR = "yunet"  # the one that finds most drawn faces
 FUSIONS = {
     "early": {"name": "early"},
     "tensor": {"name": "tensor"},
@@ -141,7 +140,7 @@ def clips_recipe() -> Recipe:
             "face": {
                 "shape": (4, 48, 48, 1),
                 "frame_rate": 4.0,
-                "source": {"name": "face", "detector": DETECTOR},
+                "source": {"name": "face"},
                 "backbone": {"name": "cnn_2plus1d", "filters": [8, 16], "units": 16},
             },
         },

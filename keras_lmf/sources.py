@@ -6,12 +6,12 @@ A recipe says them, and `data.extraction` takes them. So the way from a file to 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 
 from keras_lmf.errors import LMFError
-from keras_lmf.spec import DetectorName, Media, PerSecond, Spec
+from keras_lmf.spec import DEFAULT_DETECTOR, FORMER_DETECTOR, DetectorName, Media, PerSecond, Spec
 from keras_lmf.target import Text
 
 
@@ -30,8 +30,19 @@ class Face(Spec):
 
     name: Literal["face"] = "face"
     detector: DetectorName = Field(
-        "haar", description='What finds the face; "none": the whole picture is the face.'
+        DEFAULT_DETECTOR, description='What finds the face; "none": the whole picture is the face.'
     )
+
+    @model_serializer(mode="wrap")
+    def _as_fingerprinted(
+        self, write: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Where defaults are left out, as in `Recipe.fingerprint`, the detector stays as it was with the former one."""
+        told = write(self)
+        if info.exclude_defaults:
+            told.pop("detector", None)
+            told |= {} if self.detector == FORMER_DETECTOR else {"detector": self.detector}
+        return told
 
 
 class ActionUnits(Spec):

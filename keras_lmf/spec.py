@@ -41,6 +41,8 @@ Temperature = Annotated[float, Field(ge=TEMPERATURES[0], le=TEMPERATURES[1])]
 SubsetTemperatures = dict[Text, Temperature] | None
 PerSecond = Annotated[float, Field(gt=0, le=1e6)]
 DetectorName = Literal["haar", "yunet", "none"]  # of faces; "none": the whole picture is the face
+DEFAULT_DETECTOR: DetectorName = "yunet"
+FORMER_DETECTOR: DetectorName = "haar"  # the default of runs that don't tell theirs
 
 
 def known(what: str, allowed: Collection[str]) -> AfterValidator:

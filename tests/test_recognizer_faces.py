@@ -181,11 +181,21 @@ def test_a_model_of_one_picture_judges_films_and_pictures(tmp_path: Path) -> Non
     cv2.imwrite(str(tmp_path / "face.png"), frame(50))
     still = recognizer(tmp_path / "face.png")
     np.testing.assert_allclose(model.seen[-1]["face"].mean(), brightness(50) / 255, atol=CLOSE)
-    assert (len(still.timeline), len(still.thumbnails), still.faces["x"].tolist()) == (1, 1, [BOX[0]])
+    assert (len(still.timeline), len(still.thumbnails), still.faces["x"].tolist()) == (0, 1, [BOX[0]])
     # As fast as the pictures: a window is one step.
     fast = Model(PICTURE["shapes"], {"face": InputSpec(media="frames", rate=25)})
     known = fast.recognizer()(film(tmp_path / "fast.mkv", 0.4)).timeline["low"].notna()
     assert known.tolist() == [False] + [True] * 9, "films need two detections, however short a window is"
+
+
+@pytest.mark.parametrize(
+    ("stated", "asked", "expected"),
+    [(None, None, "yunet"), ("haar", None, "haar"), ("haar", "none", "none"), (None, "haar", "haar")],
+)
+def test_who_says_what_finds_faces(stated: str | None, asked: str | None, expected: str) -> None:
+    """The caller, else the model, else it is YuNet."""
+    told = SOURCES["face"].model_copy(update={"detector": stated})
+    assert Model(sources=SOURCES | {"face": told}).recognizer(face_detector=asked).face_detector == expected
 
 
 def test_arrays_of_faces(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What predict says of each clip once it is judged: a row of the CSV, and then a copy on standard output."""
+"""What predict says of each clip once it is judged: rows of the CSV, and then a copy on standard output."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ if TYPE_CHECKING:
 class Table:
     """The CSV `path`: `file`, `emotion`, columns per label and per modality, shares, `error`; empty where unknown.
 
-    A row is in the file, whole, before the next clip is judged, so an end at any time costs no clip that was judged.
+    With `faces` a row for each face, its number in the column `face`. A clip's rows are in the file, whole, before the
+    next one is judged, so an end at any time costs no clip that was judged.
 
     Attributes:
         known: with `resume`, file → whether it was judged, of the rows that are there, which stay.
     """
 
-    def __init__(self, path: Path, recognizer: Recognizer, *, resume: bool) -> None:
+    def __init__(self, path: Path, recognizer: Recognizer, *, faces: bool, resume: bool) -> None:
         from keras_lmf.evaluation.terms import every_subset, title
 
         names = recognizer.modalities
         several = names if recognizer.presence == "derived" and len(names) > 1 else ()
         self._path = path
-        self._columns = ["file", "emotion"]
+        self._columns = ["file", *(["face"] if faces else []), "emotion"]
         self._columns += [f"probability_{label}" for label in recognizer.labels]
         self._columns += [f"presence_{name}" for name in names] + [f"alone_{name}" for name in several]
         self._columns += [*(f"share_{title(part)}" for part in every_subset(several) if part), "error"]
@@ -49,29 +50,24 @@ class Table:
             raise unwritable(path, error) from error
         self._rows = csv.DictWriter(self._stream, self._columns, restval="", lineterminator="\n")
         if not there:
-            self._write(dict(zip(self._columns, self._columns)))
+            self._write([dict(zip(self._columns, self._columns))])
 
-    def add(self, path: Path, answer: Prediction | str) -> None:
-        """The next row."""
-        row: dict[str, Any] = {"file": str(path)}
-        if isinstance(answer, str):
-            row["error"] = answer
+    def add(self, path: Path, answers: Sequence[Prediction] | str) -> None:
+        """The next clip's rows."""
+        file = {"file": str(path)}
+        if isinstance(answers, str):
+            self._write([file | {"error": answers}])
         else:
-            row["emotion"] = answer.emotion
-            row |= {f"probability_{label}": share for label, share in answer.probabilities.items()}
-            row |= {f"presence_{name}": there for name, there in answer.presence.items()}
-            row |= {f"alone_{name}": max(each, key=each.get) for name, each in answer.by_modality.items()}
-            row |= {f"share_{name}": share for name, share in answer.shares.items()}
-        self._write(row)
+            self._write([file | _row(answer) for answer in answers])
 
     def close(self) -> None:
         """No more rows."""
         with contextlib.suppress(OSError):  # of a row that could not be written, which was told
             self._stream.close()
 
-    def _write(self, row: dict[str, Any]) -> None:
+    def _write(self, rows: list[dict[str, Any]]) -> None:
         try:
-            self._rows.writerow(row)
+            self._rows.writerows(rows)
             self._stream.flush()
         except OSError as error:
             raise unwritable(self._path, error) from error
@@ -99,15 +95,24 @@ class Screen:
         files: all that will come.
         as_json: a list of `Prediction.to_dict`.
         explain: with what contributes to the answer.
+        faces: with the number of the face.
         needed: whether there is nothing to do once nobody listens (`| head`).
     """
 
     def __init__(
-        self, recognizer: Recognizer, files: Sequence[Path], *, as_json: bool, explain: bool, needed: bool
+        self,
+        recognizer: Recognizer,
+        files: Sequence[Path],
+        *,
+        as_json: bool,
+        explain: bool,
+        faces: bool,
+        needed: bool,
     ) -> None:
         names, label = recognizer.modalities, max(recognizer.labels, key=len)
         self._widths = {
             "file": max(len(str(path)) for path in files),
+            **({"face": 0} if faces else {}),
             "emotion": len(label),
             "probability": 0,
         }
@@ -128,8 +133,12 @@ class Screen:
         self._as_json, self._explain, self._needed = as_json, explain, needed
         self._begun = self._deaf = False
 
-    def add(self, path: Path, answer: Prediction | str) -> None:
-        """The next answer."""
+    def add(self, path: Path, answers: Sequence[Prediction] | str) -> None:
+        """The next clip's answer, or those of its faces."""
+        for answer in [answers] if isinstance(answers, str) else answers:
+            self._add(path, answer)
+
+    def _add(self, path: Path, answer: Prediction | str) -> None:
         if self._as_json:
             told = {"file": str(path), "error": answer} if isinstance(answer, str) else answer.to_dict()
             self._echo(
@@ -174,12 +183,25 @@ def utf8(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def _row(answer: Prediction) -> dict[str, Any]:
+    """Of the CSV, after the file."""
+    return {
+        **({} if answer.face is None else {"face": answer.face}),
+        "emotion": answer.emotion,
+        **{f"probability_{label}": share for label, share in answer.probabilities.items()},
+        **{f"presence_{name}": there for name, there in answer.presence.items()},
+        **{f"alone_{name}": max(each, key=each.get) for name, each in answer.by_modality.items()},
+        **{f"share_{name}": share for name, share in answer.shares.items()},
+    }
+
+
 def _cells(answer: Prediction) -> list[str]:
     """Of the table that people read, after the file."""
     from keras_lmf.recognition.prediction import best
 
     several = answer.by_modality if len(answer.by_modality) > 1 else {}
     return [
+        *([] if answer.face is None else [str(answer.face)]),
         answer.emotion,
         f"{answer.probabilities[answer.emotion]:.2f}",
         ", ".join(name for name, present in answer.presence.items() if present),

@@ -29,6 +29,7 @@ class Asked:
     enrolment: tuple[Path, ...] | Path  # clips, or a stored enrolment
     face_detector: str | None
     max_seconds: float
+    faces: str
 
 
 def media_files(paths: tuple[Path, ...], kinds: Sequence[re.Pattern[str]] = (MEDIA_FILES,)) -> list[Path]:
@@ -47,42 +48,48 @@ def _is_one_of(path: Path, folder: Path, kinds: Sequence[re.Pattern[str]]) -> bo
 
 def answers(
     recognizer: Recognizer, asked: Asked, work: Executor, files: list[Path]
-) -> Iterator[tuple[Path, Prediction | str, float | None]]:
-    """Each file with its prediction, or why there is none; and the share of its frames in which a face was seen."""
+) -> Iterator[tuple[Path, list[Prediction] | str, float | None]]:
+    """Each file with its prediction, or one for each face, or why there is none; and where one face is followed, the
+    share of the frames in which it was seen."""
     from tqdm import tqdm
 
     from keras_lmf.recognition.prediction import Prediction
 
     if isinstance(work, Here):
-        judged = work.map(partial(_judged, recognizer), files)
+        judged = work.map(partial(_judged, recognizer, asked.faces), files)
     else:
         told = work.map(partial(_judged_elsewhere, asked), files)
-        judged = ((Prediction.from_dict(one) if isinstance(one, dict) else one, seen) for one, seen in told)
+        judged = (
+            (some if isinstance(some, str) else [Prediction.from_dict(one) for one in some], seen)
+            for some, seen in told
+        )
     shown = tqdm(total=len(files), desc="predict", unit="file", delay=2, leave=False, disable=None)
     with shown as bar:
-        for path, (answer, seen) in zip(files, judged):
+        for path, (predictions, seen) in zip(files, judged):
             bar.clear()  # out of the way of what is told meanwhile
-            yield path, answer, seen
+            yield path, predictions, seen
             bar.update()
 
 
-def _judged(recognizer: Recognizer, path: Path) -> tuple[Prediction | str, float | None]:
+def _judged(recognizer: Recognizer, faces: str, path: Path) -> tuple[list[Prediction] | str, float | None]:
     try:
         if path.is_dir():
             pictures = any(PICTURE_FILES.fullmatch(part.suffix) for part in path.rglob("*"))
             hint = " Its pictures are for a model that takes one picture, or name them." if pictures else ""
             raise LMFError(f"no media file in this folder.{hint}")
+        if faces == "all":
+            return recognizer.faces(path), None
         answer = recognizer(path)
     except Exception as error:  # whatever a file brings about, the others go on
         kind = "" if isinstance(error, LMFError) else f"{type(error).__name__}: "
         return kind + " ".join(str(error).split()).removeprefix(f"{path}: "), None
-    return answer, float(answer.faces["x"].notna().mean()) if len(answer.faces) else None
+    return [answer], float(answer.faces["x"].notna().mean()) if len(answer.faces) else None
 
 
-def _judged_elsewhere(asked: Asked, path: Path) -> tuple[dict[str, Any] | str, float | None]:
+def _judged_elsewhere(asked: Asked, path: Path) -> tuple[list[dict[str, Any]] | str, float | None]:
     """In another process, perhaps on another machine: in JSON's terms."""
-    answer, seen = _judged(_kept_recognizer(asked), path)
-    return (answer if isinstance(answer, str) else answer.to_dict()), seen
+    predictions, seen = _judged(_kept_recognizer(asked), asked.faces, path)
+    return (predictions if isinstance(predictions, str) else [one.to_dict() for one in predictions]), seen
 
 
 @cache

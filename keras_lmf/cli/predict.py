@@ -72,9 +72,16 @@ FEW_FACES = 0.5  # of a film's frames
 )
 @click.option(
     "--face-detector",
-    type=click.Choice(["haar", "yunet", "none"]),
-    help="What finds faces: OpenCV's cascade, or a small network that loses fewer of them; none: the picture is the "
-    "face. Default: the one that MODEL was trained with, haar where that is unknown.",
+    type=click.Choice(["yunet", "haar", "none"]),
+    help="What finds faces: a small network, or OpenCV's cascade, which loses more of them; none: the picture is the "
+    "face. Default: the one that MODEL was trained with, yunet where that is unknown.",
+)
+@click.option(
+    "--faces",
+    type=click.Choice(["largest", "all"]),
+    default="largest",
+    show_default=True,
+    help="all: a row for each face that is followed, up to 8, without the voice, which is nobody's of them.",
 )
 @click.option("--max-seconds", default=10800.0, show_default=True, help="The longest file that is allowed.")
 @click.option(
@@ -128,6 +135,7 @@ def predict(
     enrol: tuple[Path, ...],
     save_enrolment: Path | None,
     face_detector: str | None,
+    faces: str,
     max_seconds: float,
     csv: Path | None,
     resume: bool,
@@ -153,6 +161,11 @@ def predict(
         raise click.UsageError(
             "--workers and --runner go without --camera, --timeline, --annotate and --embeddings."
         )
+    every = faces == "all"
+    if every and (camera is not None or timeline or annotate or embeddings or enrol):
+        raise click.UsageError(
+            "--faces all goes without --camera, --timeline, --annotate, --embeddings and --enrol."
+        )
     if camera is not None and smoothing is not None:
         raise click.UsageError("--smoothing looks ahead, which --camera can't.")
     if resume and (csv is None or timeline or annotate or embeddings):
@@ -167,7 +180,7 @@ def predict(
     runtime = "keras" if embeddings is not None and runtime is None else runtime
     clips = tuple(media_files(enrol))
     speaker = clips[0] if [path.suffix for path in clips] == [".npz"] else clips
-    asked = Asked(model, runtime, labels, hop, smoothing, speaker, face_detector, max_seconds)
+    asked = Asked(model, runtime, labels, hop, smoothing, speaker, face_detector, max_seconds, faces)
     recognizer = recognizer_of(asked)
     click.echo(f"Model: {recognizer.file}", err=True)
     if save_enrolment is not None:
@@ -179,7 +192,9 @@ def predict(
         _watch(recognizer, camera, as_json)
         return
     found = media_files(files, [MEDIA_FILES, PICTURE_FILES] if recognizer.single_picture else [MEDIA_FILES])
-    table = None if csv is None else Table(csv, recognizer, resume=resume)
+    if every and recognizer.rate is not None:
+        click.echo("Each face is judged without the voice: nothing here says whose it is.", err=True)
+    table = None if csv is None else Table(csv, recognizer, faces=every, resume=resume)
     known = {} if table is None else table.known
     # Whether each could be, those of an earlier call first.
     judged = [known[name] for name in map(utf8, map(str, found)) if name in known]
@@ -190,19 +205,20 @@ def predict(
         found,
         as_json=as_json,
         explain=explain,
+        faces=every,
         needed=not (csv or timeline or annotate or embeddings),
     )
     few: list[str] = []
     vectors: dict[str, Embedding] = {}
-    answer: Prediction | str = ""
+    told: list[Prediction] | str = ""
     try:
         asked_for = [path for path in found if utf8(str(path)) not in known]
-        for path, answer, seen in answers(recognizer, asked, work, asked_for):
+        for path, told, seen in answers(recognizer, asked, work, asked_for):
             if table is not None:
-                table.add(path, answer)
-            screen.add(path, answer)
-            judged.append(not isinstance(answer, str))
-            if embeddings is not None and not isinstance(answer, str):
+                table.add(path, told)
+            screen.add(path, told)
+            judged.append(not isinstance(told, str))
+            if embeddings is not None and not isinstance(told, str):
                 vectors[utf8(str(path))] = recognizer.embed(path)
             if seen is not None and seen < FEW_FACES:
                 few.append(f"{path.name} ({seen:.0%} of its frames)")
@@ -219,10 +235,11 @@ def predict(
         screen.close()
         if table is not None:
             table.close()
-    if few and face_detector in (None, "haar"):
-        click.echo(f"\nFew faces were found in {', '.join(few)}: --face-detector yunet finds more.", err=True)
-    if not isinstance(answer, str):
-        _draw(answer, timeline, annotate)
+    if few:
+        hint = ": --face-detector yunet finds more" if recognizer.face_detector == "haar" else ""
+        click.echo(f"\nFew faces were found in {', '.join(few)}{hint}.", err=True)
+    if not isinstance(told, str):
+        _draw(told[0], timeline, annotate)
     if embeddings is not None:
         _save(embeddings, vectors, width)
     if failed := judged.count(False):

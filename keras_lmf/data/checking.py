@@ -20,7 +20,7 @@ from keras_lmf.errors import LMFError, invalid
 from keras_lmf.files import sha256
 from keras_lmf.media.faces import open_detector
 from keras_lmf.media.probe import Probe, probe, shows_face
-from keras_lmf.spec import Spec
+from keras_lmf.spec import DEFAULT_DETECTOR, Spec
 from keras_lmf.target import Text
 
 WIDTH = 80
@@ -146,7 +146,7 @@ def check_clips(folder: str | Path, **options: Any) -> ClipsReport:
         recordings(folder, **chosen.model_dump())
     except LMFError as error:
         refused = str(error)
-    detector = open_detector("haar")
+    detector = open_detector(DEFAULT_DETECTOR)
     found: dict[str, Probe] = {}
     unreadable: dict[str, str] = {}
     faceless, same = [], defaultdict(list)

@@ -9,10 +9,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
-from keras_lmf.media.faces import Detector, Faces, FaceTracker
+from keras_lmf.media.faces import Detector, Faces, FaceTracker, MultiFaceTracker
 
 FOLLOWED = 10  # frames a second, at least, in which a face is followed
 DETECTED = 0.3  # seconds between detections of a face that is followed: they take longest
@@ -54,14 +55,16 @@ def followed_rate(face: FaceInput) -> Fraction:
 
 def face_tracker(face: FaceInput, detector: str | Detector, confirmations: int = 2) -> FaceTracker:
     """For crops as the model takes them; `confirmations` is 1 where there is a single picture."""
-    return FaceTracker(
-        detector,
-        size=face.size,
-        margin=0.0,
-        grey=face.channels == 1,
-        confirmations=confirmations,
-        interval=DETECTED,
-    )
+    return FaceTracker(detector, confirmations=confirmations, **_settings(face))
+
+
+def faces_tracker(face: FaceInput, detector: str | Detector, confirmations: int = 2) -> MultiFaceTracker:
+    """For such crops of several faces."""
+    return MultiFaceTracker(detector, confirmations=confirmations, **_settings(face))
+
+
+def _settings(face: FaceInput) -> dict[str, Any]:
+    return {"size": face.size, "margin": 0.0, "grey": face.channels == 1, "interval": DETECTED}
 
 
 def joined(parts: Sequence[Faces]) -> Faces:

@@ -116,11 +116,11 @@ def whole_picture() -> Detector:
     return lambda frame: np.array([[0, 0, frame.shape[1], frame.shape[0], np.nan]])
 
 
-DETECTORS = {"haar": HaarCascade, "yunet": YuNet, "none": whole_picture}
+DETECTORS = {"yunet": YuNet, "haar": HaarCascade, "none": whole_picture}
 
 
 def open_detector(name: str) -> Detector:
-    """The detector "haar", "yunet" or "none", with its default settings.
+    """The detector "yunet", "haar" or "none", with its default settings.
 
     Raises:
         LMFError: an unknown name, or what it needs isn't installed.

@@ -32,13 +32,14 @@ from keras_lmf.publishing.retrainings import LEFT_OUT, cross_validation, left_ou
 from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
+from keras_lmf.recipe.recipe import ENVIRONMENT
 from keras_lmf.records import Backbone
 from keras_lmf.runtime import open_artifact
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import ENTRY_NAME, InputSpec, ModelSpec
 from keras_lmf.training import Run, train
 from keras_lmf.training.checkpoint import read_progress
-from keras_lmf.training.run import ENVIRONMENT, STATE, fitting
+from keras_lmf.training.run import STATE, fitting
 from keras_lmf.zoo import (
     Calibration,
     Cost,

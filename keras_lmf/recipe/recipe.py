@@ -19,8 +19,11 @@ from keras_lmf.recipe.backbones import BACKBONES
 from keras_lmf.recipe.fusions import Fusion, FusionWord, NoFusion
 from keras_lmf.recipe.modality import Modality
 from keras_lmf.recipe.sections import PARTS, Corpus, Head, Part, Presence, Start, Training
-from keras_lmf.sources import RecordedInput
+from keras_lmf.sources import Face, RecordedInput
 from keras_lmf.spec import (
+    DEFAULT_DETECTOR,
+    FORMER_DETECTOR,
+    DetectorName,
     ModelSpec,
     RecipeName,
     Spec,
@@ -29,7 +32,7 @@ from keras_lmf.spec import (
 )
 from keras_lmf.target import Name, Target
 
-CALIBRATION = "calibration.json"
+CALIBRATION, ENVIRONMENT = "calibration.json", "environment.json"
 
 
 class Recipe(Part):
@@ -252,9 +255,34 @@ class FittedTemperature(Spec):
         return write_text(folder / CALIBRATION, self.model_dump_json(indent=2, exclude_none=True) + "\n")
 
 
+class _Defaults(Spec):
+    """What `environment.json` of a run says was done where its recipe says nothing."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    face_detector: DetectorName = FORMER_DETECTOR
+
+
+def run_recipe(folder: Path) -> Recipe:
+    """The recipe of the run in `folder`; where it leaves away the source of frames, with the face as it was found then,
+    if that is no longer the default."""
+    recipe, told = Recipe.read(folder / RECIPE), folder / ENVIRONMENT
+    if not told.is_file() or (detector := documents.read(told, _Defaults).face_detector) == DEFAULT_DETECTOR:
+        return recipe
+    former = {"source": Face(detector=detector)}
+    inputs = {
+        name: section.model_copy(update=former)
+        if section.media == "frames" and section.source is None
+        else section
+        for name, section in recipe.inputs.items()
+    }
+    return recipe.model_copy(update={"inputs": inputs})
+
+
 def run_spec(folder: Path) -> ModelSpec:
     """What the model of the run in `folder` takes and gives: its recipe's spec, with the run's temperatures."""
-    spec, fitted = Recipe.read(folder / RECIPE).spec, FittedTemperature.read(folder)
+    stored, fitted = Recipe.read(folder / RECIPE), FittedTemperature.read(folder)
+    spec = run_recipe(folder).spec.model_copy(update={"recipe": stored.spec.recipe})
     if fitted is None:
         return spec
     return spec.model_copy(

@@ -23,7 +23,7 @@ class Embedding:
             probabilities are.
         windows: (N, W) float32; NaN where a window holds nothing to judge by (silence).
         starts: (N,) float64, seconds.
-        ends: (N,) float64, seconds.
+        ends: (N,) float64, seconds; of a photo, which takes no time, 0.
     """
 
     clip: np.ndarray

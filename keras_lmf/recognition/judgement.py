@@ -35,6 +35,11 @@ class Judgement(NamedTuple):
     alone: Arrays
     contributions: dict[Subset, np.ndarray]
 
+    def take(self, rows: np.ndarray) -> Judgement:
+        """Of these windows alone."""
+        parts = ({key: values[rows] for key, values in part.items()} for part in self[1:])
+        return Judgement(self.probabilities[rows], *parts)
+
 
 def answer(model: Opened, name: str, inputs: Mapping[str, np.ndarray]) -> tuple[Arrays, np.ndarray]:
     """Whether each modality is there, modality → (N,) bool, and the logits (N, labels), NaN with nothing to judge by.

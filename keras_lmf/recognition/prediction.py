@@ -28,7 +28,7 @@ class Prediction:
         probabilities: label → probability, calibrated where the model has a temperature; they add up to 1.
         timeline: one row per window: `start`, `end` in seconds, and one column per label with its probability; NaN
             where the window holds nothing to judge by (silence). Smoothed, where the recognizer smooths; nothing else
-            here is.
+            here is. No rows of a photo, which takes no time.
         presence: modality → whether the clip has it. Silence is no voice.
         by_modality: modality → label → probability, with this modality alone; without those that the clip lacks, and
             empty for a model of one modality or one that needs them all.
@@ -44,6 +44,7 @@ class Prediction:
             pixels of the upright frame, NaN without a face; `confidence` of the detector in [0, 1], NaN where it has
             none.
         thumbnails: up to 24 small frames, evenly over the clip, with the face's box.
+        face: of `Recognizer.faces`, the number of the face: 1, 2, …; None: one answer about the whole clip.
     """
 
     emotion: str
@@ -57,6 +58,7 @@ class Prediction:
     sound: pd.DataFrame = field(repr=False)
     faces: pd.DataFrame = field(repr=False)
     thumbnails: tuple[Thumbnail, ...] = field(repr=False)
+    face: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All but `sound`, `faces` and `thumbnails`, in JSON's terms.
@@ -66,6 +68,7 @@ class Prediction:
         rows = self.timeline.to_dict("records")
         return {
             "file": None if self.file is None else str(self.file),
+            **({} if self.face is None else {"face": self.face}),
             "emotion": self.emotion,
             "probabilities": dict(self.probabilities),
             "presence": dict(self.presence),
@@ -100,12 +103,19 @@ class Prediction:
             sound=pd.DataFrame(),
             faces=pd.DataFrame(),
             thumbnails=(),
+            face=told.get("face"),
         )
 
     def figure(self) -> Figure:
-        """Frames, where there are any, waveform, energy and probabilities over time."""
+        """Frames, where there are any, waveform, energy and probabilities over time.
+
+        Raises:
+            LMFError: of a photo.
+        """
         from keras_lmf.evaluation.timeline import emotion_timeline
 
+        if self.timeline.empty:
+            raise LMFError(f"{self.file}: a photo takes no time, so there is no timeline to draw.")
         name = "" if self.file is None else f"{self.file.name}: "
         title = f"{name}{self.emotion} ({self.probabilities[self.emotion]:.0%})"
         return emotion_timeline(self.timeline, self.sound, title, self.thumbnails)
@@ -132,14 +142,14 @@ class Prediction:
         labels = list(self.probabilities)
         middles = self.timeline[["start", "end"]].mean(axis=1).to_numpy()
         changes = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2])
-        shares = self.timeline[labels].to_numpy()
+        shares = self.timeline[labels].to_numpy() if len(middles) else [[*self.probabilities.values()]]
         followed = len(self.faces) > 0
         times = self.faces["time"].to_numpy() if followed else changes
         boxes = (
             self.faces[["x", "y", "width", "height"]].to_numpy().tolist() if followed else [None] * len(times)
         )
         windows = np.searchsorted(changes, times, side="right") - 1
-        for time, box, window in zip(times.tolist(), boxes, shares[windows]):
+        for time, box, window in zip(times.tolist(), boxes, np.array(shares)[windows]):
             if np.isnan(window[0]):
                 yield Mark(time, box)
             else:
@@ -149,7 +159,8 @@ class Prediction:
     def __str__(self) -> str:
         ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
         others = ", ".join(f"{label} {share:.2f}" for label, share in ranked[1:])
-        name = "" if self.file is None else f"{self.file}: "
+        named = [*filter(None, [self.file]), *([f"face {self.face}"] if self.face else [])]
+        name = f"{', '.join(map(str, named))}: " if named else ""
         absent = [modality for modality, there in self.presence.items() if not there]
         without = f"; without {', '.join(absent)}" if absent else ""
         alone = "".join(f"; {modality} alone {best(shares)}" for modality, shares in self.by_modality.items())

@@ -21,6 +21,7 @@ from keras_lmf.recognition.inputs import inputs_of, windows_at_once
 from keras_lmf.recognition.judgement import answer, embed, judge, probabilities
 from keras_lmf.recognition.moments import Moment, windows_of_camera
 from keras_lmf.recognition.opened import Opened, open_model
+from keras_lmf.recognition.people import predictions
 from keras_lmf.recognition.prediction import Prediction
 from keras_lmf.recognition.summary import Summary
 from keras_lmf.recognition.windows import (
@@ -30,6 +31,7 @@ from keras_lmf.recognition.windows import (
     windows_of_blocks,
     windows_of_file,
 )
+from keras_lmf.spec import DEFAULT_DETECTOR
 
 SHORTEST_HOP = 0.04
 LONGEST_HOP = 60.0  # of a model of single pictures, whose windows needn't touch
@@ -72,8 +74,8 @@ class Recognizer:
             of the way to that of the speaker's n clips. Each clip counts once: cut a long recording into several. Clips
             of one emotion take that emotion away. Figures of this stand apart ("enrolled"). Zoo entries and runs with
             a front end only; needs Keras.
-        face_detector: "haar", "yunet", "none" (the picture is the face), or a function as of
-            `media.faces.FaceTracker`; None: the one that the model was trained with, "haar" where that is unknown.
+        face_detector: "yunet", "haar", "none" (the picture is the face), or a function as of
+            `media.faces.FaceTracker`; None: the one that the model was trained with, "yunet" where that is unknown.
         max_seconds: the longest file, in seconds: a small one with false timestamps holds windows without end. A longer
             one is refused before anything of it is judged.
         cache_dir: see `zoo.fetch`.
@@ -144,7 +146,7 @@ class Recognizer:
             raise LMFError(f"'smoothing' takes {least:g} to {most:g} seconds, received {smoothing!r}.")
         self.smoothing = smoothing
         if face_detector is None:
-            face_detector = (model.face and model.spec.inputs[model.face.name].detector) or "haar"
+            face_detector = (model.face and model.spec.inputs[model.face.name].detector) or DEFAULT_DETECTOR
         if not callable(face_detector) and face_detector not in DETECTORS:
             raise unknown_name("face detector", face_detector, DETECTORS)
         self.face_detector, self._max_seconds = face_detector, max_seconds
@@ -202,6 +204,27 @@ class Recognizer:
         for batch, inputs in self._batches(clip, strip):
             summary.add(batch, judge(self._model, name, inputs))
         return summary.prediction()
+
+    def faces(self, clip: str | Path) -> list[Prediction]:
+        """The emotion of each face in a media file, numbered by first appearance, then from left to right.
+
+        A face is judged by the windows in which it is seen, and without the voice: that is the clip's, and nothing
+        here says whose it is. Up to 8 faces are followed (`media.faces.MultiFaceTracker`): by their places, not by
+        their looks, so after a cut a number may go on with another person.
+
+        Args:
+            clip: a film or a picture. It is decoded once.
+
+        Raises:
+            LMFError: a file that can't be read or shows no face, or a model that takes none or can't do without the
+                voice.
+        """
+        face = self._model.face
+        if face is None:
+            raise LMFError(f"{self._model.name} takes no face, so it can't judge several.")
+        self._require_alone(face.name, "nothing here attributes to one of several faces")
+        settings = self.hop, self.face_detector, self._max_seconds, self.smoothing
+        return predictions(self._model, Path(clip), *settings)
 
     @property
     def embedding_width(self) -> int:

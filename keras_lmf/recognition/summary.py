@@ -21,10 +21,11 @@ from keras_lmf.recognition.windows import Window, least_samples
 
 FACE = ("time", "x", "y", "width", "height", "confidence")
 LOWEST = 1e-7  # probability of which a logarithm is taken
+NO_FACE = "none is found in the picture; of one that is a face alone: --face-detector none"
 
 
 class Seen:
-    """What a clip's windows held: their seconds, and which modalities were there. `name` is the clip's in errors."""
+    """What a clip's windows held: when they were, and which modalities were there. `name` is the clip's in errors."""
 
     def __init__(self, model: Opened, name: str) -> None:
         self._model, self._name = model, name
@@ -45,9 +46,10 @@ class Seen:
         return np.array(self._bounds)
 
     @property
-    def seconds(self) -> np.ndarray:
-        """(N,) float64, of each window."""
-        return np.diff(self.bounds, axis=1)[:, 0]
+    def weights(self) -> np.ndarray:
+        """(N,) float64: the seconds of each window; 1 of a photo, which takes no time."""
+        seconds = np.diff(self.bounds, axis=1)[:, 0]
+        return seconds if seconds.any() else np.ones_like(seconds)
 
     @property
     def presence(self) -> dict[str, bool]:
@@ -60,7 +62,7 @@ class Seen:
         Raises:
             LMFError: no window has what the model needs: what is absent, and why.
         """
-        found = _weighted_mean(rows, self.seconds)
+        found = _weighted_mean(rows, self.weights)
         if found is None:
             raise self._nothing_to_judge_by()
         return found
@@ -80,8 +82,7 @@ class Seen:
                 )
             reasons[self._model.sound.name] = f" ({reason})"
         if self._model.face:
-            none = " (none is found in the picture; of one that is a face alone: --face-detector none)"
-            reasons[self._model.face.name] = none if self._picture else " (there is no picture)"
+            reasons[self._model.face.name] = f" ({NO_FACE})" if self._picture else " (there is no picture)"
         absent = [f"no {key}{reasons.get(key, '')}" for key, present in self.presence.items() if not present]
         return LMFError(
             f"{self._name}: nothing to judge by: "
@@ -124,7 +125,7 @@ class Summary:
         Raises:
             LMFError: no window has what the model needs.
         """
-        labels, bounds, seconds = self._labels, self._windows.bounds, self._windows.seconds
+        labels, bounds, weights = self._labels, self._windows.bounds, self._windows.weights
         probabilities = np.concatenate([judgement.probabilities for judgement in self._judgements])
         mean = self._windows.mean(probabilities)
         timeline = pd.DataFrame(bounds, columns=["start", "end"])
@@ -132,8 +133,9 @@ class Summary:
         if self._smoothing is not None and len(bounds) > 1:
             course = _smoothed(probabilities, bounds.mean(axis=1), self._smoothing)
         timeline[list(labels)] = course
+        timeline = timeline[timeline["end"] > timeline["start"]]
         alone = _joined([judgement.alone for judgement in self._judgements])
-        by_modality = {key: _weighted_mean(rows, seconds) for key, rows in alone.items()}
+        by_modality = {key: _weighted_mean(rows, weights) for key, rows in alone.items()}
         contributions = _joined([judgement.contributions for judgement in self._judgements])
         return Prediction(
             emotion=labels[int(mean.argmax())],
@@ -145,9 +147,9 @@ class Summary:
                 for key, shares in by_modality.items()
                 if shares is not None
             },
-            shares=_shares(contributions, seconds),
+            shares=_shares(contributions, weights),
             contributions={
-                title(subset): dict(zip(labels, _weighted_mean(rows, seconds).tolist()))
+                title(subset): dict(zip(labels, _weighted_mean(rows, weights).tolist()))
                 for subset, rows in contributions.items()
             },
             file=self._file,
@@ -202,17 +204,17 @@ def _joined(parts: Sequence[Mapping]) -> dict:
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def _weighted_mean(rows: np.ndarray, seconds: np.ndarray) -> np.ndarray | None:
+def _weighted_mean(rows: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
     """Over the rows that are no NaN, weighted; None if there is none."""
     known = ~np.isnan(rows[:, 0])
-    return np.average(rows[known], axis=0, weights=seconds[known]) if known.any() else None
+    return np.average(rows[known], axis=0, weights=weights[known]) if known.any() else None
 
 
-def _shares(contributions: Mapping[Subset, np.ndarray], seconds: np.ndarray) -> dict[str, float]:
+def _shares(contributions: Mapping[Subset, np.ndarray], weights: np.ndarray) -> dict[str, float]:
     """Each subset's share of the lengths of all contributions but the constant; they add up to 1. Empty where nothing
     contributes."""
     totals = {
-        title(subset): float(np.nansum(np.linalg.norm(rows, axis=1) * seconds))
+        title(subset): float(np.nansum(np.linalg.norm(rows, axis=1) * weights))
         for subset, rows in contributions.items()
         if subset
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,13 +14,15 @@ from keras_lmf.errors import LMFError
 from keras_lmf.media import Clip
 from keras_lmf.media.clips import exact, nearest
 from keras_lmf.media.crops import face_tracker, followed_rate, joined
-from keras_lmf.media.faces import Detector, Faces
+from keras_lmf.media.faces import Detector, Faces, FaceTracker
 from keras_lmf.media.sound import is_silent
+from keras_lmf.media.suffixes import PICTURE_FILES
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.opened import Opened, SoundInput
 
 LEAST_SECONDS = 0.3  # of sound, for anything to be said of it
 
+T = TypeVar("T")
 Step = tuple[np.ndarray, Faces]  # the sound of one frame's time, and the face in that frame
 
 
@@ -46,51 +48,55 @@ def windows_of_file(
     """The windows of a media file; a few frames of it are held at a time, and a window's sound and crops.
 
     Windows are those of `media.windows`, whose errors these are too. Where the model takes a face, a file with
-    a picture needs the extra `face`, and `strip` gets its thumbnails.
+    a picture needs the extra `face`, and `strip` gets its thumbnails. A photo is one window that takes no time.
     """
     if model.face is not None:
         rate = followed_rate(model.face)
         rates = {"frame_rate": float(rate), **({"sample_rate": model.sound.rate} if model.sound else {})}
         tracks = ("sound", "picture") if model.sound else ("picture",)
         clips = media.windows(path, 1 / rate, tracks=tracks, max_seconds=max_seconds, **rates)
-        first = next(clips)
+        first, second = next(clips), next(clips, None)
         if first.has_picture:
-            steps = _followed(itertools.chain([first], clips), model, detector, strip)
+            photo = second is None and not first.has_sound
+            # What is found in a single picture can't be confirmed.
+            tracker = face_tracker(model.face, detector, 1 if second is None else 2)
+            steps = _followed(itertools.chain([first], [second] if second else [], clips), tracker, strip)
             length = max(1, round(model.seconds * rate))
-            for start, held in _cut(steps, length, hop * rate):
+            for start, held in cut(steps, length, hop * rate):
                 waveform = np.concatenate([sound for sound, _ in held])
                 samples = model.sound.samples if model.sound else 0
                 yield Window(
                     float(start / rate),
-                    float((start + len(held)) / rate),
+                    0.0 if photo else float((start + len(held)) / rate),
                     waveform[:samples],
                     joined([faces for _, faces in held]),
                 )
             return
         clips.close()
     sound = model.sound
+    if model.face is None and PICTURE_FILES.fullmatch(path.suffix):
+        raise LMFError(
+            f"{path}: a picture, and nothing but sound is taken here. Models of the face take pictures."
+        )
     limits = {"tracks": ("sound",), "max_seconds": max_seconds}
     for clip in media.windows(path, model.seconds, hop, sample_rate=sound.rate, **limits):
         yield Window(clip.start, clip.start + clip.duration, clip.waveform[: sound.samples])
 
 
-def _followed(clips: Iterator[Clip], model: Opened, detector: str | Detector, strip: Strip) -> Iterator[Step]:
+def _followed(clips: Iterator[Clip], tracker: FaceTracker, strip: Strip) -> Iterator[Step]:
     """Of clips of one frame each."""
-    first, second = next(clips), next(clips, None)
-    # What is found in a single picture can't be confirmed.
-    tracker = face_tracker(model.face, detector, 1 if second is None else 2)
-    for clip in itertools.chain([first], [second] if second else [], clips):
+    for clip in clips:
         faces = tracker(clip.frames, clip.timestamps)
         strip.add(clip.start, clip.frames[0], faces.boxes[0])
         yield clip.waveform, faces
 
 
-def _cut(steps: Iterator[Step], length: int, hop: float) -> Iterator[tuple[int, list[Step]]]:
+def cut(steps: Iterator[T], length: int, hop: float) -> Iterator[tuple[int, list[T]]]:
     """The number of the first step, and the steps, of windows of `length` steps, one every `hop` ≥ 1 of them.
 
     The last window may be shorter, and holds something that the one before doesn't.
     """
-    held: list[Step] = []
+    held: list[T] = []
     begin = end = 0
     for index in itertools.count():
         start = round(index * hop)

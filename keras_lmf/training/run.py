@@ -22,7 +22,8 @@ from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models.pretrained import load_own
-from keras_lmf.recipe import Recipe, run_spec
+from keras_lmf.recipe import Recipe, run_recipe, run_spec
+from keras_lmf.recipe.recipe import ENVIRONMENT
 from keras_lmf.runtime import open_artifact
 from keras_lmf.spec import ModelSpec, attach
 from keras_lmf.training.checkpoint import WATCHED
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from keras_lmf.export import Artifact
 
 HISTORY, CURVES = "history.csv", "history.png"
-ENVIRONMENT, STATE = "environment.json", "state.npz"
+STATE = "state.npz"
 PACKAGES = ("keras-lmf", "keras", "numpy", "tensorflow", "tensorflow-cpu", "jax", "torch")
 
 
@@ -61,7 +62,7 @@ class Run:
             raise LMFError(f"{folder} is not a run: it has no {RECIPE}. 'keras-lmf train RECIPE' makes one.")
         if not (folder / WEIGHTS).is_file():
             raise LMFError(f"The run in {folder} has no {WEIGHTS} yet: train it to the end first.")
-        return cls(folder, Recipe.read(folder / RECIPE), data)
+        return cls(folder, run_recipe(folder), data)
 
     @functools.cached_property
     def model(self) -> keras.Model:

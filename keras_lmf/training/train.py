@@ -30,8 +30,9 @@ from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.models.start import Copied, Source, copy_parts
 from keras_lmf.models.start import trained as trained_source
 from keras_lmf.recipe import FittedTemperature, Recipe
-from keras_lmf.recipe.recipe import CALIBRATION
+from keras_lmf.recipe.recipe import CALIBRATION, ENVIRONMENT
 from keras_lmf.runtime import open_artifact
+from keras_lmf.spec import DEFAULT_DETECTOR
 from keras_lmf.training.checkpoint import NotFiniteLoss, Progress, State, read_progress
 from keras_lmf.training.devices import OneDevice
 from keras_lmf.training.epochs import fit_epochs, steps_of
@@ -40,7 +41,7 @@ from keras_lmf.training.fitted import centered_apart, fit_on_train
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.parts import fit_parts
 from keras_lmf.training.prior import correct_prior
-from keras_lmf.training.run import CURVES, ENVIRONMENT, HISTORY, STATE, Run, environment, fitting
+from keras_lmf.training.run import CURVES, HISTORY, STATE, Run, environment, fitting
 from keras_lmf.training.stages import stage_of
 
 ONE = OneDevice()
@@ -172,6 +173,7 @@ def _train(
         model = compiled(trained, steps, stage_of(trained, done or 0), devices.model_class)
         state = State(model, Progress(fingerprint=fingerprint))
     facts = {"recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
+    facts |= {"face_detector": DEFAULT_DETECTOR}  # where the recipe names none
     if done is None:
         facts |= _begin(recipe, trained, model, rows, start, devices)
         state.best_weights = state.weights()
