@@ -44,6 +44,7 @@ COMMANDS = [
     "report",
     "robustness",
     "sequences",
+    "silence",
 ]
 
 

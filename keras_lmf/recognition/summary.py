@@ -12,7 +12,7 @@ from keras_lmf import decisions
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import softmax
 from keras_lmf.evaluation.terms import Subset, title
-from keras_lmf.media.sound import SILENCE, STEP_SECONDS, VOICE_HERTZ, VOICE_SECONDS, steps_rms
+from keras_lmf.media.sound import SILENCE, VOICE_HERTZ, VOICE_SECONDS, step_samples, steps_rms
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.judgement import Judgement
 from keras_lmf.recognition.opened import Opened
@@ -105,12 +105,14 @@ class Summary:
         self._faces: list[np.ndarray] = []
         self._followed = -np.inf  # the last time of `_faces`
         self._judgements: list[Judgement] = []
+        self._cut: tuple[tuple[float, float], ...] = ()
 
     def add(self, windows: Sequence[Window], judgement: Judgement) -> None:
         """The next windows."""
         self._judgements.append(judgement)
         self._windows.add(windows, judgement.there)
         for window in windows:
+            self._cut += window.cut
             self._envelope.add(window.start, window.waveform)
             if window.faces is not None:
                 faces = window.faces
@@ -151,6 +153,7 @@ class Summary:
                 for subset, rows in contributions.items()
             },
             file=self._file,
+            cut=self._cut,
             sound=self._envelope.table(),
             faces=pd.DataFrame(np.concatenate([np.zeros((0, len(FACE))), *self._faces]), columns=list(FACE)),
             thumbnails=tuple(self._strip.thumbnails),
@@ -162,13 +165,19 @@ class Envelope:
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._step = max(1, round(STEP_SECONDS * rate))
+        self._step = step_samples(rate)
+        self._begin: int | None = None
         self._seen = 0
         self._rest = np.zeros(0, np.float32)
         self._rows: list[np.ndarray] = []
 
     def add(self, start: float, waveform: np.ndarray) -> None:
-        """Take what is new in a window from `start` seconds on, which is no later than the end of the last one."""
+        """Take what is new in a window from `start` seconds on, which is no later than the end of the last one.
+
+        The first step begins with the first window.
+        """
+        if self._begin is None:
+            self._begin = self._seen = round(start * self._rate)
         fresh = waveform[max(0, self._seen - round(start * self._rate)) :]
         self._seen += len(fresh)
         pending = np.concatenate([self._rest, fresh])
@@ -182,7 +191,7 @@ class Envelope:
             self._take(self._rest[None])
             self._rest = self._rest[:0]
         numbers = np.concatenate(self._rows) if self._rows else np.zeros((0, 2))
-        starts = np.arange(len(numbers)) * self._step / self._rate
+        starts = ((self._begin or 0) + np.arange(len(numbers)) * self._step) / self._rate
         return pd.DataFrame({"start": starts, "peak": numbers[:, 0], "rms": numbers[:, 1]})
 
     def _take(self, steps: np.ndarray) -> None:
