@@ -45,6 +45,7 @@ COMMANDS = [
     "robustness",
     "sequences",
     "silence",
+    "speech",
 ]
 
 

@@ -179,9 +179,9 @@ class Recognizer:
                 `rate` in [-1, 1]; or a dict of arrays by modality, each of one clip: the waveform, and features or
                 pictures of the face in the shape that the model takes. An array for a model without sound is the face.
 
-        A modality is absent where the file has no sound, in a window whose sound is silence (`media.sound.is_silent`),
-        where no face is found, and where the dict lacks it. A model whose presence is "derived" answers from the
-        others, and `Prediction.presence` says so.
+        A modality is absent where the file has no sound, in a window whose sound is silence (`media.sound.is_silent`)
+        or isn't speech (`media.speech`, where the extra `speech` is installed), where no face is found, and where the
+        dict lacks it. A model whose presence is "derived" answers from the others, and `Prediction.presence` says so.
 
         Raises:
             LMFError: a file that can't be read, an array that doesn't fit, nothing to judge by, or a modality absent

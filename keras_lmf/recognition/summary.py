@@ -17,7 +17,7 @@ from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.judgement import Judgement
 from keras_lmf.recognition.opened import Opened
 from keras_lmf.recognition.prediction import Prediction
-from keras_lmf.recognition.windows import Window, least_samples
+from keras_lmf.recognition.windows import Window, has_sound, least_samples
 
 FACE = ("time", "x", "y", "width", "height", "confidence")
 LOWEST = 1e-7  # probability of which a logarithm is taken
@@ -29,6 +29,7 @@ class Seen:
     def __init__(self, model: Opened, name: str) -> None:
         self._model, self._name = model, name
         self._heard, self._picture = 0, False  # the most samples of a window; a picture, even without a face
+        self._unspoken = False  # whether a window has sound, but no voice
         self._bounds: list[tuple[float, float]] = []
         self._there: list[Mapping[str, np.ndarray]] = []
 
@@ -38,6 +39,9 @@ class Seen:
         self._bounds += [(window.start, window.end) for window in windows]
         self._heard = max(self._heard, *(len(window.waveform) for window in windows))
         self._picture |= any(window.faces is not None for window in windows)
+        if sound := self._model.sound:
+            mute = [window for window, heard in zip(windows, there[sound.name]) if not heard]
+            self._unspoken |= any(has_sound(window.waveform, sound) for window in mute)
 
     @property
     def bounds(self) -> np.ndarray:
@@ -73,6 +77,9 @@ class Seen:
                 reason = "there is no sound"
             elif self._heard < least:
                 reason = f"its sound lasts {self._heard / rate:.2f} s, the least is {least / rate:g} s"
+            elif self._unspoken:
+                start, end = self._bounds[0][0], self._bounds[-1][1]
+                reason = f"no speech in {end - start:.1f} s of sound, but music or noise"
             else:
                 reason = (
                     f"silent from beginning to end: above {VOICE_HERTZ:.0f} Hz below −{-SILENCE:.0f} dB, or shorter "

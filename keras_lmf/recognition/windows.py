@@ -16,6 +16,7 @@ from keras_lmf.media.clips import exact, nearest
 from keras_lmf.media.crops import face_tracker, followed_rate, joined
 from keras_lmf.media.faces import Detector, Faces
 from keras_lmf.media.sound import is_silent, voiced
+from keras_lmf.media.speech import lacks_speech
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.opened import Opened, SoundInput
 
@@ -176,9 +177,14 @@ def least_samples(sound: SoundInput) -> int:
     return min(round(LEAST_SECONDS * sound.rate), sound.samples // 2)
 
 
-def has_voice(waveform: np.ndarray, sound: SoundInput) -> bool:
+def has_sound(waveform: np.ndarray, sound: SoundInput) -> bool:
     """Whether a window's sound is long enough, and no silence."""
     return len(waveform) >= least_samples(sound) and not is_silent(waveform, sound.rate)
+
+
+def has_voice(waveform: np.ndarray, sound: SoundInput) -> bool:
+    """Whether a window has sound, and speech in it as far as that is known."""
+    return has_sound(waveform, sound) and not lacks_speech(waveform, sound.rate)
 
 
 def is_whole(window: Window, model: Opened) -> bool:
