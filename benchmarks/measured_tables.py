@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from measurements import RESULTS
 
+from keras_lmf.media.speech import LEAST_SECONDS, PROBABILITY
+
 SHOWN_MODEL, SHOWN_CLIP = "lmf-media-av", "ravdess"
 READERS_WORDS = {"war": "accuracy", "uar": "balanced accuracy"}
 
@@ -45,6 +47,22 @@ def real_clip() -> dict[str, str]:
     """That of docs/clips.md: the clip of a person whose voice and face are both there."""
     film = answers(SHOWN_MODEL)
     return {"real-clip": filled(film[film["clip"].str.startswith(SHOWN_CLIP)]).to_markdown(index=False)}
+
+
+def speech_table() -> dict[str, str]:
+    """That of docs/clips.md: which sounds are called speech."""
+    table = pd.read_csv(RESULTS / "speech.csv")
+    chosen = table[(table["probability"] == PROBABILITY) & (table["seconds"] == LEAST_SECONDS)]
+    shown = pd.DataFrame(
+        {
+            "sound": chosen["sound"],
+            "recordings": chosen["clips"],
+            "windows": chosen["windows"],
+            "windows called speech": chosen["speech"].map("{:.1%}".format),
+            "recordings with nothing left": chosen["lost"].map("{:.1%}".format),
+        }
+    )
+    return {"speech": shown.to_markdown(index=False, disable_numparse=True)}
 
 
 def measured_on(table: pd.DataFrame) -> str:

@@ -44,6 +44,8 @@ COMMANDS = [
     "report",
     "robustness",
     "sequences",
+    "silence",
+    "speech",
 ]
 
 

@@ -134,6 +134,7 @@ def test_json(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "by_modality",
         "shares",
         "contributions",
+        "cut",
         "timeline",
     }
     assert both.keys() == mute.keys() == keys

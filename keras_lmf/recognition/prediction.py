@@ -39,7 +39,8 @@ class Prediction:
             the logit, less the mean over the labels; the mean over the windows, weighted by their seconds. Above 0
             speaks for the label. They add up to that mean of the logits. Empty for a model as there.
         file: the media file; None for arrays.
-        sound: the sound in steps of 20 ms: `start` in seconds, `peak` and `rms` in [0, 1]; for the picture.
+        cut: start and end in seconds of the silence that was cut before the first window and after the last.
+        sound: the windows' sound in steps of 20 ms: `start` in seconds, `peak` and `rms` in [0, 1]; for the picture.
         faces: the frames in which a face was followed: `time` in seconds; `x`, `y`, `width`, `height` of its box in
             pixels of the upright frame, NaN without a face; `confidence` of the detector in [0, 1], NaN where it has
             none.
@@ -55,6 +56,7 @@ class Prediction:
     shares: dict[str, float]
     contributions: dict[str, dict[str, float]] = field(repr=False)
     file: Path | None
+    cut: tuple[tuple[float, float], ...] = field(repr=False)
     sound: pd.DataFrame = field(repr=False)
     faces: pd.DataFrame = field(repr=False)
     thumbnails: tuple[Thumbnail, ...] = field(repr=False)
@@ -75,6 +77,7 @@ class Prediction:
             "by_modality": {key: dict(shares) for key, shares in self.by_modality.items()},
             "shares": dict(self.shares),
             "contributions": {name: dict(each) for name, each in self.contributions.items()},
+            "cut": [list(ends) for ends in self.cut],
             "timeline": [
                 {
                     "start": row["start"],
@@ -100,6 +103,7 @@ class Prediction:
             **{name: told[name] for name in names},
             timeline=pd.DataFrame(rows, columns=["start", "end", *unknown]),
             file=None if told["file"] is None else Path(told["file"]),
+            cut=tuple((start, end) for start, end in told["cut"]),
             sound=pd.DataFrame(),
             faces=pd.DataFrame(),
             thumbnails=(),
@@ -118,7 +122,7 @@ class Prediction:
             raise LMFError(f"{self.file}: a photo takes no time, so there is no timeline to draw.")
         name = "" if self.file is None else f"{self.file.name}: "
         title = f"{name}{self.emotion} ({self.probabilities[self.emotion]:.0%})"
-        return emotion_timeline(self.timeline, self.sound, title, self.thumbnails)
+        return emotion_timeline(self.timeline, self.sound, title, self.thumbnails, self.cut)
 
     def annotate(self, target: str | Path) -> Path:
         """Write the video to the .mp4 file `target` with box, emotion and its probability drawn on it, sound kept.

@@ -28,8 +28,10 @@ from keras_lmf.recognition.windows import (
     Window,
     checked_waveform,
     is_whole,
+    waveform_blocks,
     windows_of_blocks,
     windows_of_file,
+    windows_of_sound,
 )
 from keras_lmf.spec import DEFAULT_DETECTOR
 
@@ -48,9 +50,11 @@ class Recognizer:
     >>> print(recognizer("clip.mp4"))               # doctest: +SKIP
     clip.mp4: happy 0.83 (neutral 0.12, sad 0.05)
 
-    The clip is cut into windows of the length that the model takes, one every `hop`; what is left at its end is padded
-    with zeros. A clip's probabilities are the mean over its windows, weighted by the seconds that each one holds.
-    Of the file no more than a window is held, but for the answers and a few numbers a second.
+    Silence at the ends of a sound is cut, unless a face is judged too: what is more than 30 dB below the sound's own
+    level (`media.sound.voiced`). The rest is cut into windows of the length that the model takes, one every `hop`, in
+    the clip's seconds; what is left at its end is padded with zeros. A clip's probabilities are the mean over its
+    windows, weighted by the seconds that each one holds. Of the file no more than a window is held, but for the answers
+    and some numbers a second.
 
     One face is followed in 10 frames a second or more: the largest, as long as it is found, checked each
     0.3 s (`media.faces.FaceTracker`). Where none is found the face is absent; it is never another part of the picture.
@@ -164,12 +168,12 @@ class Recognizer:
         return enrolments.measure(self._model, list(zip(names, windows)))
 
     def _windows(self, model: Opened, clip: str | Path | np.ndarray, strip: Strip) -> Iterator[Window]:
-        """Of a file, whose thumbnails `strip` gets, or a waveform."""
+        """Of a file, whose thumbnails `strip` gets, or a waveform; without the silence at its ends."""
+        sound, most = model.sound, self._max_seconds
         if isinstance(clip, str | Path):
-            return windows_of_file(Path(clip), model, self.hop, self.face_detector, strip, self._max_seconds)
-        sound = model.sound
+            return windows_of_file(Path(clip), model, self.hop, self.face_detector, strip, most, cut=True)
         waveform = checked_waveform(f"input {sound.name!r}", clip, sound.rate)
-        return windows_of_blocks(iter([waveform]), sound.samples, self.hop, sound.rate)
+        return windows_of_sound(lambda: waveform_blocks(waveform, sound.rate), sound, self.hop)
 
     def __repr__(self) -> str:
         sound, face = self._model.sound, self._model.face
@@ -190,9 +194,9 @@ class Recognizer:
                 `rate` in [-1, 1]; or a dict of arrays by modality, each of one clip: the waveform, and features or
                 pictures of the face in the shape that the model takes. An array for a model without sound is the face.
 
-        A modality is absent where the file has no sound, in a window whose sound is silence (`media.sound.is_silent`),
-        where no face is found, and where the dict lacks it. A model whose presence is "derived" answers from the
-        others, and `Prediction.presence` says so.
+        A modality is absent where the file has no sound, in a window whose sound is silence (`media.sound.is_silent`)
+        or isn't speech (`media.speech`, where the extra `speech` is installed), where no face is found, and where the
+        dict lacks it. A model whose presence is "derived" answers from the others, and `Prediction.presence` says so.
 
         Raises:
             LMFError: a file that can't be read, an array that doesn't fit, nothing to judge by, or a modality absent
@@ -290,13 +294,17 @@ class Recognizer:
         sound = self._model.sound
         if isinstance(source, str | Path):
             self._require(str(source), self._model.media)
-            windows = self._windows(self._model, source, Strip())
+            model, most = self._model, self._max_seconds
+            # What comes later isn't known: nothing is cut.
+            windows = windows_of_file(
+                Path(source), model, self.hop, self.face_detector, Strip(), most, cut=False
+            )
             return self._moments(str(source), windows)
         if sound is None:
             raise LMFError(f"{self._model.name} takes no sound, so it can't listen to blocks of it.")
         self._require_alone(sound.name, "blocks of sound don't give")
         blocks = (checked_waveform("a block of the stream", block, sound.rate) for block in source)
-        return self._moments("the stream", windows_of_blocks(blocks, sound.samples, self.hop, sound.rate))
+        return self._moments("the stream", windows_of_blocks(blocks, sound, self.hop))
 
     def watch(self, camera: int | str | Path) -> Iterator[Moment]:
         """The emotion seen by a camera, one answer every `hop`, of the last window; without end.

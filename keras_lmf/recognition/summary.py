@@ -12,12 +12,12 @@ from keras_lmf import decisions
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import softmax
 from keras_lmf.evaluation.terms import Subset, title
-from keras_lmf.media.sound import SILENCE, STEP_SECONDS, VOICE_HERTZ, VOICE_SECONDS, steps_rms
+from keras_lmf.media.sound import SILENCE, VOICE_HERTZ, VOICE_SECONDS, step_samples, steps_rms
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.judgement import Judgement
 from keras_lmf.recognition.opened import Opened
 from keras_lmf.recognition.prediction import Prediction
-from keras_lmf.recognition.windows import Window, least_samples
+from keras_lmf.recognition.windows import Window, has_sound, least_samples
 
 FACE = ("time", "x", "y", "width", "height", "confidence")
 LOWEST = 1e-7  # probability of which a logarithm is taken
@@ -30,6 +30,7 @@ class Seen:
     def __init__(self, model: Opened, name: str) -> None:
         self._model, self._name = model, name
         self._heard, self._picture = 0, False  # the most samples of a window; a picture, even without a face
+        self._unspoken = False  # whether a window has sound, but no voice
         self._bounds: list[tuple[float, float]] = []
         self._there: list[Mapping[str, np.ndarray]] = []
 
@@ -39,6 +40,9 @@ class Seen:
         self._bounds += [(window.start, window.end) for window in windows]
         self._heard = max(self._heard, *(len(window.waveform) for window in windows))
         self._picture |= any(window.faces is not None for window in windows)
+        if sound := self._model.sound:
+            mute = [window for window, heard in zip(windows, there[sound.name]) if not heard]
+            self._unspoken |= any(has_sound(window.waveform, sound) for window in mute)
 
     @property
     def bounds(self) -> np.ndarray:
@@ -75,6 +79,9 @@ class Seen:
                 reason = "there is no sound"
             elif self._heard < least:
                 reason = f"its sound lasts {self._heard / rate:.2f} s, the least is {least / rate:g} s"
+            elif self._unspoken:
+                start, end = self._bounds[0][0], self._bounds[-1][1]
+                reason = f"no speech in {end - start:.1f} s of sound, but music or noise"
             else:
                 reason = (
                     f"silent from beginning to end: above {VOICE_HERTZ:.0f} Hz below −{-SILENCE:.0f} dB, or shorter "
@@ -106,12 +113,14 @@ class Summary:
         self._faces: list[np.ndarray] = []
         self._followed = -np.inf  # the last time of `_faces`
         self._judgements: list[Judgement] = []
+        self._cut: tuple[tuple[float, float], ...] = ()
 
     def add(self, windows: Sequence[Window], judgement: Judgement) -> None:
         """The next windows."""
         self._judgements.append(judgement)
         self._windows.add(windows, judgement.there)
         for window in windows:
+            self._cut += window.cut
             self._envelope.add(window.start, window.waveform)
             if window.faces is not None:
                 faces = window.faces
@@ -153,6 +162,7 @@ class Summary:
                 for subset, rows in contributions.items()
             },
             file=self._file,
+            cut=self._cut,
             sound=self._envelope.table(),
             faces=pd.DataFrame(np.concatenate([np.zeros((0, len(FACE))), *self._faces]), columns=list(FACE)),
             thumbnails=tuple(self._strip.thumbnails),
@@ -164,13 +174,19 @@ class Envelope:
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._step = max(1, round(STEP_SECONDS * rate))
+        self._step = step_samples(rate)
+        self._begin: int | None = None
         self._seen = 0
         self._rest = np.zeros(0, np.float32)
         self._rows: list[np.ndarray] = []
 
     def add(self, start: float, waveform: np.ndarray) -> None:
-        """Take what is new in a window from `start` seconds on, which is no later than the end of the last one."""
+        """Take what is new in a window from `start` seconds on, which is no later than the end of the last one.
+
+        The first step begins with the first window.
+        """
+        if self._begin is None:
+            self._begin = self._seen = round(start * self._rate)
         fresh = waveform[max(0, self._seen - round(start * self._rate)) :]
         self._seen += len(fresh)
         pending = np.concatenate([self._rest, fresh])
@@ -184,7 +200,7 @@ class Envelope:
             self._take(self._rest[None])
             self._rest = self._rest[:0]
         numbers = np.concatenate(self._rows) if self._rows else np.zeros((0, 2))
-        starts = np.arange(len(numbers)) * self._step / self._rate
+        starts = ((self._begin or 0) + np.arange(len(numbers)) * self._step) / self._rate
         return pd.DataFrame({"start": starts, "peak": numbers[:, 0], "rms": numbers[:, 1]})
 
     def _take(self, steps: np.ndarray) -> None:

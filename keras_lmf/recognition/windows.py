@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -15,12 +15,16 @@ from keras_lmf.media import Clip
 from keras_lmf.media.clips import exact, nearest
 from keras_lmf.media.crops import face_tracker, followed_rate, joined
 from keras_lmf.media.faces import Detector, Faces, FaceTracker
-from keras_lmf.media.sound import is_silent
+from keras_lmf.media.sound import is_silent, voiced
+from keras_lmf.media.speech import lacks_speech
 from keras_lmf.media.suffixes import PICTURE_FILES
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.opened import Opened, SoundInput
 
 LEAST_SECONDS = 0.3  # of sound, for anything to be said of it
+# Decibels below the sound's own level: what is quieter at its ends is cut. Chosen in `benchmarks/silence.py`.
+QUIET = 30.0
+BLOCK_SECONDS = 1
 
 T = TypeVar("T")
 Step = tuple[np.ndarray, Faces]  # the sound of one frame's time, and the face in that frame
@@ -34,21 +38,30 @@ class Window(NamedTuple):
         end: seconds.
         waveform: (samples,) float32, no longer than the model takes; empty without sound.
         faces: in the frames that are followed; None without a picture.
+        cut: of the first window: start and end in seconds of the silence that was cut before and after all windows.
     """
 
     start: float
     end: float
     waveform: np.ndarray
     faces: Faces | None = None
+    cut: tuple[tuple[float, float], ...] = ()
 
 
 def windows_of_file(
-    path: Path, model: Opened, hop: float, detector: str | Detector, strip: Strip, max_seconds: float
+    path: Path,
+    model: Opened,
+    hop: float,
+    detector: str | Detector,
+    strip: Strip,
+    max_seconds: float,
+    cut: bool,
 ) -> Iterator[Window]:
-    """The windows of a media file; a few frames of it are held at a time, and a window's sound and crops.
+    """The windows of a media file; a few frames of it are held at a time, a block of sound, and a window.
 
     Windows are those of `media.windows`, whose errors these are too. Where the model takes a face, a file with
-    a picture needs the extra `face`, and `strip` gets its thumbnails. A photo is one window that takes no time.
+    a picture needs the extra `face`, and `strip` gets its thumbnails. A photo is one window that takes no time. Of a
+    file whose picture isn't judged, `cut` leaves out silence at the ends, as of `windows_of_sound`.
     """
     if model.face is not None:
         rate = followed_rate(model.face)
@@ -78,9 +91,13 @@ def windows_of_file(
         raise LMFError(
             f"{path}: a picture, and nothing but sound is taken here. Models of the face take pictures."
         )
-    limits = {"tracks": ("sound",), "max_seconds": max_seconds}
-    for clip in media.windows(path, model.seconds, hop, sample_rate=sound.rate, **limits):
-        yield Window(clip.start, clip.start + clip.duration, clip.waveform[: sound.samples])
+
+    def blocks() -> Iterator[np.ndarray]:
+        limits = {"tracks": ("sound",), "max_seconds": max_seconds}
+        for clip in media.windows(path, BLOCK_SECONDS, sample_rate=sound.rate, **limits):
+            yield clip.waveform
+
+    yield from windows_of_sound(blocks, sound, hop) if cut else windows_of_blocks(blocks(), sound, hop)
 
 
 def _followed(clips: Iterator[Clip], tracker: FaceTracker, strip: Strip) -> Iterator[Step]:
@@ -108,10 +125,47 @@ def cut(steps: Iterator[T], length: int, hop: float) -> Iterator[tuple[int, list
         yield begin, list(held)
 
 
-def windows_of_blocks(blocks: Iterator[np.ndarray], samples: int, hop: float, rate: int) -> Iterator[Window]:
+def windows_of_sound(
+    blocks: Callable[[], Iterator[np.ndarray]], sound: SoundInput, hop: float
+) -> Iterator[Window]:
+    """The windows of a whole sound without the silence at its ends, in the sound's seconds.
+
+    Args:
+        blocks: gives the sound from its beginning in blocks (samples,), each time that it is called.
+        sound: the model's input.
+        hop: seconds.
+    """
+    rate = sound.rate
+    first, last, length = voiced(blocks(), rate, QUIET)
+    ends = tuple((start / rate, end / rate) for start, end in ((0, first), (last, length)) if start < end)
+    for window in windows_of_blocks(_part(blocks(), first, last), sound, hop, first):
+        yield window._replace(cut=ends)
+        ends = ()
+
+
+def _part(blocks: Iterator[np.ndarray], first: int, last: int) -> Iterator[np.ndarray]:
+    """Samples `first` to `last`, the last one excluded."""
+    at = 0
+    for block in blocks:
+        yield block[max(0, first - at) : last - at]
+        at += len(block)
+        if at >= last:
+            return
+
+
+def waveform_blocks(waveform: np.ndarray, rate: int) -> Iterator[np.ndarray]:
+    """A waveform (samples,) in blocks, one after the other."""
+    size = BLOCK_SECONDS * rate
+    return (waveform[at : at + size] for at in range(0, len(waveform), size))
+
+
+def windows_of_blocks(
+    blocks: Iterator[np.ndarray], sound: SoundInput, hop: float, skipped: int = 0
+) -> Iterator[Window]:
     """The windows of a waveform that arrives in blocks (samples,), each as soon as it is whole; placed as those of a
-    file, so that the last one may be shorter. No more than a window and a block is held."""
-    held = np.zeros(0, np.float32)
+    file, so that the last one may be shorter. No more than a window and a block is held. Before the first block
+    `skipped` samples were left out."""
+    samples, rate, held = sound.samples, sound.rate, np.zeros(0, np.float32)
     begin = stop = 0
     for index in itertools.count():
         start = nearest(index * exact(hop), rate)
@@ -120,7 +174,8 @@ def windows_of_blocks(blocks: Iterator[np.ndarray], samples: int, hop: float, ra
         if begin + len(held) <= stop:
             return
         held, begin, stop = held[start - begin :], start, start + samples
-        yield Window(start / rate, min(stop, start + len(held)) / rate, held[:samples])
+        end = min(stop, start + len(held))
+        yield Window((skipped + start) / rate, (skipped + end) / rate, held[:samples])
 
 
 def least_samples(sound: SoundInput) -> int:
@@ -128,9 +183,14 @@ def least_samples(sound: SoundInput) -> int:
     return min(round(LEAST_SECONDS * sound.rate), sound.samples // 2)
 
 
-def has_voice(waveform: np.ndarray, sound: SoundInput) -> bool:
+def has_sound(waveform: np.ndarray, sound: SoundInput) -> bool:
     """Whether a window's sound is long enough, and no silence."""
     return len(waveform) >= least_samples(sound) and not is_silent(waveform, sound.rate)
+
+
+def has_voice(waveform: np.ndarray, sound: SoundInput) -> bool:
+    """Whether a window has sound, and speech in it as far as that is known."""
+    return has_sound(waveform, sound) and not lacks_speech(waveform, sound.rate)
 
 
 def is_whole(window: Window, model: Opened) -> bool:
