@@ -5,8 +5,7 @@
 
 The entries were trained on RAVDESS (English), on all actors but the five of fold 0. The new speakers are these, and
 those of nEMO (Polish), of whom they have heard nothing. Both trainings are the same recipe, with `[start]` and without
-it. ge2e-ravdess-voice has a front end that comes trained to both of them, a speaker encoder; cnn-ravdess-voice has
-none, only spectrograms.
+it. ge2e-ravdess-voice has a front end that comes trained to both of them, a speaker encoder.
 
 - ravdess: an actor's 60 takes of eight emotions, under four labels. What is said, how loudly and which time makes eight
   groups of takes: in each of four turns two groups are the test, one chooses the epoch, five are learnt from.
@@ -70,7 +69,7 @@ WAYS = {
     "the head, then all at a lower rate": ({}, HEAD_FIRST),
 }
 # By `search`.
-CHOSEN = {"ge2e-ravdess-voice": "all parts, one rate", "cnn-ravdess-voice": "all parts, one rate"}
+CHOSEN = {"ge2e-ravdess-voice": "all parts, one rate"}
 
 
 def trained_by(entry: str) -> Recipe:

@@ -170,4 +170,4 @@ def test_an_entrys_weights_and_a_runs_are_both_ones_own(tmp_path):
         for ours, weight in zip(model.get_weights(), expected.get_weights(), strict=True):
             np.testing.assert_array_equal(ours, weight)
     with pytest.raises(LMFError, match="does not hold the weights of the model"):
-        klmf.load("ge2e-ravdess-voice", weights=ZOO / "cnn-ravdess-voice" / "model.weights.h5")
+        klmf.load("ge2e-ravdess-voice", weights=ZOO / "lmf-mosi-avt" / "model.weights.h5")

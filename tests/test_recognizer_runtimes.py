@@ -24,7 +24,8 @@ from keras_lmf.publishing import shipping
 from keras_lmf.recognition import Recognizer, opened
 from keras_lmf.zoo import Entry, Metric
 
-VOICE = "cnn-ravdess-voice"
+VOICE, FILE = "ge2e-ravdess-voice", "model-float16.tflite"
+MANY_FILES = "lmf-iemocap-at"
 SHIPPED = ("weights", "testvectors", "tflite", "tflite-float16", "tflite-dynamic")
 
 
@@ -40,11 +41,11 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
 
 def test_file_and_keras_model_of_an_entry_agree() -> None:
     file, model = Recognizer(VOICE), Recognizer(VOICE, runtime="keras")
-    assert (file.file.name, model.file.name) == ("model.tflite", "model.weights.h5")
+    assert (file.file.name, model.file.name) == (FILE, "model.weights.h5")
     assert file.file.parent == model.file.parent == bundled_folder() / VOICE
     assert file.temperature == model.temperature
     answers = [recognizer(noise()).probabilities for recognizer in (file, model)]
-    assert answers[0] == pytest.approx(answers[1], abs=1e-4)
+    assert answers[0] == pytest.approx(answers[1], abs=5e-3)
 
 
 def test_without_litert_keras_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +71,7 @@ def test_without_both_the_file_is_taken_whose_package_is_smaller(monkeypatch: py
     ],
 )
 def test_float32_is_asked_or_the_most_accurate(files: tuple, values: dict, expected: str | None) -> None:
-    entry = Entry.read(bundled_folder() / VOICE)
+    entry = Entry.read(bundled_folder() / MANY_FILES)
     changes = {
         "files": {key: entry.files[key] for key in files},
         "metrics": {key: {"war": Metric(value=value)} for key, value in values.items()},
@@ -94,7 +95,7 @@ def test_enrolment_takes_keras(tmp_path: Path) -> None:
     with pytest.raises(LMFError, match=r"can't be enrolled: only a Keras model"):
         Recognizer(VOICE, runtime="tflite", enrolment=[noise()])
     with pytest.raises(LMFError, match=r"Allowed: tflite. Keras, which enrolment and embeddings need"):
-        Recognizer(bundled_folder() / VOICE / "model.tflite", enrolment=[noise()])
+        Recognizer(bundled_folder() / VOICE / FILE, enrolment=[noise()])
 
 
 @pytest.mark.slow
@@ -133,7 +134,7 @@ def test_commands_that_need_keras_say_what_to_install(words: tuple[str, ...]) ->
 
 def test_the_command_says_which_file_answers(tmp_path: Path) -> None:
     clip = film(tmp_path / "clip.mkv", 3, sound=tone(3, 16000), rate=16000)
-    for word, file in (("tflite", "model.tflite"), ("keras", "model.weights.h5")):
+    for word, file in (("tflite", FILE), ("keras", "model.weights.h5")):
         done = CliRunner().invoke(main, ["predict", str(clip), "--model", VOICE, "--runtime", word])
         assert done.exit_code == 0, done.stderr
         assert f"Model: {bundled_folder() / VOICE / file}" in done.stderr.splitlines()

@@ -123,7 +123,7 @@ def test_list_tells_the_readers_names(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("KERAS_LMF_HOME", str(tmp_path))
     told = CliRunner().invoke(main, ["list", "--fusion", "none"])
     assert told.exit_code == 0, told.output
-    entry = Entry.read(ZOO / "cnn-emodb-voice")
+    entry = Entry.read(ZOO / "ge2e-emodb-voice")
     (line,) = (line for line in told.stdout.splitlines() if line.startswith(entry.name))
     metric = entry.metrics["weights"]["war"]
     assert line.split()[1:6] == [

@@ -287,7 +287,7 @@ def _calibration(run: Run, data: Dataset, work: Path) -> Calibration | None:
         return None
     twin = run
     if recipe.training.fit_on != "train":
-        twin = train(recipe.replace(training={"fit_on": "train"}), data, work / "twin")
+        twin = trained(recipe.replace(training={"fit_on": "train"}), data, work / "twin")
     test = data["test"]
     logits = open_artifact(run.model).predict(test.inputs)[recipe.target.name]
     before, after = (softmax(logits, temperature) for temperature in (1, twin.temperature))

@@ -171,7 +171,7 @@ class Recognizer:
         """Of a file, whose thumbnails `strip` gets, or a waveform; without the silence at its ends."""
         sound, most = model.sound, self._max_seconds
         if isinstance(clip, str | Path):
-            return windows_of_file(Path(clip), model, self.hop, self.face_detector, strip, most, cut=True)
+            return windows_of_file(Path(clip), model, self.hop, self.face_detector, strip, most, trim=True)
         waveform = checked_waveform(f"input {sound.name!r}", clip, sound.rate)
         return windows_of_sound(lambda: waveform_blocks(waveform, sound.rate), sound, self.hop)
 
@@ -297,7 +297,7 @@ class Recognizer:
             model, most = self._model, self._max_seconds
             # What comes later isn't known: nothing is cut.
             windows = windows_of_file(
-                Path(source), model, self.hop, self.face_detector, Strip(), most, cut=False
+                Path(source), model, self.hop, self.face_detector, Strip(), most, trim=False
             )
             return self._moments(str(source), windows)
         if sound is None:

@@ -55,13 +55,13 @@ def windows_of_file(
     detector: str | Detector,
     strip: Strip,
     max_seconds: float,
-    cut: bool,
+    trim: bool,
 ) -> Iterator[Window]:
     """The windows of a media file; a few frames of it are held at a time, a block of sound, and a window.
 
     Windows are those of `media.windows`, whose errors these are too. Where the model takes a face, a file with
     a picture needs the extra `face`, and `strip` gets its thumbnails. A photo is one window that takes no time. Of a
-    file whose picture isn't judged, `cut` leaves out silence at the ends, as of `windows_of_sound`.
+    file whose picture isn't judged, `trim` leaves out silence at the ends, as of `windows_of_sound`.
     """
     if model.face is not None:
         rate = followed_rate(model.face)
@@ -97,7 +97,7 @@ def windows_of_file(
         for clip in media.windows(path, BLOCK_SECONDS, sample_rate=sound.rate, **limits):
             yield clip.waveform
 
-    yield from windows_of_sound(blocks, sound, hop) if cut else windows_of_blocks(blocks(), sound, hop)
+    yield from windows_of_sound(blocks, sound, hop) if trim else windows_of_blocks(blocks(), sound, hop)
 
 
 def _followed(clips: Iterator[Clip], tracker: FaceTracker, strip: Strip) -> Iterator[Step]:

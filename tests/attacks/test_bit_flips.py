@@ -45,20 +45,20 @@ def test_without_its_sidecar_damage_is_an_error_of_ours_where_it_can_be_told(alo
 
 @pytest.mark.parametrize("what", ["labels", "temperature", "rate", "sha256"])
 def test_a_sidecar_that_was_changed_is_told(alone: Path, what: str) -> None:
-    source = bit_flips.ZOO / "cnn-ravdess-voice" / "model-int8.tflite"
+    source = bit_flips.ZOO / "ge2e-ravdess-voice" / "model-float16.tflite"
     file = Path(shutil.copy(source, alone.parent))
     sidecar = Path(shutil.copy(Sidecar.path_of(source), alone.parent))
     text = sidecar.read_text()
     old, new = {
         "labels": ("surprised", "surprisee"),
-        "temperature": ("0.8711", "0.9711"),
+        "temperature": ("1.6621", "1.5621"),
         "rate": ('"rate": 16000', '"rate": 16008'),
-        "sha256": ("dec547", "dec546"),
+        "sha256": ("bc751b", "bc751c"),
     }[what]
     assert old in text
     sidecar.write_text(text.replace(old, new))
     for call in (Sidecar.read, open_artifact):
-        with pytest.raises(LMFError, match=r"model-int8\.tflite\.json is damaged, or was changed"):
+        with pytest.raises(LMFError, match=r"model-float16\.tflite\.json is damaged, or was changed"):
             call(file)
     sidecar.write_text(text)
     open_artifact(file)
