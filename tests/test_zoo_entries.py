@@ -87,8 +87,10 @@ def test_metrics_are_those_of_the_published_file(name):
         {modality: test.inputs[modality] for modality in entry.modalities}
     )
     measured = klmf.evaluate(outputs, test, resamples=0).metrics
+    # docs/export.md: what processors may differ in.
+    allowed = 1e-6 if key in ("weights", "tflite", "tflite-float16") else 0.5 / len(test)
     for metric, published in entry.metrics[key].items():
-        assert measured[metric] == pytest.approx(published.value, abs=1e-6)
+        assert measured[metric] == pytest.approx(published.value, abs=allowed)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
