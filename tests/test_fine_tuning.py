@@ -138,7 +138,7 @@ def test_one_network_of_another_name_is_copied_and_learns(source: Run, tmp_path:
         assert np.array_equal(before, after) == is_fitted  # the statistics come along, the rest has learnt
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_stages_resume_exactly_and_the_first_trains_the_head_alone(source: Run, tmp_path: Path) -> None:
     words = tuned(source, **TWO_STAGES)
     whole = train(words, own_labels(), tmp_path / "whole")

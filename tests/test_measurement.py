@@ -60,7 +60,7 @@ def check(table, files: list[Path]) -> None:
         assert (table[f"p50_ms_{threads}"] <= table[f"p95_ms_{threads}"]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_has_a_row_for_every_format(run: Path) -> None:
     table = measure(run, [1])
     assert list(table) == COLUMNS

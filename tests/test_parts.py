@@ -225,7 +225,7 @@ def test_the_table_of_rules_goes_before(run, models):
 
 
 # -- stacking --------------------------------------------------------------------------------------------------
-@pytest.mark.slow
+@pytest.mark.long
 def test_stacking_learns_from_answers_to_what_the_parts_have_not_seen(stacked):
     run, seen = stacked
     data = clips()
@@ -291,7 +291,7 @@ def test_stacking_needs_two_groups(tmp_path):
 
 
 # -- hybrid ----------------------------------------------------------------------------------------------------
-@pytest.mark.slow
+@pytest.mark.long
 def test_hybrid_knows_what_lies_in_both_together(hybrid, both):
     test = both["test"]
     found = {"all": hybrid.model, **{name: part(hybrid, name) for name in (*INPUTS, "fused")}}
@@ -304,7 +304,7 @@ def test_hybrid_knows_what_lies_in_both_together(hybrid, both):
     assert max(right["voice"], right["face"]) < 0.65
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_fused_part_is_silent_where_it_would_repeat_another(hybrid, both):
     alone = subsets(both["test"].inputs)["face",]
     layer = hybrid.model.get_layer("emotion")
@@ -316,7 +316,7 @@ def test_the_fused_part_is_silent_where_it_would_repeat_another(hybrid, both):
 
 
 # -- all of them -----------------------------------------------------------------------------------------------
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("word", WORDS)
 def test_the_model_is_foretold_and_exported_as_any_other(word, models, hybrid, both, tmp_path):
     model, test, words = models.get(word), clips()["test"], recipe(WORDS[word])
