@@ -13,6 +13,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.models import build
 from keras_lmf.recipe import Recipe, Training, run_recipe, run_spec
 from keras_lmf.target import Target
+from keras_lmf.training import Run
 
 TEXT = """
 name = "lmf-toy-av"
@@ -155,6 +156,8 @@ def test_a_run_keeps_the_detector_that_was_the_default(tmp_path, environment, so
     assert (recorded["face"].source and recorded["face"].source.detector) == detector
     assert recorded["audio"].source is None
     assert spec.recipe.sha256 == stored.fingerprint
+    (tmp_path / "model.weights.h5").touch()
+    assert Run.open(tmp_path).recipe == stored, "so that it is the recipe of its folder"
 
 
 def test_a_setting_that_a_later_version_adds_changes_no_fingerprint(recipe):

@@ -12,10 +12,12 @@ from resume_worker import recipe, sequences
 
 from keras_lmf.data import Dataset
 from keras_lmf.errors import LMFError
+from keras_lmf.models import build
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
 from keras_lmf.training import NotFiniteLoss, Run, train
+from keras_lmf.training.prior import correct_prior
 
 SHORT = {"training": {"epochs": 4, "learning_rate": 0.01, "patience": 10}}
 
@@ -79,6 +81,20 @@ def test_a_prior_correction_takes_logarithms_of_frequencies_from_the_logits(
     )
     expected = before[plain.target.name] - 0.5 * np.log(frequencies / frequencies.sum())
     np.testing.assert_allclose(after[plain.target.name], expected, atol=1e-5)
+
+
+def test_a_class_that_was_never_seen_gains_nothing_from_a_prior_correction() -> None:
+    data = sequences()
+    rows = data.splits == "train"
+    present = np.unique(data.labels[rows])[:-1]
+    some = data.take(~rows | np.isin(data.labels, present))["train"]
+    model = build(recipe())
+    before = keras.ops.convert_to_numpy(model.get_layer(some.target.name).bias).copy()
+    correct_prior(model, some, 1.0)
+    moved = keras.ops.convert_to_numpy(model.get_layer(some.target.name).bias) - before
+    counts = np.bincount(some.labels, minlength=len(before))
+    expected = [-np.log(count / len(some)) if count else 0 for count in counts]
+    np.testing.assert_allclose(moved, expected, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -48,7 +48,6 @@ class Table:
             self._stream = path.open("a" if there else "w", encoding="utf-8", errors="replace", newline="")
         except OSError as error:
             raise unwritable(path, error) from error
-        self._rows = csv.DictWriter(self._stream, self._columns, restval="", lineterminator="\n")
         if not there:
             self._write([dict(zip(self._columns, self._columns))])
 
@@ -66,8 +65,11 @@ class Table:
             self._stream.close()
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
+        text = io.StringIO()
+        csv.DictWriter(text, self._columns, restval="", lineterminator="\n").writerows(rows)
         try:
-            self._rows.writerows(rows)
+            # At once, so that a clip has all of its rows in the file or none.
+            self._stream.write(text.getvalue())
             self._stream.flush()
         except OSError as error:
             raise unwritable(self._path, error) from error

@@ -66,6 +66,8 @@ class Augmentation:
                 continue
             object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
         bands = tuple(_range("bands_hz", band, 1, self.sample_rate / 2) for band in self.bands_hz)
+        if any(low == high for low, high in bands):
+            raise LMFError(f"Augmentation: bands_hz must have a width, received {self.bands_hz!r}.")
         object.__setattr__(self, "bands_hz", bands)
 
     def apply(self, waveform: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -49,7 +49,7 @@ class MultiFaceTracker(Tracker[dict[int, Seen]]):
         **settings: Any,
     ) -> None:
         super().__init__(detector, **settings)
-        if most != int(most) or most < 1:
+        if not isinstance(most, int) or most < 1:
             raise LMFError(f"most={most!r}: it must be a whole number of at least 1.")
         if not 0 <= memory < math.inf:
             raise LMFError(f"memory={memory!r}: it must be a number of seconds, at least 0.")

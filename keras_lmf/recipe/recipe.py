@@ -99,6 +99,8 @@ class Recipe(Part):
         for key in ("label_smoothing", "prior_correction"):
             if getattr(training, key) and target.classes is None:
                 raise ValueError(f"{key} needs classes; target {target.name!r} has a range")
+        if training.prior_correction and training.class_weights == "balanced":
+            raise ValueError("prior_correction and balanced class_weights do the same: take one of them")
         if training.prior_correction and self.fusion.parts(tuple(self.inputs)):
             raise ValueError(
                 f"prior_correction is for a model that trains as one, not for {self.fusion.name!r}"

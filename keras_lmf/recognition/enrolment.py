@@ -83,6 +83,16 @@ class Enrolment:
         return cls(mean.astype(np.float64), int(clips), *map(str, names))
 
 
+def is_stored(given: object) -> bool:
+    """Whether it is the path of a stored enrolment, and no clip."""
+    return isinstance(given, str | Path) and Path(given).suffix.lower() == SUFFIX
+
+
+def require_enrollable(opened: Opened) -> None:
+    """Raises an LMFError for a model that can't be enrolled."""
+    _with_features(opened)
+
+
 def measure(opened: Opened, clips: Clips) -> Enrolment:
     """The speaker in these clips, each of which counts once, however long it is.
 

@@ -73,10 +73,10 @@ class Recognizer:
             the logarithms of the probabilities): a window that far away weighs 1/e of the one at hand. What is said of
             the clip as a whole stays as it is. None: no smoothing.
         enrolment: clips (files or waveforms) of the one speaker who will be asked about, one or more, best ten or more
-            of several emotions, without labels; or the path of an .npz that `Enrolment.save` wrote of them. Instead of
-            the training speakers' mean, the model then subtracts from the voice's features a mean that lies n / (n + 3)
-            of the way to that of the speaker's n clips. Each clip counts once: cut a long recording into several. Clips
-            of one emotion take that emotion away. Figures of this stand apart ("enrolled"). Zoo entries and runs with
+            of several emotions, without labels; or an `Enrolment` of them, or the path of the .npz that it saved.
+            Instead of the training speakers' mean, the model then subtracts from the voice's features a mean that lies
+            n / (n + 3) of the way to that of the speaker's n clips. Each clip counts once: cut a long recording into
+            several. Clips of one emotion take that emotion away. Figures of this stand apart ("enrolled"). Zoo entries and runs with
             a front end only; needs Keras.
         face_detector: "yunet", "haar", "none" (the picture is the face), or a function as of
             `media.faces.FaceTracker`; None: the one that the model was trained with, "yunet" where that is unknown.
@@ -115,13 +115,14 @@ class Recognizer:
         emotions: Collection[str] | None = None,
         hop: float | None = None,
         smoothing: float | None = None,
-        enrolment: Sequence[str | Path | np.ndarray] | str | Path = (),
+        enrolment: Sequence[str | Path | np.ndarray] | enrolments.Enrolment | str | Path = (),
         face_detector: str | Detector | None = None,
         max_seconds: float = MAX_SECONDS,
         cache_dir: str | Path | None = None,
     ) -> None:
-        stored = isinstance(enrolment, str | Path) and Path(enrolment).suffix == enrolments.SUFFIX
-        if isinstance(enrolment, str | Path | np.ndarray) and not stored:
+        if enrolments.is_stored(enrolment):
+            enrolment = enrolments.Enrolment.read(enrolment)
+        if isinstance(enrolment, str | Path | np.ndarray):
             raise LMFError(
                 "'enrolment' takes a list of clips or a stored enrolment (.npz), received one clip: enrolment=[…]."
             )
@@ -156,10 +157,12 @@ class Recognizer:
         self.face_detector, self._max_seconds = face_detector, max_seconds
         self.enrolment = None
         if enrolment:
-            self.enrolment = enrolments.Enrolment.read(enrolment) if stored else self._measured(enrolment)
+            stored = isinstance(enrolment, enrolments.Enrolment)
+            self.enrolment = enrolment if stored else self._measured(enrolment)
             enrolments.enrol(model, self.enrolment)
 
     def _measured(self, clips: Sequence[str | Path | np.ndarray]) -> enrolments.Enrolment:
+        enrolments.require_enrollable(self._model)
         heard = dataclasses.replace(self._model, face=None)  # no face is looked for
         names = [
             str(clip) if isinstance(clip, str | Path) else f"clip {i}" for i, clip in enumerate(clips, 1)
@@ -352,7 +355,11 @@ class Recognizer:
             if name not in self.modalities:
                 raise unknown_name(f"input of {self._model.name}:", name, self.modalities)
         if sound and sound.name in arrays:
-            return arrays, self._windows(self._model, arrays[sound.name], Strip())
+            if len(arrays) == 1:
+                return arrays, self._windows(self._model, arrays[sound.name], Strip())
+            # What stands beside the sound goes with all of it.
+            waveform = checked_waveform(f"input {sound.name!r}", arrays[sound.name], sound.rate)
+            return arrays, windows_of_blocks(waveform_blocks(waveform, sound.rate), sound, self.hop)
         nothing = Window(0.0, self.seconds, np.zeros(0, np.float32))
         return arrays, (window for window in [nothing])
 

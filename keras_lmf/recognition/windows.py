@@ -61,7 +61,8 @@ def windows_of_file(
 
     Windows are those of `media.windows`, whose errors these are too. Where the model takes a face, a file with
     a picture needs the extra `face`, and `strip` gets its thumbnails. A photo is one window that takes no time. Of a
-    file whose picture isn't judged, `trim` leaves out silence at the ends, as of `windows_of_sound`.
+    file whose picture isn't judged, `trim` leaves out silence at the ends, as of `windows_of_sound`: it is then
+    decoded twice.
     """
     if model.face is not None:
         rate = followed_rate(model.face)
@@ -97,7 +98,10 @@ def windows_of_file(
         for clip in media.windows(path, BLOCK_SECONDS, sample_rate=sound.rate, **limits):
             yield clip.waveform
 
-    yield from windows_of_sound(blocks, sound, hop) if trim else windows_of_blocks(blocks(), sound, hop)
+    if trim and path.is_file():  # a pipe can be read once
+        yield from windows_of_sound(blocks, sound, hop)
+    else:
+        yield from windows_of_blocks(blocks(), sound, hop)
 
 
 def _followed(clips: Iterator[Clip], tracker: FaceTracker, strip: Strip) -> Iterator[Step]:

@@ -9,11 +9,10 @@ from keras_lmf.data.dataset import Split
 
 
 def class_frequencies(split: Split) -> np.ndarray:
-    """(classes,): the share of each in the labels, of soft ones where there are any; a class without rows counts as one
-    row, so that its logarithm is finite."""
+    """(classes,): the share of each in the labels, of soft ones where there are any."""
     classes = len(split.target.classes)
     shares = np.eye(classes)[split.labels] if split.soft_labels is None else split.soft_labels
-    counts = np.maximum(shares.sum(axis=0, dtype=np.float64), 1.0)
+    counts = shares.sum(axis=0, dtype=np.float64)
     return counts / counts.sum()
 
 
@@ -29,5 +28,6 @@ def correct_prior(model: keras.Model, split: Split, share: float) -> None:
         split: that it was trained on.
         share: 0 to 1.
     """
-    bias = model.get_layer(split.target.name).bias
-    bias.assign(np.asarray(bias) - share * np.log(class_frequencies(split)))
+    bias, frequencies = model.get_layer(split.target.name).bias, class_frequencies(split)
+    learnt = np.where(frequencies > 0, frequencies, 1.0)  # one that was never seen gains nothing
+    bias.assign(keras.ops.convert_to_numpy(bias) - share * np.log(learnt))

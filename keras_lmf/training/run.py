@@ -25,6 +25,7 @@ from keras_lmf.models.pretrained import load_own
 from keras_lmf.recipe import Recipe, run_recipe, run_spec
 from keras_lmf.recipe.recipe import ENVIRONMENT
 from keras_lmf.runtime import open_artifact
+from keras_lmf.sources import RecordedInput
 from keras_lmf.spec import ModelSpec, attach
 from keras_lmf.training.checkpoint import WATCHED
 
@@ -62,7 +63,7 @@ class Run:
             raise LMFError(f"{folder} is not a run: it has no {RECIPE}. 'keras-lmf train RECIPE' makes one.")
         if not (folder / WEIGHTS).is_file():
             raise LMFError(f"The run in {folder} has no {WEIGHTS} yet: train it to the end first.")
-        return cls(folder, run_recipe(folder), data)
+        return cls(folder, Recipe.read(folder / RECIPE), data)
 
     @functools.cached_property
     def model(self) -> keras.Model:
@@ -112,10 +113,13 @@ class Run:
         """The data in memory, or the recipe's corpus, loaded, with the recipe's modalities."""
         data = self.data
         if data is None:
-            data = corpora.load(
-                self.recipe.corpus.name, inputs=self.recipe.recorded, **self.recipe.corpus.options
-            )
+            data = corpora.load(self.recipe.corpus.name, inputs=self._recorded, **self.recipe.corpus.options)
         return fitting(self.recipe, data)
+
+    @property
+    def _recorded(self) -> dict[str, RecordedInput]:
+        told = (self.folder / RECIPE).is_file()
+        return run_recipe(self.folder).recorded if told else self.recipe.recorded
 
     def evaluate(
         self, split: str = "test", *, resamples: int = 1000, artifact: str | Path | None = None
