@@ -133,6 +133,17 @@ def test_where_a_face_is_judged_nothing_is_cut(tmp_path: Path) -> None:
         assert answer.faces["time"].max() == 5.9
 
 
+def test_an_array_beside_pictures_is_not_cut() -> None:
+    sound = steps((0, 1), (0.5, 1), (0, 1))[:, 0]
+    frames = np.full(SHAPES["face"], 0.5, np.float32)
+    whole, alone = (
+        Model().recognizer()(clip) for clip in ({"voice": sound, "face": frames}, {"voice": sound})
+    )
+    assert whole.timeline[["start", "end"]].to_numpy().tolist() == [[0, 3]]
+    assert whole.cut == ()
+    np.testing.assert_allclose(alone.cut, [[0, 1], [2, 3]], atol=0.02)
+
+
 def test_a_voice_without_a_picture_is_cut(tmp_path: Path) -> None:
     sound = steps((0, 2), (0.5, 2), (0, 2))
     film_of_it = film(tmp_path / "film.mkv", 6, sound=sound, rate=RATE)

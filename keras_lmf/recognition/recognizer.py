@@ -76,8 +76,8 @@ class Recognizer:
             of several emotions, without labels; or an `Enrolment` of them, or the path of the .npz that it saved.
             Instead of the training speakers' mean, the model then subtracts from the voice's features a mean that lies
             n / (n + 3) of the way to that of the speaker's n clips. Each clip counts once: cut a long recording into
-            several. Clips of one emotion take that emotion away. Figures of this stand apart ("enrolled"). Zoo entries and runs with
-            a front end only; needs Keras.
+            several. Clips of one emotion take that emotion away. Figures of this stand apart ("enrolled"). Zoo entries
+            and runs with a front end only; needs Keras.
         face_detector: "yunet", "haar", "none" (the picture is the face), or a function as of
             `media.faces.FaceTracker`; None: the one that the model was trained with, "yunet" where that is unknown.
         max_seconds: the longest file, in seconds: a small one with false timestamps holds windows without end. A longer
