@@ -173,6 +173,13 @@ def test_a_setting_that_a_later_version_adds_changes_no_fingerprint(recipe):
     assert LaterRecipe(**used).fingerprint != recipe.fingerprint
 
 
+def test_classes_are_balanced_once():
+    both = sections()
+    both["training"] |= {"prior_correction": 0.5, "class_weights": "balanced"}
+    with pytest.raises(LMFError, match=r"take one of them"):
+        Recipe(**both)
+
+
 @pytest.mark.parametrize("setting", [{"monitor": "pearson"}, {"output_bias": "label_mean"}])
 def test_settings_for_numbers_are_refused_for_classes(recipe, setting):
     with pytest.raises(LMFError, match=r"needs a range; target 'emotion' has classes"):
