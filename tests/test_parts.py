@@ -368,7 +368,7 @@ def test_an_interrupted_run_resumes_to_identical_weights(run, tmp_path):
         assert one.tobytes() == other.tobytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_numbers_are_weighted_by_their_errors_behind_a_front_end_and_without_validation(tmp_path):
     """Without "valid" the join is fitted to answers about rows that the parts have not seen."""
     sound = {

@@ -16,7 +16,7 @@ from matplotlib.image import imread
 from keras_lmf.errors import LMFError
 from keras_lmf.quickstart import Answer, quickstart, voice_and_face
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 EMOTIONS = {"angry", "happy", "neutral", "sad", "surprised"}
 
