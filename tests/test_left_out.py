@@ -176,7 +176,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_model_that_never_met_a_corpus_is_misled_there(folder):
     with contextlib.chdir(folder):
         runner = CliRunner()

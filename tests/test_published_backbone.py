@@ -157,7 +157,7 @@ def test_hostile_and_other_files_are_refused_and_run_and_write_nothing(tmp_path)
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_entrys_weights_and_a_runs_are_both_ones_own(tmp_path):
     """The entry's file holds what was trained alone, a run's the published front end, too."""
     entry = ZOO / "ge2e-ravdess-voice"
