@@ -104,7 +104,7 @@ def test_the_contenders_of_the_ranks():
     np.testing.assert_allclose(found[0](inputs), found[4](inputs), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.backends("torch")
 def test_the_whole_low_rank_network_equals_a_tensor_network_of_the_same_factors(in_torch):
     arrays = published.published_arrays(published.LOW_RANK, 4)
@@ -239,7 +239,7 @@ MEMORY_UNKNOWN = pytest.mark.skipif(
 
 
 @MEMORY_UNKNOWN
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("code", ["keras-lmf", pytest.param("PyTorch", marks=pytest.mark.backends("torch"))])
 def test_peak_memory_of_a_process_of_its_own(code):
     row = fusion_speed.peak("inference", 2, code, published.TENSOR)

@@ -234,7 +234,7 @@ def test_a_table_of_the_skin_is_read_or_refused(tmp_path: Path):
         descriptors.skin_descriptors(np.arange(3.0), np.ones(3), 10)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sound_and_skin_without_a_picture(tmp_path: Path):
     sound = write(
         tmp_path / "a.wav", sound=voiced(64)[::2].astype("float32"), rate=8000, sound_codec="pcm_s16le"

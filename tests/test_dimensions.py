@@ -215,7 +215,7 @@ def test_streaming_metrics_give_the_mean_of_the_dimensions(metric: type[keras.me
         metric(dimensions=0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("loss", ["huber", "mae", "mse"])
 def test_training_learns_every_dimension(loss: str, tmp_path) -> None:
     rows = 240

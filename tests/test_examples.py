@@ -74,7 +74,7 @@ def run(folder: Path, *arguments: str | Path) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_compose_learns_and_loads_in_a_fresh_process(own_folders):
     printed = run(own_folders, EXAMPLES / "compose.py")
     accuracy = float(re.search(r"test accuracy: ([\d.]+)", printed)[1])

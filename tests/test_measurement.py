@@ -131,7 +131,7 @@ def test_mistakes_are_told(tmp_path: Path, exported: Path) -> None:
     assert "--threads takes whole numbers" in result.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_length_that_is_free_is_told(tmp_path: Path) -> None:
     import keras
 

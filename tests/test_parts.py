@@ -357,7 +357,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_interrupted_run_resumes_to_identical_weights(run, tmp_path):
     words, folder = recipe(WORDS["decision"]), tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):

@@ -133,7 +133,7 @@ def test_a_folder_that_is_not_what_it_says_is_refused(folder, spoil, says):
     assert str(folder.name) in str(caught.value)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.backends("torch")
 def test_weights_saved_by_pytorch_become_a_backbone(tmp_path):
     theirs = pytorch("ge2e", tmp_path)

@@ -46,6 +46,7 @@ def publish(folder: Path) -> Result:
         return CliRunner().invoke(main, [str(word) for word in words])
 
 
+@pytest.mark.long
 def test_an_own_corpus_becomes_an_entry(folder: Path) -> None:
     (folder / "about.toml").write_text(ABOUT)
     result = publish(folder)

@@ -161,7 +161,7 @@ def test_integer_file_in_the_runtime(linear, tmp_path):
             runtime.predict({"x": x_bad})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("entry", ["lmf-mosi-avt", "lmf-ravdess-av"])
 def test_the_zoos_models_shrink_by_their_kernels(entry, tmp_path):
     """Two of four bytes per number of a kernel are saved in float16, most of three with int8 weights.

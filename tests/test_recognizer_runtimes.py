@@ -79,6 +79,7 @@ def test_float32_is_asked_or_the_most_accurate(files: tuple, values: dict, expec
     assert opened._tflite_of(entry.model_copy(update=changes)) == expected
 
 
+@pytest.mark.long
 def test_an_entry_without_a_file_is_asked_with_keras(tmp_path: Path) -> None:
     shutil.copytree(bundled_folder() / VOICE, tmp_path / VOICE)
     entry = Entry.read(tmp_path / VOICE)
