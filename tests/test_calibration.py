@@ -24,7 +24,7 @@ from keras_lmf.evaluation.calibration import (
 )
 from keras_lmf.files import sha256
 from keras_lmf.recipe import Recipe
-from keras_lmf.recipe.recipe import FittedTemperature
+from keras_lmf.recipe.runs import FittedTemperature
 from keras_lmf.recognition.judgement import probabilities
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import InputSpec, ModelSpec

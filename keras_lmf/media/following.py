@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Track:
     crop: np.ndarray
 
 
-class Tracker(Generic[Step]):
+class Tracker(abc.ABC, Generic[Step]):
     """The settings of `FaceTracker`, and the steps of a film; what a step is, says who follows.
 
     Attributes:
@@ -90,9 +91,9 @@ class Tracker(Generic[Step]):
         self.time = self.detected = -math.inf
         self._told: dict[float, Step] = {}
 
+    @abc.abstractmethod
     def step(self, frame: np.ndarray, time: float) -> Step:
         """What is seen in the next frame."""
-        raise NotImplementedError
 
     def steps(
         self, frames: np.ndarray, timestamps: Sequence[float] | np.ndarray

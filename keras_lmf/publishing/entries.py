@@ -32,7 +32,7 @@ from keras_lmf.publishing.retrainings import LEFT_OUT, cross_validation, left_ou
 from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
-from keras_lmf.recipe.recipe import ENVIRONMENT
+from keras_lmf.recipe.runs import ENVIRONMENT
 from keras_lmf.records import Backbone
 from keras_lmf.runtime import open_artifact
 from keras_lmf.sidecar import Sidecar

@@ -6,10 +6,10 @@ from keras_lmf.recipe.fusions import FUSIONS as FUSIONS
 from keras_lmf.recipe.fusions import LowRank as LowRank
 from keras_lmf.recipe.fusions import Rule as Rule
 from keras_lmf.recipe.modality import Modality as Modality
-from keras_lmf.recipe.recipe import FittedTemperature as FittedTemperature
 from keras_lmf.recipe.recipe import Recipe as Recipe
-from keras_lmf.recipe.recipe import run_recipe as run_recipe
-from keras_lmf.recipe.recipe import run_spec as run_spec
+from keras_lmf.recipe.runs import FittedTemperature as FittedTemperature
+from keras_lmf.recipe.runs import run_recipe as run_recipe
+from keras_lmf.recipe.runs import run_spec as run_spec
 from keras_lmf.recipe.sections import MAX_PARAMETERS as MAX_PARAMETERS
 from keras_lmf.recipe.sections import Training as Training
 

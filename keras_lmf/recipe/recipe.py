@@ -9,30 +9,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tomli_w
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from keras_lmf import documents
 from keras_lmf.errors import LMFError, invalid, unknown_name
 from keras_lmf.files import write_text
-from keras_lmf.locate import RECIPE
 from keras_lmf.recipe.backbones import BACKBONES
 from keras_lmf.recipe.fusions import Fusion, FusionWord, NoFusion
 from keras_lmf.recipe.modality import Modality
 from keras_lmf.recipe.sections import PARTS, Corpus, Head, Part, Presence, Start, Training
-from keras_lmf.sources import Face, RecordedInput
+from keras_lmf.sources import RecordedInput
 from keras_lmf.spec import (
-    DEFAULT_DETECTOR,
-    FORMER_DETECTOR,
-    DetectorName,
     ModelSpec,
     RecipeName,
-    Spec,
-    SubsetTemperatures,
-    Temperature,
 )
 from keras_lmf.target import Name, Target
-
-CALIBRATION, ENVIRONMENT = "calibration.json", "environment.json"
 
 
 class Recipe(Part):
@@ -234,62 +225,6 @@ Recipe.__doc__ = (
     + "\nFields:\n"
     + "".join(f"    {name}: {field.description}\n" for name, field in Recipe.model_fields.items())
 )
-
-
-class FittedTemperature(Spec):
-    """What `calibration.json` of a run says: the temperatures that fit `rows` rows of `split`."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    temperature: Temperature
-    subset_temperatures: SubsetTemperatures = None
-    split: str | None = None
-    rows: int | None = None
-
-    @classmethod
-    def read(cls, folder: Path) -> FittedTemperature | None:
-        """Of the run in `folder`; None where there is none."""
-        path = folder / CALIBRATION
-        return documents.read(path, cls) if path.exists() else None
-
-    def write(self, folder: Path) -> Path:
-        """Writes it into the run's folder, atomically."""
-        return write_text(folder / CALIBRATION, self.model_dump_json(indent=2, exclude_none=True) + "\n")
-
-
-class _Defaults(Spec):
-    """What `environment.json` of a run says was done where its recipe says nothing."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    face_detector: DetectorName = FORMER_DETECTOR
-
-
-def run_recipe(folder: Path) -> Recipe:
-    """The recipe of the run in `folder`; where it leaves away the source of frames, with the face as it was found then,
-    if that is no longer the default."""
-    recipe, told = Recipe.read(folder / RECIPE), folder / ENVIRONMENT
-    if not told.is_file() or (detector := documents.read(told, _Defaults).face_detector) == DEFAULT_DETECTOR:
-        return recipe
-    former = {"source": Face(detector=detector)}
-    inputs = {
-        name: section.model_copy(update=former)
-        if section.media == "frames" and section.source is None
-        else section
-        for name, section in recipe.inputs.items()
-    }
-    return recipe.model_copy(update={"inputs": inputs})
-
-
-def run_spec(folder: Path) -> ModelSpec:
-    """What the model of the run in `folder` takes and gives: its recipe's spec, with the run's temperatures."""
-    stored, fitted = Recipe.read(folder / RECIPE), FittedTemperature.read(folder)
-    spec = run_recipe(folder).spec.model_copy(update={"recipe": stored.spec.recipe})
-    if fitted is None:
-        return spec
-    return spec.model_copy(
-        update={name: getattr(fitted, name) for name in ("temperature", "subset_temperatures")}
-    )
 
 
 def _merged(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models.pretrained import load_own
 from keras_lmf.recipe import Recipe, run_recipe, run_spec
-from keras_lmf.recipe.recipe import ENVIRONMENT
+from keras_lmf.recipe.runs import ENVIRONMENT
 from keras_lmf.runtime import open_artifact
 from keras_lmf.sources import RecordedInput
 from keras_lmf.spec import ModelSpec, attach

@@ -30,7 +30,7 @@ from keras_lmf.models.pretrained import fill, front_ends, on_features
 from keras_lmf.models.start import Copied, Source, copy_parts
 from keras_lmf.models.start import trained as trained_source
 from keras_lmf.recipe import FittedTemperature, Recipe
-from keras_lmf.recipe.recipe import CALIBRATION, ENVIRONMENT
+from keras_lmf.recipe.runs import CALIBRATION, ENVIRONMENT
 from keras_lmf.runtime import open_artifact
 from keras_lmf.spec import DEFAULT_DETECTOR
 from keras_lmf.training.checkpoint import NotFiniteLoss, Progress, State, read_progress

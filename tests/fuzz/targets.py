@@ -29,7 +29,7 @@ from keras_lmf.data.pickles import read_pickle
 from keras_lmf.errors import LMFError
 from keras_lmf.media import decode
 from keras_lmf.recipe import Recipe
-from keras_lmf.recipe.recipe import FittedTemperature
+from keras_lmf.recipe.runs import FittedTemperature
 from keras_lmf.recognition import Enrolment
 from keras_lmf.records import Backbone
 from keras_lmf.runtime import open_artifact
