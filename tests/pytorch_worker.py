@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import struct
 import sys
 from collections.abc import Callable
@@ -182,6 +183,46 @@ def mini_xception_files(folder: Path) -> dict[str, np.ndarray]:
     return {
         "parameters": np.array([backbone.parameters, numbers]),
         "bias": bias,
+        "messages": np.array(messages),
+    }
+
+
+def expression_net_files(folder: Path) -> dict[str, np.ndarray]:
+    """The backbone `random` of a folder of drawn arrays, and what the example says of folders that are spoilt."""
+    module, published = example("convert_expression_net"), klmf.zoo.load_backbone("face-api-expression")
+    drawn, listed, stored = np.random.default_rng(9), [], b""
+    for layer in published.get_layer("network").layers:
+        shapes = {weight.path.split("/")[-1]: tuple(weight.shape) for weight in layer.weights}
+        words = {"kernel": "weights" if layer.name == "logits" else "filters", "bias": "bias"}
+        words |= {"depthwise_kernel": "depthwise_filter", "pointwise_kernel": "pointwise_filter"}
+        for own, shape in shapes.items():
+            place = "fc" if layer.name == "logits" else f"dense{int(layer.name[6]) - 1}/conv{layer.name[-1]}"
+            item = {"name": f"{place}/{words[own]}", "shape": shape, "dtype": "float32"}
+            if own == "bias":
+                stored += drawn.normal(0, 0.1, shape).astype("<f4").tobytes()
+            else:
+                item["quantization"] = {"dtype": "uint8", "scale": 0.002, "min": -0.25}
+                stored += drawn.integers(0, 256, shape, np.uint8).tobytes()
+            listed.append(item)
+
+    def made(name: str, text: str, content: bytes) -> Path:
+        (folder / name).mkdir()
+        (folder / name / module.LIST).write_text(text, encoding="utf-8")
+        (folder / name / module.BYTES).write_bytes(content)
+        return folder / name
+
+    text = json.dumps([{"weights": listed}])
+    backbone = module.convert(made("whole", text, stored), folder / "random")
+    spoilt = [
+        made("short", text, stored[:-8]),
+        made("text", "no JSON", stored),
+        made("other", text.replace("fc/bias", "fc/other"), stored),
+        folder / "none",
+    ]
+    messages = [refusal(lambda path=path: module.convert(path, folder / "made")) for path in spoilt]
+    return {
+        "bias": np.frombuffer(stored[-28:], "<f4"),
+        "parameters": np.array(backbone.parameters),
         "messages": np.array(messages),
     }
 

@@ -1,4 +1,4 @@
-"""FusionAdam against the closed form of Adam's first step, −rate · g / (|g| + ε) with bias-corrected moments."""
+"""LayerwiseAdam against the closed form of Adam's first step, −rate · g / (|g| + ε) with bias-corrected moments."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from other_backend import LONG_ON_OTHERS, passes_exactly
 
-from keras_lmf.training import FusionAdam
+from keras_lmf.training import LayerwiseAdam
 
 RATE, MULTIPLIER = 0.01, 0.25
+SLOW = {"fusion": MULTIPLIER}
 
 
 def model(optimizer: keras.optimizers.Optimizer) -> keras.Model:
@@ -29,7 +30,7 @@ def first_step(optimizer: keras.optimizers.Optimizer) -> dict[str, np.ndarray]:
 
 
 def test_exact_first_step_of_each_rate() -> None:
-    moved = first_step(FusionAdam(RATE, MULTIPLIER))
+    moved = first_step(LayerwiseAdam(RATE, SLOW))
     assert set(moved) == {"fusion/kernel", "fusion/bias", "fusionless/kernel", "fusionless/bias"}
     for path, change in moved.items():
         rate = RATE * MULTIPLIER if path.startswith("fusion/") else RATE
@@ -40,7 +41,7 @@ def test_exact_layers_of_a_fusion_of_steps_are_the_fusions() -> None:
     inputs = keras.Input((3,), name="features")
     hidden = keras.layers.Dense(2, kernel_initializer="ones", name="fusion_convolution_0")(inputs)
     built = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones", name="mood")(hidden))
-    optimizer = FusionAdam(RATE, MULTIPLIER)
+    optimizer = LayerwiseAdam(RATE, SLOW)
     built.compile(optimizer, loss="mse")
     before = [np.array(weight) for weight in built.get_weights()]
     built.fit(np.full((4, 3), 2.0), np.zeros((4, 1)), batch_size=4, verbose=0)
@@ -51,7 +52,7 @@ def test_exact_layers_of_a_fusion_of_steps_are_the_fusions() -> None:
 
 def test_exact_schedule_moves_both_rates() -> None:
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([0], [RATE, RATE / 10])
-    built = model(FusionAdam(schedule, MULTIPLIER))
+    built = model(LayerwiseAdam(schedule, SLOW))
     x, y = np.full((4, 3), 2.0), np.zeros((4, 1))
     weights = [built.get_weights()]
     for _ in range(2):
@@ -65,17 +66,16 @@ def test_exact_schedule_moves_both_rates() -> None:
 
 
 def test_multiplier_of_one_is_adam() -> None:
-    ours, adam = first_step(FusionAdam(RATE)), first_step(keras.optimizers.Adam(RATE))
+    ours, adam = first_step(LayerwiseAdam(RATE)), first_step(keras.optimizers.Adam(RATE))
     for path, change in adam.items():
         np.testing.assert_allclose(ours[path], change, atol=1e-7)
 
 
 def test_exact_round_trip() -> None:
-    config = keras.optimizers.serialize(FusionAdam(RATE, MULTIPLIER, "other", weight_decay=0.1))
+    config = keras.optimizers.serialize(LayerwiseAdam(RATE, {"other": MULTIPLIER}, weight_decay=0.1))
     again = keras.optimizers.deserialize(config)
-    assert type(again) is FusionAdam
-    assert again.fusion_multiplier == MULTIPLIER
-    assert again.fusion_layer == "other"
+    assert type(again) is LayerwiseAdam
+    assert again.multipliers == {"other": MULTIPLIER}
     assert again.weight_decay == 0.1
     assert float(again.learning_rate) == pytest.approx(RATE)
 

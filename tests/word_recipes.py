@@ -23,7 +23,7 @@ ON_BACKBONES = {
     "truncated_svd": {"shape": [5], "backbone": {"name": "truncated_svd", "components": 3}},
     "spectrogram_cnn": {"shape": [6, 5], "backbone": {"name": "spectrogram_cnn", "filters": []}},
     "spectrogram_crnn": {"shape": [6, 5], "backbone": {"name": "spectrogram_crnn", "band_width": 2}},
-    "image_cnn": {"shape": [16, 16, 1], "backbone": {"name": "image_cnn", "mirror": True, "rotation": 9}},
+    "image_cnn": {"shape": [16, 16, 1], "backbone": {"name": "image_cnn", "mirror": True}},
     "cnn_2plus1d": {"shape": [3, 16, 16, 1]},
     "i3d": {"shape": [8, 32, 32, 3]},
     "published_feature": {"shape": [5]},
@@ -50,6 +50,11 @@ ON_FRONT_ENDS = {
     "mini_xception": {
         "shape": [2, 64, 64, 1],
         "front_end": {"name": "mini_xception", "taps": ["logits", "block_2"]},
+        "backbone": OF_STEPS,
+    },
+    "expression_net": {
+        "shape": [2, 20, 20, 1],
+        "front_end": {"name": "expression_net", "taps": ["logits", "block_2"]},
         "backbone": OF_STEPS,
     },
     "application": {

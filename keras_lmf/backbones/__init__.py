@@ -21,6 +21,7 @@ from keras_lmf.backbones.landmarks import landmark_convolution as landmark_convo
 from keras_lmf.backbones.landmarks import landmark_gru as landmark_gru
 from keras_lmf.backbones.landmarks import landmark_lstm as landmark_lstm
 from keras_lmf.backbones.landmarks import landmark_mlp as landmark_mlp
+from keras_lmf.backbones.picture_augmentation import picture_augmentation as picture_augmentation
 from keras_lmf.backbones.pictures import cnn_2plus1d as cnn_2plus1d
 from keras_lmf.backbones.pictures import cnn_gru as cnn_gru
 from keras_lmf.backbones.pictures import cnn_lstm as cnn_lstm

@@ -15,23 +15,16 @@ from keras import ops
 from keras_lmf.backbones.front_ends import mini_xception
 from keras_lmf.backbones.parts import convolution, embedding, input_layer, joined, present, seed_stream
 from keras_lmf.backbones.sequence import gru, lstm
-from keras_lmf.errors import LMFError
-from keras_lmf.layers import MirrorAverage, RandomAffine, StatisticsPooling
+from keras_lmf.layers import MirrorAverage, StatisticsPooling
 
 FrontEnd = Callable[[Sequence[int]], keras.Model]
 LEAST_CONTRAST = 1e-3
-LEAST_ERASED = 0.02
 
 
 def image_cnn(
     shape: Sequence[int] = (48, 48, 1),
     *,
     filters: Sequence[int] = (16, 32, 64, 128, 192),
-    rotation: float = 0.0,
-    shift: float = 0.0,
-    zoom: float = 0.0,
-    erasing: float = 0.0,
-    blur: float = 0.0,
     dropout: float = 0.0,
     mirror: bool = False,
     seed: int | None = None,
@@ -45,45 +38,18 @@ def image_cnn(
     then ReLU, in a block's second after its input is added. The receptive field of a number before the mean is
     9 · 2^(n − 1) − 2 pixels for n blocks.
 
-    In training only, some pictures are blurred, as small or unsharp ones are (`keras.layers.RandomGaussianBlur`, a
-    deviation of up to one pixel); all are mirrored, turned, moved and scaled at random (`layers.RandomAffine`), and a
-    part of each is erased (Zhong et al., "Random erasing data augmentation", 2020; `keras.layers.RandomErasing`).
-
     Args:
         shape: (height, width, channels) of pictures in [0, 1].
         filters: channels of each block.
-        rotation: largest turn, in degrees.
-        shift: largest move, as a share of height and width.
-        zoom: largest change of size, as a share.
-        erasing: largest part that is erased, as a share of the picture; 0, or from .02, the smallest part.
-        blur: share of the pictures that are blurred, 0 to 1.
         dropout: rate after the mean, in training.
         mirror: the embedding is the mean of the picture's and of its mirror image's (`layers.MirrorAverage`), which
             takes twice as long, but in training.
-        seed: of weights, random changes and dropout; None draws one.
+        seed: of weights and dropout; None draws one.
         name: the model's name.
     """
-    if erasing and not LEAST_ERASED <= erasing <= 1:
-        raise LMFError(f"image_cnn: erasing must be 0, or {LEAST_ERASED} to 1, received {erasing!r}")
     seeds = seed_stream(seed)
     image = input_layer("image", shape, "height", "width", "channels")
-    hidden = image
-    if blur:
-        hidden = keras.layers.RandomGaussianBlur(
-            (blur, blur),
-            kernel_size=5,
-            sigma=(0.0, 1.0),
-            value_range=(0.0, 1.0),
-            seed=next(seeds),
-            name="blur",
-        )(hidden)
-    hidden = _standardized(hidden)
-    if rotation or shift or zoom:
-        hidden = RandomAffine(rotation, shift, zoom, seed=next(seeds), name="affine")(hidden)
-    if erasing:
-        hidden = keras.layers.RandomErasing(
-            (1.0, 1.0), (LEAST_ERASED, erasing), fill_value=0.0, seed=next(seeds), name="erasing"
-        )(hidden)
+    hidden = _standardized(image)
     hidden = _relu(_convolution(hidden, filters[0], "stem", next(seeds)), "stem")
     for i, width in enumerate(filters):
         if i:

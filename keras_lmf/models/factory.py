@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_lmf.backbones.picture_augmentation import picture_augmentation
 from keras_lmf.backbones.sequence import STANDARDIZATION, dense, seed_stream
 from keras_lmf.backend import layer_calls, nested_layers
 from keras_lmf.errors import LMFError, unknown_name
@@ -30,6 +31,7 @@ def fusion_model(
     outputs: Mapping[str, int],
     *,
     front_ends: Mapping[str, keras.Model] | None = None,
+    augmentations: Mapping[str, keras.Model] | None = None,
     presence_dropout: float | None = None,
     head: Sequence[keras.layers.Layer] = (),
     seed: int | None = None,
@@ -44,6 +46,7 @@ def fusion_model(
             that is called as one; None for one modality.
         outputs: target name → width: the number of classes (logits), or of regression values.
         front_ends: for the modalities that have one: a model from raw input to what their backbone takes.
+        augmentations: for the modalities whose input training changes: a model from that input to the changed one.
         presence_dropout: None: every modality is taken to be there. A rate: an input whose features are all zero is
             absent, its embedding is zero whatever its backbone gives, and training takes modalities away at that rate.
         head: layers between the fusion and the linear output layers.
@@ -66,9 +69,12 @@ def fusion_model(
         modality: keras.Input(tuple(front_ends.get(modality, backbone).input_shape[1:]), name=modality)
         for modality, backbone in backbones.items()
     }
+    changed = inputs | {
+        modality: model(inputs[modality]) for modality, model in (augmentations or {}).items()
+    }
     features = {
         modality: front_ends[modality](tensor) if modality in front_ends else tensor
-        for modality, tensor in inputs.items()
+        for modality, tensor in changed.items()
     }
     embeddings = {modality: backbone(features[modality]) for modality, backbone in backbones.items()}
     if len(embeddings) == 1:
@@ -99,11 +105,11 @@ def build(recipe: Recipe) -> keras.Model:
 
 
 def build_front_ends(recipe: Recipe) -> dict[str, keras.Model]:
-    """The front ends of the recipe's modalities, of those that have one; random weights, where it has any."""
+    """The front ends that stay as they are, by modality; random weights, where they have any."""
     return {
-        name: section.front_end.build(section.shape, f"{name}_front_end")
+        name: section.frozen_front_end.build(section.shape, f"{name}_front_end")
         for name, section in recipe.inputs.items()
-        if section.front_end
+        if section.frozen_front_end
     }
 
 
@@ -226,6 +232,7 @@ def _network(
         recipe.fusion.build(seeds, FUSION),
         {recipe.target.name: recipe.target.size},
         front_ends=front_ends,
+        augmentations=_augmentations(recipe),
         presence_dropout=recipe.presence and recipe.presence.dropout,
         head=recipe.head.build(seeds),
         seed=next(seeds),
@@ -233,6 +240,16 @@ def _network(
     )
     count(0, model)
     return model
+
+
+def _augmentations(recipe: Recipe) -> dict[str, keras.Model]:
+    seeds, settings = seed_stream(recipe.seed), recipe.training.picture_augmentation
+    return {
+        name: picture_augmentation(
+            recipe.inputs[name].shape, **settings.model_dump(), seed=next(seeds), name=f"{name}_augmentation"
+        )
+        for name in recipe.changed_pictures
+    }
 
 
 def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:

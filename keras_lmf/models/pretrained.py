@@ -71,8 +71,8 @@ def load_backbone(name: str | Path, shape: Sequence[int] | None = None) -> keras
 
 
 def names(recipe: Recipe) -> dict[str, str]:
-    """Modality → backbone of the zoo, of the modalities whose front end has published weights."""
-    words = {modality: section.front_end for modality, section in recipe.inputs.items()}
+    """Modality → backbone of the zoo, of the modalities whose front end has published weights and keeps them."""
+    words = {modality: section.frozen_front_end for modality, section in recipe.inputs.items()}
     return {modality: word.pretrained for modality, word in words.items() if hasattr(word, "pretrained")}
 
 
@@ -111,13 +111,33 @@ def _downloaded(modality: str, section: Modality) -> keras.Model:
 def _filled(recipe: Recipe, models: Mapping[str, keras.Model]) -> dict[str, keras.Model]:
     """Those of `models` that have published weights, filled with them."""
     for modality, name in names(recipe).items():
-        if name not in known_backbones():
-            raise unknown_name(f"backbone for inputs.{modality}.front_end", name, known_backbones())
-        body = load_backbone(name)
-        for layer in models[modality].layers:
-            if layer.weights:
-                layer.set_weights(body.get_layer(layer.name).get_weights())
+        _fill_published(models[modality], modality, name)
     return {modality: models[modality] for modality in names(recipe)}
+
+
+def _fill_published(model: keras.Model, modality: str, name: str) -> None:
+    if name not in known_backbones():
+        raise unknown_name(f"backbone for inputs.{modality}.front_end", name, known_backbones())
+    theirs = {weight.path: weight for weight in load_backbone(name).weights}
+    for weight in model.weights:
+        weight.assign(theirs[weight.path.removeprefix(f"{model.name}/")])
+
+
+def fine_tuned(recipe: Recipe, model: keras.Model) -> dict[str, keras.Model]:
+    """The front ends of `model` that are trained along, by modality."""
+    return {
+        modality: model.get_layer(f"{modality}_front_end")
+        for modality, section in recipe.inputs.items()
+        if section.front_end != section.frozen_front_end
+    }
+
+
+def fill_fine_tuned(recipe: Recipe, model: keras.Model) -> dict[str, keras.Model]:
+    """`fine_tuned`, with the published weights that their training starts from."""
+    models = fine_tuned(recipe, model)
+    for modality, front_end in models.items():
+        _fill_published(front_end, modality, recipe.inputs[modality].front_end.pretrained)
+    return models
 
 
 def on_features(recipe: Recipe, models: Mapping[str, keras.Model]) -> Recipe:
@@ -174,8 +194,8 @@ def trained_part(recipe: Recipe, model: keras.Model) -> keras.Model:
 
 
 def behind_front_ends(recipe: Recipe, model: keras.Model) -> keras.Model:
-    """The part of `model` that takes the features of the recipe's front ends; `model` itself where there are none."""
-    modalities = [name for name, section in recipe.inputs.items() if section.front_end]
+    """The part of `model` that takes the features of front ends that stay as they are; without any, `model` itself."""
+    modalities = [name for name, section in recipe.inputs.items() if section.frozen_front_end]
     return _without_front_ends(recipe, model, modalities) if modalities else model
 
 

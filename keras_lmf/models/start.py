@@ -106,10 +106,8 @@ def part_layers(model: keras.Model, recipe: Recipe) -> dict[str, list[keras.laye
     """The layers of each of `recipe.trained_parts` in a model of the recipe; some have no weights."""
     layers = {part: [] for part in recipe.trained_parts}
     for layer in model.layers:
-        if (
-            layer.name.endswith("_backbone")
-            and (name := layer.name.removesuffix("_backbone")) in recipe.inputs
-        ):
+        name = layer.name.removesuffix("_backbone").removesuffix("_front_end")
+        if name in recipe.inputs and name != layer.name:
             layers[name].append(layer)
         elif layer.name in (recipe.target.name, FUSION_DROPOUT) or HEAD_LAYER.fullmatch(layer.name):
             layers["head"].append(layer)

@@ -156,11 +156,6 @@ class ImageCNN(BackboneWord):
     filters: Filters = Field(
         (16, 32, 64, 128, 192), description="Maps of each block; the last is the embedding's width."
     )
-    rotation: float = Field(0.0, ge=0, le=180, description="Largest turn in training, in degrees.")
-    shift: Rate = Field(0.0, description="Largest move in training, as a share of height and width.")
-    zoom: Rate = Field(0.0, description="Largest change of size in training, as a share.")
-    erasing: Rate = Field(0.0, description="Largest share that training erases: 0, or from .02 on.")
-    blur: Rate = Field(0.0, description="Share of the pictures that training blurs.")
     dropout: Rate = Field(0.0, description="Rate of dropout on the embedding.")
     mirror: bool = Field(False, description="Whether each picture's mirror image is seen too.")
 

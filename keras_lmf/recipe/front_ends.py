@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from keras_lmf.recipe.sections import Network, words
 from keras_lmf.spec import MEDIA, EntryName, known
+
+if TYPE_CHECKING:
+    import keras
 
 SampleRate = Annotated[int, Field(ge=1, le=MEDIA["waveform"].rates[1])]
 Bands = Annotated[int, Field(ge=1, le=256)]
@@ -22,6 +26,7 @@ NETWORKS = (
 )  # fmt: skip
 
 Tap = Literal["block_1", "block_2", "block_3", "block_4", "logits"]
+Taps = Annotated[tuple[Tap, ...], Field(min_length=1, max_length=5)]
 LandmarkFeature = Literal["coordinates", "velocities", "distances"]
 FeatureWords = Annotated[tuple[LandmarkFeature, ...], Field(min_length=1, max_length=3)]
 LandmarkStatistic = Literal["mean", "log_deviation", "log_change", "quarters"]
@@ -29,14 +34,50 @@ StatisticWords = Annotated[tuple[LandmarkStatistic, ...], Field(min_length=1, ma
 
 
 class FrontEndWord(Network):
-    """A front end: raw input → features, inside the model and never trained.
+    """A front end: raw input → features, inside the model.
 
     Class attributes:
         published: (setting, value) that tap all its published weights hold; None: none are published for it.
+        blocks: of its published weights, from the input up: what the names of a block's layers begin with.
     """
 
     home = "front_ends"
     published: ClassVar[tuple[str, tuple] | None] = None
+    blocks: ClassVar[tuple[str, ...]] = ()
+    fine_tuned: Annotated[int, Field(ge=0, le=8)] = Field(
+        0,
+        description="How many of its blocks are trained along, from the top down; 0: it stays as published.",
+    )
+
+    @model_validator(mode="after")
+    def _has_blocks(self) -> FrontEndWord:
+        if self.fine_tuned > len(self.blocks):
+            raise ValueError(
+                f"front end {self.name!r} has {len(self.blocks)} blocks to train, fine_tuned is {self.fine_tuned}"
+            )
+        return self
+
+    def build(self, shape: Sequence[int], name: str, **seed: int | None) -> keras.Model:
+        """As every network's; the blocks that are trained along have weights whose paths begin with `name`."""
+        if not self.fine_tuned:
+            return super().build(shape, name, **seed)
+        import keras
+
+        from keras_lmf.backend import nested_layers
+
+        with keras.name_scope(name):
+            model = super().build(shape, name, **seed)
+        layers = nested_layers(model)
+        built = [word for word in self.blocks if any(_is_of(layer, word) for layer in layers)]
+        model.trainable = True
+        for layer in layers:
+            if any(_is_of(layer, word) for word in built[: -self.fine_tuned]):
+                layer.trainable = False
+        return model
+
+
+def _is_of(layer: keras.layers.Layer, block: str) -> bool:
+    return f"{layer.name}_".startswith(f"{block}_")
 
 
 class Waveform(FrontEndWord):
@@ -69,6 +110,7 @@ class GE2E(Waveform):
     title = "GE2E speaker encoder"
     papers = ("Wan et al., Generalized End-to-End Loss for Speaker Verification, ICASSP 2018",)
     published = ("layers", (1, 2, 3, 4))
+    blocks = ("lstm_1", "lstm_2", "lstm_3", "linear")
     name: Literal["ge2e"]
     sample_rate: Literal[16000] = Field(16000, description="Samples a second, in Hz: what it was trained on.")
     layers: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1, max_length=4)] = (
@@ -81,6 +123,7 @@ class WhisperEncoder(Waveform):
     """What both words of Whisper's encoder take."""
 
     papers = ("Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision, ICML 2023",)
+    blocks = ("convolution", "block_1", "block_2", "block_3", "block_4")
     sample_rate: Literal[16000] = Field(16000, description="Samples a second, in Hz: what it was trained on.")
     layers: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1, max_length=4)] = (
         Field((1, 2, 3), description="The tapped blocks, of 1 to 4.")
@@ -117,11 +160,27 @@ class MiniXception(FrontEndWord):
         "Arriaga et al., Real-time Convolutional Neural Networks for Emotion and Gender Classification, 2017",
     )
     published = ("taps", get_args(Tap))
+    blocks = ("stem", *get_args(Tap))
     media = "frames"
     name: Literal["mini_xception"]
-    taps: tuple[Tap, ...] = Field(("block_4",), min_length=1, max_length=5, description="The tapped blocks.")
+    taps: Taps = Field(("block_4",), description="The tapped blocks.")
     mirror: bool = Field(False, description="Whether each picture's mirror image is seen too.")
     pretrained: EntryName = Field("mini-xception", description="The zoo's backbone a training starts from.")
+
+
+class ExpressionNet(FrontEndWord):
+    """Frames → features of each by face-api's expression network: `backbones.front_ends.expression_net`."""
+
+    title = "face-api's expression network"
+    published = ("taps", get_args(Tap))
+    blocks = get_args(Tap)
+    media = "frames"
+    name: Literal["expression_net"]
+    taps: Taps = Field(("block_4",), description="The tapped blocks.")
+    mirror: bool = Field(False, description="Whether each picture's mirror image is seen too.")
+    pretrained: EntryName = Field(
+        "face-api-expression", description="The zoo's backbone a training starts from."
+    )
 
 
 class Application(FrontEndWord):
@@ -165,6 +224,7 @@ FrontEnd = Annotated[
     | Whisper
     | WhisperStatistics
     | MiniXception
+    | ExpressionNet
     | Application
     | Landmarks
     | LandmarkStatistics,

@@ -49,6 +49,11 @@ class Modality(Part):
         return (self.front_end or self.backbone).media
 
     @property
+    def frozen_front_end(self) -> FrontEnd | None:
+        """Its front end, if that stays as published; None: it has none, or one that is trained along."""
+        return None if self.front_end and self.front_end.fine_tuned else self.front_end
+
+    @property
     def rate(self) -> float | None:
         """Samples, frames or steps a second."""
         if isinstance(self.front_end, Waveform):

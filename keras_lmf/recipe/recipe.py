@@ -72,6 +72,18 @@ class Recipe(Part):
                 "training.augmentation changes a waveform: it needs one input with a front_end for waveforms, "
                 f"received {', '.join(waveforms) or 'none'}"
             )
+        self._require_pictures()
+        tuned = [
+            name for name, section in self.inputs.items() if section.front_end != section.frozen_front_end
+        ]
+        if self.training.front_end_learning_rate and not tuned:
+            raise ValueError(
+                "front_end_learning_rate is for front ends with fine_tuned blocks; there are none"
+            )
+        if self.training.center == "corpora" and tuned:
+            raise ValueError(
+                f"center 'corpora' is for features that stay as they are; {tuned[0]} is fine_tuned"
+            )
         self._require_stages()
         names = [*self.inputs, *([target.name] if target else [])]
         reserved = ("fusion", "presence") if self.presence else ("fusion",)
@@ -82,6 +94,27 @@ class Recipe(Part):
                 f"or beginning with 'head_': received {', '.join(names)}"
             )
         return self
+
+    def _require_pictures(self) -> None:
+        """Pictures change each time they are seen, so what takes them must learn."""
+        if self.training.picture_augmentation is None:
+            return
+        if not self.changed_pictures:
+            raise ValueError(
+                "training.picture_augmentation needs an input of pictures, (height, width, channels), whose backbone "
+                "takes them or whose front end is fine_tuned"
+            )
+
+    @property
+    def changed_pictures(self) -> tuple[str, ...]:
+        """The inputs whose pictures training changes."""
+        if self.training.picture_augmentation is None:
+            return ()
+        return tuple(
+            name
+            for name, section in self.inputs.items()
+            if section.media == "frames" and len(section.shape) == 3 and section.frozen_front_end is None
+        )
 
     def _require_target(self, target: Target) -> None:
         training, kind = self.training, "classes" if target.classes else "a range"

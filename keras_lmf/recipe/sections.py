@@ -76,7 +76,7 @@ class Network(Word):
     ) -> keras.Model:
         """What a function of a module of `keras_lmf.backbones` makes of its settings."""
         # What a training starts from is no part of the architecture.
-        options = self.model_dump(exclude={"name", "pretrained", "weights"})
+        options = self.model_dump(exclude={"name", "pretrained", "weights", "fine_tuned"})
         # Imported here, with Keras: a recipe is read without.
         make = getattr(importlib.import_module(f"keras_lmf.backbones.{home}"), function)
         return make(shape, **options, **seed, name=name)
@@ -180,6 +180,18 @@ class WaveformAugmentation(Part):
     bands_hz: tuple[Span, ...] = Field(
         (), max_length=16, description="Pass bands, as of telephones; one is drawn for half of the copies."
     )
+
+
+class PictureAugmentation(Part):
+    """Changes of pictures, drawn anew each time training sees one: `backbones.picture_augmentation`."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="Largest turn, in degrees.")
+    shift: Rate = Field(0.0, description="Largest move, as a share of height and width.")
+    zoom: Rate = Field(0.0, description="Largest change of size, as a share.")
+    erasing: Rate = Field(0.0, description="Largest share that is erased: 0, or from .02 on.")
+    blur: Rate = Field(0.0, description="Share of the pictures that are blurred.")
+    brightness: Rate = Field(0.0, description="Largest change of brightness, as a share of white.")
+    contrast: Rate = Field(0.0, description="Largest change of contrast, as a share.")
 
 
 PARTS = ("fusion", "head")  # of a model, beside those of its inputs
@@ -292,6 +304,12 @@ class Training(Part):
     )
     augmentation: WaveformAugmentation | None = Field(
         None, description="Of waveforms; none without this section."
+    )
+    picture_augmentation: PictureAugmentation | None = Field(
+        None, description="Of pictures that a network which learns takes; none without this section."
+    )
+    front_end_learning_rate: Positive | None = Field(
+        None, description="Of front ends with `fine_tuned` blocks; none: a tenth of `learning_rate`."
     )
     first: FirstStage | None = Field(
         None,

@@ -5,7 +5,7 @@ from keras_lmf.training.checkpoint import NotFiniteLoss
 from keras_lmf.training.comparison import Comparison, compare
 from keras_lmf.training.devices import Devices
 from keras_lmf.training.left_out import LeaveOneCorpusOut, leave_one_corpus_out
-from keras_lmf.training.optimizer import FusionAdam
+from keras_lmf.training.optimizer import LayerwiseAdam
 from keras_lmf.training.run import Run
 from keras_lmf.training.train import train
 from keras_lmf.training.tuning import tune
@@ -13,7 +13,7 @@ from keras_lmf.training.tuning import tune
 __all__ = [
     "Comparison",
     "Devices",
-    "FusionAdam",
+    "LayerwiseAdam",
     "LeaveOneCorpusOut",
     "NotFiniteLoss",
     "Run",

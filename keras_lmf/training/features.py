@@ -21,6 +21,7 @@ from keras_lmf.recipe import Recipe
 # Keeps the features of a modality and a split.
 Write = Callable[[Iterator[np.ndarray], str, Split], Array]
 ROWS, NUMBERS = 32, 2**21  # at most, of a batch: rows, and samples or pixels
+SAMPLE = 2048  # rows whose features say how large features are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,17 @@ def features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model], f
 def split_features(split: Split, models: Mapping[str, keras.Model], title: str) -> Split:
     """`split` with the front ends' features, in memory, in place of waveforms and frames."""
     return _transformed(split, models, title, lambda made, *_: np.concatenate(list(made)))
+
+
+def train_features(data: Dataset, models: Mapping[str, keras.Model], title: str) -> Dataset:
+    """The training split of `data` with the front ends' features, in memory, in place of waveforms and frames.
+
+    Of a long one, `SAMPLE` rows at equal distances.
+    """
+    rows = np.flatnonzero(data.splits == "train")
+    train = data.take(rows[np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).round().astype(int)])
+    split = split_features(train["train"], models, title)
+    return dataclasses.replace(train, inputs=dict(split.inputs), masks=dict(split.masks))
 
 
 def _written(arrays: Iterator[np.ndarray], modality: str, split: Split, folder: Path, key: str) -> Shards:

@@ -1,8 +1,9 @@
-"""What training minimises, and how it steps: losses, and Adam with a learning rate of its own for the fusion layer."""
+"""What training minimises, and how it steps: losses, and Adam with learning rates of their own for some layers."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,53 +15,53 @@ from keras_lmf.models.factory import FUSION
 from keras_lmf.recipe import Recipe
 from keras_lmf.training.stages import Stage, freeze
 
+SLOWER = 0.1  # a pretrained front end's learning rate, as a multiple, where the recipe says none
+
 
 @keras.saving.register_keras_serializable("keras_lmf")
-class FusionAdam(keras.optimizers.Adam):
-    """Adam whose fusion weights move at their own rate.
+class LayerwiseAdam(keras.optimizers.Adam):
+    """Adam whose steps are longer or shorter for the weights of some layers.
 
-    The published LMF code trains the factors at a separate learning rate (Liu et al. 2018). Keras has no parameter
-    groups, so the rate of every step is multiplied for the variables of one layer; a schedule moves both rates. Weight
-    decay, which Keras applies before the step, goes by `learning_rate` for all variables.
+    The published LMF code trains the factors at a separate learning rate (Liu et al. 2018), and a pretrained front end
+    is tuned at a low one. Keras has no parameter groups, so the rate of every step is multiplied for the variables of a
+    layer; a schedule moves all rates. Weight decay, which Keras applies before the step, goes by `learning_rate` for
+    all variables.
 
     Args:
         learning_rate: for every other variable, a number or a schedule.
-        fusion_multiplier: the fusion layer's rate as a multiple of `learning_rate`.
-        fusion_layer: the fusion layer's name, as in its variables' paths. Layers whose names begin with it and "_", of
-            which a fusion of steps has many, are the fusion's, too.
+        multipliers: a layer's name, as in its variables' paths → its rate as a multiple of `learning_rate`. Layers
+            whose names begin with it and "_", of which a fusion of steps has many, belong to it.
         **kwargs: as `keras.optimizers.Adam`.
     """
 
     def __init__(
         self,
         learning_rate: Any = 1e-3,
-        fusion_multiplier: float = 1.0,
-        fusion_layer: str = "fusion",
+        multipliers: Mapping[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
-        self.fusion_multiplier = fusion_multiplier
-        self.fusion_layer = fusion_layer
+        self.multipliers = dict(multipliers or {})
 
     def build(self, variables: list[keras.Variable]) -> None:
         # Here, because TensorFlow hands `update_step` its own variables, which have no path.
-        self._is_fusion = [
-            any(f"{part}_".startswith(f"{self.fusion_layer}_") for part in variable.path.split("/"))
-            for variable in variables
-        ]
+        self._multiplier = [self._multiplier_of(variable.path) for variable in variables]
         super().build(variables)
 
+    def _multiplier_of(self, path: str) -> float:
+        for layer, multiplier in self.multipliers.items():
+            if any(f"{part}_".startswith(f"{layer}_") for part in path.split("/")):
+                return multiplier
+        return 1.0
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if self._is_fusion[variable_index(self, variable)]:
-            learning_rate = learning_rate * self.fusion_multiplier
+        multiplier = self._multiplier[variable_index(self, variable)]
+        if multiplier != 1:
+            learning_rate = learning_rate * multiplier
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "fusion_multiplier": self.fusion_multiplier,
-            "fusion_layer": self.fusion_layer,
-        }
+        return {**super().get_config(), "multipliers": self.multipliers}
 
 
 def compiled(
@@ -76,11 +77,10 @@ def compiled(
     if training.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps * (stage.end - stage.start))
     options = {"weight_decay": training.weight_decay or None}
-    if training.fusion_learning_rate is None:
-        optimizer = keras.optimizers.Adam(rate, **options)
-    else:
-        multiplier = training.fusion_learning_rate / training.learning_rate
-        optimizer = FusionAdam(rate, multiplier, FUSION, **options)
+    multipliers = _multipliers(recipe)
+    optimizer = (
+        LayerwiseAdam(rate, multipliers, **options) if multipliers else keras.optimizers.Adam(rate, **options)
+    )
     losses = {
         "cross_entropy": functools.partial(_cross_entropy, smoothing=training.label_smoothing),
         "mae": keras.losses.MeanAbsoluteError(),
@@ -99,6 +99,17 @@ def compiled(
     # Not ours: in mixed precision `compile` wraps it, and all of it must exist before a state is restored.
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def _multipliers(recipe: Recipe) -> dict[str, float]:
+    """Layer → its learning rate as a multiple of the others'."""
+    training = recipe.training
+    rates = {FUSION: training.fusion_learning_rate} if training.fusion_learning_rate else {}
+    slow = training.front_end_learning_rate or SLOWER * training.learning_rate
+    for modality, section in recipe.inputs.items():
+        if section.front_end != section.frozen_front_end:
+            rates[f"{modality}_front_end"] = slow
+    return {layer: rate / training.learning_rate for layer, rate in rates.items()}
 
 
 def _is_soft(labels: Any) -> bool:

@@ -26,7 +26,7 @@ from keras_lmf.evaluation.calibration import fit_subset_temperatures, fit_temper
 from keras_lmf.files import PARTIAL, locked, remove_partial, write_atomically, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models import build, foretold_shapes, refresh_standardization, weight_shapes
-from keras_lmf.models.pretrained import fill, front_ends, on_features
+from keras_lmf.models.pretrained import fill, fill_fine_tuned, front_ends, on_features
 from keras_lmf.models.start import Copied, Source, copy_parts
 from keras_lmf.models.start import trained as trained_source
 from keras_lmf.recipe import FittedTemperature, Recipe
@@ -36,7 +36,7 @@ from keras_lmf.spec import DEFAULT_DETECTOR
 from keras_lmf.training.checkpoint import NotFiniteLoss, Progress, State, read_progress
 from keras_lmf.training.devices import OneDevice
 from keras_lmf.training.epochs import fit_epochs, steps_of
-from keras_lmf.training.features import features
+from keras_lmf.training.features import features, train_features
 from keras_lmf.training.fitted import centered_apart, fit_on_train
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.parts import fit_parts
@@ -162,7 +162,8 @@ def _train(
 
     @functools.cache
     def rows() -> Dataset:
-        learnt = features(recipe, data, models, place) if models else data
+        changed = models or recipe.training.augmentation
+        learnt = features(recipe, data, models, place) if changed else data
         if recipe.training.center == "all":
             return learnt
         return centered_apart(learnt, [name for name, part in trained.inputs.items() if part.media is None])
@@ -260,8 +261,11 @@ def _begin(
         return {}
     if trained.parts():  # whose own trainings do it
         return {}
+    tuned = fill_fine_tuned(trained, model)
     copied = Copied({}, {}) if start is None else copy_parts(start, model, trained, recipe)
-    fit_on_train(model, rows(), [name for name in trained.inputs if name not in copied.parts])
+    new = [name for name in trained.inputs if name not in copied.parts]
+    tuned = {modality: front_end for modality, front_end in tuned.items() if modality in new}
+    fit_on_train(model, train_features(rows(), tuned, recipe.name) if tuned else rows(), new)
     if recipe.training.output_bias == "label_mean" and "head" not in copied.parts:
         mean = rows()["train"].labels.mean(axis=0)
         model.get_layer(recipe.target.name).bias.assign(mean.reshape(recipe.target.size))

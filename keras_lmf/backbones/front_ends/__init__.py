@@ -6,6 +6,7 @@ missing face) comes out as rows of zeros, as the backbones for features expect i
 
 from types import FunctionType
 
+from keras_lmf.backbones.front_ends.expression_net import expression_net as expression_net
 from keras_lmf.backbones.front_ends.faces import landmark_statistics as landmark_statistics
 from keras_lmf.backbones.front_ends.faces import landmarks as landmarks
 from keras_lmf.backbones.front_ends.frames import application as application

@@ -63,7 +63,7 @@ def mini_xception(
     """
     taps = tuple(taps)
     require_different("taps of mini_xception", taps, TAPS)
-    frames, pictures = _pictures(shape, (1,))
+    frames, pictures = pictures_of(shape, (1,))
     if min(shape[-3:-1]) < LEAST:
         raise LMFError(
             f"mini_xception takes pictures of at least {LEAST} × {LEAST} pixels, received {shape[-3]} × {shape[-2]}"
@@ -88,7 +88,7 @@ def mini_xception(
     if mirror:
         one, other = ops.split(features, 2, axis=0)
         features = (one + other) / 2
-    return frozen(frames, _by_frame(features, frames), name)
+    return frozen(frames, by_frame(features, frames), name)
 
 
 def application(
@@ -121,7 +121,7 @@ def application(
         raise unknown_name("network of keras.applications", network, networks)
     if weights not in ("random", "imagenet"):
         raise unknown_name("weights", weights, ("random", "imagenet"))
-    frames, pictures = _pictures(shape, (1, 3))
+    frames, pictures = pictures_of(shape, (1, 3))
     if shape[-1] == 1:
         pictures = ops.concatenate([pictures] * 3, axis=-1)
     if size is not None:
@@ -142,10 +142,10 @@ def application(
         for weight in body.weights:
             if "kernel" in weight.path.rsplit("/", 1)[-1]:
                 weight.assign(keras.initializers.HeNormal(seed=next(seeds))(tuple(weight.shape)))
-    return frozen(frames, _by_frame(body(pictures), frames), name)
+    return frozen(frames, by_frame(body(pictures), frames), name)
 
 
-def _pictures(shape: Sequence[int], channels: Sequence[int]) -> tuple[Any, Any]:
+def pictures_of(shape: Sequence[int], channels: Sequence[int]) -> tuple[Any, Any]:
     """The input, of frames or of one picture, and its pictures as rows of a batch."""
     if len(shape) == 3:
         frames = input_layer("picture", shape, "height", "width", channels)
@@ -154,7 +154,7 @@ def _pictures(shape: Sequence[int], channels: Sequence[int]) -> tuple[Any, Any]:
     return frames, ops.reshape(frames, (-1, *shape[-3:]))
 
 
-def _by_frame(features: Any, frames: Any) -> Any:
+def by_frame(features: Any, frames: Any) -> Any:
     """Features of pictures as (batch, [frames,] width), zeros where the picture is."""
     features = ops.reshape(features, (-1, *frames.shape[1:-3], features.shape[-1]))
     return ops.where(ops.expand_dims(present(frames), -1), features, 0.0)
