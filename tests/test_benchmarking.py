@@ -144,7 +144,7 @@ def test_training_steps_follow_the_same_losses(in_torch):
     np.testing.assert_allclose(ours, theirs, rtol=5e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.backends("torch")
 def test_pytorch_takes_its_turns_in_a_process_of_its_own(monkeypatch):
     monkeypatch.setattr(comparisons, "COMPILED", comparisons.COMPILED[:1])

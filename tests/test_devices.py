@@ -48,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.backends("jax")
 def test_two_devices_of_one_process_give_the_weights_of_one(place: Path) -> None:
     assert_same(place / "two", place / "one")

@@ -48,7 +48,7 @@ def test_the_shipped_weights_answer_their_test_vectors(published):
     np.testing.assert_allclose(answer(published, inputs["frames"]), stored["embedding"], atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.backends("torch")
 def test_the_shipped_weights_answer_as_the_original_in_pytorch(published, tmp_path):
     clips = pictures(2, 3, 64, 64, 1)
@@ -83,7 +83,7 @@ def test_frames_of_zeros_are_rows_of_zeros_and_change_no_other(published):
     np.testing.assert_allclose(found[there], expected[there], atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.backends("torch")
 def test_arrays_of_a_file_become_a_backbone(tmp_path):
     theirs = pytorch("mini_xception_files", tmp_path)

@@ -145,7 +145,7 @@ def test_weights_saved_by_pytorch_become_a_backbone(tmp_path):
     np.testing.assert_allclose(answer[:, -256:], theirs["speaker"], atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.backends("torch")
 def test_hostile_and_other_files_are_refused_and_run_and_write_nothing(tmp_path):
     theirs = pytorch("ge2e_refusals", tmp_path)

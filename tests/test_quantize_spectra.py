@@ -93,6 +93,7 @@ def spectral(found: list[Operator]) -> list[Operator]:
     return [operator for operator in found if "/spectrum" in operator.scope]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["dynamic", "int8"])
 def test_the_answers_stay_because_the_spectra_do(model, float32, tmp_path, kind):
     if kind == "dynamic":
@@ -166,6 +167,7 @@ def test_weights_of_one_number_stay_constants(tmp_path, monkeypatch):
     assert np.abs(found - answers(content, inputs, tmp_path)).max() < 0.1
 
 
+@pytest.mark.long
 def test_what_reads_power_keeps_its_input_kernel(tmp_path):
     """GE2E's first LSTM, with the published weights: its kernel holds 61 beside weights of .7, bands 60 dB apart."""
     recipe = Recipe(

@@ -64,7 +64,7 @@ def test_more_padding_changes_nothing(word):
     assert np.abs(answer(model, rows) - answer(padded, more))[0].max() > 1e-5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("word", ["tensor", "to_modalities", TRANSFORMER])
 def test_a_file_of_builtin_ops_answers_as_keras(word, tmp_path):
     model = klmf.build(recipe(INPUTS, FUSIONS[word], presence={}))

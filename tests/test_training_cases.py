@@ -35,7 +35,7 @@ class InterruptAfter(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["float32", pytest.param("mixed_float16", marks=pytest.mark.long)])
 def test_an_interrupted_run_equals_an_undisturbed_one(policy: str, tmp_path: Path) -> None:
     keras.config.set_dtype_policy(policy)
     try:
@@ -97,7 +97,7 @@ def test_a_class_that_was_never_seen_gains_nothing_from_a_prior_correction() -> 
     np.testing.assert_allclose(moved, expected, atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_validation_all_epochs_run_and_the_last_weights_are_kept(tmp_path: Path) -> None:
     data = sequences().with_validation_in_training()
     assert data.split_names == ("train", "test")

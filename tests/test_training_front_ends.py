@@ -160,7 +160,7 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_interrupted_run_goes_on_to_identical_weights(data, tmp_path):
     words = recipe(
         training={

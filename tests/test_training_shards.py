@@ -85,7 +85,7 @@ def assert_same_weights(ours: Run, theirs: Run) -> None:
         assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_interrupted_run_on_shards_has_the_weights_answers_and_temperature_of_one_in_memory(tmp_path):
     disk = on_disk(tmp_path)
     memory = dataclasses.replace(disk, inputs={name: np.asarray(rows) for name, rows in disk.inputs.items()})

@@ -182,6 +182,7 @@ def unreachable(*_, **__):
     raise Exception("URL fetch failure on https://…: None -- [Errno 111] Connection refused")
 
 
+@pytest.mark.long
 def test_a_file_of_weights_beside_a_published_front_end_is_read_without_a_download(tmp_path, monkeypatch):
     network = {"name": "application", "network": "MobileNet", "weights": "imagenet"}
     face = {"shape": [2, 32, 32, 3], "front_end": network, "backbone": {"name": "gru", "units": 3}}

@@ -242,7 +242,7 @@ def test_the_shipped_weights_load_and_answer_as_pytorch():
     np.testing.assert_allclose(found, expected["embedding"], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.backends("torch")
 def test_weights_of_a_file_become_a_backbone_and_other_files_are_refused(tmp_path):
     theirs = pytorch("whisper", tmp_path)
