@@ -29,12 +29,23 @@ def test_pictures_change_in_training_only(changes):
     model, x = picture_augmentation(SHAPE, **changes, seed=3), pictures()
     x[2] = 0
     np.testing.assert_array_equal(numbers(model(x, training=False)), x)
+    np.testing.assert_array_equal(numbers(model(x)), x)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x)
     changed = numbers(model(x, training=True))
     assert np.abs(changed - x).max(axis=(1, 2, 3))[[0, 1, 3, 4, 5]].max() > 1e-2
     assert not changed[2].any()  # absent
     assert 0 <= changed.min() <= changed.max() <= 1
     again = numbers(model(x, training=True))
     assert np.abs(again - changed).max() > 1e-2  # anew each time
+
+
+def test_it_is_saved_and_loaded(tmp_path):
+    model = picture_augmentation(SHAPE, **AFFINE, erasing=0.3, blur=0.5, brightness=0.1, contrast=0.1, seed=3)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    x = pictures()
+    np.testing.assert_array_equal(numbers(again(x)), x)
+    np.testing.assert_allclose(numbers(again(x, training=True)), numbers(model(x, training=True)), atol=1e-6)
 
 
 def test_brightness_moves_all_pixels_alike():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -12,6 +13,33 @@ from keras_lmf.errors import LMFError
 from keras_lmf.layers import RandomAffine
 
 LEAST_ERASED = 0.02
+
+
+class _InTraining:
+    """Keras's random layers change pictures in a plain call, too. These do in training alone."""
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return super().call(inputs, training=training)
+
+
+@keras.saving.register_keras_serializable("keras_lmf")
+class _Brightness(_InTraining, keras.layers.RandomBrightness):
+    pass
+
+
+@keras.saving.register_keras_serializable("keras_lmf")
+class _Contrast(_InTraining, keras.layers.RandomContrast):
+    pass
+
+
+@keras.saving.register_keras_serializable("keras_lmf")
+class _GaussianBlur(_InTraining, keras.layers.RandomGaussianBlur):
+    pass
+
+
+@keras.saving.register_keras_serializable("keras_lmf")
+class _Erasing(_InTraining, keras.layers.RandomErasing):
+    pass
 
 
 def picture_augmentation(
@@ -54,19 +82,17 @@ def picture_augmentation(
     scale = {"value_range": (0.0, 1.0)}
     hidden = picture
     if brightness:
-        hidden = keras.layers.RandomBrightness(brightness, **scale, seed=next(seeds), name="brightness")(
-            hidden
-        )
+        hidden = _Brightness(brightness, **scale, seed=next(seeds), name="brightness")(hidden)
     if contrast:
-        hidden = keras.layers.RandomContrast(contrast, **scale, seed=next(seeds), name="contrast")(hidden)
+        hidden = _Contrast(contrast, **scale, seed=next(seeds), name="contrast")(hidden)
     if blur:
-        hidden = keras.layers.RandomGaussianBlur(
+        hidden = _GaussianBlur(
             (blur, blur), kernel_size=5, sigma=(0.0, 1.0), **scale, seed=next(seeds), name="blur"
         )(hidden)
     if rotation or shift or zoom:
         hidden = RandomAffine(rotation, shift, zoom, seed=next(seeds), name="affine")(hidden)
     if erasing:
-        hidden = keras.layers.RandomErasing(
+        hidden = _Erasing(
             (1.0, 1.0), (LEAST_ERASED, erasing), fill_value=0.5, **scale, seed=next(seeds), name="erasing"
         )(hidden)
     there = ops.reshape(present(picture), (-1, 1, 1, 1))

@@ -29,11 +29,11 @@ DESCRIPTION = CorpusDescription(
         "Voices and faces are paired by their label alone. What goes together in one person (timing, a smile "
         "against a sad voice) can't be learnt from such pairs, and figures on them say nothing about it: the "
         "errors of voice and face are independent by construction.",
-        "A face is one picture, in one frame; the other frames are empty. Several pictures would be of several people, and "
-        "no motion.",
+        "A face is one picture, in one frame; the other frames are empty. Several pictures would be of several people, "
+        "and no motion.",
         "Test voices (of speakers in no other split) and test pictures (FER+'s PublicTest) are in no other split. Only "
-        "pictures are taken whose emotion more than half of the people named. Where `faces` is above 1 a voice stands in "
-        "several rows, so rows are not independent.",
+        "pictures are taken whose emotion more than half of the people named. Where `faces` is above 1 a voice stands "
+        "in several rows, so rows are not independent.",
     ),
     warning="Synthetic pairs: voices and faces of different people.",
     made_of=(*VOICES, "ferplus"),
