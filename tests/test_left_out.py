@@ -159,6 +159,9 @@ def test_data_of_one_corpus_are_refused(data, trained, tmp_path):
     started = recipe(start={"from": "runs/earlier"})
     with pytest.raises(LMFError, match=r"starts from 'runs/earlier'.*without \[start\]"):
         leave_one_corpus_out(FakeRun(started, data, tmp_path))
+    taught = recipe(training={"distillation": {"teacher": "runs/earlier"}})
+    with pytest.raises(LMFError, match=r"learns from runs/earlier.*without \[training\.distillation\]"):
+        leave_one_corpus_out(FakeRun(taught, data, tmp_path))
     assert not trained
 
 

@@ -38,6 +38,12 @@ SPLIT = click.option(
 )
 @click.option("--seed", type=int, help="Instead of the recipe's.")
 @click.option(
+    "--teacher",
+    multiple=True,
+    help="Learn from the answers of this zoo entry or run, too: the recipe's training.distillation.teacher. Given "
+    "several times, from the mean of theirs.",
+)
+@click.option(
     "--check",
     is_flag=True,
     help="Train the zoo entry RECIPE with a seed that is new to it, and compare: exit code 1 where the first metric "
@@ -76,6 +82,7 @@ def _train(
     data: Path | None,
     folder: Path | None,
     seed: int | None,
+    teacher: tuple[str, ...],
     check: bool,
     all_devices: bool,
     place: dict[str, Any] | None,
@@ -86,6 +93,8 @@ def _train(
         read = read.replace(seed=_new_seed(recipe, entry))
     if seed is not None:
         read = read.replace(seed=seed)
+    if teacher:
+        read = read.replace(training={"distillation": {"teacher": teacher}})
     # Only now what takes seconds to import: a typo in the recipe is told at once.
     from keras_lmf import training
     from keras_lmf.cli.sources import dataset, run_folder

@@ -59,26 +59,28 @@ class Source:
         return model
 
 
-def trained(word: str) -> Source:
+def trained(word: str, key: str = "start.from") -> Source:
     """The zoo entry or the run that `word` means. Nothing is downloaded.
+
+    Args:
+        word: a name or a folder.
+        key: of the recipe, which names it, for errors.
 
     Raises:
         LMFError: there is none, a file is missing or has another sha256, or a run has no weights yet.
     """
-    place = locate(word, "entry", "run", hint="start.from names what a training starts from.")
+    place = locate(word, "entry", "run", hint=f"{key} names a trained model.")
     if place.kind == "run":
         weights = place.path / WEIGHTS
         if not weights.is_file():
-            raise LMFError(
-                f"start.from: the run {place.path} has no {WEIGHTS} yet: train it to the end first."
-            )
+            raise LMFError(f"{key}: the run {place.path} has no {WEIGHTS} yet: train it to the end first.")
         return Source(word, Recipe.read(place.path / RECIPE), weights, sha256(weights), None)
     folders = [place.path] if place.path else _folders_of(word)
     record = documents.read(folders[0] / ENTRY, Shipped)
     recipe = Recipe.read(folders[0] / RECIPE)
     if recipe.fingerprint != record.recipe_sha256:
         raise LMFError(f"{folders[0] / RECIPE} is not the recipe that {ENTRY} beside it tells the sha256 of.")
-    files = {key: _checked(folders, record, key) for key in ("weights", "testvectors")}
+    files = {file: _checked(folders, record, file, key) for file in ("weights", "testvectors")}
     return Source(word, recipe, files["weights"], record.files["weights"].sha256, files["testvectors"])
 
 
@@ -90,16 +92,16 @@ def _folders_of(name: str) -> list[Path]:
     return [folder for folder in folders if folder and folder.is_dir()]
 
 
-def _checked(folders: Sequence[Path], record: Shipped, key: str) -> Path:
-    if key not in record.files:
-        raise LMFError(f"{folders[0] / ENTRY}: 'files' lacks {key!r}.")
+def _checked(folders: Sequence[Path], record: Shipped, file: str, key: str) -> Path:
+    if file not in record.files:
+        raise LMFError(f"{folders[0] / ENTRY}: 'files' lacks {file!r}.")
     problems = []
     for folder in folders:
-        path = folder / record.files[key].name
-        if (problem := record.files[key].problem(path)) is None:
+        path = folder / record.files[file].name
+        if (problem := record.files[file].problem(path)) is None:
             return path
         problems.append(f"{path} {problem}")
-    raise LMFError(f"start.from: {'; '.join(problems)}. 'keras-lmf fetch {folders[0].name}' brings it.")
+    raise LMFError(f"{key}: {'; '.join(problems)}. 'keras-lmf fetch {folders[0].name}' brings it.")
 
 
 def part_layers(model: keras.Model, recipe: Recipe) -> dict[str, list[keras.layers.Layer]]:

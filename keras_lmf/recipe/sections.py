@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from keras_lmf.errors import unknown_name
 from keras_lmf.spec import Spec
@@ -194,6 +194,13 @@ class PictureAugmentation(Part):
     contrast: Rate = Field(0.0, description="Largest change of contrast, as a share.")
 
 
+Trained = Annotated[Text, Field(max_length=4096)]  # the word for a trained model
+# One may stand without a list.
+TrainedSeveral = Annotated[
+    tuple[Trained, ...],
+    Field(min_length=1, max_length=16),
+    BeforeValidator(lambda words: (words,) if isinstance(words, str) else words),
+]
 PARTS = ("fusion", "head")  # of a model, beside those of its inputs
 ALL_BUT_THE_HEAD = "all but the head"
 
@@ -213,7 +220,7 @@ class Start(Part):
 
     model_config = ConfigDict(serialize_by_alias=True, populate_by_name=True)
 
-    source: Annotated[Text, Field(max_length=4096)] = Field(
+    source: Trained = Field(
         alias="from", description="The name or the folder of a zoo entry, or the folder of a run."
     )
     inputs: dict[Name, Name] | None = Field(
@@ -259,6 +266,19 @@ class FirstStage(Part):
                 f"training.first takes {self.epochs} of the training's {epochs} epochs: training.epochs counts both "
                 "stages, and must be larger"
             )
+
+
+class Distillation(Part):
+    """A share of each training label is what trained models, the teachers, answer (Hinton et al. 2015)."""
+
+    teacher: TrainedSeveral = Field(
+        description="The name or the folder of a zoo entry, or the folder of a run; of several, the mean of answers."
+    )
+    weight: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="The answer's share of the label.")
+    temperature: Positive = Field(
+        2.0,
+        description="What divides a teacher's logits before the softmax; above 1 its classes become more equal.",
+    )
 
 
 class Training(Part):
@@ -310,6 +330,9 @@ class Training(Part):
     )
     front_end_learning_rate: Positive | None = Field(
         None, description="Of front ends with `fine_tuned` blocks; none: a tenth of `learning_rate`."
+    )
+    distillation: Distillation | None = Field(
+        None, description="For classes: what trained models answer, as labels; none: the labels alone."
     )
     first: FirstStage | None = Field(
         None,

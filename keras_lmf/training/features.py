@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -16,7 +16,9 @@ from keras_lmf.data.augmentation import Augmentation, augmented
 from keras_lmf.data.dataset import COLUMNS, Dataset, Split
 from keras_lmf.data.shards import Shards, write_rows
 from keras_lmf.lazy import Array, LazyArray, blocks, hash_of, joined
+from keras_lmf.models.start import Source
 from keras_lmf.recipe import Recipe
+from keras_lmf.training.distillation import taught
 
 # Keeps the features of a modality and a split.
 Write = Callable[[Iterator[np.ndarray], str, Split], Array]
@@ -37,20 +39,29 @@ def _cached(work: _Work) -> Dataset:
     return work.make()
 
 
-def features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model], folder: Path) -> Dataset:
-    """`data` with the front ends' features in place of waveforms and frames, the training split augmented before.
+def features(
+    recipe: Recipe,
+    data: Dataset,
+    models: Mapping[str, keras.Model],
+    folder: Path,
+    teachers: Sequence[Source] = (),
+) -> Dataset:
+    """`data` with the front ends' features in place of waveforms and frames, the training split augmented before, and
+    with the teachers' answers among its labels.
 
     Only "train" and "valid", which a training reads. A step whose features are all zero is masked. The last answer in
     memory is kept, for trainings that differ in their seed. Features of lazy inputs are lazy: they are written to
     `folder`.
     """
-    parts = {"inputs": {name: {"front_end"} for name in models}, "training": {"augmentation"}}
+    words = {"augmentation", "distillation"} if teachers else {"augmentation"}
+    parts = {"inputs": {name: {"front_end"} for name in models}, "training": words}
     precision = f"{keras.backend.backend()} {keras.config.dtype_policy().name}"
     key = f"{recipe.model_dump_json(include=parts)} {data.fingerprint} {precision}"
+    key = " ".join([key, *(teacher.sha256 for teacher in teachers)])
     write = functools.partial(_written, folder=folder, key=key)
     if any(isinstance(data.inputs[name], LazyArray) for name in models):
-        return _features(recipe, data, models, write)
-    return _cached(_Work(key, lambda: _features(recipe, data, models, write)))
+        return _features(recipe, data, models, teachers, write)
+    return _cached(_Work(key, lambda: _features(recipe, data, models, teachers, write)))
 
 
 def split_features(split: Split, models: Mapping[str, keras.Model], title: str) -> Split:
@@ -74,7 +85,13 @@ def _written(arrays: Iterator[np.ndarray], modality: str, split: Split, folder: 
     return write_rows(folder / f"{place}.npy", arrays, len(split), hash_of(key, place))
 
 
-def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model], write: Write) -> Dataset:
+def _features(
+    recipe: Recipe,
+    data: Dataset,
+    models: Mapping[str, keras.Model],
+    teachers: Sequence[Source],
+    write: Write,
+) -> Dataset:
     splits = {name: data[name] for name in data.split_names if name != "test"}
     if recipe.training.augmentation:
         (modality,) = [name for name, section in recipe.inputs.items() if section.media == "waveform"]
@@ -84,6 +101,8 @@ def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model], 
             settings["noise_db"] = None
         augmentation = Augmentation(**settings, sample_rate=rate)
         splits["train"] = augmented(splits["train"], augmentation, modality=modality)
+    if teachers:
+        splits = taught(splits, recipe, teachers)
     parts = [_transformed(split, models, recipe.name, write) for split in splits.values()]
 
     return Dataset(
@@ -95,7 +114,7 @@ def _features(recipe: Recipe, data: Dataset, models: Mapping[str, keras.Model], 
         **{
             column: np.concatenate([getattr(part, column) for part in parts])
             for column in COLUMNS
-            if getattr(data, column) is not None
+            if getattr(parts[0], column) is not None
         },
     )
 

@@ -102,8 +102,8 @@ def leave_one_corpus_out(run: Run, *, seeds: int = 1) -> LeaveOneCorpusOut:
         seeds: how many trainings of each.
 
     Raises:
-        LMFError: data of one corpus, a corpus without test rows, a recipe that starts from another model, or as
-            `train`.
+        LMFError: data of one corpus, a corpus without test rows, a recipe that starts from another model or learns
+            from one, or as `train`.
     """
     if seeds < 1:
         raise LMFError(f"'seeds' takes 1 or more, received {seeds}.")
@@ -111,6 +111,11 @@ def leave_one_corpus_out(run: Run, *, seeds: int = 1) -> LeaveOneCorpusOut:
         raise LMFError(
             f"{run.recipe.name!r} starts from {run.recipe.start.source!r}, whose weights may know the corpus that is "
             "left out. Leaving one corpus out needs a recipe without [start]."
+        )
+    if run.recipe.training.distillation is not None:
+        raise LMFError(
+            f"{run.recipe.name!r} learns from {', '.join(run.recipe.training.distillation.teacher)}, which may know "
+            "the corpus that is left out. Leaving one corpus out needs a recipe without [training.distillation]."
         )
     data = run.dataset()
     names = _corpora(data, run)

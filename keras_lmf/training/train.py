@@ -35,6 +35,7 @@ from keras_lmf.runtime import open_artifact
 from keras_lmf.spec import DEFAULT_DETECTOR
 from keras_lmf.training.checkpoint import NotFiniteLoss, Progress, State, read_progress
 from keras_lmf.training.devices import OneDevice
+from keras_lmf.training.distillation import teachers_of
 from keras_lmf.training.epochs import fit_epochs, steps_of
 from keras_lmf.training.features import features, train_features
 from keras_lmf.training.fitted import centered_apart, fit_on_train
@@ -66,8 +67,9 @@ def train(
     weights are kept.
 
     Args:
-        recipe: what to build and how to train it. What its `start` names must be on this machine; which parts were
-            copied is told on standard error, and kept in the run (`Run.environment["start"]`).
+        recipe: what to build and how to train it. What its `start` and its `training.distillation` name must be on this
+            machine; which parts were copied is told on standard error, and kept in the run
+            (`Run.environment["start"]`).
         data: its corpus. Modalities that the recipe doesn't name are left out.
         folder: for the run; default `runs/<recipe.name>`.
         start: a model of the recipe, from whose weights the training starts; None: from random ones. Not for a fusion
@@ -76,8 +78,8 @@ def train(
         devices: that it is divided among: `Devices`, on the JAX backend.
 
     Raises:
-        LMFError: data or a `start` that don't fit the recipe, or a folder that holds another run, is in use by another
-            process, or can't be written.
+        LMFError: data, a `start` or a teacher that don't fit the recipe, or a folder that holds another run, is in use
+            by another process, or can't be written.
         NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder, where an epoch ended.
     """
     recipe = recipe.for_target(data.target)
@@ -96,9 +98,11 @@ def train(
             f"'start' is no model of the recipe {recipe.name!r}: its weights have other names or shapes."
         )
     source = trained_source(recipe.start.source) if recipe.start else None
-    if source:
-        warn_of_known_people(recipe, source)
-    fingerprint = _fingerprint(recipe, run.data, start, source)
+    teachers = teachers_of(recipe)
+    named = [*([source] if source else []), *teachers]
+    for other in named:
+        warn_of_known_people(recipe, other)
+    fingerprint = _fingerprint(recipe, run.data, start, named)
     if devices is not ONE and recipe.parts():
         raise LMFError(
             f"Fusion {recipe.fusion.name!r} trains its parts by themselves: one after the other, on one device."
@@ -108,7 +112,7 @@ def train(
     if not devices.told(lambda: _is_complete(run, fingerprint)):
         with contextlib.ExitStack() as held:
             devices.told(lambda: _enter(held, folder))
-            _train(run, fingerprint, start or source, callbacks, devices)
+            _train(run, fingerprint, start or source, teachers, callbacks, devices)
             devices.told(lambda: None)  # the others wait until all is written
     return run
 
@@ -151,6 +155,7 @@ def _train(
     run: Run,
     fingerprint: str,
     start: keras.Model | Source | None,
+    teachers: Sequence[Source],
     callbacks: Sequence[keras.callbacks.Callback],
     devices: OneDevice,
 ) -> None:
@@ -162,8 +167,8 @@ def _train(
 
     @functools.cache
     def rows() -> Dataset:
-        changed = models or recipe.training.augmentation
-        learnt = features(recipe, data, models, place) if changed else data
+        changed = models or teachers or recipe.training.augmentation
+        learnt = features(recipe, data, models, place, teachers) if changed else data
         if recipe.training.center == "all":
             return learnt
         return centered_apart(learnt, [name for name, part in trained.inputs.items() if part.media is None])
@@ -175,6 +180,8 @@ def _train(
         state = State(model, Progress(fingerprint=fingerprint))
     facts = {"recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
     facts |= {"face_detector": DEFAULT_DETECTOR}  # where the recipe names none
+    if teachers:
+        facts["teachers"] = [{"from": teacher.name, "weights": teacher.sha256} for teacher in teachers]
     if done is None:
         facts |= _begin(recipe, trained, model, rows, start, devices)
         state.best_weights = state.weights()
@@ -292,9 +299,9 @@ def _calibrate(folder: Path, model: keras.Model, valid: Split, presence: bool) -
     ).write(folder)
 
 
-def _fingerprint(recipe: Recipe, data: Dataset, start: keras.Model | None, source: Source | None) -> str:
+def _fingerprint(recipe: Recipe, data: Dataset, start: keras.Model | None, sources: Sequence[Source]) -> str:
     parts = [recipe.fingerprint, data.fingerprint, keras.backend.backend(), keras.config.dtype_policy().name]
-    parts += [source.sha256] if source else []
+    parts += [source.sha256 for source in sources]
     digest = hashlib.sha256(" ".join(parts).encode())
     for array in start.get_weights() if start is not None else ():
         digest.update(array.tobytes())

@@ -1,0 +1,133 @@
+"""Distillation: a share of each training label is what trained models, the teachers, answer (Hinton et al. 2015)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from keras_lmf.data.dataset import Split
+from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.calibration import softmax
+from keras_lmf.evaluation.subsets import presence
+from keras_lmf.lazy import Array
+from keras_lmf.models.start import Source, trained
+from keras_lmf.recipe import Modality, Recipe
+from keras_lmf.runtime import open_artifact
+from keras_lmf.sources import DEFAULTS, RecordedInput
+
+KEY = "training.distillation"
+ROWS = 32  # that a teacher is asked about at once
+
+
+def teachers_of(recipe: Recipe) -> tuple[Source, ...]:
+    """The teachers that the recipe names, not yet read; none without its section.
+
+    Raises:
+        LMFError: a fusion that trains its parts by themselves, a target without classes, a teacher that is not on this
+            machine, takes an input that the recipe doesn't have, or has other classes.
+    """
+    section = recipe.training.distillation
+    if section is None:
+        return ()
+    if recipe.parts():
+        raise LMFError(
+            f"{KEY} is for a recipe that trains as one; fusion {recipe.fusion.name!r} trains its parts by themselves."
+        )
+    if not recipe.target.classes:
+        raise LMFError(f"{KEY} needs a target with classes; {recipe.target.name!r} has a range.")
+    found = tuple(trained(word, f"{KEY}.teacher") for word in section.teacher)
+    for teacher in found:
+        _require_fit(teacher, recipe)
+    return found
+
+
+def _require_fit(teacher: Source, recipe: Recipe) -> None:
+    theirs, where = teacher.recipe, f"{KEY}: the teacher {teacher.name}"
+    if set(theirs.target.classes or ()) != set(recipe.target.classes):
+        answers = ", ".join(theirs.target.classes or ()) or "a number"
+        raise LMFError(
+            f"{where} answers {answers}; it must answer the classes of {recipe.name!r}, in any order: "
+            f"{', '.join(recipe.target.classes)}."
+        )
+    for name, section in theirs.inputs.items():
+        if name not in recipe.inputs:
+            raise LMFError(
+                f"{where} takes {name!r}, which is no input of {recipe.name!r}: it may take "
+                f"{', '.join(recipe.inputs)}."
+            )
+        wanted, given = _recorded(section), _recorded(recipe.inputs[name])
+        for field in RecordedInput.model_fields:
+            if (its := getattr(wanted, field)) != (mine := getattr(given, field)):
+                raise LMFError(
+                    f"{where} takes another input {name!r}: its {field} is {its}, that of {recipe.name!r} {mine}. "
+                    "A teacher answers about the same rows: both must be equal."
+                )
+
+
+def _recorded(section: Modality) -> RecordedInput:
+    recorded = section.recorded
+    return recorded.model_copy(update={"source": recorded.source or DEFAULTS.get(recorded.media)})
+
+
+def taught(splits: Mapping[str, Split], recipe: Recipe, teachers: Sequence[Source]) -> dict[str, Split]:
+    """The splits with soft labels: of "train" (1 − weight) · label + weight · answer, of the others their labels.
+
+    The answer to a row is softmax(logits / temperature), the mean over the teachers that can answer it. One can't where
+    an input of its is all zeros, that is absent, or all are, where it can do without some; with none, the label stays.
+
+    Args:
+        splits: by name, with the recipe's raw inputs, as they are before any front end.
+        recipe: with the section `training.distillation`.
+        teachers: `teachers_of` the recipe.
+
+    Raises:
+        LMFError: files of a teacher that are damaged, or that don't answer its test vectors.
+    """
+    return {
+        name: dataclasses.replace(
+            split,
+            soft_labels=_mixed(split, recipe, teachers) if name == "train" else _labels(split),
+        )
+        for name, split in splits.items()
+    }
+
+
+def _labels(split: Split) -> np.ndarray:
+    """(N, classes) float32: the soft labels, or 1 at the class."""
+    if split.soft_labels is not None:
+        return split.soft_labels
+    return np.eye(split.target.size, dtype=np.float32)[split.labels]
+
+
+def _mixed(split: Split, recipe: Recipe, teachers: Sequence[Source]) -> np.ndarray:
+    section, labels = recipe.training.distillation, _labels(split)
+    total, count = np.zeros(labels.shape), np.zeros((len(split), 1))
+    for teacher in teachers:
+        inputs = {name: split.inputs[name] for name in teacher.recipe.inputs}
+        rows = np.flatnonzero(_answerable(teacher.recipe, inputs))
+        logits = _logits(teacher, inputs, rows, f"{recipe.name}: answers of {teacher.name}")
+        order = [teacher.recipe.target.classes.index(name) for name in recipe.target.classes]
+        total[rows] += softmax(logits[:, order], section.temperature)
+        count[rows] += 1
+    mixed = (1 - section.weight) * labels + section.weight * total / np.maximum(count, 1)
+    return np.where(count > 0, mixed, labels).astype(np.float32)
+
+
+def _answerable(recipe: Recipe, inputs: Mapping[str, Array]) -> np.ndarray:
+    """(N,) bool: whether what a model of the recipe needs of the row is there."""
+    there = np.stack([*presence(inputs).values()])
+    return there.any(axis=0) if recipe.presence else there.all(axis=0)
+
+
+def _logits(teacher: Source, inputs: Mapping[str, Array], rows: np.ndarray, title: str) -> np.ndarray:
+    """(len(rows), classes), in the order of the teacher's classes."""
+    runtime, target = open_artifact(teacher.model()), teacher.recipe.target
+    logits = np.zeros((len(rows), target.size))
+    for start in tqdm(range(0, len(rows), ROWS), desc=title, disable=None):
+        own = rows[start : start + ROWS]
+        asked = {name: values[own] for name, values in inputs.items()}
+        logits[start : start + ROWS] = runtime.predict(asked)[target.name]
+    return logits
