@@ -101,7 +101,8 @@ def unseen_answers(recipe: Recipe, data: Dataset, model: keras.Model, work: Path
     if valid is not None and not joined and (len(valid) >= LEAST_VALID or recipe.start):
         if apart:
             return _pooled([(model, valid)], presence, "valid")
-        twin = trained(recipe.replace(training={"fit_on": "train"}), data, work / "twin")
+        # For as many epochs as the model: stopped early by "valid", it would be better calibrated there than the model.
+        twin = trained(recipe, data.take(data.splits == "train"), work / "without-valid")
         return _pooled([(twin.model, valid)], presence, "valid, by a twin that was trained on train alone")
     learnt = fitting(recipe, data)
     folds = min(FOLDS, len(np.unique(learnt["train"].groups)))
