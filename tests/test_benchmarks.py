@@ -39,6 +39,7 @@ COMMANDS = [
     "fusion_layers",
     "fusion_speed",
     "large_data",
+    "latencies",
     "paper_tables",
     "real_clips",
     "report",

@@ -21,6 +21,7 @@ from keras_lmf.evaluation.calibration import (
     fit_temperature,
     negative_log_likelihood,
     softmax,
+    subset_logits,
 )
 from keras_lmf.files import sha256
 from keras_lmf.recipe import Recipe
@@ -126,13 +127,21 @@ def test_each_subset_gets_the_factor_of_its_own_logits() -> None:
 
     def answers(inputs: dict[str, np.ndarray]) -> np.ndarray:
         there = tuple(name for name, values in inputs.items() if values.any())
-        return factors[there] * logits
+        return factors[there] * logits[-len(inputs["audio"]) :]
 
     rows = np.ones((len(labels), 2))
     found = fit_subset_temperatures(answers, {"audio": rows, "video": rows}, labels, least_rows=30)
     assert found == pytest.approx({"audio": 3.0, "video": 0.5})
     rows = np.where(np.arange(len(labels))[:, None] < 10, 0.0, rows)  # too few have it
     assert fit_subset_temperatures(answers, {"audio": rows, "video": rows}, labels, least_rows=30) is None
+
+
+def test_logits_of_a_subset_are_of_its_rows_with_the_others_absent() -> None:
+    inputs = {"audio": np.array([[1.0], [2.0], [0.0]]), "video": np.array([[0.0], [10.0], [20.0]])}
+    found = subset_logits(lambda given: np.hstack([given["audio"], given["video"]]), inputs)
+    assert found.keys() == {"audio", "video"}
+    np.testing.assert_array_equal(found["audio"], [[1, 0], [2, 0], [np.nan, np.nan]])
+    np.testing.assert_array_equal(found["video"], [[np.nan, np.nan], [0, 10], [0, 20]])
 
 
 def test_a_spec_says_the_temperature_of_what_is_there() -> None:

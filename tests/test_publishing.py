@@ -19,7 +19,8 @@ from exporting import converted_here
 import keras_lmf as klmf
 from keras_lmf.cli import main
 from keras_lmf.publishing import entries, retrainings, shipping
-from keras_lmf.publishing.entries import alone, trained
+from keras_lmf.publishing.entries import alone
+from keras_lmf.publishing.retrainings import trained
 from keras_lmf.quickstart import recipe as quick_recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo import Entry, Spread

@@ -54,6 +54,7 @@ for command in (
     zoo.show,
     zoo.fetch,
     zoo.publish,
+    zoo.calibrate,
     zoo.render,
     measure.benchmark,
 ):

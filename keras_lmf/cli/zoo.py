@@ -1,4 +1,4 @@
-"""list, show, fetch, publish, render: the zoo."""
+"""list, show, fetch, publish, calibrate, render: the zoo."""
 
 from __future__ import annotations
 
@@ -103,6 +103,25 @@ def publish(folder: Path, work: Path, data: Path | None, seeds: int) -> None:
     click.echo(
         f"{folder}: {', '.join(entry.files)}. Next: write {folder / 'limits.md'}, then keras-lmf render"
     )
+
+
+@click.command(epilog="Example: keras-lmf calibrate zoo/lmf-ravdess-av --work runs/zoo/lmf-ravdess-av")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--work", required=True, type=click.Path(path_type=Path), help="For the runs of twins.")
+@DATA
+@plain_errors
+def calibrate(folder: Path, work: Path, data: Path | None) -> None:
+    """Fit the temperatures of the zoo entry in FOLDER anew, into its entry.json and the sidecars of its files.
+
+    Weights and metrics stay. Where the validation split is small, twins are trained for it. On any backend.
+    """
+    from keras_lmf import publishing
+
+    found = publishing.calibrate(folder, work, root=data).calibration
+    click.echo(f"temperature {found.temperature:.3f}, fitted to {found.rows} rows of {found.split}")
+    click.echo(f"expected calibration error on test: {found.ece_before:.3f} → {found.ece_after:.3f}")
+    click.echo(f"negative log-likelihood on test: {found.nll_before:.3f} → {found.nll_after:.3f}")
+    click.echo("Next: keras-lmf render")
 
 
 @click.command(epilog="Example: keras-lmf render zoo --check")

@@ -133,30 +133,57 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def fit_subset_temperatures(
-    logits: Callable[[Mapping[str, Array]], np.ndarray],
-    inputs: Mapping[str, Array],
-    labels: np.ndarray,
-    least_rows: int = LEAST_ROWS,
-) -> dict[str, float] | None:
-    """`fit_temperature` for each subset of the modalities but all of them, as if the others were absent.
+def subset_logits(
+    logits: Callable[[Mapping[str, Array]], np.ndarray], inputs: Mapping[str, Array]
+) -> dict[str, np.ndarray]:
+    """The logits for each subset of the modalities but all of them, as if the others were absent.
 
     Args:
         logits: of inputs of the same names → (N, classes); zeros are an absent modality to it.
         inputs: modality → (N, …).
+
+    Returns:
+        `spec.together` of the modalities → (N, classes), NaN in rows that lack one of them.
+    """
+    present, found = presence(inputs), {}
+    for subset in subsets(inputs)[:-1]:
+        rows = np.all([present[name] for name in subset], axis=0)
+        if rows.any():
+            answers = logits(only({name: taken(values, rows) for name, values in inputs.items()}, subset))
+            found[together(subset)] = np.full((len(rows), answers.shape[1]), np.nan)
+            found[together(subset)][rows] = answers
+    return found
+
+
+def temperatures_of_subsets(
+    answers: Mapping[str, np.ndarray], labels: np.ndarray, least_rows: int = LEAST_ROWS
+) -> dict[str, float] | None:
+    """`fit_temperature` for each subset of the modalities.
+
+    Args:
+        answers: what `subset_logits` gives.
         labels: (N,) class integers.
         least_rows: that must have all modalities of a subset; those with fewer get no temperature of their own.
 
     Returns:
         `spec.together` of the modalities → temperature; None without any.
     """
-    present, found = presence(inputs), {}
-    for subset in subsets(inputs)[:-1]:
-        rows = np.all([present[name] for name in subset], axis=0)
+    found = {}
+    for subset, logits in answers.items():
+        rows = ~np.isnan(logits).any(axis=1)
         if rows.sum() >= least_rows:
-            answers = logits(only({name: taken(values, rows) for name, values in inputs.items()}, subset))
-            found[together(subset)] = fit_temperature(answers, labels[rows])
+            found[subset] = fit_temperature(logits[rows], labels[rows])
     return found or None
+
+
+def fit_subset_temperatures(
+    logits: Callable[[Mapping[str, Array]], np.ndarray],
+    inputs: Mapping[str, Array],
+    labels: np.ndarray,
+    least_rows: int = LEAST_ROWS,
+) -> dict[str, float] | None:
+    """`temperatures_of_subsets` of the `subset_logits`, whose arguments these are."""
+    return temperatures_of_subsets(subset_logits(logits, inputs), labels, least_rows)
 
 
 def _positive(temperature: float) -> float:

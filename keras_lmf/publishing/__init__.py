@@ -1,6 +1,7 @@
 """From a recipe to a zoo entry, and from published weights to a backbone of the zoo."""
 
 from keras_lmf.publishing.backbones import publish_backbone
+from keras_lmf.publishing.calibrations import calibrate
 from keras_lmf.publishing.entries import publish
 
-__all__ = ["publish", "publish_backbone"]
+__all__ = ["calibrate", "publish", "publish_backbone"]

@@ -9,40 +9,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-from PIL import Image
 
 from keras_lmf import __version__
 from keras_lmf.data import Dataset, corpora
 from keras_lmf.data.corpora import CorpusDescription
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate
-from keras_lmf.evaluation.calibration import (
-    expected_calibration_error,
-    expected_calibration_error_quantile,
-    negative_log_likelihood,
-    softmax,
-)
 from keras_lmf.evaluation.subsets import only
 from keras_lmf.export import FORMATS, Artifact
-from keras_lmf.export.artifact import write_plot
 from keras_lmf.files import write_atomically
 from keras_lmf.locate import RECIPE, TESTVECTORS, WEIGHTS, known_backbones
 from keras_lmf.models import pretrained
-from keras_lmf.publishing.retrainings import LEFT_OUT, cross_validation, left_out, spreads
+from keras_lmf.publishing.calibrations import calibrated
+from keras_lmf.publishing.costs import cost, draw
+from keras_lmf.publishing.retrainings import LEFT_OUT, cross_validation, left_out, spreads, trained
 from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
-from keras_lmf.recipe.runs import ENVIRONMENT
 from keras_lmf.records import Backbone
 from keras_lmf.runtime import open_artifact
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import ENTRY_NAME, InputSpec, ModelSpec
-from keras_lmf.training import Run, train
-from keras_lmf.training.checkpoint import read_progress
-from keras_lmf.training.run import STATE, fitting
+from keras_lmf.training import Run
 from keras_lmf.zoo import (
     Calibration,
-    Cost,
     Entry,
     Licences,
     file_records,
@@ -51,15 +41,6 @@ from keras_lmf.zoo import (
     weight_shapes,
 )
 from keras_lmf.zoo.description import sentence
-
-PLOT = "files.png"
-
-
-def palette(picture: Path) -> Path:
-    """The drawing with 256 colours, which is all it has but for smoothed edges: a third of the bytes."""
-    with Image.open(picture) as drawn:
-        small = drawn.convert("RGB").quantize(256)
-    return write_atomically(picture, lambda temporary: small.save(temporary, "PNG", optimize=True))
 
 
 def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = None, seeds: int = 5) -> Entry:
@@ -103,7 +84,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     data = best.dataset()
     own = facts.voice_notes if any(part.front_end for part in recipe.inputs.values()) else facts.feature_notes
     notes = [*facts.notes, *own, choice]
-    calibration = _calibration(best, corpus, work)
+    calibration = calibrated(best.recipe, corpus, best.model, work)
     published = [Backbone.read(known_backbones()[name]) for name in pretrained.names(recipe).values()]
     licences = Licences(
         code="Apache-2.0",
@@ -134,8 +115,6 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         for key, source in ((name, file), (f"{name}-sidecar", Sidecar.path_of(file))):
             shutil.copyfile(source, made / source.name)
             names[key] = source.name
-    write_plot(list(artifacts.values()), made / PLOT)
-    palette(made / PLOT)
     told = data.name if isinstance(recipe.corpus.name, str) else recipe.corpus.name
     entry = Entry(
         name=folder.name,
@@ -152,7 +131,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         weights=weight_shapes(best.model),
         metrics={"weights": metric_block(best.evaluate("test").table)}
         | {name: metric_block(artifact.table) for name, artifact in artifacts.items()},
-        costs={name: _cost(artifact) for name, artifact in artifacts.items()},
+        costs={name: cost(artifact) for name, artifact in artifacts.items()},
         seeds={name: spreads(rows) for name, rows in scores.items()},
         cross_validation=cross_validation(folder),
         left_out=left,
@@ -170,6 +149,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         environment=best.environment,
         keras_lmf_version=__version__,
     )
+    draw(entry, made)
     for path in folder.glob("*.tflite*"):
         path.unlink()
     for path in made.iterdir():
@@ -239,31 +219,6 @@ def _exports(run: Run, spec: ModelSpec, resamples: int) -> tuple[dict[str, Artif
     return artifacts, problems
 
 
-def _cost(artifact: Artifact) -> Cost:
-    return Cost(
-        bytes=artifact.bytes,
-        difference_max=artifact.difference_max,
-        difference_mean=artifact.difference_mean,
-        agreement=artifact.agreement,
-        latency_p50_ms=artifact.latency.p50,
-        latency_p95_ms=artifact.latency.p95,
-    )
-
-
-def trained(recipe: Recipe, data: Dataset, folder: Path) -> Run:
-    """The finished run of this recipe on these data in `folder`, whatever backend it ran on; else it is trained."""
-    if (folder / STATE).is_file() and (folder / ENVIRONMENT).is_file():
-        run = Run(folder, recipe, data)
-        facts = run.environment
-        same = (facts.get("recipe"), facts.get("data")) == (
-            recipe.fingerprint,
-            fitting(recipe, data).fingerprint,
-        )
-        if same and read_progress(folder / STATE).finished:
-            return run
-    return train(recipe, data, folder)
-
-
 def alone(runs: Sequence[Run]) -> dict[str, list[dict[str, float]]]:
     """Modality → of each run the metrics on "test" with the others absent; empty where a model needs them all."""
     recipe = runs[0].recipe
@@ -277,28 +232,3 @@ def _metrics_alone(run: Run, modality: str) -> dict[str, float]:
     return evaluate(
         open_artifact(run.model).predict(only(test.inputs, [modality])), test, resamples=0
     ).metrics
-
-
-def _calibration(run: Run, data: Dataset, work: Path) -> Calibration | None:
-    """Of a model that media files can ask; its temperature is that of a twin, where it left nothing to validate on."""
-    recipe = run.recipe
-    asked = recipe.target.classes and any(part.media for part in recipe.inputs.values())
-    if not asked or "valid" not in data.split_names:
-        return None
-    twin = run
-    if recipe.training.fit_on != "train":
-        twin = trained(recipe.replace(training={"fit_on": "train"}), data, work / "twin")
-    test = data["test"]
-    logits = open_artifact(run.model).predict(test.inputs)[recipe.target.name]
-    before, after = (softmax(logits, temperature) for temperature in (1, twin.temperature))
-    return Calibration(
-        temperature=twin.temperature,
-        subset_temperatures=twin.spec.subset_temperatures,
-        ece_before=expected_calibration_error(before, test.labels),
-        ece_after=expected_calibration_error(after, test.labels),
-        ece_quantile=expected_calibration_error_quantile(after),
-        nll_before=negative_log_likelihood(logits, test.labels),
-        nll_after=negative_log_likelihood(logits, test.labels, twin.temperature),
-        split="valid" if twin is run else "valid, by a twin that was trained on train alone",
-        rows=int((data.splits == "valid").sum()),
-    )

@@ -1,4 +1,5 @@
-"""Figures over several trainings; those of other protocols lie as tables beside an entry's recipe."""
+"""Runs that are trained once, and figures over several trainings; those of other protocols lie as tables beside an
+entry's recipe."""
 
 from __future__ import annotations
 
@@ -7,12 +8,32 @@ from pathlib import Path
 
 import pandas as pd
 
+from keras_lmf.data import Dataset
 from keras_lmf.evaluation import summarise
+from keras_lmf.recipe import Recipe
+from keras_lmf.recipe.runs import ENVIRONMENT
+from keras_lmf.training import Run, train
+from keras_lmf.training.checkpoint import read_progress
 from keras_lmf.training.enrolled import CLIPS
 from keras_lmf.training.left_out import CSV as LEFT_OUT
+from keras_lmf.training.run import STATE, fitting
 from keras_lmf.zoo import Enrolled, LeftOut, Spread
 
 FOLDS = "cross_validation.csv"
+
+
+def trained(recipe: Recipe, data: Dataset, folder: Path) -> Run:
+    """The finished run of this recipe on these data in `folder`, whatever backend it ran on; else it is trained."""
+    if (folder / STATE).is_file() and (folder / ENVIRONMENT).is_file():
+        run = Run(folder, recipe, data)
+        facts = run.environment
+        same = (facts.get("recipe"), facts.get("data")) == (
+            recipe.fingerprint,
+            fitting(recipe, data).fingerprint,
+        )
+        if same and read_progress(folder / STATE).finished:
+            return run
+    return train(recipe, data, folder)
 
 
 def spreads(rows: Sequence[Mapping[str, float]]) -> dict[str, Spread]:

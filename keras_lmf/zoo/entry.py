@@ -105,9 +105,10 @@ class LeftOut(Spec):
 
 
 class Calibration(Spec):
-    """Temperature scaling (Guo et al. 2017) fitted on `rows` rows of `split`; and, on the test split, the expected
-    calibration error and the mean negative log-likelihood in nats before and after dividing the logits by it. A
-    perfectly calibrated model stays below `ece_quantile` in 95 of 100 test splits of that size; None: unknown."""
+    """Temperature scaling (Guo et al. 2017) fitted on `rows` rows of `split`, which also says who answered about them;
+    and, on the test split, the expected calibration error and the mean negative log-likelihood in nats before and after
+    dividing the logits by it. A perfectly calibrated model stays below `ece_quantile` in 95 of 100 test splits of that
+    size; None: unknown."""
 
     temperature: Temperature
     subset_temperatures: SubsetTemperatures = None

@@ -22,7 +22,7 @@ from keras_lmf.data import Dataset, corpora
 from keras_lmf.data.corpora.description import read_description
 from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import LMFError
-from keras_lmf.publishing.entries import trained
+from keras_lmf.publishing.retrainings import trained
 from keras_lmf.recipe import Recipe
 from keras_lmf.records import Backbone
 from keras_lmf.sidecar import Sidecar

@@ -1,0 +1,47 @@
+"""The milliseconds on the zoo's cards: every shipped file, one after the other, in one run.
+
+    python benchmarks/latencies.py && keras-lmf render
+
+Run it where nothing else runs: cards compare only what was measured in one run on a quiet machine. It takes about
+three minutes. p50 and p95 of one row on one thread go into the `costs` of each entry.json, and files.png is drawn anew.
+Nothing is written before all is measured. Files that are not shipped keep the figures of the day they were exported.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from keras_lmf.locate import ENTRY, folders_with
+from keras_lmf.measurement import processor
+from keras_lmf.publishing.costs import draw, timed
+from keras_lmf.zoo import Entry
+
+ZOO = Path(__file__).parents[1] / "zoo"
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--zoo", type=click.Path(path_type=Path), default=ZOO, help="A folder of entries; default the zoo."
+)
+def main(zoo: Path) -> None:
+    folders = list(folders_with(ENTRY, zoo).values())
+    click.echo(f"On {processor()}. Load before: {_load()}")
+    costs = {folder: timed(folder) for folder in folders}
+    click.echo(f"Load after: {_load()}. Much more than 1 means that others worked: run it again later.")
+    for folder, found in costs.items():
+        entry = Entry.read(folder).model_copy(update={"costs": found})
+        draw(entry, folder)
+        entry.write(folder)
+        for key in found.keys() & entry.files.keys():
+            click.echo(f"{folder.name} {key}: {found[key].latency_p50_ms:.3g} ms")
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.2f} processes"
+
+
+if __name__ == "__main__":
+    main()
