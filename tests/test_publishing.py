@@ -122,18 +122,30 @@ def test_pages_have_the_folds_and_every_trial(published, tmp_path):
     entry = Entry.read(zoo / NAME)
     crossed = retrainings.cross_validation(zoo / NAME)
     by_modality = {"audio": {"war": Spread(mean=0.625, sd=0.125, runs=4)}}
+    table = pd.DataFrame({"model": ["fused", *["trained alone"] * 2, *["product of experts"] * 2]})
+    table["there"], table["seed"] = ["all", "audio", "audio", "all", "all"], [0, 0, 1, 0, 1]
+    table["war"], table["nll"] = [0.9, 0.25, 0.75, 0.5, 1.0], 1.0
+    table.to_csv(zoo / NAME / "experts.csv", index=False)
     update = {"cross_validation": crossed, "alone": by_modality, "warning": "Drawn at random."}
+    update["experts"] = retrainings.experts(zoo / NAME)
     entry.model_copy(update=update).write(zoo / NAME)
     assert Entry.read(zoo / NAME).alone == by_modality
     trials = pd.DataFrame({"fold": 0, "trial": [0, 1], "seed": 0, "metric": "war", "value": [0.625, 0.875]})
     trials.to_csv(zoo / NAME / "trials.csv", index=False)
     (tmp_path / "README.md").write_text("before\n<!-- table zoo -->\nstale\n<!-- end zoo -->\nafter\n")
     assert CliRunner().invoke(main, ["render", str(zoo)]).exit_code == 0
-    assert "over 3 folds" in (card := (zoo / NAME / "CARD.md").read_text())
+    card = (zoo / NAME / "CARD.md").read_text()
+    assert "over 3 folds" in card
     assert "0.750 ± 0.250" in card  # the mean, and the deviation with n − 1, of .5, .75 and 1
     assert card.startswith(f"# {NAME}\n\n**Drawn at random.**\n")
     assert re.search(r"\| metric +\| all inputs +\| audio +\|", card)
     assert re.search(r"\| accuracy +\| \d\.\d{3} ± \d\.\d{3} +\| 0\.625 ± 0\.125 +\|", card)
+    beside = re.search(
+        r"\| metric +\| this model +\| audio, trained alone +\| product of experts +\|.*\n.*\n(.*)", card
+    )
+    assert re.search(
+        r"\| 0\.500 ± 0\.354 +\| 0\.750 ± 0\.354 +\|", beside[1]
+    )  # sd of two: half their distance · √2
     results = pd.read_csv(zoo / "results.csv")
     assert results[results["split"] == "valid"]["value"].tolist() == [0.625, 0.875]
     assert f"[{NAME}](zoo/{NAME}/CARD.md)" in (page := (tmp_path / "README.md").read_text())

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.layers import StatisticsPooling
 
@@ -91,6 +92,27 @@ def frozen(inputs: Any, features: Any, name: str) -> keras.Model:
     """A front end: a model that is never trained."""
     model = keras.Model(inputs, features, name=name)
     model.trainable = False
+    return model
+
+
+def with_trained_blocks(model: keras.Model, blocks: Sequence[str], count: int) -> keras.Model:
+    """The front end `model`, of which the topmost `count` blocks learn.
+
+    Args:
+        model: as of `frozen`.
+        blocks: from the input up: what the names of a block's layers begin with.
+        count: 1 or more; with more than there are, all learn.
+    """
+    layers = nested_layers(model)
+
+    def of(block: str) -> list[keras.layers.Layer]:
+        return [layer for layer in layers if f"{layer.name}_".startswith(f"{block}_")]
+
+    built = [block for block in blocks if of(block)]
+    model.trainable = True
+    for block in built[:-count]:
+        for layer in of(block):
+            layer.trainable = False
     return model
 
 

@@ -22,7 +22,7 @@ from keras_lmf.locate import RECIPE, TESTVECTORS, WEIGHTS, known_backbones
 from keras_lmf.models import pretrained
 from keras_lmf.publishing.calibrations import calibrated
 from keras_lmf.publishing.costs import cost, draw
-from keras_lmf.publishing.retrainings import LEFT_OUT, cross_validation, left_out, spreads, trained
+from keras_lmf.publishing.retrainings import LEFT_OUT, cross_validation, experts, left_out, spreads, trained
 from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
@@ -51,7 +51,8 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     to validate on, and its seed is written into recipe.toml. A file that loses more than its budget (mean over the
     seeds), or is too large (`shipping.shipped_formats`), is measured but not shipped, and the entry's notes say why.
     The figures in `cross_validation.csv` (one row per fold, written by the comparison that chose the recipe), where
-    there is one, become a block of the entry, and so do those in `leave_one_corpus_out.csv` (`evaluate
+    there is one, become a block of the entry, and so do those in `experts.csv` (`benchmarks/alone.py` writes it) and
+    those in `leave_one_corpus_out.csv` (`evaluate
     --leave-one-corpus-out` writes it into a run's folder): a recipe of several corpora needs it. Runs on the TensorFlow
     backend.
 
@@ -136,6 +137,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         cross_validation=cross_validation(folder),
         left_out=left,
         alone={modality: spreads(rows) for modality, rows in alone(runs).items()},
+        experts=experts(folder),
         calibration=calibration,
         presence=recipe.spec.presence,
         protocol=tuple(notes),

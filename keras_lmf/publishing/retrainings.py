@@ -20,6 +20,7 @@ from keras_lmf.training.run import STATE, fitting
 from keras_lmf.zoo import Enrolled, LeftOut, Spread
 
 FOLDS = "cross_validation.csv"
+EXPERTS = "experts.csv"
 
 
 def trained(recipe: Recipe, data: Dataset, folder: Path) -> Run:
@@ -50,6 +51,18 @@ def cross_validation(folder: Path) -> dict[str, Spread]:
     if not (folder / FOLDS).is_file():
         return {}
     return spreads(pd.read_csv(folder / FOLDS).drop(columns="fold").to_dict("records"))
+
+
+def experts(folder: Path) -> dict[str, dict[str, Spread]]:
+    """What `experts.csv` in the folder says (`benchmarks/alone.py`): models of one modality each, and their product."""
+    if not (folder / EXPERTS).is_file():
+        return {}
+    table = pd.read_csv(folder / EXPERTS)
+    found = {}
+    for (model, there), rows in table[table["model"] != "fused"].groupby(["model", "there"], sort=False):
+        name = model if there == "all" else f"{there}, {model}"
+        found[name] = spreads(rows.drop(columns=["model", "there", "seed", "nll"]).to_dict("records"))
+    return found
 
 
 def left_out(folder: Path) -> dict[str, dict[str, LeftOut]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
@@ -58,26 +59,14 @@ class FrontEndWord(Network):
         return self
 
     def build(self, shape: Sequence[int], name: str, **seed: int | None) -> keras.Model:
-        """As every network's; the blocks that are trained along have weights whose paths begin with `name`."""
+        """As every network's; with blocks that are trained along, the paths of its weights begin with `name`."""
         if not self.fine_tuned:
             return super().build(shape, name, **seed)
-        import keras
-
-        from keras_lmf.backend import nested_layers
-
-        with keras.name_scope(name):
+        # Imported here, with Keras: a recipe is read without.
+        parts = importlib.import_module("keras_lmf.backbones.parts")
+        with parts.keras.name_scope(name):
             model = super().build(shape, name, **seed)
-        layers = nested_layers(model)
-        built = [word for word in self.blocks if any(_is_of(layer, word) for layer in layers)]
-        model.trainable = True
-        for layer in layers:
-            if any(_is_of(layer, word) for word in built[: -self.fine_tuned]):
-                layer.trainable = False
-        return model
-
-
-def _is_of(layer: keras.layers.Layer, block: str) -> bool:
-    return f"{layer.name}_".startswith(f"{block}_")
+        return parts.with_trained_blocks(model, self.blocks, self.fine_tuned)
 
 
 class Waveform(FrontEndWord):

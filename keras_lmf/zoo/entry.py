@@ -146,6 +146,8 @@ class Entry(Spec):
         left_out: corpus → metric → `LeftOut`, of a model of several corpora; `evaluate --leave-one-corpus-out`.
         alone: modality → metric → `Spread` over the same trainings as `seeds`, of the Keras model with this modality
             alone; of models of several whose presence is "derived".
+        experts: model → metric → `Spread`, of models of one modality each, trained by the same recipe, and of the
+            product of their answers; `benchmarks/alone.py`.
         calibration: of a model for classes whose probabilities were calibrated.
         presence: "derived" when an input of zeros is an absent modality; "assumed" when every modality must be there.
         protocol: notes on how this was trained, chosen and measured.
@@ -177,6 +179,7 @@ class Entry(Spec):
     cross_validation: dict[Text, Spread] = Field(default_factory=dict)
     left_out: dict[Name, dict[Text, LeftOut]] = Field(default_factory=dict)
     alone: dict[Name, dict[Text, Spread]] = Field(default_factory=dict)
+    experts: dict[Text, dict[Text, Spread]] = Field(default_factory=dict)
     calibration: Calibration | None = None
     presence: Presence = "assumed"
     protocol: tuple[Text, ...] = ()
@@ -249,7 +252,12 @@ class Entry(Spec):
     def to_json(self) -> str:
         """The canonical text: the same entry always gives the same."""
         fields = self.model_dump(mode="json", exclude_none=True)
-        for field in ("presence", "left_out", "alone"):  # entries without them stay as they were written
+        for field in (
+            "presence",
+            "left_out",
+            "alone",
+            "experts",
+        ):  # entries without them stay as they were written
             if fields[field] == Entry.model_fields[field].get_default(call_default_factory=True):
                 del fields[field]
         text = json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
