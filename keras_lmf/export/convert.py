@@ -13,13 +13,14 @@ from pathlib import Path
 
 
 def convert(saved_model: str) -> bytes:
-    """Convert with TensorFlow Lite's builtin ops only."""
+    """Convert with TensorFlow Lite's builtin ops, and with calls that `lstm.py` makes one of."""
     import tensorflow
 
     converter = tensorflow.lite.TFLiteConverter.from_saved_model(
         saved_model, signature_keys=["serving_default"]
     )
     converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS]
+    converter.allow_custom_ops = True
     return converter.convert()
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from keras_lmf.backend import maker, nested_layers
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.export.flatbuffer import Operator, operators, with_fills
+from keras_lmf.export.lstm import with_lstms
 from keras_lmf.export.process import places, run_script
 from keras_lmf.export.quantize import Spectral
 from keras_lmf.export.source import Source
@@ -93,6 +94,7 @@ def float32_file(source: Source) -> Path:
         saved_model, converted = Path(scratch, "saved_model"), Path(scratch, path.name)
         source.save(saved_model, batch=1)
         _convert(source, saved_model, converted)
+        converted.write_bytes(with_lstms(converted.read_bytes()))
         open_artifact(converted)  # a damaged file is told as such
         # A file that reads its weights from resource variables carries none: it runs, and returns NaN.
         if count := flatbuffer_utils.count_resource_variables(bytearray(converted.read_bytes())):
