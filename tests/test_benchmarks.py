@@ -47,6 +47,7 @@ COMMANDS = [
     "sequences",
     "silence",
     "speech",
+    "temperatures",
 ]
 
 

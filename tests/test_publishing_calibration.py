@@ -91,6 +91,7 @@ def test_every_row_is_answered_once_and_by_who_has_not_learnt_from_it(
     expected = np.flatnonzero(np.isin(data.splits, answered.split()))
     assert sorted(row.astype(int)) == expected.tolist()
     np.testing.assert_array_equal(found.labels, data.labels[row.astype(int)])
+    np.testing.assert_array_equal(found.groups, data.groups[row.astype(int)])
     assert fits == trainings
 
 

@@ -32,7 +32,7 @@ from keras_lmf.training.features import features
 from keras_lmf.training.run import fitting
 from keras_lmf.zoo import Calibration, Entry, file_records
 
-LEAST_VALID = 300  # rows of "valid" alone that a temperature is fitted to; docs/zoo.md says why
+LEAST_ROWS, LEAST_SPEAKERS = 300, 4  # of "valid", for a temperature fitted to it alone; docs/zoo.md says why
 FOLDS = 5  # at most: a speaker is in one
 
 
@@ -44,12 +44,14 @@ class Unseen:
         logits: (N, classes).
         subsets: as of `subset_logits`; empty where the model needs every modality.
         labels: (N,) class integers.
+        groups: (N,) str, the speakers.
         split: which rows, and how they were answered.
     """
 
     logits: np.ndarray
     subsets: dict[str, np.ndarray]
     labels: np.ndarray
+    groups: np.ndarray
     split: str
 
 
@@ -88,17 +90,17 @@ def calibrated(recipe: Recipe, data: Dataset, model: keras.Model, work: Path) ->
 def unseen_answers(recipe: Recipe, data: Dataset, model: keras.Model, work: Path) -> Unseen | None:
     """Answers about rows of "train" and "valid" by models that have not learnt from them.
 
-    Where "valid" has `LEAST_VALID` rows, they are about these: by the model, or by a twin that was trained on "train"
-    alone where the recipe is fitted on both. Else they are out of fold: a twin for each fold of the training rows'
-    speakers, trained on the others, answers about the fold; and the model about "valid" where it did not learn from it.
-    Out of fold too where a fusion of answers fits what joins its parts on "valid".
+    Where "valid" has `LEAST_ROWS` rows of `LEAST_SPEAKERS` speakers, they are about these: by the model, or by a twin
+    that was trained on "train" alone where the recipe is fitted on both. Else they are out of fold: a twin for each
+    fold of the training rows' speakers, trained on the others, answers about the fold; and the model about "valid"
+    where it did not learn from it. Out of fold too where a fusion of answers fits what joins its parts on "valid".
 
     The arguments and None are as of `calibrated`.
     """
     presence, apart = recipe.presence is not None, recipe.training.fit_on == "train"
     joined = bool(recipe.parts()) and not recipe.fusion.out_of_fold
     valid = data["valid"] if "valid" in data.split_names else None
-    if valid is not None and not joined and (len(valid) >= LEAST_VALID or recipe.start):
+    if valid is not None and not joined and (_suffices(valid) or recipe.start):
         if apart:
             return _pooled([(model, valid)], presence, "valid")
         # For as many epochs as the model: stopped early by "valid", it would be better calibrated there than the model.
@@ -113,6 +115,10 @@ def unseen_answers(recipe: Recipe, data: Dataset, model: keras.Model, work: Path
         answered.append((model, valid))
     rows = "train" if valid is None or (apart and joined) else "train + valid"
     return _pooled(answered, presence, f"{rows}, out of fold ({folds} folds by speaker)")
+
+
+def _suffices(valid: Split) -> bool:
+    return len(valid) >= LEAST_ROWS and len(np.unique(valid.groups)) >= LEAST_SPEAKERS
 
 
 def _twins(recipe: Recipe, data: Dataset, folds: int, work: Path) -> Iterator[tuple[keras.Model, Split]]:
@@ -146,6 +152,7 @@ def _pooled(answered: list[tuple[keras.Model, Split]], presence: bool, split: st
         logits=np.concatenate(logits),
         subsets={name: np.concatenate([part[name] for part in subsets]) for name in subsets[0]},
         labels=np.concatenate([rows.labels for _, rows in answered]),
+        groups=np.concatenate([rows.groups for _, rows in answered]),
         split=split,
     )
 
