@@ -272,7 +272,8 @@ class Distillation(Part):
     """A share of each training label is what trained models, the teachers, answer (Hinton et al. 2015)."""
 
     teacher: TrainedSeveral = Field(
-        description="The name or the folder of a zoo entry, or the folder of a run; of several, the mean of answers."
+        description="The name or the folder of a zoo entry, or the folder of a run: one text or a list; of several, "
+        "the mean of their answers."
     )
     weight: Annotated[float, Field(ge=0, le=1)] = Field(0.5, description="The answer's share of the label.")
     temperature: Positive = Field(
