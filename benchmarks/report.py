@@ -38,6 +38,7 @@ MARKERS = {
     "pom_steps": "pom-steps",
 }
 BASELINES = ("cmu_mosi", "ravdess", "iemocap", "pom")
+PROTOCOLS = {"inductive": "inductive", "enrolled": "speaker-enrolled, transductive"}
 MEMORY = {"running_mib": "peak while running, MiB", "starting_mib": "peak while starting, MiB"}
 FITS = ("train", "train + valid")
 
@@ -181,7 +182,7 @@ def fold_table() -> str:
             pooled = found[found["fold"] == "all"]
             line = {
                 "entry": path.stem,
-                "protocol": "inductive" if protocol == "inductive" else "speaker-enrolled, transductive",
+                "protocol": PROTOCOLS.get(protocol, f"inductive; {protocol}"),
                 "folds × seeds": f"{len(folds)} × {len(pooled)}",
             }
             for metric, word in READERS_WORDS.items():
@@ -191,6 +192,13 @@ def fold_table() -> str:
                 line[f"{word}, all folds together"] = f"{pooled[metric].mean():.3f}"
             rows.append(line)
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+
+
+def lstm_table() -> str:
+    """LSTMs in files: the builtin op beside the loop."""
+    table = pd.read_csv(RESULTS / "lstm_files.csv")
+    table.insert(0, "steps, in → units", [f"{s}, {w} → {u}" for s, w, u in table.iloc[:, :3].to_numpy()])
+    return table.drop(columns=["steps", "width", "units"]).to_markdown(index=False, floatfmt=".4g", intfmt=",")
 
 
 def attack_table() -> str:
@@ -210,7 +218,7 @@ def tables() -> dict[str, dict[str, str]]:
         page[f"{name}-differences"] = difference_table(corpus)
         if corpus in BASELINES:
             page[f"{name}-baseline"] = baseline_table(corpus)
-    page |= {**speed_tables(), "folds": fold_table()}
+    page |= {**speed_tables(), "folds": fold_table(), "lstm-files": lstm_table()}
     return {
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),

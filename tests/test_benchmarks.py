@@ -40,6 +40,7 @@ COMMANDS = [
     "fusion_speed",
     "large_data",
     "latencies",
+    "lstm_files",
     "paper_tables",
     "real_clips",
     "report",

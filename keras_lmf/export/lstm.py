@@ -20,7 +20,7 @@ from keras_lmf.errors import import_extra
 if TYPE_CHECKING:
     import keras
 
-OP = "keras_lmf.LSTM"
+OP, LSTM = "keras_lmf.LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"
 FUSABLE = f'name: "{OP}" attr {{ key: "tfl_fusable_op" value {{ b: true }} }}'
 GATES = 4
 # What the input and output gates are moved by in the first step: the recurrent weights can't make up for it.
@@ -110,7 +110,7 @@ def with_lstms(content: bytes) -> bytes:
     (code,) = codes
     builtin = model.operatorCodes[code]
     builtin.customCode = None
-    builtin.builtinCode = schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM
+    builtin.builtinCode = getattr(schema.BuiltinOperator, LSTM)
     builtin.deprecatedBuiltinCode = builtin.builtinCode
     builtin.version = 1
     for graph in model.subgraphs:

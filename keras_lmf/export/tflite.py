@@ -18,7 +18,7 @@ import numpy as np
 from keras_lmf.backend import maker, nested_layers
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.export.flatbuffer import Operator, operators, with_fills
-from keras_lmf.export.lstm import with_lstms
+from keras_lmf.export.lstm import LSTM, with_lstms
 from keras_lmf.export.process import places, run_script
 from keras_lmf.export.quantize import Spectral
 from keras_lmf.export.source import Source
@@ -29,9 +29,9 @@ from keras_lmf.runtime import open_artifact
 CALIBRATION_ROWS = 1000
 # What carries a model's weights. An int8 file must have one of the first two in int8.
 INTEGER = ("FULLY_CONNECTED", "CONV_2D")
-PRODUCTS = (*INTEGER, "CONV_3D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "BATCH_MATMUL")
+PRODUCTS = (*INTEGER, "CONV_3D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "BATCH_MATMUL", LSTM)
 _WAYS_OUT = (
-    "A loop (an LSTM or GRU) keeps float32 activations beside its int8 weights: build the layer with "
+    "An LSTM, and a GRU's loop, keep float32 activations beside their int8 weights: build the layer with "
     "unroll=True to have it in int8. CONV_3D has no int8 kernel: fold time into the batch and use 2-D layers."
 )
 
