@@ -164,7 +164,8 @@ def main(name: str, corpus: str | None, conditions: bool, seeds: int, data: Path
     entry = ZOO / name
     recipe = Recipe.read(entry / "recipe.toml" if entry.is_dir() else Path(name))
     if corpus:
-        recipe = recipe.replace(corpus={"name": corpus}, name=f"{recipe.name}-{corpus}")
+        section = {"name": corpus, "options": recipe.corpus.options}
+        recipe = recipe.replace(corpus=section, name=f"{recipe.name}-{corpus}")
     name, told = recipe.name, (*PROTOCOLS, *(CONDITIONS if conditions else ()))
     whole = corpora.load(recipe.corpus.name, data, **recipe.corpus.options).select(list(recipe.inputs))
     recipe = recipe.for_target(whole.target)
