@@ -35,7 +35,7 @@ def main(zoo: Path) -> None:
         entry = Entry.read(folder).model_copy(update={"costs": found})
         draw(entry, folder)
         entry.write(folder)
-        for key in found.keys() & entry.files.keys():
+        for key in (key for key in found if key in entry.files):
             click.echo(f"{folder.name} {key}: {found[key].latency_p50_ms:.3g} ms")
 
 

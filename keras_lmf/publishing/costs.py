@@ -36,7 +36,7 @@ def timed(folder: Path) -> dict[str, Cost]:
     The row is the first of the test vectors. Files that are not shipped keep theirs.
     """
     costs, formats = dict(Entry.read(folder).costs), formats_of(folder)
-    for key in formats.files.keys() & costs.keys():
+    for key in (key for key in costs if key in formats.files):
         once = row_latency(formats.files[key], formats.row, timeout_seconds=TIMEOUT_SECONDS)
         update = {f"latency_{end}_ms": once[end] for end in ("p50", "p95")}
         costs[key] = costs[key].model_copy(update=update)
