@@ -198,7 +198,9 @@ def lstm_table() -> str:
     """LSTMs in files: the builtin op beside the loop."""
     table = pd.read_csv(RESULTS / "lstm_files.csv")
     table.insert(0, "steps, in → units", [f"{s}, {w} → {u}" for s, w, u in table.iloc[:, :3].to_numpy()])
-    return table.drop(columns=["steps", "width", "units"]).to_markdown(index=False, floatfmt=".4g", intfmt=",")
+    return table.drop(columns=["steps", "width", "units"]).to_markdown(
+        index=False, floatfmt=".4g", intfmt=","
+    )
 
 
 def attack_table() -> str:

@@ -9,6 +9,7 @@ leaves the state at zero, whatever it was.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import keras
 
 OP, LSTM = "keras_lmf.LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"
-FUSABLE = f'name: "{OP}" attr {{ key: "tfl_fusable_op" value {{ b: true }} }}'
 GATES = 4
 # What the input and output gates are moved by in the first step: the recurrent weights can't make up for it.
 CLOSED = 1e4
@@ -32,8 +32,9 @@ def as_one_op(model: keras.Model) -> Iterator[None]:
     """Within it, each LSTM of the model that the op can stand for is traced as one call, for one row."""
     layers = [layer for layer in nested_layers(model) if _fits(layer)]
     try:
-        for layer in layers:
-            layer.call = _call_of(layer)
+        for number, layer in enumerate(layers):
+            # The op's name is all that is kept of where it comes from.
+            layer.call = _call_of(layer, f"{OP}/{layer.name}/{number}")
         yield
     finally:
         for layer in layers:
@@ -54,20 +55,18 @@ def _fits(layer: keras.Layer) -> bool:
     )
 
 
-def _call_of(layer: keras.layers.LSTM) -> Callable[..., Any]:
+def _call_of(layer: keras.layers.LSTM, op: str) -> Callable[..., Any]:
     tf = import_extra("tensorflow", "tf")
     own = type(layer).call
 
-    def call(
-        sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
-    ) -> Any:
+    def call(sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         if initial_state is not None or training or None in sequences.shape:
             return own(layer, sequences, initial_state=initial_state, mask=mask, training=training)
         if layer.go_backwards:
             sequences = tf.reverse(sequences, [1])
             mask = None if mask is None else tf.reverse(mask, [1])
         if mask is None:
-            steps = _states(tf, layer, sequences)
+            steps = _states(tf, layer, op, sequences)
             return steps if layer.return_sequences else steps[:, -1]
         # Keras leaves masked steps out: the state after them is that before them. So the others come one after the
         # other, and each step is given the state of the last one that was not left out; zeros before the first.
@@ -75,7 +74,7 @@ def _call_of(layer: keras.layers.LSTM) -> Callable[..., Any]:
         length, width = sequences.shape[1:]
         places = tf.where(mask[0], count - 1, length)
         close = tf.scatter_nd(places[:, None], sequences[0], [length + 1, width])[:length]
-        steps = tf.pad(_states(tf, layer, close[None])[0], [[1, 0], [0, 0]])
+        steps = tf.pad(_states(tf, layer, op, close[None])[0], [[1, 0], [0, 0]])
         if not layer.return_sequences:
             return tf.gather(steps, count[-1:])
         found = tf.gather(steps, count)[None]
@@ -84,12 +83,14 @@ def _call_of(layer: keras.layers.LSTM) -> Callable[..., Any]:
     return call
 
 
-def _states(tf: Any, layer: keras.layers.LSTM, sequences: Any) -> Any:
+def _states(tf: Any, layer: keras.layers.LSTM, op: str, sequences: Any) -> Any:
     """(1, steps, units) of (1, steps, width), from a state of zeros."""
     width, units = sequences.shape[-1], layer.units
     bias = layer.cell.bias if layer.use_bias else tf.zeros(GATES * units)
 
-    @tf.function(experimental_implements=FUSABLE)
+    fusable = f'name: {json.dumps(op)} attr {{ key: "tfl_fusable_op" value {{ b: true }} }}'
+
+    @tf.function(experimental_implements=fusable)
     def lstm(steps: Any, kernel: Any, recurrent: Any, bias: Any) -> Any:
         return tf.zeros((1, steps.shape[1], units))  # its shape; `with_lstms` says what it computes
 
@@ -104,23 +105,28 @@ def with_lstms(content: bytes) -> bytes:
     flatbuffer_utils = import_extra("ai_edge_litert.tools.flatbuffer_utils", "export")
     schema = import_extra("ai_edge_litert.schema_py_generated", "export")
     model = flatbuffer_utils.read_model_from_bytearray(content)
-    codes = [index for index, code in enumerate(model.operatorCodes) if code.customCode == OP.encode()]
-    if not codes:
+    layers = {
+        index: code.customCode.decode().removeprefix(OP)
+        for index, code in enumerate(model.operatorCodes)
+        if (code.customCode or b"").startswith(OP.encode())
+    }
+    if not layers:
         return content
-    (code,) = codes
-    builtin = model.operatorCodes[code]
-    builtin.customCode = None
-    builtin.builtinCode = getattr(schema.BuiltinOperator, LSTM)
-    builtin.deprecatedBuiltinCode = builtin.builtinCode
-    builtin.version = 1
+    builtin, *_ = layers
     for graph in model.subgraphs:
         for operator in graph.operators:
-            if operator.opcodeIndex == code:
+            if operator.opcodeIndex in layers:
+                graph.tensors[operator.outputs[0]].name = f"{layers[operator.opcodeIndex]}/{LSTM}".encode()
+                operator.opcodeIndex = builtin
                 _fill(schema, model, graph, operator)
         taken = {index for operator in graph.operators for index in operator.inputs}
         for index, tensor in enumerate(graph.tensors):
             if index not in taken and model.buffers[tensor.buffer].data is not None:
                 tensor.buffer = 0  # the weights as they were
+    for index in layers:  # of all but the first there is no op any more
+        code = model.operatorCodes[index]
+        code.customCode, code.version = None, 1
+        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, LSTM)
     used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
     used |= {entry.buffer for entry in model.metadata or []}
     for index, buffer in enumerate(model.buffers):
