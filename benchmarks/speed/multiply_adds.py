@@ -24,8 +24,9 @@ UNKNOWN = (
 def multiply_adds(content: bytes) -> int:
     """Multiply-adds of the matrix products and convolutions of one call.
 
-    A loop's body counts as often as it runs, which the profiler of TensorFlow doesn't know: it counts a GRU's step once.
-    An LSTM has one step and one number more than its input (`keras_lmf.export.lstm`). Elementwise ops are left out. A spectral layer counts as it is computed: products with constant matrices.
+    A loop's body counts as often as it runs, which the profiler of TensorFlow doesn't know: it counts a GRU's step
+    once. An LSTM has one step, and one number in each, more than its input (`keras_lmf.export.lstm`). Elementwise ops
+    are left out. A spectral layer counts as it is computed: products with constant matrices.
 
     Args:
         content: of a float32 file for one row, as `export_model` writes it.
