@@ -102,6 +102,8 @@ def _states(tf: Any, layer: keras.layers.LSTM, op: str, sequences: Any) -> Any:
 
 def with_lstms(content: bytes) -> bytes:
     """The .tflite file with the builtin op in place of the custom ones."""
+    if OP.encode() not in content:
+        return content
     flatbuffer_utils = import_extra("ai_edge_litert.tools.flatbuffer_utils", "export")
     schema = import_extra("ai_edge_litert.schema_py_generated", "export")
     model = flatbuffer_utils.read_model_from_bytearray(content)
@@ -110,8 +112,6 @@ def with_lstms(content: bytes) -> bytes:
         for index, code in enumerate(model.operatorCodes)
         if (code.customCode or b"").startswith(OP.encode())
     }
-    if not layers:
-        return content
     builtin, *_ = layers
     for graph in model.subgraphs:
         for operator in graph.operators:
