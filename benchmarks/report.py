@@ -194,13 +194,10 @@ def fold_table() -> str:
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 
-def lstm_table() -> str:
-    """LSTMs in files: the builtin op beside the loop."""
-    table = pd.read_csv(RESULTS / "lstm_files.csv")
-    table.insert(0, "steps, in → units", [f"{s}, {w} → {u}" for s, w, u in table.iloc[:, :3].to_numpy()])
-    return table.drop(columns=["steps", "width", "units"]).to_markdown(
-        index=False, floatfmt=".4g", intfmt=","
-    )
+def clear_faces_table() -> str:
+    table = pd.read_csv(RESULTS / "clear_faces.csv")
+    table["model"] = table["model"].map("`{}`".format)
+    return table.to_markdown(index=False, floatfmt=".3f", intfmt=",")
 
 
 def attack_table() -> str:
@@ -220,7 +217,7 @@ def tables() -> dict[str, dict[str, str]]:
         page[f"{name}-differences"] = difference_table(corpus)
         if corpus in BASELINES:
             page[f"{name}-baseline"] = baseline_table(corpus)
-    page |= {**speed_tables(), "folds": fold_table(), "lstm-files": lstm_table()}
+    page |= {**speed_tables(), "folds": fold_table(), "clear-faces": clear_faces_table()}
     return {
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),

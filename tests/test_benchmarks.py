@@ -28,6 +28,7 @@ sys.path.append(str(BENCHMARKS))
 COMMANDS = [
     "alone",
     "backbones",
+    "clear_faces",
     "clips",
     "compare_fusions",
     "compression",
@@ -40,7 +41,6 @@ COMMANDS = [
     "fusion_speed",
     "large_data",
     "latencies",
-    "lstm_files",
     "paper_tables",
     "real_clips",
     "report",

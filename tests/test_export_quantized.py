@@ -63,7 +63,7 @@ def model():
     keras.utils.set_random_seed(7)
     layers = keras.layers
     audio, video = keras.Input((6, 5), name="audio"), keras.Input((3, 6, 6, 2), name="video")
-    heard = layers.GRU(16, name="voice")(audio)
+    heard = layers.LSTM(16, name="voice")(audio)
     seen = layers.Flatten()(layers.Conv3D(8, 3, activation="relu", name="clip")(video))
     hidden = layers.Multiply()([layers.Dense(64, name="heard")(heard), layers.Dense(64, name="seen")(seen)])
     hidden = layers.Dense(64, activation="relu", name="hidden")(hidden)
@@ -221,7 +221,7 @@ def test_what_stays_float32_in_an_int8_file_is_said(exported):
     for name in ("tflite-int8", "tflite-int8-integer"):
         (note,) = parts[name].notes
         assert "op CONV_3D in layer 'clip' (Conv3D)" in note
-        assert "op FULLY_CONNECTED in layer 'voice' (GRU)" in note
+        assert "op FULLY_CONNECTED in layer 'voice' (LSTM)" in note
         assert "unroll=True" in note
         assert "'hidden'" not in note
         assert f"{FILES[name]}: {note}" in caught

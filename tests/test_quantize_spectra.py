@@ -18,7 +18,6 @@ from keras_lmf.runtime import open_artifact
 
 pytestmark = pytest.mark.slow
 
-LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 SAMPLES, RATE, CLASSES = 4000, 16000, ("low", "middle", "high")
 SPECTRUM = quantize.Spectral(layers=("spectrum",))
 
@@ -123,10 +122,10 @@ def test_the_answers_stay_because_the_spectra_do(model, float32, tmp_path, kind)
     assert len(content) < len(float32)
 
 
-def loops() -> keras.Model:
+def lstm() -> keras.Model:
     steps = keras.Input((60, 5), name="steps")
-    states = keras.layers.GRU(32, return_sequences=True)(steps)
-    states = keras.layers.GRU(32, return_sequences=True)(states)
+    states = keras.layers.LSTM(32, return_sequences=True)(steps)
+    states = keras.layers.LSTM(32, return_sequences=True)(states)
     return keras.Model({"steps": steps}, {"y": keras.layers.Dense(3, name="y")(states)}, name="states")
 
 
@@ -147,8 +146,8 @@ def converted(model: keras.Model, folder: Path, monkeypatch: pytest.MonkeyPatch)
         return tflite.float32_file(source).read_bytes(), source.inputs
 
 
-def test_fills_take_the_place_of_a_loops_empty_outputs(tmp_path, monkeypatch):
-    content, inputs = converted(loops(), tmp_path, monkeypatch)
+def test_fills_take_the_place_of_an_lstms_empty_outputs(tmp_path, monkeypatch):
+    content, inputs = converted(lstm(), tmp_path, monkeypatch)
     smaller = with_fills(content)
     assert "FILL" not in {operator.name for operator in operators(content)}
     fills = [operator for operator in operators(smaller) if operator.name == "FILL"]
@@ -169,7 +168,7 @@ def test_weights_of_one_number_stay_constants(tmp_path, monkeypatch):
 
 
 @pytest.mark.long
-def test_what_reads_power_keeps_its_weights(tmp_path):
+def test_what_reads_power_keeps_its_input_kernel(tmp_path):
     """GE2E's first LSTM, with the published weights: its kernel holds 61 beside weights of .7, bands 60 dB apart."""
     recipe = Recipe(
         name="speaker",
@@ -195,8 +194,16 @@ def test_what_reads_power_keeps_its_weights(tmp_path):
     written = tmp_path / "model-dynamic.tflite"
     with converted_here():
         tflite.write_dynamic(source, written)
-    (op,) = [op for op in operators(written.read_bytes()) if op.name == LSTM and "lstm_1" in op.scope]
-    assert (op.weights, op.activations) == ("float32", "float32")
+    kernel, recurrent = sorted(
+        (
+            op
+            for op in operators(written.read_bytes())
+            if op.name == "FULLY_CONNECTED" and "lstm_1" in op.scope
+        ),
+        key=lambda operator: operator.weights,
+    )
+    assert (kernel.weights, kernel.activations) == ("float32", "float32")
+    assert (recurrent.weights, recurrent.activations) == ("int8", "float32")
 
     def error(content: bytes) -> float:
         return float(np.abs(answers(content, {"voice": clips}, tmp_path) - expected).mean())

@@ -15,6 +15,7 @@ UNKNOWN = (
     "CUSTOM",
     "RFFT2D",
     "TRANSPOSE_CONV",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM",
     "UNIDIRECTIONAL_SEQUENCE_RNN",
     "BIDIRECTIONAL_SEQUENCE_LSTM",
     "STABLEHLO_WHILE",
@@ -24,9 +25,8 @@ UNKNOWN = (
 def multiply_adds(content: bytes) -> int:
     """Multiply-adds of the matrix products and convolutions of one call.
 
-    A loop's body counts as often as it runs, which the profiler of TensorFlow doesn't know: it counts a GRU's step
-    once. An LSTM has one step, and one number in each, more than its input (`keras_lmf.export.lstm`). Elementwise ops
-    are left out. A spectral layer counts as it is computed: products with constant matrices.
+    A loop's body counts as often as it runs, which the profiler of TensorFlow doesn't know: it counts an LSTM's step
+    once. Elementwise ops are left out. A spectral layer counts as it is computed: products with constant matrices.
 
     Args:
         content: of a float32 file for one row, as `export_model` writes it.
@@ -65,8 +65,6 @@ class _Counter:
                 return made * math.prod(map(int, shapes[1][1:3]))
             case "BATCH_MATMUL":
                 return made * int(shapes[0][-2 if operator.builtinOptions.adjX else -1])
-            case "UNIDIRECTIONAL_SEQUENCE_LSTM":  # four gates: kernels (units, width), (units, units)
-                return made * 4 * (int(shapes[1][-1]) + int(shapes[5][-1]))
             case "WHILE":
                 return self._steps(graph, operator) * self.graph(operator.builtinOptions.bodySubgraphIndex)
         if name in UNKNOWN:

@@ -11,32 +11,16 @@ import json
 import sys
 from pathlib import Path
 
-OURS = "keras_lmf."  # calls of which `lstm.py` makes builtin ops
-
 
 def convert(saved_model: str) -> bytes:
-    """Convert with TensorFlow Lite's builtin ops only, but for `OURS`."""
+    """Convert with TensorFlow Lite's builtin ops only."""
     import tensorflow
 
     converter = tensorflow.lite.TFLiteConverter.from_saved_model(
         saved_model, signature_keys=["serving_default"]
     )
     converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS]
-    converter.allow_custom_ops = True
-    content = converter.convert()
-    if all(name.startswith(OURS) for name in _custom(content)):
-        return content
-    converter.allow_custom_ops = False  # so its error says which ops, and where they are
     return converter.convert()
-
-
-def _custom(content: bytes) -> list[str]:
-    """The custom ops of the file."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.Model.GetRootAs(content, 0)
-    codes = [model.OperatorCodes(index).CustomCode() for index in range(model.OperatorCodesLength())]
-    return [code.decode() for code in codes if code]
 
 
 def main(saved_model: str, output: str, failure: str) -> int:
@@ -47,7 +31,7 @@ def main(saved_model: str, output: str, failure: str) -> int:
         operators = [
             [entry.operator.name.removeprefix("tf."), entry.location.call[0].name.partition("@")[0]]
             for entry in getattr(error, "errors", [])
-            if entry.operator.name and entry.location.call and OURS not in entry.operator.name
+            if entry.operator.name and entry.location.call
         ]
         message = {"message": str(error) or type(error).__name__, "operators": sorted(operators)}
         Path(failure).write_text(json.dumps(message), encoding="utf-8")

@@ -102,7 +102,7 @@ def export_model(
     | "tflite-int8-integer" | `model-int8-integer.tflite` | the same, inputs and outputs int8 |
 
     Int8 files keep in float32 what int8 would spoil or can't hold: standardisation, the product of the
-    modalities, the states of recurrent layers (without unroll=True), CONV_3D.
+    modalities, the activations inside loops (recurrent layers without unroll=True), CONV_3D.
     `Artifact.operators` lists every op with its dtypes; weighted ops that are left out are in `Artifact.notes`
     and given as a warning.
 

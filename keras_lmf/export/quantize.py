@@ -24,10 +24,9 @@ FILTERS = "mel_filters"  # as `layers.sound` names their scope; nothing of ours 
 LEAST_ELEMENTS = 64
 # Ops whose constants are weights. Those of other ops (means of a standardisation, for one) keep their digits.
 WEIGHTED = {
-    *("FULLY_CONNECTED", "BATCH_MATMUL", "GATHER", "EMBEDDING_LOOKUP", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+    *("FULLY_CONNECTED", "BATCH_MATMUL", "GATHER", "EMBEDDING_LOOKUP"),
     *("CONV_2D", "CONV_3D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"),
 }
-LSTM, KERNELS = "UNIDIRECTIONAL_SEQUENCE_LSTM", slice(1, 9)  # and where among its inputs the weights are
 # Ops that compute in int8. The others stay float32: standardisation takes features of unlike scales, and the
 # fusion multiplies modalities, so that one scale for a whole tensor leaves too few steps to most of it. With
 # every op in int8, a trained audio + video model gave another class than Keras in 23 % of the rows, so in 1 %.
@@ -100,8 +99,7 @@ def dynamic(content: bytes, spectral: Spectral = Spectral()) -> bytes:
     quantized = quantizer.Quantizer(content, rules.get_quantization_recipe()).quantize(
         enable_progress_report=False
     )
-    model = flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model))
-    return _written(_with_integer_lstms(model, spectral))
+    return _written(flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model)))
 
 
 def int8(
@@ -149,34 +147,7 @@ def int8(
     quantized = quantizer.Quantizer(content, rules.get_quantization_recipe()).quantize(
         calibration.get_model_qsvs(), enable_progress_report=False
     )
-    model = flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model))
-    return _written(_with_integer_lstms(model, spectral))
-
-
-def _with_integer_lstms(model: Any, spectral: Spectral) -> Any:
-    """The LSTM ops with int8 weights, one scale for a tensor; the quantiser passes them over.
-
-    Their kernels quantise input and state step by step. An LSTM that reads power keeps its weights: one scale for
-    all bands of a step would leave the quiet ones nothing.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    keep = re.compile("|".join(map(_layer, spectral.power_readers)) or "$^")
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            name = graph.tensors[operator.outputs[0]].name.decode() if len(operator.outputs) else ""
-            if flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) != LSTM or keep.search(name):
-                continue
-            model.operatorCodes[operator.opcodeIndex].version = 3  # the first with int8 weights
-            for index in operator.inputs[KERNELS]:
-                tensor = graph.tensors[index]
-                values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), "<f4")
-                scale = max(float(np.abs(values).max()), 1e-9) / 127
-                model.buffers[tensor.buffer].data = (values / scale).round().astype(np.int8).view(np.uint8)
-                tensor.type, tensor.quantization = schema.TensorType.INT8, schema.QuantizationParametersT()
-                tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [0]
-    return model
+    return _written(flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model)))
 
 
 def _keep_spectra(rules: Any, spectral: Spectral) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 
 from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.export.lstm import as_one_op
 from keras_lmf.lazy import Array
 from keras_lmf.runtime import Runtime, open_artifact
 from keras_lmf.spec import attached
@@ -61,7 +59,7 @@ class Source:
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     def save(self, path: Path, batch: int | None = None) -> None:
-        """Write a SavedModel folder; `batch` is the free (None) number of rows, or one, for a conversion to TFLite.
+        """Write a SavedModel folder; `batch` is the fixed or (None) free number of rows.
 
         The signature `serving_default` has the modalities as inputs and the targets as outputs. A fixed batch
         comes with the example rows' lengths, so that no dimension is left free.
@@ -87,9 +85,8 @@ class Source:
             # As `model.export` does, but layer by layer: a tracked model, and each within it, is traced anew.
             for layer in _layers(self.model):
                 archive.track(layer)
-            with as_one_op(self.model) if batch == 1 else contextlib.nullcontext():
-                archive.add_endpoint("serve", self.model.__call__, [signature])
-                archive.write_out(str(path), verbose=False)
+            archive.add_endpoint("serve", self.model.__call__, [signature])
+            archive.write_out(str(path), verbose=False)
         finally:
             for layer, value in zip(recurrent, before):
                 layer.use_cudnn = value

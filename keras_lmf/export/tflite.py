@@ -18,7 +18,6 @@ import numpy as np
 from keras_lmf.backend import maker, nested_layers
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.export.flatbuffer import Operator, operators, with_fills
-from keras_lmf.export.lstm import LSTM, with_lstms
 from keras_lmf.export.process import places, run_script
 from keras_lmf.export.quantize import Spectral
 from keras_lmf.export.source import Source
@@ -29,9 +28,9 @@ from keras_lmf.runtime import open_artifact
 CALIBRATION_ROWS = 1000
 # What carries a model's weights. An int8 file must have one of the first two in int8.
 INTEGER = ("FULLY_CONNECTED", "CONV_2D")
-PRODUCTS = (*INTEGER, "CONV_3D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "BATCH_MATMUL", LSTM)
+PRODUCTS = (*INTEGER, "CONV_3D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "BATCH_MATMUL")
 _WAYS_OUT = (
-    "An LSTM, and a GRU's loop, keep float32 activations beside their int8 weights: build the layer with "
+    "A loop (an LSTM or GRU) keeps float32 activations beside its int8 weights: build the layer with "
     "unroll=True to have it in int8. CONV_3D has no int8 kernel: fold time into the batch and use 2-D layers."
 )
 
@@ -94,7 +93,6 @@ def float32_file(source: Source) -> Path:
         saved_model, converted = Path(scratch, "saved_model"), Path(scratch, path.name)
         source.save(saved_model, batch=1)
         _convert(source, saved_model, converted)
-        converted.write_bytes(with_lstms(converted.read_bytes()))
         open_artifact(converted)  # a damaged file is told as such
         # A file that reads its weights from resource variables carries none: it runs, and returns NaN.
         if count := flatbuffer_utils.count_resource_variables(bytearray(converted.read_bytes())):
