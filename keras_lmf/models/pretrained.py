@@ -101,7 +101,9 @@ def _downloaded(modality: str, section: Modality) -> keras.Model:
     if offline():
         raise LMFError(f"{where} would be downloaded, but {OFFLINE} is set. {hint}")
     try:
-        return backbones.front_ends.application(section.shape, **section.front_end.options)
+        return backbones.front_ends.application(
+            section.shape, weights=section.front_end.weights, **section.front_end.architecture
+        )
     except LMFError:
         raise
     except Exception as error:  # Keras has no class of its own for a download that failed

@@ -67,6 +67,11 @@ class Network(Word):
     home: ClassVar[str]
     media: ClassVar[str | None] = None
 
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """Its settings without what a training starts from, and what of it learns."""
+        return self.model_dump(exclude={"name", "pretrained", "weights", "fine_tuned"})
+
     def build(self, shape: Sequence[int], name: str, **seed: int | None) -> keras.Model:
         """The network for rows of `shape`, with random weights where it has any, drawn from `seed`."""
         return self.made(self.home, self.name, shape, name, **seed)
@@ -75,11 +80,9 @@ class Network(Word):
         self, home: str, function: str, shape: Sequence[int], name: str, **seed: int | None
     ) -> keras.Model:
         """What a function of a module of `keras_lmf.backbones` makes of its settings."""
-        # What a training starts from is no part of the architecture.
-        options = self.model_dump(exclude={"name", "pretrained", "weights", "fine_tuned"})
         # Imported here, with Keras: a recipe is read without.
         make = getattr(importlib.import_module(f"keras_lmf.backbones.{home}"), function)
-        return make(shape, **options, **seed, name=name)
+        return make(shape, **self.architecture, **seed, name=name)
 
 
 def words(union: Any) -> dict[str, type[Word]]:
