@@ -22,7 +22,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.locate import bundled_folder
 from keras_lmf.publishing import shipping
 from keras_lmf.recognition import Recognizer, opened
-from keras_lmf.zoo import Entry, Metric
+from keras_lmf.zoo import Entry
 
 VOICE, FILE = "ge2e-ravdess-voice", "model-float16.tflite"
 MANY_FILES = "lmf-iemocap-at"
@@ -70,11 +70,13 @@ def test_without_both_the_file_is_taken_whose_package_is_smaller(monkeypatch: py
         (SHIPPED[:2], {}, None),
     ],
 )
-def test_float32_is_asked_or_the_most_accurate(files: tuple, values: dict, expected: str | None) -> None:
+def test_float32_is_asked_or_the_nearest_to_keras(files: tuple, values: dict, expected: str | None) -> None:
     entry = Entry.read(bundled_folder() / MANY_FILES)
     changes = {
         "files": {key: entry.files[key] for key in files},
-        "metrics": {key: {"war": Metric(value=value)} for key, value in values.items()},
+        "costs": {
+            key: entry.costs[key].model_copy(update={"agreement": value}) for key, value in values.items()
+        },
     }
     assert opened._tflite_of(entry.model_copy(update=changes)) == expected
 

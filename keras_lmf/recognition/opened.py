@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -201,12 +202,12 @@ def open_model(
 
 
 def _tflite_of(entry: Entry) -> str | None:
-    """The key of the `.tflite` to ask: float32, else the one with the best headline metric; None without one."""
+    """The key of the `.tflite` to ask: float32, else the one that is nearest to the Keras model; None without one."""
     keys = [key for key, file in entry.files.items() if file.name.endswith(".tflite")]
 
-    def rank(key: str) -> tuple[bool, float]:
-        headline = next(iter(entry.metrics.get(key, {}).values()), None)
-        return key == "tflite", headline.value if headline else 0.0
+    def rank(key: str) -> tuple[bool, float, float]:
+        cost = entry.costs.get(key)
+        return key == "tflite", (cost and cost.agreement) or 0.0, -cost.difference_mean if cost else -math.inf
 
     return max(keys, key=rank, default=None)
 
