@@ -22,24 +22,15 @@ class _InTraining:
         return super().call(inputs, training=training)
 
 
-@keras.saving.register_keras_serializable("keras_lmf")
-class _Brightness(_InTraining, keras.layers.RandomBrightness):
-    pass
+def _in_training(layer: type[keras.layers.Layer]) -> type[keras.layers.Layer]:
+    made = type(f"{layer.__name__}InTraining", (_InTraining, layer), {})
+    return keras.saving.register_keras_serializable("keras_lmf")(made)
 
 
-@keras.saving.register_keras_serializable("keras_lmf")
-class _Contrast(_InTraining, keras.layers.RandomContrast):
-    pass
-
-
-@keras.saving.register_keras_serializable("keras_lmf")
-class _GaussianBlur(_InTraining, keras.layers.RandomGaussianBlur):
-    pass
-
-
-@keras.saving.register_keras_serializable("keras_lmf")
-class _Erasing(_InTraining, keras.layers.RandomErasing):
-    pass
+_Brightness = _in_training(keras.layers.RandomBrightness)
+_Contrast = _in_training(keras.layers.RandomContrast)
+_GaussianBlur = _in_training(keras.layers.RandomGaussianBlur)
+_Erasing = _in_training(keras.layers.RandomErasing)
 
 
 def picture_augmentation(
