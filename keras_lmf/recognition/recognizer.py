@@ -63,7 +63,7 @@ class Recognizer:
         artifact: the name or folder of a zoo entry, the folder of a run, the folder of a SavedModel, or a `.tflite`
             file; the last two with their sidecar beside them. A `.tflite` needs neither TensorFlow nor Keras.
         runtime: of an entry: "tflite" or "keras"; None: its `.tflite` where it ships one and LiteRT is installed, the
-            float32 one or the most accurate; Keras otherwise, and with `enrolment`. Other artifacts run in one way.
+            float32 one or the nearest to Keras; Keras otherwise, and with `enrolment`. Other artifacts run in one way.
         emotions: those of the model's classes that are asked about, two or more; None: all. Probabilities are the
             softmax over their logits alone, with the model's temperature, so they add up to 1; contributions are
             likewise less the mean over these.
