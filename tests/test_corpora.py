@@ -244,7 +244,7 @@ def test_corpora_are_found_by_argument_or_environment_at_the_call(tmp_path, monk
     monkeypatch.delenv("KERAS_LMF_DATA", raising=False)
     with pytest.raises(LMFError, match=r"Pass root=… \(or --data\), or run `export KERAS_LMF_DATA=…`"):
         load(name)
-    folder = "fer2013" if name == "voices_and_faces" else name  # made of others, which it opens first
+    folder = "ferplus" if name == "voices_and_faces" else name  # made of others, which it opens first
     with pytest.raises(LMFError, match=f"{tmp_path}/{folder}/.* does not exist. root must be"):
         load(name, tmp_path)
     monkeypatch.setenv("KERAS_LMF_DATA", str(tmp_path))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_lmf.data import load
-from keras_lmf.data.corpora import describe, emodb, fer2013, ravdess, voices_and_faces
+from keras_lmf.data.corpora import describe, fer2013, voices_and_faces
 from keras_lmf.data.corpora.fer2013 import enlarged
 from keras_lmf.errors import LMFError
 
@@ -85,24 +85,24 @@ def test_fer2013_enlarged(tmp_path):
 def test_pairs_agree_in_their_label_alone():
     data = load("voices_and_faces", seconds=0.05, frames=2, faces=2)
     assert list(data.inputs) == list(voices_and_faces.DESCRIPTION.inputs)
-    faces, voices = (
-        load("fer2013"),
-        {"ravdess": ravdess.load(seconds=0.05), "emodb": emodb.load(seconds=0.05)},
-    )
-    rows = {name: row for row, name in enumerate(faces.ids)}
-    spoken = {corpus: {name: row for row, name in enumerate(source.ids)} for corpus, source in voices.items()}
+    pictures, voices = load("ferplus"), load(["ravdess", "emodb", "nemo"], seconds=0.05)
+    rows = {name: row for row, name in enumerate(pictures.ids)}
+    spoken = {name: row for row, name in enumerate(voices.ids)}
     used: dict[str, set[str]] = {}
     for i, name in enumerate(data.ids):
-        corpus, voice, file, number, _ = name.split("_")
-        image, source, row = rows[f"{file}_{number}"], voices[corpus], spoken[corpus][voice]
-        assert source.target.classes[source.labels[row]] == data.target.classes[data.labels[i]]
-        assert faces.labels[image] == data.labels[i]
-        assert source.splits[row] == faces.splits[image] == data.splits[i]
-        np.testing.assert_array_equal(data.inputs["voice"][i], source.inputs["voice"][row])
-        used.setdefault(f"{file}_{number}", set()).add(data.splits[i])
+        voice, picture, _ = name.rsplit("_", 2)
+        image, row = rows[picture], spoken[voice]
+        assert voices.labels[row] == data.labels[i]
+        assert pictures.target.classes[pictures.labels[image]] == data.target.classes[data.labels[i]]
+        assert pictures.soft_labels[image].max() > 0.5
+        assert voices.splits[row] == pictures.splits[image] == data.splits[i]
+        assert voices.corpora[row] == data.corpora[i]
+        np.testing.assert_array_equal(data.inputs["voice"][i], voices.inputs["voice"][row])
+        np.testing.assert_array_equal(data.inputs["face"][i, 0], pictures.inputs["face"][image])
+        used.setdefault(picture, set()).add(data.splits[i])
     assert all(len(splits) == 1 for splits in used.values())
     assert not data.inputs["face"][:, 1:].any()
-    assert len(data) == 2 * (1440 - 192 + 535 - 81)
+    assert len(data) == 2 * len(voices)
 
 
 @pytest.mark.parametrize(("size", "side"), [(48, 64), (3, 7), (5, 5)])

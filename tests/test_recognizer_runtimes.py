@@ -148,18 +148,25 @@ def test_the_command_says_which_file_answers(tmp_path: Path) -> None:
     [
         ({"tflite": (900_000, 1.0), "tflite-float16": (500_000, 1.0)}, ["tflite", "tflite-float16"]),
         ({"tflite": (1_100_000, 1.0), "tflite-dynamic": (300_000, 0.9)}, ["tflite-dynamic"]),
-        ({"tflite": (4_000_000, 1.0), "tflite-float16": (2_000_000, 1.0)}, ["tflite-float16"]),
         ({"tflite": (4_000_000, 1.0), "tflite-dynamic": (1_200_000, 0.99)}, ["tflite"]),
+        ({"tflite": (9_000_000, 1.0), "tflite-dynamic": (6_000_000, 0.97)}, ["tflite-dynamic"]),
         ({"tflite": (9_000_000, 1.0)}, []),
     ],
-    ids=["small", "one small", "smallest", "agrees", "too large"],
+    ids=["small", "one small", "nearest", "one not too large", "too large"],
 )
 def test_large_files_are_shipped_where_none_is_small(
     files: dict, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shipping, "_difference", lambda *_: 0.0)
     artifacts = {
-        key: SimpleNamespace(format=key, bytes=size, agreement=agreement, difference_max=0.0)
+        key: SimpleNamespace(
+            format=key,
+            bytes=size,
+            agreement=agreement,
+            difference_max=0.0,
+            difference_mean=0.0,
+            latency=SimpleNamespace(p50=1.0, p95=1.0),
+        )
         for key, (size, agreement) in files.items()
     }
     scores = {key: [{"war": 0.8}] for key in ("weights", *files)}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from keras_lmf.export import Artifact
+from keras_lmf.publishing.costs import cost
 from keras_lmf.runtime import open_artifact
 
 Scores = dict[str, list[dict[str, float]]]
@@ -31,8 +32,7 @@ def shipped_formats(
 ) -> list[str]:
     """The formats whose files are small and good enough; why the others are not goes into `notes`.
 
-    Those of at most 1 MiB; where none is, the smallest of at most 8 MiB that names Keras's class in every row of the
-    test split.
+    Those of at most 1 MiB; where none is, of those of at most 8 MiB the one nearest to the Keras model.
 
     `vectors` are the entry's test vectors, inputs and the Keras model's answers, which every shipped file must give
     nearly as exactly as it answers the test split: drawn inputs are coarser than real ones.
@@ -51,10 +51,9 @@ def shipped_formats(
     shipped = [name for name, reasons in problems.items() if not reasons]
     if not shipped:
         large = [name for name, file in files.items() if file.bytes > SMALL_FILE and len(problems[name]) == 1]
-        fitting = [
-            name for name in large if files[name].bytes <= LARGEST_FILE and files[name].agreement in (1, None)
-        ]
-        shipped = sorted(fitting, key=lambda name: files[name].bytes)[:1]
+        fitting = [name for name in large if files[name].bytes <= LARGEST_FILE]
+        nearest = max(fitting, key=lambda name: cost(files[name]).nearness, default=None)
+        shipped = [name for name in fitting if name == nearest]
     for name, reasons in problems.items():
         if name not in shipped:
             notes.append(f"The {name} file is not shipped: {', and '.join(reasons)}.")

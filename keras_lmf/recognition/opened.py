@@ -205,9 +205,8 @@ def _tflite_of(entry: Entry) -> str | None:
     """The key of the `.tflite` to ask: float32, else the one that is nearest to the Keras model; None without one."""
     keys = [key for key, file in entry.files.items() if file.name.endswith(".tflite")]
 
-    def rank(key: str) -> tuple[bool, float, float]:
-        cost = entry.costs.get(key)
-        return key == "tflite", (cost and cost.agreement) or 0.0, -cost.difference_mean if cost else -math.inf
+    def rank(key: str) -> tuple[bool, tuple[float, float]]:
+        return key == "tflite", entry.costs[key].nearness if key in entry.costs else (0.0, -math.inf)
 
     return max(keys, key=rank, default=None)
 

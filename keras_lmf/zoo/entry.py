@@ -57,6 +57,11 @@ class Cost(Spec):
     latency_p50_ms: Annotated[float, Field(ge=0)]
     latency_p95_ms: Annotated[float, Field(ge=0)]
 
+    @property
+    def nearness(self) -> tuple[float, float]:
+        """How near it is to the Keras model: of two files the greater is nearer."""
+        return self.agreement or 0.0, -self.difference_mean
+
 
 class Spread(Spec):
     """A metric over several trainings: mean, standard deviation, number of runs."""
