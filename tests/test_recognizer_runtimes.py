@@ -171,5 +171,9 @@ def test_large_files_are_shipped_where_none_is_small(
     }
     scores = {key: [{"war": 0.8}] for key in ("weights", *files)}
     notes: list[str] = []
-    assert shipping.shipped_formats(artifacts, scores, ({}, {}), notes) == expected
+    spec = Entry.read(bundled_folder() / VOICE).spec
+    assert shipping.shipped_formats(artifacts, scores, ({}, {}), spec, notes) == expected
     assert len(notes) == len(files) - len(expected)
+    small = [name for name in expected if files[name][0] <= 2**20]
+    features = Entry.read(bundled_folder() / "lmf-ravdess-av").spec
+    assert shipping.shipped_formats(artifacts, scores, ({}, {}), features, notes) == small

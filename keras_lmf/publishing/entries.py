@@ -111,7 +111,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     shipped.save_weights(made / WEIGHTS)
     write_vectors(made / TESTVECTORS, best, data)
     names = {"weights": WEIGHTS, "testvectors": TESTVECTORS}
-    for name in shipped_formats(artifacts, scores, read_testvectors(made / TESTVECTORS), notes):
+    for name in shipped_formats(artifacts, scores, read_testvectors(made / TESTVECTORS), specs[0], notes):
         file = artifacts[name].path
         for key, source in ((name, file), (f"{name}-sidecar", Sidecar.path_of(file))):
             shutil.copyfile(source, made / source.name)

@@ -9,6 +9,7 @@ import numpy as np
 from keras_lmf.export import Artifact
 from keras_lmf.publishing.costs import cost
 from keras_lmf.runtime import open_artifact
+from keras_lmf.spec import ModelSpec
 
 Scores = dict[str, list[dict[str, float]]]
 FLOAT32 = 1e-4  # the most that a float32 file may differ from Keras on test vectors
@@ -28,11 +29,13 @@ def shipped_formats(
     artifacts: Mapping[str, Artifact],
     scores: Scores,
     vectors: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]],
+    spec: ModelSpec,
     notes: list[str],
 ) -> list[str]:
     """The formats whose files are small and good enough; why the others are not goes into `notes`.
 
-    Those of at most 1 MiB; where none is, of those of at most 8 MiB the one nearest to the Keras model.
+    Those of at most 1 MiB; where none is and a media file fills all inputs, so that `predict` asks it, of those of at
+    most 8 MiB the one nearest to the Keras model.
 
     `vectors` are the entry's test vectors, inputs and the Keras model's answers, which every shipped file must give
     nearly as exactly as it answers the test split: drawn inputs are coarser than real ones.
@@ -49,7 +52,7 @@ def shipped_formats(
         if (largest := _difference(artifact, *vectors)) > _allowed(artifact):
             reasons.append(f"its answers to the drawn test vectors are up to {largest:.2g} from Keras")
     shipped = [name for name, reasons in problems.items() if not reasons]
-    if not shipped:
+    if not shipped and spec.media == spec.inputs:
         large = [name for name, file in files.items() if file.bytes > SMALL_FILE and len(problems[name]) == 1]
         fitting = [name for name in large if files[name].bytes <= LARGEST_FILE]
         nearest = max(fitting, key=lambda name: cost(files[name]).nearness, default=None)
