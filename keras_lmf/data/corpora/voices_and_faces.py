@@ -32,8 +32,7 @@ DESCRIPTION = CorpusDescription(
         "A face is one picture, in one frame; the other frames are empty. Several pictures would be of several people, "
         "and no motion.",
         "Test voices (of speakers in no other split) and test pictures (FER+'s PublicTest) are in no other split. Only "
-        "pictures are taken whose emotion more than half of the people named. Where `faces` is above 1 a voice stands "
-        "in several rows, so rows are not independent.",
+        "pictures are taken whose emotion more than half of the people named.",
     ),
     warning="Synthetic pairs: voices and faces of different people.",
     made_of=(*VOICES, "ferplus"),
@@ -53,14 +52,15 @@ def load(
         face: (frames, 48, 48, 1), a picture of FER+, grey, 0 to 1, as the first frame; the other frames are zeros, as
             where no face is seen.
 
-    Each voice stands in `faces` rows, each with a face drawn from those of its emotion. Groups are the speakers
+    Each voice stands in `faces` rows of training, in one of the other splits, each with a face drawn from those of its
+    emotion. Groups are the speakers
     ("emodb speaker_03"), `corpora` the voices'.
 
     Args:
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
         seconds: the length to which a recording is cut or zero-padded at the end; up to 60.
         frames: of the face input, 1 … 100.
-        faces: rows for each voice, 1 … 100.
+        faces: rows for each voice of training, 1 … 100.
         seed: of the draw.
     """
     for name, value, least, most in (
@@ -76,23 +76,24 @@ def load(
     shown = np.array(pictures.target.classes)[pictures.labels]
     random = np.random.default_rng(seed)
     # A face's row for every voice and turn, from those of the same emotion in the same split.
-    chosen = np.concatenate(
+    drawn = np.stack(
         [
             random.choice(np.flatnonzero((pictures.splits == split) & (shown == word)), faces)
             for split, word in zip(voices.splits, words)
         ]
     )
-    spoken = np.repeat(np.arange(len(words)), faces)
+    spoken, turns = np.nonzero((voices.splits == "train")[:, None] | (np.arange(faces) == 0))
+    chosen = drawn[spoken, turns]
     face = np.zeros((len(chosen), frames, SIDE, SIDE, 1), np.float32)
     face[:, 0] = pictures.inputs["face"][chosen]
-    pairs = enumerate(zip(voices.ids[spoken], pictures.ids[chosen]))
+    pairs = zip(voices.ids[spoken], pictures.ids[chosen], spoken * faces + turns)
     return Dataset(
         name="voices_and_faces",
         target=voices.target,
         inputs={"voice": voices.inputs["voice"][spoken], "face": face},
         labels=voices.labels[spoken],
         groups=voices.groups[spoken],
-        ids=np.array([f"{name}_{picture}_{turn}" for turn, (name, picture) in pairs]),
+        ids=np.array([f"{name}_{picture}_{draw}" for name, picture, draw in pairs]),
         splits=voices.splits[spoken],
         corpora=voices.corpora[spoken],
     )
