@@ -6,6 +6,7 @@ The entry's recipe is trained, and for each modality the same recipe with this o
 On the test split, for each seed: the fused model with all modalities and with each alone; the models of one; and the
 product of experts, whose answer is the product of the single models' probabilities. Nothing is chosen here. What is
 trained already in the folder --work (`keras-lmf publish --work` has its runs in the same places) is not trained again.
+The figures become the entry's experts.csv, which `publish` puts on its card.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from keras_lmf.data import Dataset, Split, corpora
 from keras_lmf.evaluation import evaluate
 from keras_lmf.evaluation.calibration import negative_log_likelihood, softmax
 from keras_lmf.files import write_text
+from keras_lmf.publishing.retrainings import EXPERTS
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training import train
@@ -83,7 +85,9 @@ def main(name: str, seeds: int, data: Path | None, work: Path | None) -> None:
             experts[seed].append(np.log(softmax(logits) + 1e-12))
     rows += [row(PRODUCT, ALL, seed, sum(parts), test) for seed, parts in experts.items()]
     table = pd.DataFrame(rows)
-    write_text(RESULTS / f"{name}.csv", table.to_csv(index=False, float_format="%.5f"))
+    text = table.to_csv(index=False, float_format="%.5f")
+    for path in (RESULTS / f"{name}.csv", ZOO / name / EXPERTS):
+        write_text(path, text)
     click.echo(table.groupby(["model", "there"]).mean().drop(columns="seed").to_string())
 
 
