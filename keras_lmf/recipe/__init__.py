@@ -11,6 +11,6 @@ from keras_lmf.recipe.runs import FittedTemperature as FittedTemperature
 from keras_lmf.recipe.runs import run_recipe as run_recipe
 from keras_lmf.recipe.runs import run_spec as run_spec
 from keras_lmf.recipe.sections import MAX_PARAMETERS as MAX_PARAMETERS
-from keras_lmf.recipe.sections import Training as Training
+from keras_lmf.recipe.training import Training as Training
 
 __all__ = sorted(name for name in globals() if name[0].isupper() or name in ("run_recipe", "run_spec"))

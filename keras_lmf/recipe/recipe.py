@@ -17,7 +17,8 @@ from keras_lmf.files import write_text
 from keras_lmf.recipe.backbones import BACKBONES
 from keras_lmf.recipe.fusions import Fusion, FusionWord, NoFusion
 from keras_lmf.recipe.modality import Modality
-from keras_lmf.recipe.sections import PARTS, Corpus, Head, Part, Presence, Start, Training
+from keras_lmf.recipe.sections import Corpus, Head, Part, Presence
+from keras_lmf.recipe.training import PARTS, Start, Training
 from keras_lmf.sources import RecordedInput
 from keras_lmf.spec import (
     ModelSpec,
