@@ -21,6 +21,7 @@ from measurements import RESULTS
 from keras_lmf.evaluation import paired_difference, summarise
 from keras_lmf.files import write_text
 from keras_lmf.zoo.cards import fill_marked
+from keras_lmf.zoo.description import corpus_title
 
 REPOSITORY = Path(__file__).parents[1]
 FUSIONS = {
@@ -200,6 +201,17 @@ def clear_faces_table() -> str:
     return table.to_markdown(index=False, floatfmt=".3f", intfmt=",")
 
 
+def unmet_corpora_table() -> str:
+    """Balanced accuracy on corpora that a model never met, by clips enrolled, and its mean over the corpora."""
+    found = pd.read_csv(RESULTS / "unmet_corpora.csv")
+    found["corpus"] = found["corpus"].map(corpus_title)
+    table = found.pivot_table(index=["model", "clips"], columns="corpus", values="uar", sort=False)
+    table["mean"] = table.mean(axis=1)
+    table = table.reset_index().rename(columns={"clips": "clips of the speaker enrolled"})
+    table["model"] = table["model"].map("`{}`".format)
+    return table.to_markdown(index=False, floatfmt=".3f")
+
+
 def attack_table() -> str:
     """What was tried on files, downloads and trainings, and how often something went wrong."""
     figures = pd.read_csv(RESULTS / "attacks.csv")
@@ -218,6 +230,7 @@ def tables() -> dict[str, dict[str, str]]:
         if corpus in BASELINES:
             page[f"{name}-baseline"] = baseline_table(corpus)
     page |= {**speed_tables(), "folds": fold_table(), "clear-faces": clear_faces_table()}
+    page["unmet-corpora"] = unmet_corpora_table()
     return {
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),
