@@ -135,7 +135,7 @@ def test_export_on_another_backend_writes_the_file(folder: Path, backend: str) -
         env=environment(backend),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=800,
     )
     assert result.returncode == 0, result.stderr
     from ai_edge_litert.interpreter import Interpreter

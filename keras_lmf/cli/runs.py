@@ -245,8 +245,8 @@ def _without_corpus(formats: list[str], why: str) -> list[str]:
             f"The format {calibrated[0]!r} takes its scales from the training split, which is not at hand. {why} Or "
             f"take --formats tflite-dynamic, which needs none."
         )
-    lacking = ["metrics", *calibrated]
-    click.echo(f"Without {' and '.join(lacking)}: {why}", err=True)
+    lacking = ["no metrics", *(f"no {name} file" for name in calibrated)]
+    click.echo(f"Without a corpus there are {' and '.join(lacking)}. {why}", err=True)
     return [name for name in formats if name not in calibrated]
 
 
