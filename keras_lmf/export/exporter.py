@@ -8,6 +8,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -101,13 +102,17 @@ def export_model(
     | "tflite-int8" | `model-int8.tflite` | products and convolutions int8, inputs and outputs float32 |
     | "tflite-int8-integer" | `model-int8-integer.tflite` | the same, inputs and outputs int8 |
 
+    The SavedModel of a recipe's model with a front end on sound has two more signatures: `waveform` takes the same as
+    `serving_default`, `features` what the front ends give.
+
     Int8 files keep in float32 what int8 would spoil or can't hold: standardisation, the product of the
     modalities, the activations inside loops (recurrent layers without unroll=True), CONV_3D.
     `Artifact.operators` lists every op with its dtypes; weighted ops that are left out are in `Artifact.notes`
     and given as a warning.
 
     Args:
-        model: functional, a dict of modalities in and a dict of targets out, on the TensorFlow backend.
+        model: functional, a dict of modalities in and a dict of targets out. On JAX or PyTorch, processes of their own
+            do with TensorFlow what needs it; the files are compared with the model as it answers here.
         folder: made when it isn't there; files of the same name are replaced.
         formats: names of formats.
         evaluation: the split on which every file is run and measured. None: no metrics, and the comparison with the
@@ -131,11 +136,12 @@ def export_model(
         One Artifact per format, in the order of `formats`.
 
     Raises:
-        LMFError: unknown format or presence; a temperature out of 0.01 to 100; another backend; a model without
-            dicts; a split that doesn't fit; a model that needs ops outside TensorFlow Lite's builtins; an int8
-            format without `calibration`, or of a model with no op that can be int8; a failed, crashed or overlong
-            conversion; a file whose outputs aren't finite or differ too much. That file is then not kept; one
-            that an earlier export left under its name stays as it was.
+        LMFError: unknown format or presence; a temperature out of 0.01 to 100; no TensorFlow here; a model without
+            dicts, or, on another backend, with layers that TensorFlow's process can't rebuild; a split that doesn't
+            fit; a model that needs ops outside TensorFlow Lite's builtins; an int8 format without `calibration`, or
+            of a model with no op that can be int8; a failed, crashed or overlong conversion; a file whose outputs
+            aren't finite or differ too much. That file is then not kept; one that an earlier export left under its
+            name stays as it was.
     """
     _check_formats(formats, calibration)
     spec = _spec_of(model, spec, recipe)
@@ -148,6 +154,8 @@ def export_model(
         _require_fit(spec, open_artifact(model))
         if temperature is not None:
             spec = spec.replace(subset_temperatures=None)
+        waveforms = tuple(name for name, part in spec.inputs.items() if part.media == "waveform")
+        source = dataclasses.replace(source, waveforms=waveforms)
         spec = spec.replace(**{name: value for name, value in changes.items() if value is not None})
         tolerance = spec.tolerance if tolerance is None else tolerance
         require_writable(folder / REPORT_FILES[0])
@@ -159,10 +167,10 @@ def export_model(
         expected = functools.cache(source.keras_outputs)
         artifacts = []
         for name in tqdm(dict.fromkeys(formats), desc="export", unit="file", leave=False, disable=None):
-            artifact = _export(
+            artifact, runtime = _export(
                 name, source, folder, expected, judge if evaluation is not None else None, tolerance
             )
-            _sidecar(artifact, spec, source.calibration).write(artifact.path)
+            _sidecar(artifact, runtime, spec, source.calibration).write(artifact.path)
             artifacts.append(artifact)
     write_report(artifacts, folder)
     return artifacts
@@ -179,10 +187,10 @@ def _check_formats(formats: Sequence[str], calibration: Split | None) -> None:
                 f"The format {name!r} needs calibration=, a split with typical rows (the training split), to "
                 f"choose its scales. Or export to 'tflite-dynamic', which needs none."
             )
-    if keras.backend.backend() != "tensorflow":
+    if find_spec("tensorflow") is None:
         raise LMFError(
-            f"Export needs Keras on the TensorFlow backend, received {keras.backend.backend()!r}. "
-            f"Weights fit every backend: start again with\n  KERAS_BACKEND=tensorflow keras-lmf export …"
+            "Export needs TensorFlow, which is not installed. Install it beside Keras's backend "
+            f'({keras.backend.backend()}): pip install "keras-lmf[tf]"'
         )
 
 
@@ -226,8 +234,9 @@ def _described(
     return {name: InputSpec() for name in source.inputs} | spec.inputs | dict(descriptions)
 
 
-def _sidecar(artifact: Artifact, spec: ModelSpec, calibration: Mapping[str, np.ndarray] | None) -> Sidecar:
-    runtime = open_artifact(artifact.path)
+def _sidecar(
+    artifact: Artifact, runtime: Runtime, spec: ModelSpec, calibration: Mapping[str, np.ndarray] | None
+) -> Sidecar:
     rows = None if artifact.path.is_dir() else 1
     inputs = {
         name: spec.inputs[name].model_dump() | _tensor(info, rows) for name, info in runtime.inputs.items()
@@ -266,14 +275,16 @@ def _export(
     expect: Callable[[int], dict[str, np.ndarray]],
     judge: Callable[[Any], Report] | None,
     tolerance: float,
-) -> Artifact:
-    """Write one format beside its final place, judge it by running it, and move it there."""
+) -> tuple[Artifact, Runtime]:
+    """Write one format beside its final place, judge it by running it, and move it there. The runtime says what the
+    file takes and gives; it can't be asked any more."""
     file, write, batch, float32, calibrated = FORMATS[name]
     with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as scratch:
         written = Path(scratch) / file
         write(source, written)
         label = f"The {name} file of model {source.model.name!r}"
-        outputs = dataclasses.replace(open_artifact(written), name=label).predict(source.inputs)
+        runtime = dataclasses.replace(source.open(written), name=label)
+        outputs = runtime.predict(source.inputs)
         expected = expect(batch)
         differences = differences_to(expected, outputs, label, tolerance if float32 else np.inf)
         judged = judge(outputs) if judge else None
@@ -296,7 +307,7 @@ def _export(
         _move(written, artifact.path, Path(scratch))
     for note in notes:
         warnings.warn(f"{artifact.path.name}: {note}", stacklevel=3)
-    return artifact
+    return artifact, runtime
 
 
 def _latency(source: Source, written: Path) -> Latency:
