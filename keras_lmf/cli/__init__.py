@@ -55,6 +55,7 @@ for command in (
     zoo.fetch,
     zoo.publish,
     zoo.calibrate,
+    zoo.metadata,
     zoo.render,
     measure.benchmark,
 ):

@@ -95,8 +95,8 @@ def export_model(
 
     A file gets its final name only after it ran, gave finite numbers and, for float32 formats, agreed with
     the Keras model. What it takes and gives stands inside each .tflite file, and beside each file in its sidecar,
-    `model.tflite.json` for example: labels, inputs, scales, versions, hashes. `folder` also receives report.csv, report.json, report.md and (with `evaluation`)
-    report.png.
+    `model.tflite.json` for example: labels, inputs, scales, versions, hashes. `folder` also receives report.csv,
+    report.json, report.md and (with `evaluation`) report.png.
 
     | format | file | numbers |
     |---|---|---|
@@ -233,7 +233,11 @@ def _described(
 
 
 def _document(
-    name: str, spec: ModelSpec, runtime: Runtime, calibration: Mapping[str, np.ndarray] | None, notes: list[str]
+    name: str,
+    spec: ModelSpec,
+    runtime: Runtime,
+    calibration: Mapping[str, np.ndarray] | None,
+    notes: list[str],
 ) -> Document:
     """What the file of a format says of itself."""
     rows = FORMATS[name].rows

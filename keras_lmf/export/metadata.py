@@ -1,7 +1,7 @@
 """Writes into a .tflite file what it is: our document, and TensorFlow Lite's standard metadata for Android's tools.
 
-The standard metadata is a flatbuffer of its own, whose tables metadata_schema.fbs of tflite-support 0.4.4 describes, and
-a zip archive behind the file with the labels, one a line.
+The standard metadata is a flatbuffer of its own, whose tables are in metadata_schema.fbs of tflite-support 0.4.4, and a
+zip archive behind the file with the labels, one a line.
 """
 
 from __future__ import annotations
@@ -36,12 +36,17 @@ FIRST_PARSER, SOUND_PARSER = "1.0.0", "1.3.0"
 Table = dict[int, Any]
 
 
-def describe(file: Path, sidecar: Sidecar) -> Sidecar:
+def write_metadata(file: Path, sidecar: Sidecar) -> Sidecar:
     """Writes what the sidecar says into the .tflite file and beside it, atomically; the file's computation stays.
 
     Returns:
         The sidecar as it was written, with the file's new size and hash.
+
+    Raises:
+        LMFError: a file that was changed since its sidecar, or what it says of itself, was written.
     """
+    if Document.inside(file) is None:  # one that says it already has a hash of its own
+        sidecar.require(file)
     content = with_document(file.read_bytes(), sidecar)
     write_atomically(file, lambda temporary: temporary.write_bytes(content))
     written = sidecar.model_copy(update={"bytes": len(content), "sha256": sha256(file)})

@@ -187,8 +187,8 @@ def open_model(
         document = Document.of(path)
         if document is None:
             raise LMFError(
-                f"{path} says nothing of its classes and inputs, and has no sidecar {Sidecar.path_of(path).name} beside "
-                f"it. Copy that along, or export the model again with keras_lmf.export_model."
+                f"{path} says nothing of its classes and inputs, and has no sidecar {Sidecar.path_of(path).name} "
+                f"beside it. Copy that along, or export the model again with keras_lmf.export_model."
             )
         spec = document.spec
         ways[place.kind] = lambda: _file(name, path, spec)
