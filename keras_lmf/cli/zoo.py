@@ -62,7 +62,7 @@ def list_entries(as_json: bool, **filters: Any) -> None:
 @JSON
 @plain_errors
 def show(name: str, as_json: bool) -> None:
-    """What a zoo entry is (NAME or its folder), or what a .tflite file takes and gives."""
+    """What a zoo entry is (NAME or its folder)."""
     from keras_lmf.zoo import listing
 
     click.echo(json.dumps(listing.facts(name), indent=1) if as_json else listing.show(name))

@@ -20,11 +20,11 @@ from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.export import tflite
 from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
-from keras_lmf.export.flatbuffer import operators, table
 from keras_lmf.export.metadata import with_document
 from keras_lmf.export.process import row_latency
 from keras_lmf.export.source import Source, agreement, differences_to, source_of
 from keras_lmf.files import PARTIAL, require_writable, sha256, size_of
+from keras_lmf.operators import operators, table
 from keras_lmf.runtime import ROWS_PER_BATCH, Runtime, TensorInfo, open_artifact
 from keras_lmf.sidecar import Document, Sidecar
 from keras_lmf.spec import InputSpec, ModelSpec, Presence, attached
