@@ -67,25 +67,27 @@ def _file(place: Place) -> dict[str, Any]:
         },
         "notes": list(told.notes),
     }
-    if place.kind == "saved_model":
-        counts = Counter(saved_model.operators(path))
-        rows = [{"operator": name, "dtype": dtype, "count": n} for (name, dtype), n in counts.items()]
-        return found | {"operators": rows}
-    content = path.read_bytes()
     try:
-        ops = operators.operators(content)
-        held = operators.activation_bytes(content)
+        return found | (_of_saved_model(path) if place.kind == "saved_model" else _of_tflite(path))
     except LMFError:
         raise
-    except Exception as error:  # LiteRT opened it; what its tables say may still be wrong
+    except Exception as error:  # it could be opened; what its tables say of ops may still be wrong
         raise LMFError(f"The ops of {path} can't be read, it may be damaged: {error}") from None
-    return found | {
+
+
+def _of_saved_model(path: Path) -> dict[str, Any]:
+    counts = Counter(saved_model.operators(path))
+    return {"operators": [{"operator": op, "dtype": dtype, "count": n} for (op, dtype), n in counts.items()]}
+
+
+def _of_tflite(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    ops = operators.operators(content)
+    refused = operators.refused_by_gpu(ops)
+    return {
         "operators": operators.table(ops).to_dict("records"),
-        "activation_bytes": held,
-        "refused_by_gpu": [
-            {"operator": name, "reason": why, "count": count}
-            for name, why, count in operators.refused_by_gpu(ops)
-        ],
+        "activation_bytes": operators.activation_bytes(content),
+        "refused_by_gpu": [{"operator": op, "reason": why, "count": count} for op, why, count in refused],
     }
 
 
@@ -156,16 +158,16 @@ def text(name: str, found: dict[str, Any]) -> str:
 
 
 def _head(name: str, found: dict[str, Any]) -> str:
-    size = "no weights yet" if found["bytes"] is None else f"{found['bytes']:,} bytes"
+    size = f"{found['bytes']:,} bytes" if found["bytes"] is not None else "none yet"
     format_ = f", format {found['format']}" if found.get("format") else ""
-    what = {"entry": "weights of a zoo entry", "run": "weights of a training run"}.get(found["kind"])
+    what = {"entry": "a zoo entry; its weights", "run": "a training run; its weights"}.get(found["kind"])
     where = {
         "inside": "It says itself what it takes and gives.",
         "beside": f"What it takes and gives is told by {Path(name).name}.json beside it.",
         None: "Nothing is known of it but what it computes.",
     }
     told = f" {where[found['described']]}" if "described" in found else ""
-    return _wrapped(f"{name}: {what or MEANINGS[found['kind']]}{format_}, {size}.{told}")
+    return _wrapped(f"{name}: {what or MEANINGS[found['kind']]}{format_}: {size}.{told}")
 
 
 def _inputs(found: dict[str, Any]) -> dict[str, Any]:

@@ -66,13 +66,13 @@ def operators(folder: Path) -> list[tuple[str, str]]:
     """The ops that the signature `serving_default` of the SavedModel in `folder` runs, each with its dtype."""
     program = import_extra("tensorflow.core.protobuf.saved_model_pb2", "tf").SavedModel()
     program.ParseFromString((folder / SAVED_MODEL).read_bytes())
-    types = import_extra("tensorflow.core.framework.types_pb2", "tf")
+    tensorflow = import_extra("tensorflow", "tf")
     graph = program.meta_graphs[0].graph_def
     bodies = {function.signature.name: function.node_def for function in graph.library.function}
     (answer, *_) = program.meta_graphs[0].signature_def["serving_default"].outputs.values()
     (call,) = (node for node in graph.node if node.name == answer.name.partition(":")[0])
     return [
-        (node.op, types.DataType.Name(node.attr["T"].type).removeprefix("DT_").lower())
+        (node.op, tensorflow.as_dtype(node.attr["T"].type).name)
         for name in sorted(_reached(bodies, _called(call)))
         for node in bodies[name]
         if "T" in node.attr and node.op != "Identity"  # computes
