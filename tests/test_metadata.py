@@ -98,7 +98,7 @@ def test_answers_stay_to_the_bit(file: Path, described: bytes) -> None:
     assert before.keys() == after.keys()
     for name, values in before.items():
         assert values.tobytes() == after[name].tobytes()
-        assert np.ptp(values) > 0 or values.size == 1
+        assert len(np.unique(values)) > 1 or values.size == 1
     again = with_document(described, Sidecar.read(file))
     assert again == described
 
