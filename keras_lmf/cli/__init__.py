@@ -8,7 +8,7 @@ import os
 import click
 
 from keras_lmf import __version__
-from keras_lmf.cli import corpora, describe, explain, extract, measure, predict, runs, studies, zoo
+from keras_lmf.cli import corpora, describe, explain, extract, inspect, measure, predict, runs, studies, zoo
 from keras_lmf.errors import unknown_name
 
 
@@ -45,6 +45,7 @@ for command in (
     runs.evaluate,
     explain.explain,
     runs.export,
+    inspect.inspect,
     studies.robustness,
     studies.compare,
     studies.tune,
@@ -55,6 +56,7 @@ for command in (
     zoo.fetch,
     zoo.publish,
     zoo.calibrate,
+    zoo.metadata,
     zoo.render,
     measure.benchmark,
 ):

@@ -1,4 +1,4 @@
-"""list, show, fetch, publish, calibrate, render: the zoo."""
+"""list, show, fetch, publish, calibrate, metadata, render: the zoo."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from keras_lmf.cli.options import DATA, JSON, plain_errors, words
 from keras_lmf.errors import LMFError
+from keras_lmf.locate import locate
 
 
 @click.command("list", epilog="Example: keras-lmf list --fusion low_rank --max-mb 5")
@@ -61,7 +62,7 @@ def list_entries(as_json: bool, **filters: Any) -> None:
 @JSON
 @plain_errors
 def show(name: str, as_json: bool) -> None:
-    """What a zoo entry is (NAME or its folder), or what a .tflite file takes and gives."""
+    """What a zoo entry is (NAME or its folder)."""
     from keras_lmf.zoo import listing
 
     click.echo(json.dumps(listing.facts(name), indent=1) if as_json else listing.show(name))
@@ -111,7 +112,7 @@ def publish(folder: Path, work: Path, data: Path | None, seeds: int) -> None:
 @DATA
 @plain_errors
 def calibrate(folder: Path, work: Path, data: Path | None) -> None:
-    """Fit the temperatures of the zoo entry in FOLDER anew, into its entry.json and the sidecars of its files.
+    """Fit the temperatures of the zoo entry in FOLDER anew, into its entry.json and its files.
 
     Weights and metrics stay. Where the validation split is small, twins are trained for it. On any backend.
     """
@@ -122,6 +123,27 @@ def calibrate(folder: Path, work: Path, data: Path | None) -> None:
     click.echo(f"expected calibration error on test: {found.ece_before:.3f} → {found.ece_after:.3f}")
     click.echo(f"negative log-likelihood on test: {found.nll_before:.3f} → {found.nll_after:.3f}")
     click.echo("Next: keras-lmf render")
+
+
+@click.command(epilog="Example: keras-lmf metadata zoo/lmf-ravdess-av")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@plain_errors
+def metadata(paths: tuple[Path, ...]) -> None:
+    """Write into .tflite files what their sidecars say. Each of PATHS is a file, or the folder of a zoo entry.
+
+    For files of older versions: an export does it by itself. What a file computes stays as it is.
+    """
+    from keras_lmf import publishing
+    from keras_lmf.export.metadata import write_metadata
+    from keras_lmf.sidecar import Sidecar
+
+    for path in paths:
+        if locate(path, "entry", "tflite").kind == "entry":
+            publishing.write_metadata(path)
+        else:
+            write_metadata(path, Sidecar.read(path))
+        click.echo(path)
+    click.echo("Next, for entries: keras-lmf render", err=True)
 
 
 @click.command(epilog="Example: keras-lmf render zoo --check")

@@ -127,6 +127,13 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str], style: str) -
     return tabulate(cells, headers="keys", tablefmt=style, disable_numparse=True)
 
 
+def printable(text: str) -> str:
+    """The text without control characters, which a terminal obeys: names inside a file may hold anything."""
+    return "".join(
+        mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in text
+    )
+
+
 def rendered(template: str, **facts: object) -> str:
     """A template of this package with the facts in it. What entries say is data: none of it is read as a template."""
     return _templates().get_template(f"{template}.md.j2").render(facts)

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import JsonValue, RootModel
 
-from keras_lmf import documents, locate
+from keras_lmf import locate
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.recipe import FUSIONS, Recipe
 from keras_lmf.records import Backbone
 from keras_lmf.zoo import cards, fetching
-from keras_lmf.zoo.description import rendered
+from keras_lmf.zoo.description import printable, rendered
 from keras_lmf.zoo.entry import Entry
 
 COLUMNS = (
     "name", "fusion", "corpus", "modalities", "target", "parameters", "mb", "files",
     "metric", "value", "floor", "weights_licence", "data_licence",
 )  # fmt: skip
+
+FILES = "Of files and runs 'keras-lmf inspect' tells."
 
 
 def table(
@@ -84,41 +85,29 @@ def table(
 
 
 def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
-    """A text about a zoo entry (a name, or a folder that holds one), a backbone's weights, or a `.tflite` file.
+    """A text about a zoo entry (a name, or a folder that holds one) or a backbone's weights.
 
-    Of an entry: what it does, inputs, files with their sizes, latencies and metrics, licences, how to load it. Of a
-    file: size, inputs, outputs, and the JSON beside it where there is one (`model.tflite.json` or `model.json`).
+    Of an entry: what it does, inputs, files with their sizes, latencies and metrics, licences, how to load it.
 
     Raises:
-        LMFError: no such entry or file, or another kind of file.
+        LMFError: no such entry.
     """
-    place = locate.locate(name, "entry", "backbone", "tflite")
+    place = locate.locate(name, "entry", "backbone", hint=FILES)
     if place.kind == "backbone":
         text = cards.backbone_card(_folder_of(place))
-    elif place.kind == "tflite":
-        text = rendered("file", path=place.path, **_about_file(place.path))
     else:
         found = fetching.files_of(place, cache_dir)
         summary = cards.summary(found.folder, found.entry)
         text = rendered("show", entry=found.entry, summary=summary, folder=found.folder, name=place.name)
-    # Names inside a file may hold anything; a terminal obeys control characters.
-    text = text.rstrip()
-    return "".join(
-        mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in text
-    )
+    return printable(text.rstrip())
 
 
 def facts(name: str | Path, cache_dir: str | Path | None = None) -> dict[str, Any]:
-    """What `show` tells, for a program: the record of an entry or a backbone, with its `folder`; or a file's `size` in
-    bytes, `inputs` and `outputs` (shape, dtype), and the JSON beside it in `sidecars`. Errors are those of `show`.
+    """What `show` tells, for a program: the record of an entry or a backbone, with its `folder`.
+
+    Errors as of `show`.
     """
-    place = locate.locate(name, "entry", "backbone", "tflite")
-    if place.kind == "tflite":
-        about = _about_file(place.path)
-        model = about.pop("model")
-        for end, infos in (("inputs", model.inputs), ("outputs", model.outputs)):
-            about[end] = {key: {"shape": info.shape, "dtype": str(info.dtype)} for key, info in infos.items()}
-        return about
+    place = locate.locate(name, "entry", "backbone", hint=FILES)
     if place.kind == "entry":
         found = fetching.files_of(place, cache_dir)
         folder, record = found.folder, found.entry
@@ -164,17 +153,3 @@ def _row(entry: Entry) -> tuple[object, ...]:
 
 def _folder_of(backbone: locate.Place) -> Path:
     return backbone.path or locate.known_backbones()[backbone.name]
-
-
-def _about_file(path: Path) -> dict[str, Any]:
-    from keras_lmf.runtime import open_artifact
-
-    model = open_artifact(path)
-    beside = (path.with_name(f"{path.name}.json"), path.with_suffix(".json"))
-    sidecars = {file.name: _sidecar(file) for file in beside if file.is_file()}
-    return {"size": path.stat().st_size, "model": model, "sidecars": sidecars}
-
-
-def _sidecar(path: Path) -> dict[str, object]:
-    content = documents.read(path, RootModel[JsonValue]).root
-    return content if isinstance(content, dict) else {"content": content}
