@@ -12,7 +12,8 @@ import click
 
 from keras_lmf.cli.answers import Screen, Table, utf8
 from keras_lmf.cli.asking import Asked, answers, media_files, recognizer_of
-from keras_lmf.cli.options import BEAM_CONTEXT, JSON, RUNNER, WORKERS, executor, plain_errors
+from keras_lmf.cli.options import BEAM_CONTEXT, JSON, RUNNER, WORKERS, executor, names_of_entries, plain_errors
+from keras_lmf.cli.options import files as file_names
 from keras_lmf.cli.options import words as comma_separated
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Here
@@ -30,11 +31,12 @@ FEW_FACES = 0.5  # of a film's frames
     context_settings=BEAM_CONTEXT,
     epilog="Example: keras-lmf predict happy.mp4 recordings/ --csv emotions.csv",
 )
-@click.argument("words", metavar="[FILES]...", nargs=-1, type=click.UNPROCESSED)
+@click.argument("words", metavar="[FILES]...", nargs=-1, type=click.UNPROCESSED, shell_complete=file_names)
 @click.option(
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
+    shell_complete=names_of_entries,
     help="A zoo entry that takes media, a run's folder, a SavedModel folder or a .tflite file. A SavedModel with ops "
     "that could touch files, processes or Python is refused before it is loaded.",
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from keras_lmf.cli import processes
-from keras_lmf.cli.options import DATA, JSON, plain_errors, words
+from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors, words
 from keras_lmf.errors import LMFError
 from keras_lmf.files import require_writable
 from keras_lmf.locate import WEIGHTS
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from keras_lmf.training import Run
     from keras_lmf.zoo import Entry
 
-RUN = click.argument("run")
+RUN = click.argument("run", shell_complete=names_of_entries)
 SPLIT = click.option(
     "--split", default="test", show_default=True, type=click.Choice(["train", "valid", "test"])
 )
 
 
 @click.command(epilog="Example: keras-lmf train zoo/lmf-mosi-avt/recipe.toml --folder runs/mosi")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=names_of_entries)
 @DATA
 @click.option(
     "--folder",

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from keras_lmf.cli.options import DATA, JSON, plain_errors, words
+from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors, words
 from keras_lmf.errors import LMFError
 
 
@@ -57,7 +57,7 @@ def list_entries(as_json: bool, **filters: Any) -> None:
 
 
 @click.command(epilog="Example: keras-lmf show lmf-mosi-avt")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of_entries)
 @JSON
 @plain_errors
 def show(name: str, as_json: bool) -> None:
@@ -68,7 +68,7 @@ def show(name: str, as_json: bool) -> None:
 
 
 @click.command(epilog="Example: keras-lmf fetch lmf-mosi-avt --files weights,tflite")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of_entries)
 @click.option("--files", help="Keys of the entry's files, separated by commas; default all.")
 @click.option("--cache-dir", type=click.Path(path_type=Path), help="Instead of KERAS_LMF_HOME.")
 @JSON
