@@ -46,9 +46,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "render": ("zoo", "Write the cards and tables."),
     },
 }
-_HOMES = {
-    name: module for commands in GROUPS.values() for name, (module, _) in commands.items()
-}
+_HOMES = {name: module for commands in GROUPS.values() for name, (module, _) in commands.items()}
 
 
 class Commands(click.Group):
@@ -78,7 +76,9 @@ class Commands(click.Group):
 
     def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
         commands = {name: line for group in GROUPS.values() for name, (_, line) in group.items()}
-        found = [CompletionItem(name, help=commands[name]) for name in commands if name.startswith(incomplete)]
+        found = [
+            CompletionItem(name, help=commands[name]) for name in commands if name.startswith(incomplete)
+        ]
         return [*found, *click.Command.shell_complete(self, context, incomplete)]
 
 

@@ -25,3 +25,12 @@ def waiting(what: str) -> Iterator[None]:
 def starting(library: str) -> contextlib.AbstractContextManager[None]:
     """While a framework is imported."""
     return waiting(f"Starting {library}")
+
+
+@contextlib.contextmanager
+def opening(model: str) -> Iterator[None]:
+    """While a model is opened. A log has the line, too: it says what takes its time."""
+    if not sys.stderr.isatty():
+        click.echo(f"Opening {model}", err=True)
+    with waiting(f"Opening {model}"):
+        yield

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--baseline",
     shell_complete=names_of_entries,
-    help="A run or a zoo entry of late fusion on the same inputs, for the effective robustness."
+    help="A run or a zoo entry of late fusion on the same inputs, for the effective robustness.",
 )
 @click.option("--metric", help="A protocol; default: accuracy, or the first of the task.")
 @click.option("--draws", default=5, show_default=True, help="Random draws of noise and of rows.")

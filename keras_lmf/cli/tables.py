@@ -138,5 +138,3 @@ def paragraph(text: str, indent: int = 0) -> str:
     return textwrap.fill(
         text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
     )
-
-
