@@ -57,8 +57,8 @@ def list_entries(as_json: bool, **filters: Any) -> None:
         "\n"
         + paragraph(
             "on test: how often the model is right, or how far off (mean absolute error), on data that no "
-            "training saw. floor: the same of a constant answer. MB, ms: the best .tflite file, and its time for one row on one "
-            "thread; * keras-lmf export writes it."
+            "training saw. floor: the same of a constant answer. MB, ms: the best .tflite file, and its time "
+            "for one row on one thread; * keras-lmf export writes it."
         ),
         err=True,
     )

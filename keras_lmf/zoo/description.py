@@ -138,7 +138,8 @@ def what_goes_in(entry: Entry) -> str:
 def best_file(entry: Entry) -> str:
     """The key of the smallest `.tflite` file that is shipped; else of the float32 one, which a command makes (the file
     of weights lacks published front ends, so it tells no size); else of the weights."""
-    shipped = {key: cost.bytes for key, cost in entry.costs.items() if key in entry.files}
+    ready = [key for key, file in entry.files.items() if file.name.endswith(".tflite") and key in entry.costs]
+    shipped = {key: entry.costs[key].bytes for key in ready}
     return min(shipped, key=shipped.get, default="tflite" if "tflite" in entry.costs else "weights")
 
 

@@ -33,9 +33,9 @@ def table(
     modality: str | None = None,
     licence: str | None = None,
     max_mb: float | None = None,
+    cache_dir: str | Path | None = None,
     takes: str | None = None,
     max_ms: float | None = None,
-    cache_dir: str | Path | None = None,
 ) -> pd.DataFrame:
     """One row per entry that needs no network: the bundled ones, and what was fetched from a mirror.
 
@@ -45,9 +45,9 @@ def table(
         modality: an input that the model must have.
         licence: of the weights, in a word: "research-only", "non-commercial", "attribution", "Apache-2.0", ….
         max_mb: largest size of the best file in MB (10⁶ bytes).
+        cache_dir: see `fetch`.
         takes: "clip" (voice and face), "sound", "photo" or "features".
         max_ms: longest time of the best file for one row on one thread, in milliseconds, on the machine of the cards.
-        cache_dir: see `fetch`.
 
     Words may be in capitals or not.
 
@@ -64,7 +64,7 @@ def table(
     """
     import pandas as pd  # takes a second, which `keras-lmf list` needn't wait
 
-    fitting = entries(fusion, corpus, modality, licence, max_mb, takes, max_ms, cache_dir)
+    fitting = entries(fusion, corpus, modality, licence, max_mb, cache_dir, takes, max_ms)
     return pd.DataFrame([_row(entry) for entry in fitting], columns=list(COLUMNS))
 
 
@@ -79,9 +79,9 @@ def entries(
     modality: str | None = None,
     licence: str | None = None,
     max_mb: float | None = None,
+    cache_dir: str | Path | None = None,
     takes: str | None = None,
     max_ms: float | None = None,
-    cache_dir: str | Path | None = None,
 ) -> list[Entry]:
     """The entries of `table`, whose arguments and errors these are, by name."""
     known = []
