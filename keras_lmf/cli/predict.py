@@ -162,8 +162,8 @@ def predict(
     """The emotion in each of FILES, media files or folders of them (searched to the bottom; for pictures too, where
     the model takes one picture).
 
-    A file that can't be read is a row that says why, the others go on, and the exit code is 1. --json prints the
-    probabilities of every window too.
+    A line for each: emotion, probability, what was there, seconds judged. What can't be read is named below, with the
+    reason; the others go on, and the exit code is 1. --json prints the probabilities of every window too.
     """
     named, work = executor(words, workers, runner)
     files = tuple(map(Path, named))
