@@ -8,18 +8,24 @@ from collections.abc import Iterator
 
 import click
 
+_WAITED_FOR: list[str] = []  # what is going on now, the innermost last
+
 
 @contextlib.contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Within it, a terminal's last line is `what`, so nobody looks at an empty screen."""
-    shown = sys.stderr.isatty()
-    if shown:
-        click.echo(f"\r\x1b[2K{what} …", nl=False, err=True)
+    _WAITED_FOR.append(what)
+    _show()
     try:
         yield
     finally:
-        if shown:
-            click.echo("\r\x1b[2K", nl=False, err=True)
+        _WAITED_FOR.pop()
+        _show()
+
+
+def _show() -> None:
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[2K" + "".join(f"{what} …" for what in _WAITED_FOR[-1:]), nl=False, err=True)
 
 
 def starting(library: str) -> contextlib.AbstractContextManager[None]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors, words
+from keras_lmf.cli.progress import waiting
 from keras_lmf.cli.runs import SPLIT, recipe_of
 from keras_lmf.files import require_writable
 
@@ -46,12 +47,13 @@ def robustness(
     and effective robustness as MultiBench defines them. Then every subset of the modalities, with calibration error and
     floor. Tables and plot go into the run's folder, for a zoo entry into runs/NAME.
     """
-    from keras_lmf.cli.sources import opened
-    from keras_lmf.evaluation.robustness import Robustness, against, measure_robustness
-    from keras_lmf.runtime import open_artifact
-    from keras_lmf.training import Run
+    with waiting(f"Opening {name}"):
+        from keras_lmf.cli.sources import opened
+        from keras_lmf.evaluation.robustness import Robustness, against, measure_robustness
+        from keras_lmf.runtime import open_artifact
+        from keras_lmf.training import Run
 
-    judged = opened(name, data)
+        judged = opened(name, data)
     folder = judged.folder / f"robustness-{split}"
     require_writable(folder / "robustness.md")
 
