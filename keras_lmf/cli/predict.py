@@ -23,7 +23,7 @@ from keras_lmf.cli.options import (
 )
 from keras_lmf.cli.options import files as file_names
 from keras_lmf.cli.options import words as comma_separated
-from keras_lmf.cli.progress import opening
+from keras_lmf.cli.progress import opening, waiting
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Here
 from keras_lmf.files import require_writable
@@ -319,9 +319,13 @@ def _draw(answer: Prediction, timeline: Path | None, annotate: Path | None) -> N
     if timeline is not None:
         from keras_lmf.evaluation import plots
 
-        click.echo(f"\nPicture: {plots.save(answer.figure(), timeline)}", err=True)
+        with waiting(f"Drawing {timeline}"):
+            picture = plots.save(answer.figure(), timeline)
+        click.echo(f"\nPicture: {picture}", err=True)
     if annotate is not None:
-        click.echo(f"Video: {answer.annotate(annotate)}", err=True)
+        with waiting(f"Drawing {annotate}"):
+            video = answer.annotate(annotate)
+        click.echo(f"Video: {video}", err=True)
 
 
 def _watch(recognizer: Recognizer, camera: str, as_json: bool) -> None:
