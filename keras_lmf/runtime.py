@@ -20,6 +20,7 @@ from keras_lmf.backend import BACKENDS, nested_layers
 from keras_lmf.errors import LMFError, import_extra, unknown_name
 from keras_lmf.lazy import Array, blocks
 from keras_lmf.locate import MEANINGS, locate
+from keras_lmf.noise import held_back
 from keras_lmf.saved_model import require_harmless
 from keras_lmf.sidecar import Document, Sidecar
 from keras_lmf.spec import ModelSpec
@@ -269,8 +270,9 @@ def _open_saved_model(path: Path) -> Runtime:
 
 def _open_tflite(path: Path) -> Runtime:
     interpreter_module = import_extra("ai_edge_litert.interpreter", "litert")
-    interpreter = interpreter_module.Interpreter(model_content=path.read_bytes())
-    interpreter.allocate_tensors()
+    with held_back():
+        interpreter = interpreter_module.Interpreter(model_content=path.read_bytes())
+        interpreter.allocate_tensors()
     signatures = interpreter.get_signature_list()
     if "serving_default" not in signatures:
         raise LMFError(

@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "target": {"pydantic", "keras_lmf.errors"},
     "documents": {"pydantic", *COMMON},
     "lazy": {"numpy"},
+    "noise": set(),
     "spec": {"pydantic", *COMMON},
     "sources": {"pydantic", *COMMON},
     "locate": COMMON,
@@ -164,6 +165,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": {
         "numpy",
         "keras_lmf.lazy",
+        "keras_lmf.noise",
         "keras",
         "tensorflow",
         "ai_edge_litert",

@@ -67,7 +67,10 @@ def test_the_table_has_one_row_per_entry(bundle: Path) -> None:
         ({"corpus": "synthetic"}, [NAME]),
         ({"modality": "video"}, [NAME]),
         ({"modality": "audio"}, ["early-other-a", NAME]),
-        ({"licence": "CC-BY-NC-4.0"}, ["early-other-a"]),
+        ({"licence": "non-commercial"}, ["early-other-a"]),
+        ({"licence": "cc0-1.0", "modality": "AUDIO", "corpus": "Synthetic", "fusion": "LMF"}, [NAME]),
+        ({"takes": "Features"}, ["early-other-a", NAME]),
+        ({"takes": "sound"}, []),
         ({"max_mb": 3}, ["early-other-a", NAME]),
         ({"max_mb": 2.9}, [NAME]),
         ({"modality": "audio", "corpus": "other", "max_mb": 1}, []),
@@ -86,6 +89,8 @@ def test_filters(bundle: Path, filters: dict, expected: list[str]) -> None:
         ({"licence": "CC0"}, "Did you mean 'CC0-1.0'"),
         ({"max_mb": 0}, "above 0"),
         ({"max_mb": "5"}, "above 0"),
+        ({"max_ms": -1}, "above 0"),
+        ({"takes": "clips"}, "Did you mean 'clip'"),
     ],
 )
 def test_an_unknown_filter_value_is_named(bundle: Path, filters: dict, reason: str) -> None:

@@ -11,7 +11,8 @@ import click
 from click.core import ParameterSource
 
 from keras_lmf.cli import processes
-from keras_lmf.cli.options import DATA, JSON, plain_errors, words
+from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors, words
+from keras_lmf.cli.progress import waiting
 from keras_lmf.errors import LMFError
 from keras_lmf.files import require_writable
 from keras_lmf.locate import WEIGHTS
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from keras_lmf.training import Run
     from keras_lmf.zoo import Entry
 
-RUN = click.argument("run")
+RUN = click.argument("run", shell_complete=names_of_entries)
 SPLIT = click.option(
     "--split", default="test", show_default=True, type=click.Choice(["train", "valid", "test"])
 )
 
 
 @click.command(epilog="Example: keras-lmf train zoo/lmf-mosi-avt/recipe.toml --folder runs/mosi")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=names_of_entries)
 @DATA
 @click.option(
     "--folder",
@@ -164,15 +165,17 @@ def evaluate(
         raise click.UsageError(
             "--leave-one-corpus-out trains its own models, and judges them on the test split."
         )
-    from keras_lmf.cli.sources import opened
+    with waiting(f"Opening {run}"):
+        from keras_lmf.cli.sources import opened
 
-    judged = opened(run, data)
+        judged = opened(run, data)
     if leave_one_corpus_out:
         _leave_one_corpus_out(judged, seeds, as_json)
         return
     folder = judged.folder / (split if artifact is None else f"{split}-{artifact.name}")
     require_writable(folder / "report.md")
-    report = judged.evaluate(split, resamples=resamples, artifact=artifact)
+    with waiting(f"Evaluating {run} on {split}"):
+        report = judged.evaluate(split, resamples=resamples, artifact=artifact)
     report.save(folder)
     if as_json:
         click.echo(json.dumps(_rows(report.table)))
