@@ -57,9 +57,9 @@ def list_entries(as_json: bool, **filters: Any) -> None:
     click.echo(
         "\n"
         + paragraph(
-            "on test: how often the model is right, or how far off (mean absolute error), on data that no "
-            "training saw. floor: the same of a constant answer. MB, ms: the best .tflite file, and its time "
-            "for one row on one thread; * keras-lmf export writes it."
+            "Of the smallest .tflite file that comes along (* keras-lmf export writes it): on test, how often it "
+            "is right, or how far off (mean absolute error), on data that no training saw; MB; ms for one row "
+            "on one thread. floor: what a constant answer gets."
         ),
         err=True,
     )
@@ -72,7 +72,8 @@ def _cells(entry: Entry) -> list[str]:
 
     key = description.best_file(entry)
     cost = entry.costs.get(key)
-    (word, metric), *_ = [*entry.metrics.get("weights", {}).items(), (None, None)]
+    block = entry.metrics.get(key) or entry.metrics.get("weights", {})
+    (word, metric), *_ = [*block.items(), (None, None)]
     floor = metric and description.worth(word, metric.floor).partition(" ")[0]
     return [
         *(entry.name, ", ".join(description.kinds(entry))),
