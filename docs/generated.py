@@ -28,6 +28,7 @@ MODULES = (
     "keras_lmf.metrics",
     "keras_lmf.export",
     "keras_lmf.runtime",
+    "keras_lmf.inspection",
     "keras_lmf.recognition",
 )
 

@@ -5,6 +5,7 @@ from . import decisions as decisions
 from . import descriptors as descriptors
 from . import evaluation as evaluation
 from . import export as export
+from . import inspection as inspection
 from . import layers as layers
 from . import media as media
 from . import metrics as metrics

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,22 @@ def stateless() -> bool:
     from keras.src.backend.common.stateless_scope import in_stateless_scope
 
     return in_stateless_scope()
+
+
+@contextlib.contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """Within it, Keras on another backend takes TensorFlow for not installed.
+
+    To serialise a model it would load it, for types of its own: that takes seconds, and PyTorch's optimizers crash in
+    a process that holds TensorFlow.
+    """
+    from keras.src.utils.module_utils import tensorflow
+
+    before, tensorflow._available = tensorflow._available, False
+    try:
+        yield
+    finally:
+        tensorflow._available = before
 
 
 def installed(packages: Iterable[str]) -> dict[str, str]:

@@ -68,6 +68,23 @@ class Licences(Spec):
     weights: Text
     data: Text
 
+    @property
+    def word(self) -> str:
+        """What the licence of the weights means, in a word; of several, joined by ";", the strictest.
+
+        >>> Licences(code="MIT", weights="CC BY-NC-SA 4.0; MIT (OpenAI)", data="on request").word
+        'non-commercial'
+        """
+        text = self.weights.casefold()
+        if "research" in text:
+            return "research-only"
+        if "-nc" in text:
+            return "non-commercial"
+        if "attribution" in text:
+            return "attribution"
+        first = self.weights.split(";")[0].split()
+        return "-".join(first) if len(first) <= 3 else "other"
+
 
 class Backbone(Spec):
     """Published weights of a backbone: a folder of the zoo with a backbone.json instead of an entry.json.

@@ -20,8 +20,10 @@ from keras_lmf.backend import BACKENDS, nested_layers
 from keras_lmf.errors import LMFError, import_extra, unknown_name
 from keras_lmf.lazy import Array, blocks
 from keras_lmf.locate import MEANINGS, locate
+from keras_lmf.noise import held_back
 from keras_lmf.saved_model import require_harmless
-from keras_lmf.sidecar import Sidecar
+from keras_lmf.sidecar import Document, Sidecar
+from keras_lmf.spec import ModelSpec
 
 if TYPE_CHECKING:
     import keras
@@ -167,7 +169,8 @@ def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
 
     A `.tflite` file is data: TensorFlow Lite's builtin ops read it, and no code in it can run. A SavedModel is a
     TensorFlow program: one with ops that could touch files, processes or Python is refused before it is loaded. Where
-    the sidecar of a file or folder is beside it, its content must have the sha256 that stands there.
+    the sidecar of a file or folder is beside it, its content must have the sha256 that stands there; without one, that
+    which stands at the end of a `.tflite` file.
 
     Raises:
         LMFError: no such file, an unreadable, changed or refused one, no `serving_default`, or a framework that is not
@@ -177,10 +180,9 @@ def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
         return _open_keras(artifact)
     hint = "Or a Keras model (a .keras file: keras.saving.load_model first)."
     place = locate(Path(artifact), "saved_model", "tflite", hint=hint)
-    if Sidecar.path_of(place.path).is_file():
-        Sidecar.read(place.path).require(place.path)
+    document = Document.of(place.path)
     try:
-        return {"saved_model": _open_saved_model, "tflite": _open_tflite}[place.kind](place.path)
+        runtime = {"saved_model": _open_saved_model, "tflite": _open_tflite}[place.kind](place.path)
     except LMFError:
         raise
     except Exception as error:  # each framework has its own kinds
@@ -188,6 +190,20 @@ def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
             f"Can't read {str(place.path)!r} as {MEANINGS[place.kind]}; it may be damaged or cut off: "
             f"{_first_line(error)}"
         ) from error
+    if document is not None and not isinstance(document, Sidecar):
+        _require_fit(runtime, document.spec)
+    return runtime
+
+
+def _require_fit(runtime: Runtime, spec: ModelSpec) -> None:
+    """What a file says of its inputs is true: a tool may have changed the file since, and kept the words."""
+    for name, info in runtime.inputs.items():
+        if name not in spec.inputs or spec.inputs[name].shape not in (None, info.shape):
+            raise LMFError(
+                f"{runtime.name}: its input {name!r} has rows of shape {info.shape}, its metadata describes "
+                f"{', '.join(f'{key} {part.shape}' for key, part in spec.inputs.items()) or 'none'}. Export the model "
+                f"again."
+            )
 
 
 def prefers_tflite() -> bool:
@@ -254,8 +270,9 @@ def _open_saved_model(path: Path) -> Runtime:
 
 def _open_tflite(path: Path) -> Runtime:
     interpreter_module = import_extra("ai_edge_litert.interpreter", "litert")
-    interpreter = interpreter_module.Interpreter(model_content=path.read_bytes())
-    interpreter.allocate_tensors()
+    with held_back():
+        interpreter = interpreter_module.Interpreter(model_content=path.read_bytes())
+        interpreter.allocate_tensors()
     signatures = interpreter.get_signature_list()
     if "serving_default" not in signatures:
         raise LMFError(

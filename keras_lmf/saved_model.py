@@ -62,6 +62,23 @@ def require_harmless(folder: Path) -> None:
         )
 
 
+def operators(folder: Path) -> list[tuple[str, str]]:
+    """The ops that the signature `serving_default` of the SavedModel in `folder` runs, each with its dtype."""
+    program = import_extra("tensorflow.core.protobuf.saved_model_pb2", "tf").SavedModel()
+    program.ParseFromString((folder / SAVED_MODEL).read_bytes())
+    tensorflow = import_extra("tensorflow", "tf")
+    graph = program.meta_graphs[0].graph_def
+    bodies = {function.signature.name: function.node_def for function in graph.library.function}
+    (answer, *_) = program.meta_graphs[0].signature_def["serving_default"].outputs.values()
+    (call,) = (node for node in graph.node if node.name == answer.name.partition(":")[0])
+    return [
+        (node.op, tensorflow.as_dtype(node.attr["T"].type).name)
+        for name in sorted(_reached(bodies, _called(call)))
+        for node in bodies[name]
+        if "T" in node.attr and node.op != "Identity"  # computes
+    ]
+
+
 def _definition(op: str) -> Any:
     """TensorFlow's of the op; None of one that it doesn't know."""
     return import_extra("tensorflow.python.framework.op_def_registry", "tf").get(op)

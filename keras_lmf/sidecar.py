@@ -1,4 +1,4 @@
-"""The JSON beside an exported file: what a program on another machine must know to use it."""
+"""What a program on another machine must know to use an exported file: JSON beside it, and inside a .tflite file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from keras_lmf import documents
+from keras_lmf import documents, metadata
 from keras_lmf.errors import LMFError
 from keras_lmf.files import sha256, write_text
 from keras_lmf.spec import InputSpec, ModelSpec, Presence, RecipeName, SubsetTemperatures, Temperature
 from keras_lmf.target import Name, Target
+
+KEY = "keras_lmf.document"  # of the metadata inside a .tflite file
 
 
 class StoredTensor(BaseModel):
@@ -58,27 +60,20 @@ class SidecarInput(InputSpec):
         return InputSpec(**fields | {"shape": self.shape and self.shape[1:]})
 
 
-class Sidecar(BaseModel):
-    """What is beside an exported file. Unknown is null; a field that this version doesn't know is passed over.
+class Document(BaseModel):
+    """What the file can't say of itself. Unknown is null; a field that this version doesn't know is passed over.
 
     Attributes:
-        file, format, bytes: of the file, or the SavedModel folder.
-        sha256: of its content (`files.sha256`).
-        inputs, outputs: by name.
+        format: the export format, for example "tflite".
+        inputs: by name. Inside a file they are without dtype, scale and zero point, which the file has itself.
         target, temperature, subset_temperatures, presence, recipe, licence: as of `ModelSpec`.
         labels: the target's classes once more, for programs that need no more.
         versions: of the packages that wrote the file.
-        operators: of a .tflite file, with their dtypes.
         notes: what else a user of the file must know.
-        seal: the SHA-256 of the JSON itself, with an empty seal; "" in older files and those of a user's hand.
     """
 
-    file: str = ""
     format: str = ""
-    bytes: int = 0
-    sha256: str
     inputs: dict[Name, SidecarInput]
-    outputs: dict[str, StoredTensor] = Field(default_factory=dict)
     target: Target | None = None
     labels: tuple[str, ...] | None = None
     temperature: Temperature | None = None
@@ -87,15 +82,7 @@ class Sidecar(BaseModel):
     recipe: RecipeName | None = None
     licence: dict[str, Any] | None = None
     versions: dict[str, str] = Field(default_factory=dict)
-    operators: list[dict[str, Any]] = Field(default_factory=list)
     notes: tuple[str, ...] = ()
-    seal: str = ""
-
-    @staticmethod
-    def path_of(file: Path) -> Path:
-        """Where the sidecar of a file or folder is: `model.tflite.json`, `saved_model.json`."""
-        file = file.absolute()
-        return file.with_name(f"{file.name}.json")
 
     @property
     def spec(self) -> ModelSpec:
@@ -108,6 +95,64 @@ class Sidecar(BaseModel):
             **{name: getattr(self, name) for name in kept},
         )
 
+    def to_json(self) -> bytes:
+        """The text that stands inside a file: what other tools may change of the file is not in it."""
+        of_the_file = {name: StoredTensor.model_fields.keys() - {"shape"} for name in self.inputs}
+        fields = self.model_dump(
+            mode="json", include={*Document.model_fields}, exclude={"inputs": of_the_file}, exclude_none=True
+        )
+        return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def inside(cls, file: Path) -> Document | None:
+        """What a .tflite file says of itself; None: nothing.
+
+        Raises:
+            LMFError: the file was changed since it was written, or its document is large or damaged.
+        """
+        content = file.read_bytes()
+        metadata.require_unchanged(content, str(file))
+        text = metadata.buffer(content, KEY, str(file))
+        return None if text is None else documents.parse(text, Document, f"{file}, its metadata {KEY!r}")
+
+    @classmethod
+    def of(cls, file: Path) -> Document | None:
+        """The sidecar of an exported file or folder; else what a .tflite file says of itself; None without both.
+
+        Raises:
+            LMFError: a large or damaged one, or a file other than the one described.
+        """
+        if Sidecar.path_of(file).is_file():
+            sidecar = Sidecar.read(file)
+            sidecar.require(file)
+            return sidecar
+        return None if file.is_dir() else cls.inside(file)
+
+
+class Sidecar(Document):
+    """What is beside an exported file: the document, and what the file itself is.
+
+    Attributes:
+        file, bytes: name and size of the file, or the SavedModel folder.
+        sha256: of its content (`files.sha256`).
+        outputs: by name.
+        operators: of a .tflite file, with their dtypes.
+        seal: the SHA-256 of the JSON itself, with an empty seal; "" in older files and those of a user's hand.
+    """
+
+    file: str = ""
+    bytes: int = 0
+    sha256: str
+    outputs: dict[str, StoredTensor] = Field(default_factory=dict)
+    operators: list[dict[str, Any]] = Field(default_factory=list)
+    seal: str = ""
+
+    @staticmethod
+    def path_of(file: Path) -> Path:
+        """Where the sidecar of a file or folder is: `model.tflite.json`, `saved_model.json`."""
+        file = file.absolute()
+        return file.with_name(f"{file.name}.json")
+
     @classmethod
     def read(cls, file: Path) -> Sidecar:
         """The sidecar of an exported file or folder.
@@ -116,11 +161,6 @@ class Sidecar(BaseModel):
             LMFError: there is none, or a large or damaged one.
         """
         path = cls.path_of(file)
-        if not path.is_file():
-            raise LMFError(
-                f"{file} has no sidecar {path.name} beside it, so its classes and inputs are unknown. Copy it along, "
-                f"or export the model again with keras_lmf.export_model."
-            )
         content = documents.content(path)
         sidecar = documents.parse(content, cls, str(path))
         if sidecar.seal and _digest(content.replace(sidecar.seal.encode(), b"", 1)) != sidecar.seal:

@@ -79,10 +79,10 @@ def test_good_files_are_a_table_and_exit_code_0(folder: Path) -> None:
     done = predict(folder, "clips/b.wav", "clips/below")
     assert done.exit_code == 0, done.stderr
     header, *rows = [line.split() for line in done.stdout.splitlines()]
-    assert header == ["file", "emotion", "probability", "presence"]
+    assert header == ["file", "emotion", "probability", "presence", "seconds"]
     assert rows == [
-        ["clips/b.wav", "quiet", f"{1 - QUIET:.2f}", "voice"],
-        ["clips/below/a.WAV", "loud", f"{LOUD:.2f}", "voice"],
+        ["b.wav", "quiet", f"{1 - QUIET:.2f}", "voice", "1.0"],
+        ["a.WAV", "loud", f"{LOUD:.2f}", "voice", "1.0"],
     ]
 
 
@@ -177,7 +177,7 @@ def test_wrong_usage(folder: Path, words: list[str], code: int, message: str) ->
 
 
 def test_a_model_for_features_is_refused(folder: Path) -> None:
-    unknown = CliRunner().invoke(main, ["predict", "a.wav", "--model", "lmf-ravdess-av"])
+    unknown = CliRunner().invoke(main, ["predict", __file__, "--model", "lmf-ravdess-av"])
     assert unknown.exit_code == 1
     assert "takes features (audio, audio_statistics, video)" in unknown.stderr
 
@@ -226,7 +226,36 @@ def test_a_tflite_starts_neither_tensorflow_nor_keras(folder: Path) -> None:
         [sys.executable, "-c", code, *words], cwd=folder, capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)[0]["emotion"] == "quiet"
-    assert done.stderr.splitlines()[-1] == ""
+    assert done.stderr.splitlines() == ["Opening model.tflite", "Model: model.tflite", ""]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("missing.mp4",), "none of the files"),
+        (("missing.mp4", "also.wav", "--json"), "none of the files"),
+        (("clips/b.wav", "--modle", "x"), "--model"),
+        (("clips/b.wav", "--timeline", "a.pdf"), ".png"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_starts(folder: Path, words: tuple[str, ...], told: str) -> None:
+    code = (
+        "import sys\nfrom keras_lmf.cli import main\n"
+        "try:\n    main(['predict', *sys.argv[1:]])\nfinally:\n"
+        "    heavy = {'keras', 'tensorflow', 'pandas', 'ai_edge_litert'}\n"
+        "    print('started:', *sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=folder, capture_output=True, text=True)
+    assert done.returncode > 0
+    assert done.stderr.splitlines()[-1] == "started:"
+    if "--json" in words:
+        assert json.loads(done.stdout) == [
+            {"file": name, "error": "no such file."} for name in ("missing.mp4", "also.wav")
+        ]
+    elif told == "none of the files":
+        assert done.stdout == "missing.mp4: no such file.\n"
+    else:
+        assert told in done.stderr
 
 
 def test_the_default_model_is_an_entry_that_takes_media() -> None:

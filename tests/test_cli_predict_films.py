@@ -93,19 +93,22 @@ def test_columns_of_what_some_files_lack(
     assert (shares.iloc[1] > 0).all()
     assert shares.sum(axis=1).tolist() == pytest.approx([1, 1, 0, 1])
     answers = [Model().recognizer()(clips / name) for name in ("voice.wav", "both.mkv")]
-    header, *rows = done.stdout.splitlines()
+    header, *rows, blank, error = done.stdout.splitlines()
+    assert (blank, error.partition(": ")[0]) == ("", "text.mp4")
     assert header.split() == [
         "file",
         "emotion",
         "probability",
         "presence",
+        "seconds",
         "each",
         "alone",
         "shares",
     ]
-    places = {name: header.index(name) for name in ("emotion", "presence", "each alone", "shares")}
-    assert rows.pop(2)[places["emotion"] :].startswith("error: ")
-    assert [row[places["presence"] : places["each alone"]].strip() for row in rows] == [
+    places = {name: header.index(name) for name in ("emotion", "presence", "seconds", "each alone", "shares")}
+    assert [row.split()[0] for row in rows] == ["voice.wav", "both.mkv", "mute.mkv"]
+    assert [row[places["seconds"] : places["each alone"]].strip() for row in rows] == ["3.0", "3.0", "3.0"]
+    assert [row[places["presence"] : places["seconds"]].strip() for row in rows] == [
         "voice",
         "voice, face",
         "face",
@@ -147,11 +150,11 @@ def test_json(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_explain(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = predict(monkeypatch, clips / "both.mkv", clips / "text.mp4", "--explain")
     answer = Model().recognizer()(clips / "both.mkv")
-    header, row, error = done.stdout.splitlines()
+    header, row, _, error = done.stdout.splitlines()
     told = row[header.index("contributions") :].split(", ")
     assert told == [f"{name} {each[answer.emotion]:+.2f}" for name, each in answer.contributions.items()]
     assert [part.rpartition(" ")[0] for part in told] == ["constant", *SHARES]
-    assert "error: " in error
+    assert error.startswith("text.mp4: ")
     # Of one window: they add up to the logit.
     logits = np.log(list(answer.probabilities.values()))
     whole = sum(float(part.rpartition(" ")[2]) for part in told)
@@ -159,12 +162,14 @@ def test_explain(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert whole == pytest.approx((logits - logits.mean()).max(), abs=0.03)
 
 
-def test_explain_needs_a_model_that_answers_without_a_modality(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explain_needs_a_model_that_answers_without_a_modality(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for options, told in (
         ({"presence": "assumed"}, "needs all of voice, face"),
         (PICTURE, "has one input, face"),
     ):
-        done = predict(monkeypatch, "a.mp4", "--explain", recognizer=Model(**options).recognizer())
+        done = predict(monkeypatch, clips / "text.mp4", "--explain", recognizer=Model(**options).recognizer())
         assert done.exit_code == 1
         assert told in done.output
 

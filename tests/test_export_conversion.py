@@ -15,7 +15,7 @@ import tensorflow as tf
 from small_model import small_model
 
 from keras_lmf.errors import LMFError
-from keras_lmf.export import export_model, process, tflite
+from keras_lmf.export import export_model, process, source, tflite
 
 
 @pytest.mark.slow
@@ -49,9 +49,9 @@ def test_overlong_conversion_leaves_nothing(tmp_path):
 def converter(monkeypatch, tmp_path):
     """Put another script in the converter's place; it knows OUTPUT, FAILURE and PID (a file for its id)."""
 
-    def replace(code):
-        script = tmp_path / "convert.py"
-        head = f"import os, sys, time\n_, _, OUTPUT, FAILURE = sys.argv\nPID = {str(tmp_path / 'pid')!r}\n"
+    def replace(code, name="convert.py"):
+        script = tmp_path / name
+        head = f"import os, sys, time\n*_, OUTPUT, FAILURE = sys.argv\nPID = {str(tmp_path / 'pid')!r}\n"
         script.write_text(head + code)
         monkeypatch.setattr(process, "FOLDER", tmp_path)
         return tmp_path / "pid"
@@ -81,10 +81,8 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
-def test_interrupt_ends_the_converter_and_leaves_nothing(converter, tmp_path, ctrl_c):
-    pid = converter(
-        "open(OUTPUT, 'wb').write(b'half')\nopen(PID, 'w').write(str(os.getpid()))\ntime.sleep(60)"
-    )
+def interrupt_export(pid, folder, formats):
+    """Ctrl-C as soon as the script has told its id: it ends, and nothing half-written is left."""
 
     def interrupt():
         while not (pid.is_file() and pid.read_text()):
@@ -93,9 +91,25 @@ def test_interrupt_ends_the_converter_and_leaves_nothing(converter, tmp_path, ct
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        export_model(small_model(), tmp_path / "out", ["tflite"])
+        export_model(small_model(), folder, formats)
     assert not is_running(int(pid.read_text()))
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list(folder.iterdir()) == []
+
+
+TELL = "open(PID, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+
+
+def test_interrupt_ends_the_converter_and_leaves_nothing(converter, tmp_path, ctrl_c):
+    pid = converter(f"open(OUTPUT, 'wb').write(b'half')\n{TELL}")
+    interrupt_export(pid, tmp_path / "out", ["tflite"])
+
+
+def test_interrupt_ends_tensorflows_process_and_leaves_nothing(converter, tmp_path, ctrl_c, monkeypatch):
+    monkeypatch.setattr(source, "has_tensorflow", lambda: False)
+    pid = converter(
+        f"os.mkdir(OUTPUT)\nopen(OUTPUT + '/saved_model.pb', 'wb').write(b'half')\n{TELL}", "save.py"
+    )
+    interrupt_export(pid, tmp_path / "out", ["saved_model"])
 
 
 def test_time_out_ends_the_converter(converter, tmp_path):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -13,7 +9,7 @@ from small_model import small_model
 
 from keras_lmf.data import Split
 from keras_lmf.errors import LMFError
-from keras_lmf.export import InputDescription, export_model
+from keras_lmf.export import InputDescription, export_model, exporter
 from keras_lmf.target import Target
 
 
@@ -91,23 +87,8 @@ def test_model_that_returns_nan_is_refused(tmp_path):
         export_model(model, tmp_path, ["saved_model"])
 
 
-@pytest.mark.slow
-def test_other_backend_names_the_command(tmp_path):
-    code = (
-        "import sys, keras\n"
-        "from keras_lmf.export import export_model\n"
-        "x = keras.Input((2,), name='x')\n"
-        "model = keras.Model({'x': x}, {'y': keras.layers.Dense(1, name='y')(x)})\n"
-        "try:\n    export_model(model, sys.argv[1])\nexcept Exception as error:\n"
-        "    print(type(error).__name__, error)\n"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "out"],
-        env=os.environ | {"KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-    )
-    assert process.stdout.startswith("LMFError Export needs"), process.stderr
-    assert "'jax'" in process.stdout
-    assert "KERAS_BACKEND=tensorflow keras-lmf export" in process.stdout
+def test_without_tensorflow_the_extra_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(exporter, "find_spec", lambda name: None)
+    with pytest.raises(LMFError, match=r'pip install "keras-lmf\[tf\]"'):
+        export_model(small_model(), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -22,7 +22,7 @@ from keras_lmf.publishing import calibrations, costs
 from keras_lmf.quickstart import recipe as quick_recipe
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
-from keras_lmf.sidecar import Sidecar
+from keras_lmf.sidecar import Document, Sidecar
 from keras_lmf.zoo import Entry
 
 ZOO = Path(__file__).parents[1] / "zoo"
@@ -121,7 +121,10 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_calibrate_writes_the_temperature_and_nothing_else(folder: Path, tmp_path: Path) -> None:
     before = Entry.read(folder)
-    kept = {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith(".json")}
+    files = [path for path in folder.iterdir() if not path.name.endswith((".json", ".tflite"))]
+    kept = {path.name: path.read_bytes() for path in files}
+    rows = {name: values[:5] for name, values in klmf.data.load("synthetic")["test"].inputs.items()}
+    answers = {path.name: open_artifact(path).predict(rows)["emotion"] for path in folder.glob("*.tflite")}
     uncalibrated = before.model_copy(update={"calibration": None})
     uncalibrated.write(folder)
     result = CliRunner().invoke(main, ["calibrate", str(folder), "--work", str(tmp_path / "work")])
@@ -141,16 +144,18 @@ def test_calibrate_writes_the_temperature_and_nothing_else(folder: Path, tmp_pat
     assert entry.calibration.nll_before == pytest.approx(loss(0, *test), rel=1e-5)
     assert entry.calibration.nll_after == pytest.approx(loss(best, *test), rel=1e-4)
     assert entry.calibration.rows == len(data["valid"])
-    assert entry.model_copy(update={"calibration": None, "files": {}}) == uncalibrated.model_copy(
-        update={"files": {}}
-    )
+    others = {"calibration": None, "files": {}, "costs": {}}
+    assert entry.model_copy(update=others) == uncalibrated.model_copy(update=others)
     for name, content in kept.items():
         assert (folder / name).read_bytes() == content
     for key, record in entry.files.items():
         assert record.sha256 == sha256(folder / record.name)
         if record.name.endswith(".tflite"):
-            assert record == before.files[key]
-            assert Sidecar.read(folder / record.name).temperature == entry.calibration.temperature
+            path = folder / record.name
+            assert entry.costs[key] == before.costs[key].model_copy(update={"bytes": record.bytes})
+            np.testing.assert_array_equal(open_artifact(path).predict(rows)["emotion"], answers[record.name])
+            for said in (Sidecar.read(path), Document.inside(path)):
+                assert said.temperature == entry.calibration.temperature
 
 
 def test_numbers_have_no_temperature(tmp_path: Path) -> None:

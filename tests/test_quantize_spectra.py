@@ -10,9 +10,10 @@ import pytest
 from exporting import converted_here
 
 from keras_lmf.export import quantize, tflite
-from keras_lmf.export.flatbuffer import Operator, operators, with_fills
+from keras_lmf.export.flatbuffer import with_fills
 from keras_lmf.export.source import source_of
 from keras_lmf.models import build, pretrained
+from keras_lmf.operators import Operator, operators
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 

@@ -125,11 +125,13 @@ def test_list_tells_the_readers_names(tmp_path: Path, monkeypatch: pytest.Monkey
     assert told.exit_code == 0, told.output
     entry = Entry.read(ZOO / "ge2e-emodb-voice")
     (line,) = (line for line in told.stdout.splitlines() if line.startswith(entry.name))
-    metric = entry.metrics["weights"]["war"]
+    (file,) = (ZOO / entry.name).glob("*.tflite")
+    key = next(key for key, record in entry.files.items() if record.name == file.name)
+    metric = entry.metrics[key]["war"]
     assert line.split()[1:6] == [
-        "voice",
-        "accuracy",
-        f"{metric.value:.3f}",
-        f"{metric.floor:.3f}",
-        f"{entry.parameters:,}",
+        "sound",
+        f"{metric.value:.0%}",
+        "right",
+        f"{metric.floor:.0%}",
+        f"{file.stat().st_size / 1e6:.1f}",
     ]

@@ -10,16 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 from click.testing import CliRunner
-from exporting import save_function, to_tflite
 from zoo_entry import NAME, Mirror
 
 import keras_lmf as klmf
 from keras_lmf import locate
 from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
-from keras_lmf.files import sha256
 from keras_lmf.zoo import Entry, fetch
 
 
@@ -70,7 +67,10 @@ def test_the_table_has_one_row_per_entry(bundle: Path) -> None:
         ({"corpus": "synthetic"}, [NAME]),
         ({"modality": "video"}, [NAME]),
         ({"modality": "audio"}, ["early-other-a", NAME]),
-        ({"licence": "CC-BY-NC-4.0"}, ["early-other-a"]),
+        ({"licence": "non-commercial"}, ["early-other-a"]),
+        ({"licence": "cc0-1.0", "modality": "AUDIO", "corpus": "Synthetic", "fusion": "LMF"}, [NAME]),
+        ({"takes": "Features"}, ["early-other-a", NAME]),
+        ({"takes": "sound"}, []),
         ({"max_mb": 3}, ["early-other-a", NAME]),
         ({"max_mb": 2.9}, [NAME]),
         ({"modality": "audio", "corpus": "other", "max_mb": 1}, []),
@@ -89,6 +89,8 @@ def test_filters(bundle: Path, filters: dict, expected: list[str]) -> None:
         ({"licence": "CC0"}, "Did you mean 'CC0-1.0'"),
         ({"max_mb": 0}, "above 0"),
         ({"max_mb": "5"}, "above 0"),
+        ({"max_ms": -1}, "above 0"),
+        ({"takes": "clips"}, "Did you mean 'clip'"),
     ],
 )
 def test_an_unknown_filter_value_is_named(bundle: Path, filters: dict, reason: str) -> None:
@@ -153,30 +155,10 @@ def test_a_bundled_name_means_the_bundled_entry(bundle: Path, tmp_path: Path, mo
         klmf.zoo.show(f"./{NAME}")
 
 
-def test_show_explains_a_tflite_file(home: Path, tmp_path: Path) -> None:
-    saved = save_function(lambda x: tf.matmul(x, tf.ones((3, 2))), tmp_path / "saved")
-    path = to_tflite(saved, tmp_path / "model.tflite")
-    text = klmf.zoo.show(path)
-    assert f"{path.stat().st_size:,} bytes" in text
-    assert "(3)" in text
-    assert "float32" in text
-    assert "Outputs: y" in text
-    assert "\x1b" not in text
-    told = {"sha256": sha256(path), "inputs": {"x": {}}, "notes": ["calm", "\x1b[31mred"]}
-    (tmp_path / "model.tflite.json").write_text(json.dumps(told))
-    assert 'notes: ["calm"' in klmf.zoo.show(str(path))
-    facts = show_json(str(path))
-    assert facts["size"] == path.stat().st_size
-    assert list(facts["inputs"].values()) == [{"shape": [3], "dtype": "float32"}]
-    assert list(facts["outputs"]) == ["y"]
-    assert facts["sidecars"] == {"model.tflite.json": told}
-    (tmp_path / "model.tflite.json").write_text("{")
-    with pytest.raises(LMFError, match="not plain JSON"):
-        klmf.zoo.show(path)
-    (tmp_path / "model.tflite.json").unlink()
-    path.write_bytes(b"no model")
-    with pytest.raises(LMFError, match="damaged or cut off"):
-        klmf.zoo.show(path)
+def test_show_sends_files_to_inspect(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").touch()
+    with pytest.raises(LMFError, match=r"is a \.tflite file.*keras-lmf inspect"):
+        klmf.zoo.show(tmp_path / "model.tflite")
     (tmp_path / "notes.json").write_text("{}")
     with pytest.raises(LMFError, match=r"Can't tell what .* is"):
         klmf.zoo.show(tmp_path / "notes.json")

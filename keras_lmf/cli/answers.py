@@ -8,12 +8,15 @@ import io
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from keras_lmf.cli import tables
+from keras_lmf.cli.tables import Column
 from keras_lmf.errors import LMFError
 from keras_lmf.files import unwritable
 
@@ -89,80 +92,117 @@ class Table:
         return {row[0]: not row[-1] for row in rows}
 
 
-class Screen:
-    """Standard output: a table whose columns are as wide as they can become, or a JSON list.
+def columns(recognizer: Recognizer, files: Sequence[Path], *, explain: bool, faces: bool) -> list[Column]:
+    """Of the table that people read, as wide as its cells can become.
 
     Args:
         recognizer: whose answers these are.
         files: all that will come.
-        as_json: a list of `Prediction.to_dict`.
         explain: with what contributes to the answer.
         faces: with the number of the face.
+    """
+    from keras_lmf.evaluation.terms import every_subset, title
+
+    names, label = recognizer.modalities, max(recognizer.labels, key=len)
+    parts = [title(part) for part in every_subset(names) if part]
+    several = recognizer.presence == "derived" and len(names) > 1
+    alone, shares, contributions = (
+        len(", ".join(cells))
+        for cells in (
+            [f"{name}: {label} 0.00" for name in names],
+            [f"{part} 100%" for part in parts],
+            [f"{part} +00.00" for part in ("constant", *parts)],
+        )
+    )
+    return [
+        Column("file", max(map(len, short_names(files))), wraps=True),
+        *([Column("face", right=True)] if faces else []),
+        Column("emotion", len(label)),
+        Column("probability", right=True),
+        Column("presence", len(", ".join(names)), wraps=True),
+        Column("seconds", right=True),
+        *([Column("each alone", alone, spare=True), Column("shares", shares, spare=True)] if several else []),
+        *([Column("contributions to the answer", contributions, wraps=True)] if explain else []),
+    ]
+
+
+def short_names(files: Sequence[Path]) -> list[str]:
+    """Each file's name without its folders, where no other file has it."""
+    counts = Counter(path.name for path in files)
+    return [path.name if counts[path.name] == 1 else str(path) for path in files]
+
+
+class Screen:
+    """Standard output: a table whose columns are as wide as they can become, and below it the errors; or a JSON list.
+
+    Args:
+        columns: of the table.
+        files: all that will come.
+        as_json: a list of `Prediction.to_dict`.
+        explain: with what contributes to the answer.
         needed: whether there is nothing to do once nobody listens (`| head`).
     """
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        columns: Sequence[Column],
         files: Sequence[Path],
         *,
         as_json: bool,
         explain: bool,
-        faces: bool,
         needed: bool,
     ) -> None:
-        names, label = recognizer.modalities, max(recognizer.labels, key=len)
-        self._widths = {
-            "file": max(len(str(path)) for path in files),
-            **({"face": 0} if faces else {}),
-            "emotion": len(label),
-            "probability": 0,
-        }
-        self._widths["presence"] = len(", ".join(names))
-        if recognizer.presence == "derived" and len(names) > 1:
-            self._widths |= {
-                "each alone": len(", ".join(f"{name}: {label} 0.00" for name in names)),
-                "shares": 0,
-            }
-        if explain:
-            from keras_lmf.evaluation.terms import every_subset, title
-
-            # The last column needs no width; now the shares aren't the last.
-            self._widths["shares"] = len(
-                ", ".join(f"{title(part)} 100%" for part in every_subset(names) if part)
-            )
-            self._widths["contributions to the answer"] = 0
+        self._table = tables.Table(columns)
+        self._several = any(column.title == "shares" for column in columns)
+        self._names = dict(zip(files, short_names(files)))
         self._as_json, self._explain, self._needed = as_json, explain, needed
         self._begun = self._deaf = False
+        self._errors: list[str] = []
 
     def add(self, path: Path, answers: Sequence[Prediction] | str) -> None:
         """The next clip's answer, or those of its faces."""
-        for answer in [answers] if isinstance(answers, str) else answers:
-            self._add(path, answer)
-
-    def _add(self, path: Path, answer: Prediction | str) -> None:
         if self._as_json:
-            told = {"file": str(path), "error": answer} if isinstance(answer, str) else answer.to_dict()
-            self._echo(
-                f"{',' if self._begun else '['}\n{json.dumps(told, ensure_ascii=False, allow_nan=False)}", ""
-            )
+            for answer in [answers] if isinstance(answers, str) else answers:
+                told = {"file": str(path), "error": answer} if isinstance(answer, str) else answer.to_dict()
+                text = json.dumps(told, ensure_ascii=False, allow_nan=False)
+                self._echo(f"{',' if self._begun else '['}\n{text}", "")
+                self._begun = True
+        elif isinstance(answers, str):
+            self._errors.append(f"{self._names[path]}: {answers}")
         else:
-            if not self._begun:
-                self._echo(self._line(list(self._widths)))
-            cells = [f"error: {answer}"] if isinstance(answer, str) else _cells(answer)
-            if self._explain and not isinstance(answer, str):
-                cells.append(_contributions(answer))
-            self._echo(self._line([str(path), *cells]))
-        self._begun = True
+            for answer in answers:
+                if not self._begun:
+                    self._echo(self._table.header())
+                self._echo(self._table.row([self._names[path], *self._cells(answer)]))
+                self._begun = True
 
     def close(self) -> None:
         """No more answers."""
         if self._as_json:
             self._echo("\n]" if self._begun else "[]")
+        elif self._errors:
+            blank = "\n" if self._begun else ""
+            self._echo(blank + "\n".join(tables.paragraph(error, indent=4) for error in self._errors))
 
-    def _line(self, cells: Sequence[str]) -> str:
-        widths = [max(width, len(name)) for name, width in self._widths.items()]
-        return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip()
+    def _cells(self, answer: Prediction) -> list[str]:
+        """After the file."""
+        from keras_lmf.recognition.prediction import best
+
+        alone = answer.by_modality if len(answer.by_modality) > 1 else {}
+        spare = [
+            ", ".join(f"{name}: {best(shares)}" for name, shares in alone.items()),
+            ", ".join(f"{name} {share:.0%}" for name, share in answer.shares.items() if alone),
+        ]
+        of_answer = [f"{name} {each[answer.emotion]:+.2f}" for name, each in answer.contributions.items()]
+        return [
+            *([] if answer.face is None else [str(answer.face)]),
+            answer.emotion,
+            f"{answer.probabilities[answer.emotion]:.2f}",
+            ", ".join(name for name, present in answer.presence.items() if present),
+            "" if answer.seconds is None else f"{answer.seconds:.1f}",
+            *(spare if self._several else []),
+            *([", ".join(of_answer)] if self._explain else []),
+        ]
 
     def _echo(self, text: str, end: str = "\n") -> None:
         if self._deaf:
@@ -195,23 +235,3 @@ def _row(answer: Prediction) -> dict[str, Any]:
         **{f"alone_{name}": max(each, key=each.get) for name, each in answer.by_modality.items()},
         **{f"share_{name}": share for name, share in answer.shares.items()},
     }
-
-
-def _cells(answer: Prediction) -> list[str]:
-    """Of the table that people read, after the file."""
-    from keras_lmf.recognition.prediction import best
-
-    several = answer.by_modality if len(answer.by_modality) > 1 else {}
-    return [
-        *([] if answer.face is None else [str(answer.face)]),
-        answer.emotion,
-        f"{answer.probabilities[answer.emotion]:.2f}",
-        ", ".join(name for name, present in answer.presence.items() if present),
-        ", ".join(f"{name}: {best(shares)}" for name, shares in several.items()),
-        ", ".join(f"{name} {share:.0%}" for name, share in answer.shares.items() if several),
-    ]
-
-
-def _contributions(answer: Prediction) -> str:
-    """To the logit of the answer: "voice +1.24, face -0.31, …"."""
-    return ", ".join(f"{name} {each[answer.emotion]:+.2f}" for name, each in answer.contributions.items())

@@ -41,6 +41,22 @@ def media_files(paths: tuple[Path, ...], kinds: Sequence[re.Pattern[str]] = (MED
     return list(found)
 
 
+def all_missing(files: Sequence[Path]) -> dict[Path, str]:
+    """Where none of the files is there, each with what is said of it; else nothing."""
+    if any(path.exists() for path in files):
+        return {}
+    from keras_lmf.media.containers import opened
+
+    told = {}
+    for path in files:
+        try:
+            with opened(path):
+                pass
+        except LMFError as error:
+            told[path] = _reason(error, path)
+    return told
+
+
 def _is_one_of(path: Path, folder: Path, kinds: Sequence[re.Pattern[str]]) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     return any(kind.fullmatch(path.suffix) for kind in kinds) and not hidden and path.is_file()
@@ -81,9 +97,14 @@ def _judged(recognizer: Recognizer, faces: str, path: Path) -> tuple[list[Predic
             return recognizer.faces(path), None
         answer = recognizer(path)
     except Exception as error:  # whatever a file brings about, the others go on
-        kind = "" if isinstance(error, LMFError) else f"{type(error).__name__}: "
-        return kind + " ".join(str(error).split()).removeprefix(f"{path}: "), None
+        return _reason(error, path), None
     return [answer], float(answer.faces["x"].notna().mean()) if len(answer.faces) else None
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """In a line, without the file's name."""
+    kind = "" if isinstance(error, LMFError) else f"{type(error).__name__}: "
+    return kind + " ".join(str(error).split()).removeprefix(f"{path}: ")
 
 
 def _judged_elsewhere(asked: Asked, path: Path) -> tuple[list[dict[str, Any]] | str, float | None]:

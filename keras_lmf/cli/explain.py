@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from keras_lmf.cli.options import DATA, JSON, plain_errors
+from keras_lmf.cli.progress import waiting
 from keras_lmf.cli.runs import RUN, SPLIT
 from keras_lmf.errors import LMFError
 from keras_lmf.files import require_writable, write_text
@@ -32,9 +33,10 @@ def explain(run: str, data: Path | None, split: str, folder: Path | None, as_jso
     By answer and subset of modalities: push, the mean contribution to the answer's logit (less the mean of all logits);
     share of the size of all contributions; decisive, the share of answers that would be another without it.
     """
-    from keras_lmf.cli.sources import opened
+    with waiting(f"Opening {run}"):
+        from keras_lmf.cli.sources import opened
 
-    source = opened(run, data)
+        source = opened(run, data)
     folder = folder or source.folder / f"explained-{split}"
     require_writable(folder / TABLE)
     from keras_lmf.evaluation import interactions, plots

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from keras_lmf.cli.options import JSON, numbers, plain_errors
+from keras_lmf.cli.options import JSON, names_of_entries, numbers, plain_errors
 
 
 @click.command(epilog="Example: keras-lmf quickstart --folder /tmp/quickstart")
@@ -30,7 +30,7 @@ def quickstart(folder: Path) -> None:
 
 
 @click.command(epilog="Example: keras-lmf benchmark lmf-media-av")
-@click.argument("model")
+@click.argument("model", shell_complete=names_of_entries)
 @click.option("--threads", default="1,2", show_default=True, help="Numbers of threads, separated by commas.")
 @JSON
 @plain_errors

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from keras_lmf.backend import with_extra
 from keras_lmf.errors import LMFError
 
 if TYPE_CHECKING:
@@ -23,6 +23,23 @@ DATA = click.option(
     help="The folder that holds the corpora (default: KERAS_LMF_DATA), your own .npz, or, for the corpus 'clips', the "
     "folder of your clips and their labels.csv.",
 )
+
+
+def names_of_entries(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """For the shell: the zoo's entries that begin so, or else files."""
+    from keras_lmf.locate import known_entries
+
+    names = [CompletionItem(name) for name in known_entries() if name.startswith(incomplete)]
+    return names or files(context, parameter, incomplete)
+
+
+def files(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For the shell: it completes files by itself."""
+    return [CompletionItem(incomplete, type="file")]
+
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
 
@@ -39,6 +56,8 @@ def plain_errors(handler: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:  # `| head`: click ends quietly
             raise
         except ImportError as error:
+            from keras_lmf.backend import with_extra
+
             raise click.ClickException(str(with_extra(error))) from error
         except (LMFError, OSError) as error:
             raise click.ClickException(str(error)) from error

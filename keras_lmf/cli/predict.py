@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from keras_lmf.cli.answers import Screen, Table, utf8
-from keras_lmf.cli.asking import Asked, answers, media_files, recognizer_of
-from keras_lmf.cli.options import BEAM_CONTEXT, JSON, RUNNER, WORKERS, executor, plain_errors
+from keras_lmf.cli.answers import Screen, Table, columns, utf8
+from keras_lmf.cli.asking import Asked, all_missing, answers, media_files, recognizer_of
+from keras_lmf.cli.options import (
+    BEAM_CONTEXT,
+    JSON,
+    RUNNER,
+    WORKERS,
+    executor,
+    names_of_entries,
+    plain_errors,
+)
+from keras_lmf.cli.options import files as file_names
 from keras_lmf.cli.options import words as comma_separated
+from keras_lmf.cli.progress import opening, waiting
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Here
 from keras_lmf.files import require_writable
@@ -30,11 +40,12 @@ FEW_FACES = 0.5  # of a film's frames
     context_settings=BEAM_CONTEXT,
     epilog="Example: keras-lmf predict happy.mp4 recordings/ --csv emotions.csv",
 )
-@click.argument("words", metavar="[FILES]...", nargs=-1, type=click.UNPROCESSED)
+@click.argument("words", metavar="[FILES]...", nargs=-1, type=click.UNPROCESSED, shell_complete=file_names)
 @click.option(
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
+    shell_complete=names_of_entries,
     help="A zoo entry that takes media, a run's folder, a SavedModel folder or a .tflite file. A SavedModel with ops "
     "that could touch files, processes or Python is refused before it is loaded.",
 )
@@ -151,8 +162,8 @@ def predict(
     """The emotion in each of FILES, media files or folders of them (searched to the bottom; for pictures too, where
     the model takes one picture).
 
-    A file that can't be read is a row that says why, the others go on, and the exit code is 1. --json prints the
-    probabilities of every window too.
+    A line for each: emotion, probability, what was there, seconds judged. What can't be read is named below, with the
+    reason; the others go on, and the exit code is 1. --json prints the probabilities of every window too.
     """
     named, work = executor(words, workers, runner)
     files = tuple(map(Path, named))
@@ -176,12 +187,19 @@ def predict(
         raise click.UsageError(f"--save-enrolment writes --enrol into a .npz; received {save_enrolment}.")
     for target in filter(None, (csv, timeline, annotate, embeddings, save_enrolment)):
         require_writable(target)
+    if csv is None and files and (missing := all_missing(files)):  # told before anything takes time to start
+        screen = Screen([], files, as_json=as_json, explain=explain, needed=True)
+        for path, reason in missing.items():
+            screen.add(path, reason)
+        screen.close()
+        raise _failed(len(files), len(files))
     labels = None if emotions is None else tuple(comma_separated(emotions))
     runtime = "keras" if embeddings is not None and runtime is None else runtime
     clips = tuple(media_files(enrol))
     speaker = clips[0] if [path.suffix for path in clips] == [".npz"] else clips
     asked = Asked(model, runtime, labels, hop, smoothing, speaker, face_detector, max_seconds, faces)
-    recognizer = recognizer_of(asked)
+    with opening(model):
+        recognizer = recognizer_of(asked)
     click.echo(f"Model: {recognizer.file}", err=True)
     if save_enrolment is not None:
         click.echo(f"Enrolment: {recognizer.enrolment.save(save_enrolment)}", err=True)
@@ -201,11 +219,10 @@ def predict(
     if judged:
         click.echo(f"{len(judged)} of {len(found)} files are in {csv}.", err=True)
     screen = Screen(
-        recognizer,
+        columns(recognizer, found, explain=explain, faces=every),
         found,
         as_json=as_json,
         explain=explain,
-        faces=every,
         needed=not (csv or timeline or annotate or embeddings),
     )
     few: list[str] = []
@@ -243,7 +260,11 @@ def predict(
     if embeddings is not None:
         _save(embeddings, vectors, width)
     if failed := judged.count(False):
-        raise LMFError(f"{failed} of {len(found)} files could not be judged.")
+        raise _failed(failed, len(found))
+
+
+def _failed(failed: int, asked_for: int) -> LMFError:
+    return LMFError(f"{failed} of {asked_for} files could not be judged.")
 
 
 def _save(path: Path, vectors: Mapping[str, Embedding], width: int) -> None:
@@ -298,9 +319,13 @@ def _draw(answer: Prediction, timeline: Path | None, annotate: Path | None) -> N
     if timeline is not None:
         from keras_lmf.evaluation import plots
 
-        click.echo(f"\nPicture: {plots.save(answer.figure(), timeline)}", err=True)
+        with waiting(f"Drawing {timeline}"):
+            picture = plots.save(answer.figure(), timeline)
+        click.echo(f"\nPicture: {picture}", err=True)
     if annotate is not None:
-        click.echo(f"Video: {answer.annotate(annotate)}", err=True)
+        with waiting(f"Drawing {annotate}"):
+            video = answer.annotate(annotate)
+        click.echo(f"Video: {video}", err=True)
 
 
 def _watch(recognizer: Recognizer, camera: str, as_json: bool) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from keras_lmf.cli import processes
-from keras_lmf.cli.options import DATA, JSON, plain_errors, words
+from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors, words
+from keras_lmf.cli.progress import waiting
 from keras_lmf.errors import LMFError
 from keras_lmf.files import require_writable
 from keras_lmf.locate import WEIGHTS
@@ -22,14 +24,14 @@ if TYPE_CHECKING:
     from keras_lmf.training import Run
     from keras_lmf.zoo import Entry
 
-RUN = click.argument("run")
+RUN = click.argument("run", shell_complete=names_of_entries)
 SPLIT = click.option(
     "--split", default="test", show_default=True, type=click.Choice(["train", "valid", "test"])
 )
 
 
 @click.command(epilog="Example: keras-lmf train zoo/lmf-mosi-avt/recipe.toml --folder runs/mosi")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=names_of_entries)
 @DATA
 @click.option(
     "--folder",
@@ -163,15 +165,17 @@ def evaluate(
         raise click.UsageError(
             "--leave-one-corpus-out trains its own models, and judges them on the test split."
         )
-    from keras_lmf.cli.sources import opened
+    with waiting(f"Opening {run}"):
+        from keras_lmf.cli.sources import opened
 
-    judged = opened(run, data)
+        judged = opened(run, data)
     if leave_one_corpus_out:
         _leave_one_corpus_out(judged, seeds, as_json)
         return
     folder = judged.folder / (split if artifact is None else f"{split}-{artifact.name}")
     require_writable(folder / "report.md")
-    report = judged.evaluate(split, resamples=resamples, artifact=artifact)
+    with waiting(f"Evaluating {run} on {split}"):
+        report = judged.evaluate(split, resamples=resamples, artifact=artifact)
     report.save(folder)
     if as_json:
         click.echo(json.dumps(_rows(report.table)))
@@ -199,13 +203,25 @@ def evaluate(
 @plain_errors
 def export(run: str, data: Path | None, split: str, formats: str, folder: Path | None, as_json: bool) -> None:
     """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
-    print its metrics. Int8 formats are calibrated on the training split."""
-    from keras_lmf.cli.sources import opened
-    from keras_lmf.export import report, summary
+    print its metrics. Int8 formats are calibrated on the training split.
 
-    source = opened(run, data)
+    Where the corpus is not at hand, the formats that need none are written, without metrics. Works on every backend of
+    Keras; TensorFlow must be installed.
+    """
+    from keras_lmf.cli.sources import found, with_data
+    from keras_lmf.export import export_model, report, summary
+
+    source, names = found(run), words(formats)
     folder = folder or source.folder / "exported"
-    artifacts = source.export(folder, words(formats), evaluation=source.dataset()[split])
+    try:
+        source = with_data(source, data)
+    except LMFError as error:
+        if data is not None:
+            raise
+        names = _without_corpus(names, " ".join(str(error).split()))
+        artifacts = export_model(source.model, folder, names)
+    else:
+        artifacts = source.export(folder, names, evaluation=source.dataset()[split])
     if as_json:
         click.echo(report(artifacts).to_json(orient="records", double_precision=15))
         return
@@ -213,7 +229,28 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
     for artifact in artifacts:
         for note in artifact.notes:
             click.echo(f"\n{artifact.path.name}: {note}")
-    click.echo(f"\nReport and plot: {folder / 'report.md'}, {folder / 'report.png'}")
+    files = [path for path in (folder / "report.md", folder / "report.png") if path.is_file()]
+    click.echo(f"\nReport: {', '.join(map(str, files))}")
+
+
+def _without_corpus(formats: list[str], why: str) -> list[str]:
+    """The formats that need no corpus; one line says what there is not, and why.
+
+    Raises:
+        LMFError: a format that needs it was asked for by name.
+    """
+    from keras_lmf.export import FORMATS
+
+    calibrated = [name for name in formats if name in FORMATS and FORMATS[name].calibrated]
+    default = click.get_current_context().get_parameter_source("formats") is ParameterSource.DEFAULT
+    if calibrated and not default:
+        raise LMFError(
+            f"The format {calibrated[0]!r} takes its scales from the training split, which is not at hand. {why} Or "
+            f"take --formats tflite-dynamic, which needs none."
+        )
+    lacking = ["no metrics", *(f"no {name} file" for name in calibrated)]
+    click.echo(f"Without a corpus there are {' and '.join(lacking)}. {why}", err=True)
+    return [name for name in formats if name not in calibrated]
 
 
 def _leave_one_corpus_out(run: Run, seeds: int, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +41,21 @@ class EntryRun(Run):
 
 def opened(source: str, data: Path | None) -> Run:
     """The run with its data."""
+    return with_data(found(source), data)
+
+
+def found(source: str) -> Run:
+    """The run, whose data is not loaded."""
     place = locate(source, "run", "entry", hint="'keras-lmf train RECIPE' makes a run.")
     if place.kind == "run":
-        run = Run.open(place.path)
-        return Run(place.path, run.recipe, dataset(run.recipe, data))
+        return Run.open(place.path)
     files = fetching.files_of(place)
-    recipe = fetching.recipe(files)
-    return EntryRun(run_folder(files.entry.name), recipe, dataset(recipe, data), files)
+    return EntryRun(run_folder(files.entry.name), fetching.recipe(files), files=files)
+
+
+def with_data(run: Run, data: Path | None) -> Run:
+    """The run with its corpus from the folder `data`."""
+    return dataclasses.replace(run, data=dataset(run.recipe, data))
 
 
 def run_folder(name: str) -> Path:

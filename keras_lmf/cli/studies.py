@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from keras_lmf.cli.options import DATA, JSON, plain_errors, words
+from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors, words
+from keras_lmf.cli.progress import waiting
 from keras_lmf.cli.runs import SPLIT, recipe_of
 from keras_lmf.files import require_writable
 
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: keras-lmf robustness lmf-mosi-avt --baseline early-mosi-avt")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of_entries)
 @DATA
 @SPLIT
 @click.option(
-    "--baseline", help="A run or a zoo entry of late fusion on the same inputs, for the effective robustness."
+    "--baseline",
+    shell_complete=names_of_entries,
+    help="A run or a zoo entry of late fusion on the same inputs, for the effective robustness.",
 )
 @click.option("--metric", help="A protocol; default: accuracy, or the first of the task.")
 @click.option("--draws", default=5, show_default=True, help="Random draws of noise and of rows.")
@@ -44,12 +47,13 @@ def robustness(
     and effective robustness as MultiBench defines them. Then every subset of the modalities, with calibration error and
     floor. Tables and plot go into the run's folder, for a zoo entry into runs/NAME.
     """
-    from keras_lmf.cli.sources import opened
-    from keras_lmf.evaluation.robustness import Robustness, against, measure_robustness
-    from keras_lmf.runtime import open_artifact
-    from keras_lmf.training import Run
+    with waiting(f"Opening {name}"):
+        from keras_lmf.cli.sources import opened
+        from keras_lmf.evaluation.robustness import Robustness, against, measure_robustness
+        from keras_lmf.runtime import open_artifact
+        from keras_lmf.training import Run
 
-    judged = opened(name, data)
+        judged = opened(name, data)
     folder = judged.folder / f"robustness-{split}"
     require_writable(folder / "robustness.md")
 
@@ -81,7 +85,7 @@ def robustness(
 @click.command(
     epilog="Example: keras-lmf compare zoo/lmf-mosi-avt/recipe.toml --fusion early,tensor,low_rank --seeds 5"
 )
-@click.argument("recipes", metavar="RECIPE…", nargs=-1, required=True)
+@click.argument("recipes", metavar="RECIPE…", nargs=-1, required=True, shell_complete=names_of_entries)
 @click.option(
     "--fusion", help="Words of fusions, separated by commas: each recipe is trained with each of them."
 )
@@ -145,7 +149,7 @@ def compare(
 
 
 @click.command(epilog="Example: keras-lmf tune zoo/lmf-mosi-avt/recipe.toml --trials 20")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=names_of_entries)
 @click.option("--trials", default=20, show_default=True, help="Settings to try.")
 @click.option(
     "--folder", type=click.Path(path_type=Path), help="For the trials; default runs/<recipe name>-tuned."

@@ -1,74 +1,109 @@
-"""list, show, fetch, publish, calibrate, render: the zoo."""
+"""list, show, fetch, publish, calibrate, metadata, render: the zoo."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_lmf.cli.options import DATA, JSON, plain_errors, words
+from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors, words
+from keras_lmf.cli.tables import Column, paragraph, table
 from keras_lmf.errors import LMFError
+from keras_lmf.locate import locate
+
+if TYPE_CHECKING:
+    from keras_lmf.zoo import Entry
 
 
-@click.command("list", epilog="Example: keras-lmf list --fusion low_rank --max-mb 5")
+COLUMNS = (
+    Column("name"),
+    Column("takes", wraps=True),
+    Column("on test"),
+    Column("floor", right=True),
+    Column("MB ", right=True),
+    Column("ms", right=True),
+    Column("licence"),
+    Column("what goes in", spare=True),
+)
+
+
+@click.command("list", epilog="Example: keras-lmf list --takes sound --max-mb 2 --licence non-commercial")
+@click.option("--takes", help="clip (voice and face), sound, photo or features.")
+@click.option("--max-mb", type=float, help="Largest size of the best file in MB.")
+@click.option("--max-ms", type=float, help="Longest time of the best file for one row, in milliseconds.")
+@click.option("--licence", help="Of the weights, in a word: research-only, non-commercial, ….")
 @click.option("--fusion", help="none, early, tensor or low_rank.")
 @click.option("--corpus", help="What an entry was trained on.")
 @click.option("--modality", help="An input that the model must have.")
-@click.option("--licence", help="Of the weights.")
-@click.option("--max-mb", type=float, help="Largest size of the weights in MB.")
 @JSON
 @plain_errors
 def list_entries(as_json: bool, **filters: Any) -> None:
-    """The zoo's entries, one line each."""
-    from keras_lmf.zoo.description import figure, metric_name
-    from keras_lmf.zoo.description import table as aligned
-    from keras_lmf.zoo.listing import table
+    """The zoo's entries, one line each: what goes in, how good it is, size and time of the best file, licence.
 
-    entries = table(**filters)
+    Words may be in capitals or not.
+    """
+    from keras_lmf.zoo import listing
+
+    fitting = listing.entries(**filters)
     if as_json:
-        click.echo(entries.to_json(orient="records", double_precision=15))
+        click.echo(json.dumps(listing.records(fitting), ensure_ascii=False, allow_nan=False))
         return
-    if entries.empty:
+    if not fitting:
         click.echo("No entry fits.", err=True)
         return
-    header = [
-        "name",
-        "inputs",
-        "fusion",
-        "metric",
-        "on test",
-        "floor",
-        "parameters",
-        "licence of the weights",
-    ]
-    rows = [
-        [
-            *(row.name, row.modalities, "" if row.fusion == "none" else row.fusion),
-            *(row.metric and metric_name(row.metric), figure(row.value), figure(row.floor)),
-            *(f"{row.parameters:,}", row.weights_licence),
-        ]
-        for row in entries.itertuples()
-    ]
-    click.echo(aligned(rows, header, "plain"))
-    click.echo("\nfloor: what a constant answer gets. Of an error, smaller is better.", err=True)
+    click.echo(table(map(_cells, fitting), COLUMNS))
+    click.echo(
+        "\n"
+        + paragraph(
+            "Of the smallest .tflite file that comes along (* keras-lmf export writes it): on test, how often it "
+            "is right, or how far off (mean absolute error), on data that no training saw; MB; ms for one row "
+            "on one thread. floor: what a constant answer gets."
+        ),
+        err=True,
+    )
     click.echo("More: keras-lmf show NAME", err=True)
 
 
+def _cells(entry: Entry) -> list[str]:
+    """Of COLUMNS."""
+    from keras_lmf.zoo import description
+
+    key = description.best_file(entry)
+    cost = entry.costs.get(key)
+    block = entry.metrics.get(key) or entry.metrics.get("weights", {})
+    (word, metric), *_ = [*block.items(), (None, None)]
+    floor = metric and description.worth(word, metric.floor).partition(" ")[0]
+    return [
+        *(entry.name, ", ".join(description.kinds(entry))),
+        *(description.worth(word, metric.value) if metric else "", floor or ""),
+        description.amount(description.size(entry, key) / 1e6) + (" " if key in entry.files else "*"),
+        description.amount(cost.latency_p50_ms) if cost else "",
+        *(entry.licences.word, description.what_goes_in(entry)),
+    ]
+
+
 @click.command(epilog="Example: keras-lmf show lmf-mosi-avt")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of_entries)
+@click.option("--full", is_flag=True, help="All that is known: every file, metric and note.")
 @JSON
 @plain_errors
-def show(name: str, as_json: bool) -> None:
-    """What a zoo entry is (NAME or its folder), or what a .tflite file takes and gives."""
+def show(name: str, full: bool, as_json: bool) -> None:
+    """What a zoo entry is (NAME or its folder)."""
     from keras_lmf.zoo import listing
 
-    click.echo(json.dumps(listing.facts(name), indent=1) if as_json else listing.show(name))
+    if as_json:
+        click.echo(json.dumps(listing.facts(name), indent=1))
+    elif full:
+        click.echo(listing.show(name))
+    else:
+        for line in listing.brief(name).splitlines():
+            click.echo(paragraph(line, indent=12))
 
 
 @click.command(epilog="Example: keras-lmf fetch lmf-mosi-avt --files weights,tflite")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of_entries)
 @click.option("--files", help="Keys of the entry's files, separated by commas; default all.")
 @click.option("--cache-dir", type=click.Path(path_type=Path), help="Instead of KERAS_LMF_HOME.")
 @JSON
@@ -111,7 +146,7 @@ def publish(folder: Path, work: Path, data: Path | None, seeds: int) -> None:
 @DATA
 @plain_errors
 def calibrate(folder: Path, work: Path, data: Path | None) -> None:
-    """Fit the temperatures of the zoo entry in FOLDER anew, into its entry.json and the sidecars of its files.
+    """Fit the temperatures of the zoo entry in FOLDER anew, into its entry.json and its files.
 
     Weights and metrics stay. Where the validation split is small, twins are trained for it. On any backend.
     """
@@ -122,6 +157,27 @@ def calibrate(folder: Path, work: Path, data: Path | None) -> None:
     click.echo(f"expected calibration error on test: {found.ece_before:.3f} → {found.ece_after:.3f}")
     click.echo(f"negative log-likelihood on test: {found.nll_before:.3f} → {found.nll_after:.3f}")
     click.echo("Next: keras-lmf render")
+
+
+@click.command(epilog="Example: keras-lmf metadata zoo/lmf-ravdess-av")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@plain_errors
+def metadata(paths: tuple[Path, ...]) -> None:
+    """Write into .tflite files what their sidecars say. Each of PATHS is a file, or the folder of a zoo entry.
+
+    For files of older versions: an export does it by itself. What a file computes stays as it is.
+    """
+    from keras_lmf import publishing
+    from keras_lmf.export.metadata import write_metadata
+    from keras_lmf.sidecar import Sidecar
+
+    for path in paths:
+        if locate(path, "entry", "tflite").kind == "entry":
+            publishing.write_metadata(path)
+        else:
+            write_metadata(path, Sidecar.read(path))
+        click.echo(path)
+    click.echo("Next, for entries: keras-lmf render", err=True)
 
 
 @click.command(epilog="Example: keras-lmf render zoo --check")

@@ -8,6 +8,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,12 +21,13 @@ from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.export import tflite
 from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
-from keras_lmf.export.flatbuffer import operators, table
+from keras_lmf.export.metadata import with_document
 from keras_lmf.export.process import row_latency
 from keras_lmf.export.source import Source, agreement, differences_to, source_of
 from keras_lmf.files import PARTIAL, require_writable, sha256, size_of
+from keras_lmf.operators import operators, table
 from keras_lmf.runtime import ROWS_PER_BATCH, Runtime, TensorInfo, open_artifact
-from keras_lmf.sidecar import Sidecar
+from keras_lmf.sidecar import Document, Sidecar
 from keras_lmf.spec import InputSpec, ModelSpec, Presence, attached
 
 if TYPE_CHECKING:
@@ -51,6 +53,11 @@ class Format(NamedTuple):
     batch: int
     float32: bool
     calibrated: bool = False
+
+    @property
+    def rows(self) -> int | None:
+        """That the file takes at a time; None: any number."""
+        return 1 if self.batch == 1 else None
 
 
 FORMATS: dict[str, Format] = {
@@ -88,9 +95,9 @@ def export_model(
     """Write `model` to `folder` in each format, run every written file, and report what each one costs.
 
     A file gets its final name only after it ran, gave finite numbers and, for float32 formats, agreed with
-    the Keras model. Beside each file is its sidecar, `model.tflite.json` for example: labels, inputs, scales,
-    versions, hashes. `folder` also receives report.csv, report.json, report.md and (with `evaluation`)
-    report.png.
+    the Keras model. What it takes and gives stands inside each .tflite file, and beside each file in its sidecar,
+    `model.tflite.json` for example: labels, inputs, scales, versions, hashes. `folder` also receives report.csv,
+    report.json, report.md and (with `evaluation`) report.png.
 
     | format | file | numbers |
     |---|---|---|
@@ -101,13 +108,17 @@ def export_model(
     | "tflite-int8" | `model-int8.tflite` | products and convolutions int8, inputs and outputs float32 |
     | "tflite-int8-integer" | `model-int8-integer.tflite` | the same, inputs and outputs int8 |
 
+    The SavedModel of a recipe's model with a front end on sound has two more signatures: `waveform` takes the same as
+    `serving_default`, `features` what the front ends give.
+
     Int8 files keep in float32 what int8 would spoil or can't hold: standardisation, the product of the
     modalities, the activations inside loops (recurrent layers without unroll=True), CONV_3D.
     `Artifact.operators` lists every op with its dtypes; weighted ops that are left out are in `Artifact.notes`
     and given as a warning.
 
     Args:
-        model: functional, a dict of modalities in and a dict of targets out, on the TensorFlow backend.
+        model: functional, a dict of modalities in and a dict of targets out. On JAX or PyTorch, processes of their own
+            do with TensorFlow what needs it; the files are compared with the model as it answers here.
         folder: made when it isn't there; files of the same name are replaced.
         formats: names of formats.
         evaluation: the split on which every file is run and measured. None: no metrics, and the comparison with the
@@ -131,11 +142,12 @@ def export_model(
         One Artifact per format, in the order of `formats`.
 
     Raises:
-        LMFError: unknown format or presence; a temperature out of 0.01 to 100; another backend; a model without
-            dicts; a split that doesn't fit; a model that needs ops outside TensorFlow Lite's builtins; an int8
-            format without `calibration`, or of a model with no op that can be int8; a failed, crashed or overlong
-            conversion; a file whose outputs aren't finite or differ too much. That file is then not kept; one
-            that an earlier export left under its name stays as it was.
+        LMFError: unknown format or presence; a temperature out of 0.01 to 100; no TensorFlow here; a model without
+            dicts, or, on another backend, with layers that TensorFlow's process can't rebuild; a split that doesn't
+            fit; a model that needs ops outside TensorFlow Lite's builtins; an int8 format without `calibration`, or
+            of a model with no op that can be int8; a failed, crashed or overlong conversion; a file whose outputs
+            aren't finite or differ too much. That file is then not kept; one that an earlier export left under its
+            name stays as it was.
     """
     _check_formats(formats, calibration)
     spec = _spec_of(model, spec, recipe)
@@ -148,6 +160,8 @@ def export_model(
         _require_fit(spec, open_artifact(model))
         if temperature is not None:
             spec = spec.replace(subset_temperatures=None)
+        waveforms = tuple(name for name, part in spec.inputs.items() if part.media == "waveform")
+        source = dataclasses.replace(source, waveforms=waveforms)
         spec = spec.replace(**{name: value for name, value in changes.items() if value is not None})
         tolerance = spec.tolerance if tolerance is None else tolerance
         require_writable(folder / REPORT_FILES[0])
@@ -159,11 +173,11 @@ def export_model(
         expected = functools.cache(source.keras_outputs)
         artifacts = []
         for name in tqdm(dict.fromkeys(formats), desc="export", unit="file", leave=False, disable=None):
-            artifact = _export(
-                name, source, folder, expected, judge if evaluation is not None else None, tolerance
+            artifacts.append(
+                _export(
+                    name, source, spec, folder, expected, judge if evaluation is not None else None, tolerance
+                )
             )
-            _sidecar(artifact, spec, source.calibration).write(artifact.path)
-            artifacts.append(artifact)
     write_report(artifacts, folder)
     return artifacts
 
@@ -179,10 +193,10 @@ def _check_formats(formats: Sequence[str], calibration: Split | None) -> None:
                 f"The format {name!r} needs calibration=, a split with typical rows (the training split), to "
                 f"choose its scales. Or export to 'tflite-dynamic', which needs none."
             )
-    if keras.backend.backend() != "tensorflow":
+    if find_spec("tensorflow") is None:
         raise LMFError(
-            f"Export needs Keras on the TensorFlow backend, received {keras.backend.backend()!r}. "
-            f"Weights fit every backend: start again with\n  KERAS_BACKEND=tensorflow keras-lmf export …"
+            "Export needs TensorFlow, which is not installed. Install it beside Keras's backend "
+            f'({keras.backend.backend()}): pip install "keras-lmf[tf]"'
         )
 
 
@@ -226,26 +240,39 @@ def _described(
     return {name: InputSpec() for name in source.inputs} | spec.inputs | dict(descriptions)
 
 
-def _sidecar(artifact: Artifact, spec: ModelSpec, calibration: Mapping[str, np.ndarray] | None) -> Sidecar:
-    runtime = open_artifact(artifact.path)
-    rows = None if artifact.path.is_dir() else 1
+def _document(
+    name: str,
+    spec: ModelSpec,
+    runtime: Runtime,
+    calibration: Mapping[str, np.ndarray] | None,
+    notes: list[str],
+) -> Document:
+    """What the file of a format says of itself."""
+    rows = FORMATS[name].rows
     inputs = {
-        name: spec.inputs[name].model_dump() | _tensor(info, rows) for name, info in runtime.inputs.items()
+        key: spec.inputs[key].model_dump() | _tensor(info, rows) for key, info in runtime.inputs.items()
     }
-    for name in inputs if calibration else ():
-        inputs[name]["calibration_range"] = float(calibration[name].min()), float(calibration[name].max())
-    return Sidecar(
-        file=artifact.path.name,
-        format=artifact.format,
-        bytes=artifact.bytes,
-        sha256=sha256(artifact.path),
+    for key in inputs if calibration else ():
+        inputs[key]["calibration_range"] = float(calibration[key].min()), float(calibration[key].max())
+    return Document(
+        format=name,
         **spec.model_dump(exclude={"inputs"}),
         inputs=inputs,
-        outputs={name: _tensor(info, rows) for name, info in runtime.outputs.items()},
         labels=spec.target and spec.target.classes,
         versions=installed(PACKAGES),
+        notes=notes,
+    )
+
+
+def _sidecar(artifact: Artifact, document: Document, runtime: Runtime) -> Sidecar:
+    rows = FORMATS[artifact.format].rows
+    return Sidecar(
+        **document.model_dump(),
+        file=artifact.path.name,
+        bytes=artifact.bytes,
+        sha256=sha256(artifact.path),
+        outputs={name: _tensor(info, rows) for name, info in runtime.outputs.items()},
         operators=artifact.operators.to_dict("records"),
-        notes=artifact.notes,
     )
 
 
@@ -262,23 +289,28 @@ def _tensor(info: TensorInfo, rows: int | None) -> dict[str, Any]:
 def _export(
     name: str,
     source: Source,
+    spec: ModelSpec,
     folder: Path,
     expect: Callable[[int], dict[str, np.ndarray]],
     judge: Callable[[Any], Report] | None,
     tolerance: float,
 ) -> Artifact:
-    """Write one format beside its final place, judge it by running it, and move it there."""
+    """Write one format beside its final place, judge it by running it, move it there, and describe it."""
     file, write, batch, float32, calibrated = FORMATS[name]
     with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as scratch:
         written = Path(scratch) / file
         write(source, written)
         label = f"The {name} file of model {source.model.name!r}"
-        outputs = dataclasses.replace(open_artifact(written), name=label).predict(source.inputs)
+        found = operators(written.read_bytes()) if written.is_file() else []
+        notes = tflite.notes(source, written, found) if calibrated else []
+        document = _document(name, spec, source.open(written), source.calibration, notes)
+        if written.is_file():
+            written.write_bytes(with_document(written.read_bytes(), document))
+        runtime = dataclasses.replace(source.open(written), name=label)
+        outputs = runtime.predict(source.inputs)
         expected = expect(batch)
         differences = differences_to(expected, outputs, label, tolerance if float32 else np.inf)
         judged = judge(outputs) if judge else None
-        found = operators(written.read_bytes()) if written.is_file() else []
-        notes = tflite.notes(source, written, found) if calibrated else []
         artifact = Artifact(
             path=folder / file,
             format=name,
@@ -294,6 +326,7 @@ def _export(
         )
         Sidecar.path_of(artifact.path).unlink(missing_ok=True)  # it describes what is about to be replaced
         _move(written, artifact.path, Path(scratch))
+    _sidecar(artifact, document, runtime).write(artifact.path)
     for note in notes:
         warnings.warn(f"{artifact.path.name}: {note}", stacklevel=3)
     return artifact

@@ -32,7 +32,7 @@ def run_script(
     *,
     what: str,
     model: keras.Model | None,
-    timeout_seconds: float,
+    timeout_seconds: float | None,
 ) -> None:
     """Run `python -P SCRIPT arguments… OUTPUT FAILURE`, which writes `output` or says why not in FAILURE.
 
@@ -43,7 +43,7 @@ def run_script(
     that have no TensorFlow Lite builtin.
 
     Raises:
-        LMFError: it failed, crashed or took longer than `timeout_seconds`.
+        LMFError: it failed, crashed or took longer than `timeout_seconds`; None: it may take any time.
     """
     if model is not None:
         what = f"{what} of model {model.name!r}"
@@ -69,7 +69,7 @@ def run_script(
                 f"{what} was stopped after {timeout_seconds:g} seconds. Raise timeout_seconds, or make "
                 f"the model smaller (unrolled recurrent layers convert slowly)."
             ) from error
-        if process.returncode == 0 and output.is_file():
+        if process.returncode == 0 and output.exists():
             return
         if not failure.is_file():
             code = process.returncode

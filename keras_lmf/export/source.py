@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 
-from keras_lmf.backend import nested_layers
+from keras_lmf.backend import nested_layers, without_tensorflow
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.lazy import Array
+from keras_lmf.export import save
+from keras_lmf.export.process import run_script
+from keras_lmf.lazy import Array, blocks
 from keras_lmf.runtime import Runtime, open_artifact
 from keras_lmf.spec import attached
 from keras_lmf.target import Target
 
 if TYPE_CHECKING:
-    import keras
-
     from keras_lmf.data.dataset import Split
 
 _RANDOM_ROWS = 32
@@ -34,6 +39,7 @@ class Source:
         timeout_seconds: how long one conversion may take.
         scratch: a folder for what several writers start from.
         calibration: by modality (n, …), rows that give the int8 formats their scales.
+        waveforms: modalities that take sound.
     """
 
     model: keras.Model
@@ -41,6 +47,7 @@ class Source:
     timeout_seconds: float
     scratch: Path
     calibration: dict[str, Array] | None = field(default=None, repr=False)
+    waveforms: tuple[str, ...] = ()
 
     def keras_outputs(self, batch: int) -> dict[str, np.ndarray]:
         """What the Keras model answers to `inputs`, by target (N, size), run on `batch` rows at a time.
@@ -62,34 +69,88 @@ class Source:
         """Write a SavedModel folder; `batch` is the fixed or (None) free number of rows.
 
         The signature `serving_default` has the modalities as inputs and the targets as outputs. A fixed batch
-        comes with the example rows' lengths, so that no dimension is left free.
+        comes with the example rows' lengths, so that no dimension is left free, and with no other signature.
         """
-        import keras
-
-        signature = {
-            name: keras.InputSpec(
-                shape=(batch, *(self.inputs[name].shape[1:] if batch else tensor.shape[1:])),
-                dtype=tensor.dtype,
-                name=name,
-            )
+        shapes = {
+            name: (batch, *(self.inputs[name].shape[1:] if batch else tensor.shape[1:]))
             for name, tensor in self.model.input.items()
         }
-        # Where a GPU is visible, recurrent layers would trace cuDNN ops, which neither a machine without one
-        # nor TensorFlow Lite can run.
-        recurrent = [layer for layer in nested_layers(self.model) if hasattr(layer, "use_cudnn")]
-        before = [layer.use_cudnn for layer in recurrent]
-        try:
-            for layer in recurrent:
-                layer.use_cudnn = False
-            archive = keras.export.ExportArchive()
-            # As `model.export` does, but layer by layer: a tracked model, and each within it, is traced anew.
-            for layer in _layers(self.model):
-                archive.track(layer)
-            archive.add_endpoint("serve", self.model.__call__, [signature])
-            archive.write_out(str(path), verbose=False)
-        finally:
-            for layer, value in zip(recurrent, before):
-                layer.use_cudnn = value
+        waveforms = () if batch else self.waveforms
+        if has_tensorflow():
+            save.write_saved_model(self.model, path, shapes, waveforms)
+        else:
+            self._save_elsewhere(path, {"shapes": shapes, "waveforms": waveforms})
+
+    def open(self, path: Path) -> Runtime:
+        """The written file. What needs TensorFlow runs in a process of its own, unless Keras is on it."""
+        if has_tensorflow() or path.is_file():
+            return open_artifact(path)
+        taken = open_artifact(self.model)
+        # Files keep no order: theirs is alphabetical.
+        inputs, outputs = (dict(sorted(end.items())) for end in (taken.inputs, taken.outputs))
+        return Runtime(str(path), inputs, outputs, functools.partial(self._answers, path))
+
+    def _save_elsewhere(self, path: Path, request: dict[str, Any]) -> None:
+        """As `save`, in a process that has Keras on TensorFlow."""
+        modules = _own_modules(self.model)
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch, "model.keras")
+            with without_tensorflow():
+                self.model.save(file)
+            run_script(
+                "save.py",
+                [file, json.dumps(request | {"modules": modules, "path": sys.path})],
+                path,
+                what="Writing the SavedModel",
+                model=self.model,
+                timeout_seconds=self.timeout_seconds,
+            )
+
+    def _answers(self, path: Path, inputs: Mapping[str, Array]) -> dict[str, np.ndarray]:
+        """What the SavedModel at `path` answers, in a process that has TensorFlow."""
+        with tempfile.TemporaryDirectory() as scratch:
+            files = {name: str(Path(scratch, f"{index}.npy")) for index, name in enumerate(inputs)}
+            for name, values in inputs.items():
+                rows = np.lib.format.open_memmap(files[name], "w+", values.dtype, values.shape)
+                for place, block in blocks(values):
+                    rows[place] = block
+                rows.flush()
+            answers = Path(scratch, "answers.npz")
+            run_script(
+                "answers.py",
+                [path, json.dumps(files)],
+                answers,
+                what="The SavedModel",
+                model=self.model,
+                timeout_seconds=None,
+            )
+            with np.load(answers) as found:
+                return dict(found)
+
+
+def has_tensorflow() -> bool:
+    """Whether Keras is on TensorFlow here; beside another framework it isn't loaded."""
+    return keras.backend.backend() == "tensorflow"
+
+
+def _own_modules(model: keras.Model) -> list[str]:
+    """Where the layers of `model` are defined that neither Keras nor this package has.
+
+    Raises:
+        LMFError: in the program itself, which another process can't import.
+    """
+    found = set()
+    for layer in nested_layers(model):
+        module, name = type(layer).__module__, type(layer).__name__
+        if module == "__main__":
+            raise LMFError(
+                f"Layer {layer.name!r}: its class {name} is defined in the program itself, where the process with "
+                f"TensorFlow that exports can't import it. Move it to a module of its own, or start again with\n"
+                f"  KERAS_BACKEND=tensorflow"
+            )
+        if module.partition(".")[0] not in ("keras", "keras_lmf"):
+            found.add(module)
+    return sorted(found)
 
 
 def source_of(
@@ -129,17 +190,6 @@ def source_of(
     if rows is not None:
         runtime.check(rows)
     return Source(model, inputs, timeout_seconds, scratch, rows)
-
-
-def _layers(layer: keras.Layer) -> Iterator[keras.Layer]:
-    """Those of a model, and of the models within it, that are no models."""
-    import keras
-
-    if not isinstance(layer, keras.Model):
-        yield layer
-        return
-    for part in layer.layers:
-        yield from _layers(part)
 
 
 def _inputs_of(split: Split, runtime: Runtime) -> dict[str, Array]:

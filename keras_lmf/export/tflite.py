@@ -17,12 +17,13 @@ import numpy as np
 
 from keras_lmf.backend import maker, nested_layers
 from keras_lmf.errors import LMFError, import_extra
-from keras_lmf.export.flatbuffer import Operator, operators, with_fills
+from keras_lmf.export.flatbuffer import with_fills
 from keras_lmf.export.process import places, run_script
 from keras_lmf.export.quantize import Spectral
 from keras_lmf.export.source import Source
 from keras_lmf.layers import MelSpectrogram
 from keras_lmf.lazy import Array, blocks, moments
+from keras_lmf.operators import Operator, operators
 from keras_lmf.runtime import open_artifact
 
 CALIBRATION_ROWS = 1000

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_lmf.backbones.sequence import STANDARDIZATION
 from keras_lmf.backend import layer_calls
-from keras_lmf.models.factory import fitted_layers, refresh_standardization
+from keras_lmf.models.factory import fitted_layers, front_ends_of, refresh_standardization
 
 PRIOR_CLIPS = 3  # the training speakers' mean weighs as much as so many clips
 
@@ -45,9 +45,9 @@ def enrol(model: keras.Model, modality: str, mean: np.ndarray, clips: int) -> No
 def with_features(model: keras.Model, modality: str, target: str) -> keras.Model | None:
     """`model` that gives [features of the modality's front end, logits of `target`]; None where no speaker can be
     enrolled: it has no such front end, or doesn't standardise the features."""
-    front_ends = [layer for layer in model.layers if layer.name == f"{modality}_front_end"]
-    if not front_ends or not centres(model, modality):
+    front_end = front_ends_of(model).get(modality)
+    if front_end is None or not centres(model, modality):
         return None
     raw = model.input[modality]
-    ((features,),) = [outputs for inputs, outputs in layer_calls(front_ends[0]) if inputs[0] is raw]
+    ((features,),) = [outputs for inputs, outputs in layer_calls(front_end) if inputs[0] is raw]
     return keras.Model(model.input, [features, model.output[target]])

@@ -113,6 +113,12 @@ def build_front_ends(recipe: Recipe) -> dict[str, keras.Model]:
     }
 
 
+def front_ends_of(model: keras.Model) -> dict[str, keras.Model]:
+    """The front ends of a model of `build`, by modality, whether they stay as they are or not."""
+    layers = {layer.name: layer for layer in model.layers}
+    return {name: layers[f"{name}_front_end"] for name in model.input if f"{name}_front_end" in layers}
+
+
 class TooManyWeights(LMFError):
     """A recipe asks for more than is allowed."""
 

@@ -3,5 +3,6 @@
 from keras_lmf.publishing.backbones import publish_backbone
 from keras_lmf.publishing.calibrations import calibrate
 from keras_lmf.publishing.entries import publish
+from keras_lmf.publishing.metadata import write_metadata
 
-__all__ = ["calibrate", "publish", "publish_backbone"]
+__all__ = ["calibrate", "publish", "publish_backbone", "write_metadata"]

@@ -24,13 +24,13 @@ from keras_lmf.evaluation.calibration import (
 from keras_lmf.lazy import Array
 from keras_lmf.locate import RECIPE
 from keras_lmf.models import pretrained
+from keras_lmf.publishing.metadata import described
 from keras_lmf.publishing.retrainings import trained
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
-from keras_lmf.sidecar import Sidecar
 from keras_lmf.training.features import features
 from keras_lmf.training.run import fitting
-from keras_lmf.zoo import Calibration, Entry, file_records
+from keras_lmf.zoo import Calibration, Entry
 
 LEAST_ROWS, LEAST_SPEAKERS = 300, 4  # of "valid", for a temperature fitted to it alone; docs/zoo.md says why
 FOLDS = 5  # at most: a speaker is in one
@@ -160,7 +160,7 @@ def _pooled(answered: list[tuple[keras.Model, Split]], presence: bool, split: st
 def calibrate(folder: str | Path, work: str | Path, *, root: str | Path | None = None) -> Entry:
     """Fits the temperatures of a published entry anew; its weights and metrics stay. On any backend.
 
-    They are written into the sidecars of its .tflite files and, last, into entry.json. A call that was interrupted
+    They are written into its .tflite files and their sidecars and, last, into entry.json. A call that was interrupted
     between these is made good by another one.
 
     Args:
@@ -183,12 +183,6 @@ def calibrate(folder: str | Path, work: str | Path, *, root: str | Path | None =
             "speaker who can be left out."
         )
     fitted = {name: getattr(calibration, name) for name in ("temperature", "subset_temperatures")}
-    sidecars = {}
-    for key, file in entry.files.items():
-        if file.name.endswith(".tflite"):
-            path = folder / file.name
-            sidecars[f"{key}-sidecar"] = Sidecar.read(path).model_copy(update=fitted).write(path).name
-    files = entry.files | file_records(folder, sidecars)
-    entry = entry.model_copy(update={"calibration": calibration, "files": files})
+    entry = described(folder, entry, **fitted).model_copy(update={"calibration": calibration})
     entry.write(folder)
     return entry

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_lmf.data.npz import read_npz
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_atomically
 from keras_lmf.recognition.inputs import inputs_of, windows_at_once
@@ -67,6 +66,8 @@ class Enrolment:
         Raises:
             LMFError: no such file, or one that holds something else. Nothing is unpickled.
         """
+        from keras_lmf.data.npz import read_npz  # brings all corpora, which an answer needn't wait for
+
         arrays = read_npz(path, cls.__annotations__, most=MOST_BYTES)
         mean, clips, *names = (arrays[key] for key in cls.__annotations__)
         if mean.ndim != 1 or mean.dtype.kind != "f" or not np.isfinite(mean).all():

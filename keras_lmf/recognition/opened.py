@@ -17,7 +17,7 @@ from keras_lmf.locate import WEIGHTS, known_entries, locate
 from keras_lmf.media.crops import FaceInput
 from keras_lmf.recipe import run_spec
 from keras_lmf.runtime import Runtime, open_artifact, prefers_tflite
-from keras_lmf.sidecar import Sidecar
+from keras_lmf.sidecar import Document, Sidecar
 from keras_lmf.spec import MEDIA, ModelSpec
 from keras_lmf.zoo import fetching, loading
 from keras_lmf.zoo.entry import Entry
@@ -162,8 +162,8 @@ def open_model(
             Keras. The others run one way.
 
     Raises:
-        LMFError: no such model; a runtime that it has no file for; a missing, wrong or foreign sidecar; inputs or an
-            output that don't fit.
+        LMFError: no such model; a runtime that it has no file for; a file of which nothing is known, or something
+            wrong; inputs or an output that don't fit.
     """
     if not isinstance(artifact, str | Path):
         raise LMFError(
@@ -184,7 +184,13 @@ def open_model(
         spec = run_spec(path)
         ways["keras"] = lambda: _keras_model(name, loading.load_own(place), path / WEIGHTS, spec)
     else:
-        spec = Sidecar.read(path).spec
+        document = Document.of(path)
+        if document is None:
+            raise LMFError(
+                f"{path} says nothing of its classes and inputs, and has no sidecar {Sidecar.path_of(path).name} "
+                f"beside it. Copy that along, or export the model again with keras_lmf.export_model."
+            )
+        spec = document.spec
         ways[place.kind] = lambda: _file(name, path, spec)
     _require_media(name, spec)
     if runtime is not None and runtime not in ways:
@@ -225,7 +231,7 @@ def _require_media(name: str, spec: ModelSpec) -> None:
     fitting = ", ".join(_entries_for_media()) or "none yet"
     raise LMFError(
         f"{name} takes features ({', '.join(spec.inputs)}), which can't be made from a media file here; or its "
-        "sidecar doesn't say what fills them: export with recipe=…. "
+        "description doesn't say what fills them: export with recipe=…. "
         f"Zoo entries that take media files: {fitting}. With features at hand, use "
         "klmf.runtime.open_artifact(…).predict."
     )

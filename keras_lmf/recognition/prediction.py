@@ -62,6 +62,13 @@ class Prediction:
     thumbnails: tuple[Thumbnail, ...] = field(repr=False)
     face: int | None = None
 
+    @property
+    def seconds(self) -> float | None:
+        """From the first window's start to the last one's end; None of a photo, which takes no time."""
+        if self.timeline.empty:
+            return None
+        return float(self.timeline["end"].iloc[-1] - self.timeline["start"].iloc[0])
+
     def to_dict(self) -> dict[str, Any]:
         """All but `sound`, `faces` and `thumbnails`, in JSON's terms.
 

@@ -61,7 +61,8 @@ class Recognizer:
 
     Args:
         artifact: the name or folder of a zoo entry, the folder of a run, the folder of a SavedModel, or a `.tflite`
-            file; the last two with their sidecar beside them. A `.tflite` needs neither TensorFlow nor Keras.
+            file; a SavedModel, and an older `.tflite`, with the sidecar beside it. A `.tflite` needs neither
+            TensorFlow nor Keras.
         runtime: of an entry: "tflite" or "keras"; None: its `.tflite` where it ships one and LiteRT is installed, the
             float32 one or the nearest to Keras; Keras otherwise, and with `enrolment`. Other artifacts run in one way.
         emotions: those of the model's classes that are asked about, two or more; None: all. Probabilities are the

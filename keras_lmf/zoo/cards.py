@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
@@ -15,6 +14,9 @@ from keras_lmf.records import Backbone
 from keras_lmf.zoo import description, fetching
 from keras_lmf.zoo.description import rendered
 from keras_lmf.zoo.entry import Entry
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LIMITS = "limits.md"  # the one part of a card that is written by hand
 TRIALS = "trials.csv"  # every trial of the search that chose the entry's recipe, on "valid"
@@ -106,6 +108,8 @@ def _is_stale(path: Path, text: str) -> bool:
 def results(entries: Mapping[Path, Entry]) -> pd.DataFrame:
     """One row per entry, file and metric on "test" (the shipped seed, and mean and deviation over seeds), then one per
     trial of the search on "valid"."""
+    import pandas as pd  # takes a second, which `show` needn't wait
+
     tables = []
     for folder, entry in entries.items():
         rows = [
@@ -131,15 +135,8 @@ def overview(entries: Mapping[Path, Entry], link: str) -> str:
 def short_overview(entries: Mapping[Path, Entry], link: str) -> str:
     """A line for each of the SIX that is there, or for every entry where none is."""
     known = {entry.name: entry for entry in entries.values()}
-    chosen = [known[name] for name in SIX if name in known] or known.values()
-    return rendered("six", entries=[(entry, _smallest(entry)) for entry in chosen], link=link).strip()
-
-
-def _smallest(entry: Entry) -> str:
-    """The smallest `.tflite` file that is shipped; else the float32 one, which a command makes (the file of weights
-    lacks published front ends, so it tells no size); else the weights."""
-    shipped = {key: cost.bytes for key, cost in entry.costs.items() if key in entry.files}
-    return min(shipped, key=shipped.get, default="tflite" if "tflite" in entry.costs else "weights")
+    chosen = [known[name] for name in SIX if name in known] or list(known.values())
+    return rendered("six", entries=chosen, link=link).strip()
 
 
 def card(folder: Path, entry: Entry) -> str:

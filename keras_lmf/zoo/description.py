@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from keras_lmf.errors import LMFError
 from keras_lmf.recipe import FUSIONS
 from keras_lmf.spec import MEDIA
@@ -21,6 +19,7 @@ from keras_lmf.zoo.entry import Entry, Metric, Spread
 
 if TYPE_CHECKING:
     import jinja2
+    import pandas as pd
 
 # The names under which readers know the protocols of `evaluation`.
 METRICS = {
@@ -41,6 +40,7 @@ METRICS = {
 }
 # Of a corpus: those that change what is learnt, not the split or an input's length.
 TOLD_OPTIONS = ("labels", "merge")
+KINDS = ("clip", "sound", "photo", "features")  # of what a model is given
 SMALLEST = 1e-3  # half a prediction interval, where the seeds hardly differ
 
 
@@ -111,6 +111,56 @@ def figure(value: Metric | Spread | float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
+def kinds(entry: Entry) -> tuple[str, ...]:
+    """Those of KINDS that the model takes: a clip has voice and face, or a face in several pictures."""
+    media = {spec.media: len(spec.shape) for spec in entry.spec.media.values()}
+    found = []
+    if media:
+        one_picture = media == {"frames": MEDIA["frames"].axes[0]}
+        found.append("photo" if one_picture else "clip" if "frames" in media else "sound")
+    return (*found, "features") if len(media) < len(entry.inputs) else tuple(found)
+
+
+def what_goes_in(entry: Entry) -> str:
+    """The inputs in words: "voice, 3 s; face, 6 pictures"."""
+    told, features = [], []
+    for name, spec in entry.inputs.items():
+        if not spec.media:
+            features.append(spaced(name))
+        elif spec.media == "waveform":
+            told.append(spaced(name) + (f", {spec.shape[0] / spec.rate:g} s" if spec.rate else ""))
+        else:
+            one = len(spec.shape) == MEDIA[spec.media].axes[0]
+            told.append(f"{spaced(name)}, {'a picture' if one else f'{spec.shape[0]} pictures'}")
+    return "; ".join([*told, f"features of {listed(features)}"] if features else told)
+
+
+def best_file(entry: Entry) -> str:
+    """The key of the smallest `.tflite` file that is shipped; else of the float32 one, which a command makes (the file
+    of weights lacks published front ends, so it tells no size); else of the weights."""
+    ready = [key for key, file in entry.files.items() if file.name.endswith(".tflite") and key in entry.costs]
+    shipped = {key: entry.costs[key].bytes for key in ready}
+    return min(shipped, key=shipped.get, default="tflite" if "tflite" in entry.costs else "weights")
+
+
+def size(entry: Entry, key: str) -> int:
+    """Bytes of a file of the entry, shipped or measured."""
+    return (entry.costs.get(key) or entry.files[key]).bytes
+
+
+def amount(number: float) -> str:
+    """Two figures of a size or a time: "62", "4.1", "0.41", "<0.1"."""
+    return f"{number:.0f}" if number >= 10 else f"{number:.2g}" if number >= 0.1 else "<0.1"
+
+
+def worth(metric: str, value: float | None) -> str:
+    """A metric in words: "84% right", "0.92 off", else its number."""
+    if value is None:
+        return ""
+    words = {"war": f"{value:.0%} right", "mae": f"{value:.2f} off"}
+    return words.get(metric, f"{value:.2f}")
+
+
 def shape(sizes: Sequence[int | None]) -> str:
     """The shape of a row: "(20, 43)"; an axis of any length is "any"."""
     return f"({', '.join('any' if width is None else str(width) for width in sizes)})"
@@ -125,6 +175,13 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str], style: str) -
     if style == "pipe":  # Markdown
         cells = {name: [cell.replace("|", "\\|") for cell in column] for name, column in cells.items()}
     return tabulate(cells, headers="keys", tablefmt=style, disable_numparse=True)
+
+
+def printable(text: str) -> str:
+    """The text without control characters, which a terminal obeys: names inside a file may hold anything."""
+    return "".join(
+        mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in text
+    )
 
 
 def rendered(template: str, **facts: object) -> str:
@@ -145,7 +202,10 @@ def _templates() -> jinja2.Environment:
         keep_trailing_newline=True,
         extensions=["jinja2.ext.do"],
     )
-    named = (metric_name, spaced, listed, corpus_title, numbers, figure, shape, table, repr)
+    named = (
+        *(metric_name, spaced, listed, corpus_title, numbers, figure, shape, table, repr),
+        *(kinds, what_goes_in, best_file, size, amount, worth),
+    )
     environment.filters |= {function.__name__: function for function in named}
     environment.globals["MEDIA"] = MEDIA
     environment.filters["json"] = functools.partial(json.dumps, ensure_ascii=False)
@@ -172,7 +232,8 @@ def compare(metrics: Mapping[str, float], entry: Entry) -> pd.DataFrame:
         the n seeds), `low` and `high` (mean ± t · sd · √(1 + 1/n), in which a further seed lies with 95 %
         probability), `agrees` (it does).
     """
-    from scipy.stats import t  # takes a second, which no page needs
+    import pandas as pd
+    from scipy.stats import t  # both take a second, which no page needs
 
     spreads = entry.seeds["weights"]
     rows = {

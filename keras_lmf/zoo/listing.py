@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from pydantic import JsonValue, RootModel
-
-from keras_lmf import documents, locate
+from keras_lmf import locate
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.recipe import FUSIONS, Recipe
 from keras_lmf.records import Backbone
 from keras_lmf.zoo import cards, fetching
-from keras_lmf.zoo.description import rendered
+from keras_lmf.zoo.description import KINDS, best_file, kinds, printable, rendered, size
 from keras_lmf.zoo.entry import Entry
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = (
     "name", "fusion", "corpus", "modalities", "target", "parameters", "mb", "files",
     "metric", "value", "floor", "weights_licence", "data_licence",
+    "takes", "file", "file_mb", "file_ms", "licence",
 )  # fmt: skip
+
+FILES = "Of files and runs 'keras-lmf inspect' tells."
 
 
 def table(
@@ -31,6 +34,8 @@ def table(
     licence: str | None = None,
     max_mb: float | None = None,
     cache_dir: str | Path | None = None,
+    takes: str | None = None,
+    max_ms: float | None = None,
 ) -> pd.DataFrame:
     """One row per entry that needs no network: the bundled ones, and what was fetched from a mirror.
 
@@ -38,20 +43,48 @@ def table(
         fusion: "none", "early", "tensor" or "low_rank"; "tfn" and "lmf" are the last two as well.
         corpus: name of a corpus that an entry was trained on.
         modality: an input that the model must have.
-        licence: of the weights.
-        max_mb: largest size of the weights in MB (10⁶ bytes).
+        licence: of the weights, in a word: "research-only", "non-commercial", "attribution", "Apache-2.0", ….
+        max_mb: largest size of the best file in MB (10⁶ bytes).
         cache_dir: see `fetch`.
+        takes: "clip" (voice and face), "sound", "photo" or "features".
+        max_ms: longest time of the best file for one row on one thread, in milliseconds, on the machine of the cards.
+
+    Words may be in capitals or not.
 
     Returns:
         Columns `name`, `fusion`, `corpus`, `modalities`, `target`, `parameters`, `mb` (weights), `files` (keys for
         `fetch`), `metric`, `value`, `floor` (the headline metric of the weights on the test split, and a constant
-        prediction's), `weights_licence`, `data_licence`. No row where nothing fits. An entry that can't be read is
-        left out, with a warning (logging).
+        prediction's), `weights_licence`, `data_licence`, `takes`, `file` (the key of the best file: the smallest
+        `.tflite` that is shipped, else the float32 one, which export writes), `file_mb`, `file_ms` (NaN: not measured)
+        and `licence` (of the weights, in a word). No row where nothing fits. An entry that can't be read is left out,
+        with a warning (logging).
 
     Raises:
         LMFError: a value that no entry has.
     """
-    entries = []
+    import pandas as pd  # takes a second, which `keras-lmf list` needn't wait
+
+    fitting = entries(fusion, corpus, modality, licence, max_mb, cache_dir, takes, max_ms)
+    return pd.DataFrame([_row(entry) for entry in fitting], columns=list(COLUMNS))
+
+
+def records(fitting: Iterable[Entry]) -> list[dict[str, object]]:
+    """Of each entry its row of `table`, for JSON."""
+    return [dict(zip(COLUMNS, _row(entry))) for entry in fitting]
+
+
+def entries(
+    fusion: str | None = None,
+    corpus: str | None = None,
+    modality: str | None = None,
+    licence: str | None = None,
+    max_mb: float | None = None,
+    cache_dir: str | Path | None = None,
+    takes: str | None = None,
+    max_ms: float | None = None,
+) -> list[Entry]:
+    """The entries of `table`, whose arguments and errors these are, by name."""
+    known = []
     for name, folder in locate.known_entries(cache_dir).items():
         try:
             entry = Entry.read(folder)
@@ -59,66 +92,70 @@ def table(
                 raise LMFError(
                     f"The folder {folder} holds the entry {entry.name!r}. Rename or delete the folder."
                 )
-            entries.append(entry)
+            known.append(entry)
         except (LMFError, OSError) as error:
             logging.getLogger(__name__).warning("Left out of the list: %s", error)
-    fusion = (
-        {section.acronym: word for word, section in FUSIONS.items()}.get(fusion, fusion) if fusion else None
-    )
-    _require_known("fusion", fusion, FUSIONS)
-    _require_known("corpus", corpus, (name for entry in entries for name in entry.corpora))
-    _require_known("modality", modality, (name for entry in entries for name in entry.modalities))
-    _require_known("licence", licence, (entry.licences.weights for entry in entries))
-    if max_mb is not None and not (isinstance(max_mb, int | float) and max_mb > 0):
-        raise LMFError(f"'max_mb' takes a number of megabytes above 0, received {max_mb!r}.")
-    kept = [
-        _row(entry)
-        for entry in entries
-        if fusion in (None, entry.fusion)
-        and corpus in (None, *entry.corpora)
-        and modality in (None, *entry.modalities)
-        and licence in (None, entry.licences.weights)
-        and (max_mb is None or entry.files["weights"].bytes <= max_mb * 1e6)
-    ]
-    return pd.DataFrame(kept, columns=list(COLUMNS))
+    acronyms = {section.acronym: word for word, section in FUSIONS.items() if section.acronym}
+    fusion = acronyms.get(fusion.lower(), fusion) if fusion else None
+    words: dict[str, tuple[str | None, Iterable[str], Callable[[Entry], Iterable[str]]]] = {
+        "fusion": (fusion, FUSIONS, lambda entry: [entry.fusion]),
+        "corpus": (corpus, (), lambda entry: entry.corpora),
+        "modality": (modality, (), lambda entry: entry.modalities),
+        "licence": (licence, (), lambda entry: [entry.licences.word]),
+        "kind of input": (takes, KINDS, kinds),
+    }
+    fits = known
+    for what, (wanted, allowed, said) in words.items():
+        if wanted is not None:
+            names = set(allowed) or {word for entry in known for word in said(entry)}
+            word = _known(what, wanted, names)
+            fits = [entry for entry in fits if word in said(entry)]
+    if max_mb is not None:
+        most = _positive("max_mb", max_mb, "megabytes") * 1e6
+        fits = [entry for entry in fits if size(entry, best_file(entry)) <= most]
+    if max_ms is not None:
+        longest = _positive("max_ms", max_ms, "milliseconds")
+        fits = [entry for entry in fits if (ms := _milliseconds(entry)) is not None and ms <= longest]
+    return fits
+
+
+def brief(name: str | Path, cache_dir: str | Path | None = None) -> str:
+    """About ten lines about a zoo entry: what it takes and answers, how often it is right, its best file, its licence.
+
+    Of what is no entry, and errors: as `show`.
+    """
+    place = locate.locate(name, "entry", "backbone", hint=FILES)
+    if place.kind != "entry":
+        return show(name, cache_dir)
+    found = fetching.files_of(place, cache_dir)
+    summary = cards.summary(found.folder, found.entry)
+    return printable(rendered("brief", entry=found.entry, summary=summary, name=place.name).rstrip())
 
 
 def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
-    """A text about a zoo entry (a name, or a folder that holds one), a backbone's weights, or a `.tflite` file.
+    """A text about a zoo entry (a name, or a folder that holds one) or a backbone's weights.
 
-    Of an entry: what it does, inputs, files with their sizes, latencies and metrics, licences, how to load it. Of a
-    file: size, inputs, outputs, and the JSON beside it where there is one (`model.tflite.json` or `model.json`).
+    Of an entry: what it does, inputs, files with their sizes, latencies and metrics, licences, how to load it.
 
     Raises:
-        LMFError: no such entry or file, or another kind of file.
+        LMFError: no such entry.
     """
-    place = locate.locate(name, "entry", "backbone", "tflite")
+    place = locate.locate(name, "entry", "backbone", hint=FILES)
     if place.kind == "backbone":
         text = cards.backbone_card(_folder_of(place))
-    elif place.kind == "tflite":
-        text = rendered("file", path=place.path, **_about_file(place.path))
     else:
         found = fetching.files_of(place, cache_dir)
         summary = cards.summary(found.folder, found.entry)
         text = rendered("show", entry=found.entry, summary=summary, folder=found.folder, name=place.name)
-    # Names inside a file may hold anything; a terminal obeys control characters.
-    text = text.rstrip()
-    return "".join(
-        mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in text
-    )
+    return printable(text.rstrip())
 
 
 def facts(name: str | Path, cache_dir: str | Path | None = None) -> dict[str, Any]:
-    """What `show` tells, for a program: the record of an entry or a backbone, with its `folder`; or a file's `size` in
-    bytes, `inputs` and `outputs` (shape, dtype), and the JSON beside it in `sidecars`. Errors are those of `show`.
+    """What `show` tells, for a program: the record of an entry or a backbone, with its `folder`.
+
+    Errors as of `show`.
     """
-    place = locate.locate(name, "entry", "backbone", "tflite")
-    if place.kind == "tflite":
-        about = _about_file(place.path)
-        model = about.pop("model")
-        for end, infos in (("inputs", model.inputs), ("outputs", model.outputs)):
-            about[end] = {key: {"shape": info.shape, "dtype": str(info.dtype)} for key, info in infos.items()}
-        return about
+    place = locate.locate(name, "entry", "backbone", hint=FILES)
     if place.kind == "entry":
         found = fetching.files_of(place, cache_dir)
         folder, record = found.folder, found.entry
@@ -145,36 +182,38 @@ def recipe(name: str | Path, cache_dir: str | Path | None = None) -> Recipe:
     return fetching.recipe(fetching.find(name, cache_dir))
 
 
-def _require_known(what: str, value: str | None, allowed: Iterable[str]) -> None:
-    names = sorted(set(allowed))
-    if value is not None and value not in names:
-        raise unknown_name(what, value, names)
+def _known(what: str, wanted: str, allowed: Collection[str]) -> str:
+    """That one of `allowed`, whatever its capitals."""
+    found = {word.casefold(): word for word in allowed}.get(wanted.casefold())
+    if found is None:
+        raise unknown_name(what, wanted, sorted(allowed))
+    return found
+
+
+def _positive(name: str, value: float, unit: str) -> float:
+    if not (isinstance(value, int | float) and value > 0):
+        raise LMFError(f"{name!r} takes a number of {unit} above 0, received {value!r}.")
+    return value
+
+
+def _milliseconds(entry: Entry) -> float | None:
+    """Of the best file."""
+    cost = entry.costs.get(best_file(entry))
+    return cost and cost.latency_p50_ms
 
 
 def _row(entry: Entry) -> tuple[object, ...]:
     """The entry's values of COLUMNS."""
     headline, metric = next(iter(entry.metrics.get("weights", {}).items()), (None, None))
+    best = best_file(entry)
     return (
         *(entry.name, entry.fusion, ", ".join(entry.corpora), ", ".join(entry.modalities), entry.target.name),
         *(entry.parameters, entry.files["weights"].bytes / 1e6, ", ".join(entry.files)),
         *(headline, metric and metric.value, metric and metric.floor),
         *(entry.licences.weights, entry.licences.data),
+        *(", ".join(kinds(entry)), best, size(entry, best) / 1e6, _milliseconds(entry), entry.licences.word),
     )
 
 
 def _folder_of(backbone: locate.Place) -> Path:
     return backbone.path or locate.known_backbones()[backbone.name]
-
-
-def _about_file(path: Path) -> dict[str, Any]:
-    from keras_lmf.runtime import open_artifact
-
-    model = open_artifact(path)
-    beside = (path.with_name(f"{path.name}.json"), path.with_suffix(".json"))
-    sidecars = {file.name: _sidecar(file) for file in beside if file.is_file()}
-    return {"size": path.stat().st_size, "model": model, "sidecars": sidecars}
-
-
-def _sidecar(path: Path) -> dict[str, object]:
-    content = documents.read(path, RootModel[JsonValue]).root
-    return content if isinstance(content, dict) else {"content": content}

@@ -5,6 +5,7 @@ A reader may give what it read, or raise an `LMFError`. Anything else is a findi
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -33,7 +34,7 @@ from keras_lmf.recipe.runs import FittedTemperature
 from keras_lmf.recognition import Enrolment
 from keras_lmf.records import Backbone
 from keras_lmf.runtime import open_artifact
-from keras_lmf.sidecar import Sidecar
+from keras_lmf.sidecar import Document, Sidecar
 from keras_lmf.zoo import Entry, read_testvectors
 
 FUZZ = Path(__file__).parent
@@ -205,7 +206,9 @@ def _media_seeds() -> Iterator[bytes]:
 
 
 def _tflite(content: bytes) -> None:
-    """A changed file beside its own sidecar."""
+    """A changed file alone, whose metadata is read, and beside its own sidecar."""
+    with contextlib.suppress(LMFError):
+        Document.inside(_at("alone/model.tflite", content))
     path = _at("exported/model.tflite", content)
     Sidecar(sha256=_sha256_of_smallest(), inputs={}).write(path)
     try:

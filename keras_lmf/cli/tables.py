@@ -1,0 +1,140 @@
+"""Tables on standard output: as wide as a terminal, with rich; in a pipe plain lines, of any width."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+GAP = 2  # spaces between columns
+NARROWEST = 8  # a column that is made narrower keeps so many letters a line
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: its heading.
+        width: of its widest cell.
+        right: for numbers: aligned at their ends.
+        spare: left out where a terminal is too narrow for it.
+        wraps: made narrower where there is no other way; its cells then take several lines.
+    """
+
+    title: str
+    width: int = 0
+    right: bool = False
+    spare: bool = False
+    wraps: bool = False
+
+    @property
+    def whole(self) -> int:
+        """Its width, heading among it."""
+        return max(self.width, len(self.title))
+
+
+def fitted(columns: Sequence[Column], room: int | None) -> dict[int, int]:
+    """Place → width of the columns that are shown in `room` letters; None: as much as they take.
+
+    The last spare column goes first; then the widest that wraps is made narrower.
+    """
+    widths = {place: column.whole for place, column in enumerate(columns)}
+    over = 0 if room is None else sum(widths.values()) + GAP * (len(widths) - 1) - room
+    for place in reversed(range(len(columns))):
+        if over > 0 and columns[place].spare:
+            over -= widths.pop(place) + GAP
+    wrapping = [place for place in widths if columns[place].wraps]
+    while over > 0 and wrapping and (widest := max(wrapping, key=widths.get)) is not None:
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
+        over -= 1
+    return widths
+
+
+class Table:
+    """A table that is told row by row.
+
+    Args:
+        columns: with the widths that their cells will have.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._widths = fitted(columns, room())
+
+    @cached_property
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        return Console(width=room(), highlight=False, soft_wrap=False)
+
+    def header(self) -> str:
+        """The headings."""
+        return self._line([column.title for column in self._columns], style="bold")
+
+    def row(self, cells: Sequence[str]) -> str:
+        """A row, of a cell for every column."""
+        return self._line(cells)
+
+    def _line(self, cells: Sequence[str], style: str = "") -> str:
+        if room() is not None:
+            return self._styled(cells, style)
+        parts = [
+            cells[place].rjust(width) if self._columns[place].right else cells[place].ljust(width)
+            for place, width in self._widths.items()
+        ]
+        return (" " * GAP).join(parts).rstrip()
+
+    def _styled(self, cells: Sequence[str], style: str) -> str:
+        from rich.table import Table as Grid
+        from rich.text import Text
+
+        grid = Grid.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+        for place, width in self._widths.items():
+            column = self._columns[place]
+            grid.add_column(width=width, justify="right" if column.right else "left", overflow="fold")
+        grid.add_row(*(Text(cells[place], style) for place in self._widths))
+        with self._console.capture() as written:
+            self._console.print(grid)
+        return "\n".join(line.rstrip() for line in written.get().splitlines())
+
+
+def table(rows: Iterable[Sequence[str]], columns: Sequence[Column]) -> str:
+    """All rows at once; widths are those of the cells. A column without a word is left out."""
+    rows = [list(row) for row in rows]
+    kept = [place for place in range(len(columns)) if any(row[place] for row in rows)]
+    sized = [
+        Column(
+            columns[place].title,
+            max(len(row[place]) for row in rows),
+            columns[place].right,
+            columns[place].spare,
+            columns[place].wraps,
+        )
+        for place in kept
+    ]
+    told = Table(sized)
+    return "\n".join([told.header(), *(told.row([row[place] for place in kept]) for row in rows)])
+
+
+def room() -> int | None:
+    """Letters in a line of the terminal; None where standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def paragraph(text: str, indent: int = 0) -> str:
+    """A line of text, in a terminal in lines of its width; all but the first begin after `indent` spaces."""
+    if (width := room()) is None:
+        return text
+    return textwrap.fill(
+        text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )

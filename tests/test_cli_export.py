@@ -1,0 +1,97 @@
+"""keras-lmf export where the corpus is not at hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from click.testing import CliRunner, Result
+from exporting import exported_here
+
+import keras_lmf.export
+from keras_lmf.cli import main
+
+ENTRY = "lmf-mosi-av"  # its corpus is not part of the package
+VECTORS = Path(__file__).parents[1] / "zoo" / ENTRY / "testvectors.npz"
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own, and no corpora."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KERAS_LMF_DATA", raising=False)
+    return tmp_path
+
+
+def command(*words: str) -> Result:
+    with exported_here():
+        return CliRunner().invoke(main, ["export", ENTRY, *words])
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
+    """What export_model is asked for; nothing is written."""
+    calls: list[dict] = []
+
+    def export_model(model: object, folder: Path, formats: list[str], **options: object) -> list:
+        calls.append({"formats": formats, **options})
+        return []
+
+    monkeypatch.setattr(keras_lmf.export, "export_model", export_model)
+    return calls
+
+
+def test_the_file_answers_the_test_vectors(work: Path) -> None:
+    result = command("--formats", "tflite", "--json")
+    assert result.exit_code == 0, result.stderr
+    (line,) = result.stderr.splitlines()
+    assert "no metrics" in line
+    assert "KERAS_LMF_DATA" in line
+    (row,) = json.loads(result.stdout)
+    assert "mae" not in row
+
+    vectors = np.load(VECTORS)
+    inputs = {key[6:]: values for key, values in vectors.items() if key.startswith("input/")}
+    file = work / "runs" / ENTRY / "exported" / "model.tflite"
+    runner = Interpreter(model_path=str(file)).get_signature_runner()
+    expected = vectors["output/sentiment"]
+    found = [
+        runner(**{name: np.float32(values[i : i + 1]) for name, values in inputs.items()})["sentiment"]
+        for i in range(len(expected))
+    ]
+    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-5, atol=1e-5)
+    assert row["difference_max"] == pytest.approx(np.abs(np.concatenate(found) - expected).max(), abs=1e-6)
+
+
+def test_by_default_the_formats_that_need_no_corpus_are_written(asked: list[dict]) -> None:
+    result = command()
+    assert result.exit_code == 0, result.stderr
+    assert asked == [{"formats": ["saved_model", "tflite", "tflite-float16", "tflite-dynamic"]}]
+    (line,) = result.stderr.splitlines()
+    assert "no metrics and no tflite-int8 file. Corpus 'cmu_mosi'" in line
+
+
+@pytest.mark.parametrize("formats", ["tflite-int8", "tflite,tflite-int8-integer"])
+def test_an_int8_format_asked_by_name_is_an_error(asked: list[dict], formats: str) -> None:
+    result = command("--formats", formats)
+    assert result.exit_code == 1
+    assert "'tflite-int8" in result.stderr
+    assert "--data" in result.stderr
+    assert "--formats tflite-dynamic" in result.stderr
+    assert asked == []
+
+
+def test_data_that_is_not_there_is_an_error(asked: list[dict], work: Path) -> None:
+    result = command("--data", str(work / "nowhere"))
+    assert result.exit_code == 1
+    assert "nowhere" in result.stderr
+    assert asked == []
+
+
+def test_an_unknown_format_is_told(work: Path) -> None:
+    result = command("--formats", "tflit")
+    assert result.exit_code == 1
+    assert "Did you mean 'tflite'?" in result.stderr
