@@ -52,7 +52,8 @@ def fitted(columns: Sequence[Column], room: int | None) -> dict[int, int]:
         if over > 0 and columns[place].spare:
             over -= widths.pop(place) + GAP
     wrapping = [place for place in widths if columns[place].wraps]
-    while over > 0 and wrapping and (widest := max(wrapping, key=widths.get)) is not None:
+    while over > 0 and wrapping:
+        widest = max(wrapping, key=widths.get)
         if widths[widest] <= NARROWEST:
             break
         widths[widest] -= 1
