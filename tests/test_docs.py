@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 # They train, export or decode.
-SLOW = {"README", "recipes"}
+SLOW = {"README", "device", "recipes"}
 LONG = {"clips", "compose", "descriptors", "evaluate", "export", "train", "zoo"}
 FENCED = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', flags=re.DOTALL | re.MULTILINE)
 TABLE = re.compile(r"^<!-- table ([\w-]+) -->\n(.*?)^<!-- end \1 -->$", flags=re.DOTALL | re.MULTILINE)

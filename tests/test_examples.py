@@ -186,6 +186,7 @@ def test_on_device_answers_about_a_real_clip_as_the_recognizer(own_folders):
     assert answered == pytest.approx(recognizer(clip).probabilities, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_on_device_needs_no_sidecar_where_the_file_describes_itself(own_folders):
     entry = EXAMPLES.parent / "zoo" / "ge2e-ravdess-voice"
     clip = write_wave(own_folders / "clip.wav", voices(4.0, 1, 16000), 16000)
