@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from click.testing import CliRunner
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
+from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.protocols import protocols
 from keras_lmf.target import Target
 from keras_lmf.zoo import Entry, cards, description
@@ -145,7 +149,7 @@ def test_code_for_an_app_has_the_entrys_names_sizes_labels_and_temperatures(name
     if calibration:
         default = re.search(r"temperature(?:: Float)? = (?:.*\?\? |.*\?: )?([\d.]+)f?$", code, re.MULTILINE)
         assert float(default[1]) == pytest.approx(calibration["temperature"], rel=1e-6)
-        subsets = re.search(r"temperatures\S* ?\S* ?\S* ?= (?:mapOf\(|\[)(.*)[)\]]$", code, re.MULTILINE)
+        subsets = re.search(r"temperatures.* = (?:mapOf\(|\[)(.*)[)\]]$", code, re.MULTILINE)
         pairs = re.findall(r'"([^"]+)"(?: to|:) ([\d.]+)', subsets[1]) if subsets else []
         assert {there: float(value) for there, value in pairs} == pytest.approx(
             calibration.get("subset_temperatures", {}), rel=1e-6
