@@ -4,7 +4,7 @@
 
 Every file is run on the test split of the entry's corpus before it gets its name. Where that corpus can't be loaded
 here, the files are compared with the Keras model alone, and those that need its training rows are left out.
-`examples/on_device.py` runs the .tflite files without Keras and TensorFlow.
+`examples/on_device.py` asks such a file about a WAV file without Keras and TensorFlow.
 """
 
 from __future__ import annotations

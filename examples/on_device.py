@@ -1,91 +1,60 @@
-"""A .tflite file without Keras, TensorFlow and keras_lmf: the LiteRT interpreter and NumPy alone, as on a device.
+"""From a WAV file to an emotion with the LiteRT interpreter and NumPy alone; docs/device.md tells the steps.
 
-    pip install ai-edge-litert numpy
-    python examples/on_device.py zoo/lmf-synthetic-av/model.tflite zoo/lmf-synthetic-av/testvectors.npz
-
-The file itself tells names, shapes and int8 scales. The names of the classes are in the JSON beside it,
-`model.tflite.json`, so copy that too.
+pip install ai-edge-litert numpy
+python examples/on_device.py clip.wav [model.tflite, which can do with a voice alone]
 """
 
-from __future__ import annotations
-
-import argparse
 import json
+import sys
+import wave
 from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-
-Arrays = dict[str, np.ndarray]
-
-
-def to_file(values: np.ndarray, tensor: dict) -> np.ndarray:
-    """Real numbers as the file's input holds them: real = scale · (integer − zero_point) in an int8 file."""
-    scale, zero_point = tensor["quantization"]
-    if not scale:  # the file takes real numbers
-        return values.astype(tensor["dtype"])
-    limits = np.iinfo(tensor["dtype"])
-    return np.clip(np.round(values / scale) + zero_point, limits.min, limits.max).astype(tensor["dtype"])
+from ai_edge_litert.schema_py_generated import Model
 
 
-def from_file(values: np.ndarray, tensor: dict) -> np.ndarray:
-    scale, zero_point = tensor["quantization"]
-    return (values.astype(np.float32) - zero_point) * scale if scale else values
+def levels(sound: np.ndarray, step: int) -> np.ndarray:
+    """Decibels above 200 Hz of pieces of 40 ms, one every 20 ms (`step` samples)."""
+    window = np.blackman(2 * step)
+    pieces = np.lib.stride_tricks.sliding_window_view(sound, 2 * step)[::step] * window
+    power = 2 * np.abs(np.fft.rfft(pieces)[:, 8:]) ** 2 / (2 * step * (window**2).sum())  # bins of 25 Hz
+    return 10 * np.log10(power.sum(axis=1) - power[:, -1] / 2 + 1e-20)
 
 
-def predict(model: Path, arrays: Arrays) -> Arrays:
-    """By target (N, size): what the file answers to N rows, one at a time. One row of zeros where none are given."""
-    runner = Interpreter(model_path=str(model)).get_signature_runner("serving_default")
-    takes, gives = runner.get_input_details(), runner.get_output_details()
-    if not arrays:
-        arrays = {name: np.zeros(tensor["shape"], np.float32) for name, tensor in takes.items()}
-    if missing := takes.keys() - arrays.keys():
-        raise SystemExit(f"{model} takes {', '.join(takes)}; the .npz lacks {', '.join(sorted(missing))}.")
-    inputs = {name: to_file(arrays[name], tensor) for name, tensor in takes.items()}
-    count = min(len(values) for values in inputs.values())
-    rows = [runner(**{name: values[i : i + 1] for name, values in inputs.items()}) for i in range(count)]
-    return {name: from_file(np.concatenate([row[name] for row in rows]), gives[name]) for name in gives}
+ours = Path(__file__).parents[1] / "zoo/whisper-voice/model-dynamic.tflite"
+clip, model = sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else ours
+# What the file says of itself; of an older one, the JSON beside it.
+content = Model.GetRootAs(model.read_bytes())
+metadata = [content.Metadata(i) for i in range(content.MetadataLength())]
+inside = [content.Buffers(one.Buffer()) for one in metadata if one.Name() == b"keras_lmf.document"]
+facts = json.loads(inside[0].DataAsNumpy().tobytes() if inside else Path(f"{model}.json").read_bytes())
+run = Interpreter(str(model)).get_signature_runner("serving_default")
+inputs = {name: np.zeros(tensor["shape"], "float32") for name, tensor in run.get_input_details().items()}
+voice = next(name for name, told in facts["inputs"].items() if told.get("media") == "waveform")
+temperature = (facts.get("subset_temperatures") or {}).get(voice) or facts.get("temperature") or 1
+rate, length = int(facts["inputs"][voice]["rate"]), inputs[voice].size
 
+with wave.open(clip) as file:  # 16 bits a sample, any channels
+    own, frames = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
+sound = frames.reshape(-1, file.getnchannels()).mean(axis=1) / 32768
+if own != rate:
+    sound = np.clip(np.fft.irfft(np.fft.rfft(sound), len(sound) * rate // own) * rate / own, -1, 1)
+step, heard = rate // 50, levels(sound, rate // 50)
+if len(heard) > (most := max(len(heard) // 10, 25)):  # silence at the ends: 30 dB below the loudest tenth
+    first, *_, last = np.flatnonzero(heard >= np.sort(heard)[-most] - 30)
+    sound = sound[(first + 1) * step if first else 0 : (last + 1) * step if last < len(heard) - 1 else None]
 
-def described(model: Path) -> tuple[list[str] | None, list[str] | None, float, dict[str, float]]:
-    """From the JSON beside the file: names of classes or of a value's dimensions, and the logits' temperature, with all
-    inputs and with some of them."""
-    sidecar = model.with_name(f"{model.name}.json")
-    facts = json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.is_file() else {}
-    target = facts.get("target") or {}
-    temperatures = facts.get("temperature") or 1.0, facts.get("subset_temperatures") or {}
-    return target.get("classes"), target.get("dimensions"), *temperatures
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("model", type=Path, help="a .tflite file of the zoo or of an export")
-    parser.add_argument(
-        "inputs", type=Path, nargs="?", help=".npz of (N, …) arrays, input/<name>; none: zeros"
-    )
-    arguments = parser.parse_args()
-    arrays = dict(np.load(arguments.inputs)) if arguments.inputs else {}
-    inputs = {key.removeprefix("input/"): array for key, array in arrays.items() if key[:7] != "output/"}
-    classes, dimensions, temperature, of_some = described(arguments.model)
-    for target, values in predict(arguments.model, inputs).items():
-        for i, row in enumerate(values):
-            names = dimensions or [target] * row.size
-            there = " + ".join(sorted(name for name, rows in inputs.items() if rows[i].any()))
-            shown = (
-                zip(classes, softmax(row / of_some.get(there, temperature)))
-                if classes
-                else zip(names, row.ravel())
-            )
-            print(f"row {i}:", ", ".join(f"{name} {value:.6f}" for name, value in shown))
-        if f"output/{target}" in arrays:  # test vectors: what the Keras model answers
-            distance = np.abs(values - arrays[f"output/{target}"]).max()
-            print(f"largest difference to the expected {target}: {distance:.1e}")
-
-
-if __name__ == "__main__":
-    main()
+answers, seconds = [], []
+for start in range(0, max(1, len(sound) - length // 2), length // 2):
+    part = sound[start : start + length]
+    loud = levels(np.pad(part, (step, 2 * step)), step) >= -60
+    if len(part) >= 0.3 * rate and np.convolve(loud, np.ones(5)).max() > 4.5:  # a voice lasts 0.1 s
+        inputs[voice][0] = np.pad(part, (0, length - len(part)))
+        logits = run(**inputs)[facts["target"]["name"]][0] / temperature
+        answers.append(np.exp(logits) / np.exp(logits).sum())
+        seconds.append(len(part) / rate)
+if not answers:
+    sys.exit(f"{clip}: there is no voice in it.")
+for share, label in sorted(zip(np.average(answers, 0, seconds), facts["target"]["classes"]), reverse=True):
+    print(f"{label} {share:.4f}")

@@ -19,7 +19,7 @@ DOCS = REPOSITORY / "docs"
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 # They train, export or decode.
 SLOW = {"README", "recipes"}
-LONG = {"clips", "compose", "descriptors", "evaluate", "export", "train", "zoo"}
+LONG = {"clips", "compose", "descriptors", "device", "evaluate", "export", "train", "zoo"}
 FENCED = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', flags=re.DOTALL | re.MULTILINE)
 TABLE = re.compile(r"^<!-- table ([\w-]+) -->\n(.*?)^<!-- end \1 -->$", flags=re.DOTALL | re.MULTILINE)
 # How a page's `keras-lmf …` lines are run: in the process of its Python snippets, where they stand.

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import nbformat
@@ -16,21 +17,22 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
+import keras_lmf as klmf
+from keras_lmf.export.metadata import with_document
+from keras_lmf.media.sound import decode_sound
+from keras_lmf.sidecar import Sidecar
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NOTEBOOK = EXAMPLES / "fusion_story.ipynb"
 STEPS = EXAMPLES / "steps_story.ipynb"
 ENTRY = EXAMPLES.parent / "zoo" / "lmf-synthetic-av"
-# Runs the example as a program, then says what got imported, and keeps the raw outputs, which it prints rounded.
+# Runs an example as a program, then says what got imported.
 RUN_ON_DEVICE = """
 import runpy
 import sys
-import numpy as np
 
-script, model, vectors, kept = sys.argv[1:]
-sys.argv = [script, model, vectors]
-example = runpy.run_path(script, run_name="__main__")
-inputs = {key[6:]: array for key, array in np.load(vectors).items() if key.startswith("input/")}
-np.savez(kept, **example["predict"](model, inputs))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
 print("imported:", *{name.partition(".")[0] for name in sys.modules} & {"tensorflow", "keras", "keras_lmf"})
 """
 
@@ -132,36 +134,76 @@ def test_own_clips_learns_and_answers(own_folders, monkeypatch):
         assert label == labels[file]
 
 
-@pytest.mark.parametrize("file", ["model.tflite", "model-int8-integer.tflite"])
-def test_on_device_needs_no_framework_and_answers_the_test_vectors(own_folders, file):
-    vectors, kept = ENTRY / "testvectors.npz", own_folders / "kept.npz"
-    printed = run(own_folders, "-c", RUN_ON_DEVICE, EXAMPLES / "on_device.py", ENTRY / file, vectors, kept)
+def voices(seconds: float, channels: int, rate: int) -> np.ndarray:
+    """(samples, channels) of 16 bits: gliding harmonics in faint noise, which is alone for 1 s at the ends, with true
+    zeros in two fifths of the clip between them."""
+    random = np.random.default_rng(3)
+    times = np.arange(round(seconds * rate)) / rate
+    pitch = 2 * np.pi * np.cumsum(140 + 40 * np.sin(5 * times)) / rate
+    sound = 0.1 * sum(np.sin(k * pitch) / k for k in range(1, 12)) * np.abs(np.sin(9 * times))
+    sound[(times < 1) | (times > seconds - 1)] = 0
+    sound += 1e-4 * random.standard_normal(len(times))
+    sound[np.abs(times - seconds / 2) < seconds / 5] = 0
+    gains = np.linspace(1, 0.5, channels)
+    return np.round(32767 * sound[:, None] * gains).astype("<i2")
+
+
+def write_wave(path: Path, frames: np.ndarray, rate: int) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(frames.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(frames.tobytes())
+    return path
+
+
+def shares(printed: str) -> dict[str, float]:
+    return {label: float(share) for label, share in re.findall(r"^(\w+) ([\d.]+)$", printed, re.MULTILINE)}
+
+
+def run_on_device(folder: Path, *arguments: str | Path) -> dict[str, float]:
+    printed = run(folder, "-c", RUN_ON_DEVICE, EXAMPLES / "on_device.py", *arguments)
     assert "imported:\n" in printed
-
-    expected, outputs = np.load(vectors)["output/emotion"], np.load(kept)["emotion"]
-    scores = np.array(re.findall(r"calm ([\d.]+), excited ([\d.]+)", printed), float)
-    assert scores.shape == expected.shape
-    if file == "model.tflite":
-        np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
-        calibration = json.loads((ENTRY / "entry.json").read_text())["calibration"]
-        powers = np.exp(expected / calibration["temperature"])
-        np.testing.assert_allclose(scores, powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
-    else:  # rounded twice, but wrong scales would be off by far more than the card's difference
-        entry = json.loads((ENTRY / "entry.json").read_text())
-        assert np.abs(outputs - expected).max() < 2 * entry["costs"]["tflite-int8-integer"]["difference_max"]
-        assert (scores.argmax(axis=1) == expected.argmax(axis=1)).all()
+    return shares(printed)
 
 
-def test_on_device_reads_labels_from_a_sidecar_and_takes_zeros(own_folders):
-    model = own_folders / "model.tflite"
-    model.write_bytes((ENTRY / "model.tflite").read_bytes())
-    printed = run(own_folders, EXAMPLES / "on_device.py", model)
-    assert len(re.findall(r"emotion -?[\d.]+", printed)) == 2  # no labels: values
-    (own_folders / "model.tflite.json").write_text(json.dumps({"target": {"classes": ["tired", "awake"]}}))
-    first, second = re.search(
-        r"row 0: tired ([\d.]+), awake ([\d.]+)", run(own_folders, EXAMPLES / "on_device.py", model)
-    ).groups()
-    assert float(first) + float(second) == pytest.approx(1, abs=2e-6)
+@pytest.mark.parametrize(("seconds", "channels"), [(13.3, 1), (5.9, 2)])
+def test_on_device_answers_as_the_recognizer(own_folders, seconds, channels):
+    clip = write_wave(own_folders / "clip.wav", voices(seconds, channels, 16000), 16000)
+    answered = run_on_device(own_folders, clip)
+    assert answered == pytest.approx(
+        klmf.Recognizer("whisper-voice", runtime="tflite")(clip).probabilities, abs=1e-3
+    )
+
+
+@pytest.mark.skipif("KERAS_LMF_DATA" not in os.environ, reason="KERAS_LMF_DATA is not set: no clips here")
+def test_on_device_answers_about_a_real_clip_as_the_recognizer(own_folders):
+    source = sorted((Path(os.environ["KERAS_LMF_DATA"]) / "clips" / "ravdess_wav_48k").glob("*.wav"))[0]
+    frames = np.round(32768 * decode_sound(source)).clip(-32768, 32767).astype("<i2")
+    clip = write_wave(own_folders / "clip.wav", frames[:, None], 16000)
+    recognizer = klmf.Recognizer("ge2e-ravdess-voice", runtime="tflite")
+    answered = run_on_device(own_folders, clip, recognizer.file)
+    assert answered == pytest.approx(recognizer(clip).probabilities, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_on_device_needs_no_sidecar_where_the_file_describes_itself(own_folders):
+    entry = EXAMPLES.parent / "zoo" / "ge2e-ravdess-voice"
+    clip = write_wave(own_folders / "clip.wav", voices(4.0, 1, 16000), 16000)
+    beside = run_on_device(own_folders, clip, entry / "model-float16.tflite")
+    content = (entry / "model-float16.tflite").read_bytes()
+    alone = own_folders / "alone.tflite"
+    alone.write_bytes(with_document(content, Sidecar.read(entry / "model-float16.tflite")))
+    assert run_on_device(own_folders, clip, alone) == beside
+
+
+def test_on_device_names_a_clip_without_a_voice(own_folders):
+    clip = write_wave(own_folders / "clip.wav", np.zeros((16000, 1), "<i2"), 16000)
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "on_device.py", clip], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "clip.wav" in done.stderr
 
 
 @pytest.mark.long

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from click.testing import CliRunner
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
+from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.protocols import protocols
 from keras_lmf.target import Target
 from keras_lmf.zoo import Entry, cards, description
@@ -98,6 +102,65 @@ def test_the_short_table_tells_one_file_of_each_entry() -> None:
         assert float(floor) == pytest.approx(metric.floor, abs=0.006)
 
 
+def test_the_table_of_files_has_every_shipped_file_that_a_recording_fills() -> None:
+    entries = {path.parent: Entry.read(path.parent) for path in ZOO.glob("*/entry.json")}
+    found = {}
+    for line in cards.media_files(entries, "zoo/").splitlines()[2:]:
+        _, file, size, latency, score, floor, _ = (cell.strip() for cell in line.strip("|").split(" |"))
+        name, card, file = re.fullmatch(r"\[(.*)\]\((.*)\)/(.*)", file).groups()
+        assert card == f"zoo/{name}/CARD.md"
+        found[name, file] = [float(size), float(latency), float(score.split()[-1]), float(floor)]
+    expected = {}
+    for path in ZOO.glob("*/*.tflite"):
+        told = json.loads((path.parent / "entry.json").read_text(encoding="utf-8"))
+        if not all("media" in spec for spec in told["inputs"].values()):
+            continue
+        key = "-".join(["tflite", *path.stem.split("-")[1:]])
+        metric = next(iter(told["metrics"][key].values()))
+        row = [
+            path.stat().st_size / 1e6,
+            told["costs"][key]["latency_p50_ms"],
+            metric["value"],
+            metric["floor"],
+        ]
+        expected[path.parent.name, path.name] = pytest.approx(row, rel=0.06)
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", ["lmf-media-av", "whisper-voice", "lmf-mosi-avt"])
+@pytest.mark.parametrize("language", cards.LANGUAGES)
+def test_code_for_an_app_has_the_entrys_names_sizes_labels_and_temperatures(name: str, language: str) -> None:
+    told = json.loads((ZOO / name / "entry.json").read_text(encoding="utf-8"))
+    code = klmf.zoo.app_code(name, language)
+    assert re.fullmatch(rf"```{language}\n[^`]*```", code)
+    assert all(code.count(first) == code.count(last) for first, last in ("()", "[]", "{}"))
+
+    floats = {"kotlin": "FloatArray, //", "swift": r"\[Float\],? //"}[language]
+    assert re.findall(rf"^ +(\w+): {floats}", code, re.MULTILINE) == list(told["inputs"])
+    sizes = re.findall(r"(\w+)\.(?:size|count) == ([\d *]+)\)", code)
+    assert {name: math.prod(map(int, size.split("*"))) for name, size in sizes} == {
+        name: math.prod(spec["shape"]) for name, spec in told["inputs"].items()
+    }
+    assert code.count(f'"{told["target"]["name"]}"') == 1
+
+    listed = re.search(r"labels = (?:listOf\(|\[)(.*)[)\]]$", code, re.MULTILINE)
+    assert (json.loads(f"[{listed[1]}]") if listed else None) == told["target"].get("classes")
+    calibration = told.get("calibration")
+    if calibration:
+        default = re.search(r"temperature(?:: Float)? = (?:.*\?\? |.*\?: )?([\d.]+)f?$", code, re.MULTILINE)
+        assert float(default[1]) == pytest.approx(calibration["temperature"], rel=1e-6)
+        subsets = re.search(r"temperatures.* = (?:mapOf\(|\[)(.*)[)\]]$", code, re.MULTILINE)
+        pairs = re.findall(r'"([^"]+)"(?: to|:) ([\d.]+)', subsets[1]) if subsets else []
+        assert {there: float(value) for there, value in pairs} == pytest.approx(
+            calibration.get("subset_temperatures", {}), rel=1e-6
+        )
+
+
+def test_an_unknown_language_is_refused() -> None:
+    with pytest.raises(LMFError, match="kotlin, swift"):
+        klmf.zoo.app_code("whisper-voice", "java")
+
+
 def test_pages_with_markers_are_filled(tmp_path: Path) -> None:
     zoo, docs = tmp_path / "zoo", tmp_path / "docs"
     for name in ("lmf-synthetic-av", "lmf-mosi-avt"):
@@ -106,6 +169,8 @@ def test_pages_with_markers_are_filled(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("a\n<!-- table six -->\n<!-- end six -->\nb\n")
     (docs / "zoo.md").write_text("<!-- table zoo -->\nstale\n<!-- end zoo -->\n")
     (docs / "other.md").write_text("<!-- table fusion -->\n")
+    listing = "<!-- listing lmf-mosi-avt.swift -->\n<!-- end lmf-mosi-avt.swift -->\n"
+    (docs / "device.md").write_text(f"c\n{listing}")
     assert CliRunner().invoke(main, ["render", str(zoo)]).exit_code == 0
     six, page = (tmp_path / "README.md").read_text(), (docs / "zoo.md").read_text()
     assert "[lmf-mosi-avt](zoo/lmf-mosi-avt/CARD.md)" in six
@@ -116,6 +181,7 @@ def test_pages_with_markers_are_filled(tmp_path: Path) -> None:
     assert "[lmf-mosi-avt](../zoo/lmf-mosi-avt/CARD.md)" in page
     assert "stale" not in page
     assert (docs / "other.md").read_text() == "<!-- table fusion -->\n"
+    assert klmf.zoo.app_code("lmf-mosi-avt", "swift") in (docs / "device.md").read_text()
     assert CliRunner().invoke(main, ["render", str(zoo), "--check"]).exit_code == 0
 
 

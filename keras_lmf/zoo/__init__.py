@@ -24,7 +24,7 @@ from keras_lmf.zoo.entry import (
     metric_block,
 )
 from keras_lmf.zoo.fetching import fetch
-from keras_lmf.zoo.listing import brief, find, recipe, show, table
+from keras_lmf.zoo.listing import app_code, brief, find, recipe, show, table
 from keras_lmf.zoo.loading import load
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ __all__ = [
     "Licences",
     "Metric",
     "Spread",
+    "app_code",
     "brief",
     "bundled_folder",
     "fetch",

@@ -24,13 +24,16 @@ TRIALS = "trials.csv"  # every trial of the search that chose the entry's recipe
 SIX = (
     "lmf-media-av", "ge2e-ravdess-voice", "expression-ferplus-face", "lmf-mosi-avt", "lmf-ravdess-av", "whisper-voice",
 )  # fmt: skip
+LANGUAGES = ("kotlin", "swift")  # of apps
 
 
 def pages(zoo: Path) -> dict[Path, str]:
     """The text of every generated page of a folder of entries, by path.
 
     README.md beside the folder and the pages in docs/ beside it are among them where they have the lines
-    `<!-- table zoo -->` and `<!-- end zoo -->` (all entries), or the same with `six` (a few, for a first look).
+    `<!-- table zoo -->` and `<!-- end zoo -->` (all entries), or the same with `six` (a few, for a first look) or
+    `files` (those that a microphone or a camera can fill); and where they have `<!-- listing ENTRY.kotlin -->` (or
+    .swift) and `<!-- end ENTRY.kotlin -->`, of an entry of the folder.
 
     Raises:
         LMFError: no entry, or one that lacks what a page tells.
@@ -49,9 +52,20 @@ def pages(zoo: Path) -> dict[Path, str]:
     for page in (beside / "README.md", *sorted((beside / "docs").glob("*.md"))):
         text = page.read_text(encoding="utf-8") if page.is_file() else ""
         link = f"{'' if page.parent == beside else '../'}{zoo.name}/"
-        tables = {"zoo": overview(entries, link), "six": short_overview(entries, link)}
-        if here := {name: table for name, table in tables.items() if f"<!-- table {name} -->" in text}:
-            texts[page] = fill_marked(text, here)
+        tables = {
+            "zoo": overview(entries, link),
+            "six": short_overview(entries, link),
+            "files": media_files(entries, link),
+        }
+        listings = {
+            f"{entry.name}.{language}": app_code(entry, language)
+            for entry in entries.values()
+            for language in LANGUAGES
+            if f"<!-- listing {entry.name}.{language} -->" in text
+        }
+        here = {name: table for name, table in tables.items() if f"<!-- table {name} -->" in text}
+        if here or listings:
+            texts[page] = fill_marked(fill_marked(text, here), listings, "listing")
     return texts
 
 
@@ -72,14 +86,14 @@ def _require_figures(folder: Path, entry: Entry) -> None:
         )
 
 
-def fill_marked(text: str, tables: Mapping[str, str]) -> str:
-    """`text` with each table put between its lines `<!-- table NAME -->` and `<!-- end NAME -->`.
+def fill_marked(text: str, tables: Mapping[str, str], kind: str = "table") -> str:
+    """`text` with each table put between its lines `<!-- table NAME -->` (or another `kind`) and `<!-- end NAME -->`.
 
     Raises:
         LMFError: the two lines of a table are not there exactly once.
     """
     for name, table in tables.items():
-        begin, end = f"<!-- table {name} -->", f"<!-- end {name} -->"
+        begin, end = f"<!-- {kind} {name} -->", f"<!-- end {name} -->"
         filled = f"{begin}\n\n{table}\n\n{end}"
         text, found = re.subn(f"{begin}.*?{end}", lambda _, filled=filled: filled, text, flags=re.DOTALL)
         if found != 1:
@@ -137,6 +151,22 @@ def short_overview(entries: Mapping[Path, Entry], link: str) -> str:
     known = {entry.name: entry for entry in entries.values()}
     chosen = [known[name] for name in SIX if name in known] or list(known.values())
     return rendered("six", entries=chosen, link=link).strip()
+
+
+def media_files(entries: Mapping[Path, Entry], link: str) -> str:
+    """A line for each shipped `.tflite` whose inputs a recording fills, those that take the same together."""
+    filled = [entry for entry in entries.values() if entry.spec.media == entry.inputs]
+    return rendered("files", entries=sorted(filled, key=description.what_goes_in), link=link).strip()
+
+
+def app_code(entry: Entry, language: str) -> str:
+    """Markdown with a class that runs one of the entry's files in an app; of files with float32 inputs and outputs.
+
+    Args:
+        entry: whose inputs, labels and temperatures are in it.
+        language: one of LANGUAGES.
+    """
+    return rendered(language, entry=entry).strip()
 
 
 def card(folder: Path, entry: Entry) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +55,11 @@ def metric_name(word: str) -> str:
 def spaced(name: str) -> str:
     """A name of a recipe as words: "audio_statistics" → "audio statistics"."""
     return name.replace("_", " ")
+
+
+def identifier(name: str) -> str:
+    """A name as programs can have it: "face-2.left" → "face_2_left"."""
+    return re.sub(r"\W|^(?=\d)", "_", name)
 
 
 def listed(words: Iterable[str]) -> str:
@@ -203,7 +209,7 @@ def _templates() -> jinja2.Environment:
         extensions=["jinja2.ext.do"],
     )
     named = (
-        *(metric_name, spaced, listed, corpus_title, numbers, figure, shape, table, repr),
+        *(metric_name, spaced, identifier, listed, corpus_title, numbers, figure, shape, table, repr),
         *(kinds, what_goes_in, best_file, size, amount, worth),
     )
     environment.filters |= {function.__name__: function for function in named}

@@ -150,6 +150,25 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
     return printable(text.rstrip())
 
 
+def app_code(name: str | Path, language: str, cache_dir: str | Path | None = None) -> str:
+    """Markdown with a class for an app that runs a `.tflite` of an entry; it was not compiled.
+
+    Inputs, labels and temperatures are the entry's. It takes and gives float32, so it is for all files but those whose
+    inputs and outputs are int8.
+
+    Args:
+        name: of an entry, or a folder that holds one.
+        language: "kotlin" (LiteRT for Android) or "swift" (TensorFlow Lite for iOS).
+        cache_dir: see `fetch`.
+
+    Raises:
+        LMFError: no such entry, or another language.
+    """
+    if language not in cards.LANGUAGES:
+        raise unknown_name("language", language, cards.LANGUAGES)
+    return printable(cards.app_code(find(name, cache_dir), language))
+
+
 def facts(name: str | Path, cache_dir: str | Path | None = None) -> dict[str, Any]:
     """What `show` tells, for a program: the record of an entry or a backbone, with its `folder`.
 
