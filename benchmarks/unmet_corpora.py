@@ -52,10 +52,11 @@ def main(name: str, seeds: int, data: Path | None) -> None:
     recipe = recipe.replace(target=every.target.model_dump(), training={"fit_on": "train"})
     trained, everything = all_features(recipe, every)
     (modality,) = recipe.inputs
-    copies = np.char.find(everything.ids, "+") >= 0
+    of_clip = np.char.partition(everything.ids, "+")  # a copy's id is its clip's, "+" and a number
+    copies = of_clip[:, 1] == "+"
     rows = []
-    for corpus in np.unique(everything.corpora):
-        own = everything.corpora == corpus
+    for corpus in np.unique(every.corpora):
+        own = np.isin(of_clip[:, 0], every.ids[every.corpora == corpus])
         others, test = everything.take(~own), everything.take(own & ~copies)["train"]
         known = test.take(known_speakers(test, modality))
         for seed in range(seeds):
