@@ -60,7 +60,9 @@ def buffer(content: bytes, name: str, where: str) -> bytes | None:
             stored = _follow(content, buffers + 4 * index)
             return _bytes(content, _field(content, stored, BUFFER_DATA))
     except (ValueError, struct.error) as error:
-        raise LMFError(f"The metadata of {where} can't be read: {error}. Copy the file again.") from None
+        raise LMFError(
+            f"The metadata of {where} can't be read, it may be damaged or cut off: {error}. Copy the file again."
+        ) from None
     return None
 
 

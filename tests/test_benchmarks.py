@@ -49,6 +49,7 @@ COMMANDS = [
     "silence",
     "speech",
     "temperatures",
+    "unmet_corpora",
 ]
 
 

@@ -125,7 +125,7 @@ def test_mistakes_are_one_line(folder: Path, words: list[str], code: int, messag
     assert isinstance(result.exception, SystemExit)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("backend", OTHER_BACKENDS)
 def test_export_on_another_backend_writes_the_file(folder: Path, backend: str) -> None:
     words = ["export", "run", "--formats", "tflite", "--folder", f"from-{backend}", "--json"]

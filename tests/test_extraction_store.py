@@ -102,7 +102,7 @@ def test_the_same_bytes_whoever_works(
     assert content(store.extract(found, INPUTS, tmp_path / "many", work)) == content(alone)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_same_bytes_after_kills(tmp_path: Path):
     lines = make_clips(tmp_path / "clips", takes=40)
     for number in (3, 77, 200):

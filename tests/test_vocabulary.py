@@ -200,7 +200,8 @@ def test_several_are_loaded_by_their_names(folder):
     [
         (["fer2013", "ferplus"], "fer2013"),
         (["voices_and_faces", "ravdess"], "ravdess"),
-        (["ferplus", "emodb", "voices_and_faces"], "emodb"),
+        (["ferplus", "emodb", "voices_and_faces"], "fer2013 and ferplus"),
+        (["fer2013", "voices_and_faces"], "fer2013"),
         (["enterface05", "enterface05_landmarks"], "enterface05"),
     ],
 )

@@ -132,7 +132,7 @@ for name, write in writers.items():
 
 
 @posix
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_full_disk_names_the_file_and_leaves_what_was_there(tmp_path: Path) -> None:
     """A process that may write no file of more than 4 kB gets the errors that a full disk gives."""
     names = ["a.npz", "a.weights.h5", "a.png", "a.txt"]

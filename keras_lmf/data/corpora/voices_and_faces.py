@@ -35,7 +35,7 @@ DESCRIPTION = CorpusDescription(
         "pictures are taken whose emotion more than half of the people named.",
     ),
     warning="Synthetic pairs: voices and faces of different people.",
-    made_of=(*VOICES, "ferplus"),
+    made_of=(*VOICES, "ferplus", "fer2013"),  # the same pictures
     citation="Livingstone & Russo 2018; Burkhardt et al. 2005; Christop 2024; Goodfellow et al. 2013; Barsoum et al. "
     "2016",
 )
