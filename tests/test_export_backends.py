@@ -17,7 +17,7 @@ from keras_lmf.export import Latency, export_model, exporter, source
 from keras_lmf.runtime import open_artifact
 
 TESTS = Path(__file__).parent
-# A model of that backend, exported; its own answers; and which framework was loaded.
+# A model of that backend, exported; its own answers; and whether TensorFlow was loaded.
 EXPORT = """
 import sys
 import numpy as np
@@ -29,7 +29,7 @@ model = voice_model()
 model.examples = rows()
 (artifact,) = export_model(model, sys.argv[1], ["saved_model"])
 answers = model.predict_on_batch(rows())["emotion"]
-print(*{"tensorflow", "jax", "torch"} & set(sys.modules))
+print("tensorflow" in sys.modules)
 np.savez(sys.argv[2], answers=answers, difference=artifact.difference_max)
 """
 LAYER = """
@@ -56,7 +56,7 @@ def test_the_file_agrees_with_the_model_of_the_other_backend(tmp_path, backend):
         text=True,
     )
     assert process.returncode == 0, process.stderr
-    assert process.stdout.split() == [backend], "TensorFlow stays out of a process with another framework"
+    assert process.stdout.strip() == "False", "TensorFlow stays out of a process with another framework"
     found = np.load(tmp_path / "found.npz")
     answers = open_artifact(tmp_path / "out" / "saved_model").predict(rows())["emotion"]
     assert np.ptp(answers, axis=0).min() > 0.01  # the comparison says something
