@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from importlib.machinery import ModuleSpec, PathFinder
@@ -21,6 +22,7 @@ from types import ModuleType
 
 VERBOSE = "KERAS_LMF_VERBOSE"
 LIBRARIES = ("tensorflow", "jax", "torch")
+_HELD = threading.Lock()
 # Of severity information and warning, as absl, TensorFlow and TensorFlow Lite write them, and the lines after them.
 _LOG_LINE = re.compile(
     rb"(INFO: |WARNING: |[IW]\d{4} \d\d:\d\d:|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.:]\d+: [IW] |"
@@ -35,12 +37,25 @@ def verbose() -> bool:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Within it, what this process writes on standard error waits; then it comes out without the log lines."""
+    """Within it, what this process writes on standard error waits; then it comes out without the log lines.
+
+    One at a time: another thread's goes on as it is, as two could not give each other the real standard error back.
+    """
+    if verbose() or sys.stderr is None or not _HELD.acquire(blocking=False):
+        yield
+        return
     try:
-        real = None if verbose() else os.dup(2)
+        with _redirected():
+            yield
+    finally:
+        _HELD.release()
+
+
+@contextlib.contextmanager
+def _redirected() -> Iterator[None]:
+    try:
+        real = os.dup(2)
     except OSError:  # there is no standard error
-        real = None
-    if real is None:
         yield
         return
     with tempfile.TemporaryFile() as written:

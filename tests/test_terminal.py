@@ -231,6 +231,24 @@ def test_a_log_is_held_back_and_errors_are_told(verbose: str) -> None:
     ]
 
 
+def test_two_threads_leave_standard_error_as_it_was() -> None:
+    # The first goes out while the second is still within.
+    code = (
+        "import os, threading\n"
+        "from keras_lmf.noise import held_back\n"
+        "inside, out = threading.Event(), threading.Event()\n"
+        "def second():\n"
+        "    with held_back():\n"
+        "        inside.set(); out.wait()\n"
+        "with held_back():\n"
+        "    thread = threading.Thread(target=second); thread.start(); inside.wait()\n"
+        "out.set(); thread.join()\n"
+        "os.write(2, b'told')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "told"
+
+
 def test_an_error_within_is_told_after_what_was_written() -> None:
     code = f"from keras_lmf.noise import held_back\nwith held_back():\n    exec({WRITES!r})\n    print(1 / 0)"
     told = stderr_of(code)
