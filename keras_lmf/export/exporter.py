@@ -16,25 +16,23 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from keras_lmf.backend import installed
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.export import tflite
 from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
+from keras_lmf.export.description import described_inputs, document_of, require_fit, sidecar_of, spec_of
 from keras_lmf.export.metadata import with_document
 from keras_lmf.export.process import row_latency
 from keras_lmf.export.source import Source, agreement, differences_to, source_of
-from keras_lmf.files import PARTIAL, require_writable, sha256, size_of
+from keras_lmf.files import PARTIAL, require_writable, size_of
 from keras_lmf.operators import operators, table
-from keras_lmf.runtime import ROWS_PER_BATCH, Runtime, TensorInfo, open_artifact
-from keras_lmf.sidecar import Document, Sidecar
-from keras_lmf.spec import InputSpec, ModelSpec, Presence, attached
+from keras_lmf.runtime import ROWS_PER_BATCH, open_artifact
+from keras_lmf.sidecar import Sidecar
+from keras_lmf.spec import InputSpec, ModelSpec, Presence
 
 if TYPE_CHECKING:
     from keras_lmf.data.dataset import Split
     from keras_lmf.recipe import Recipe
-
-PACKAGES = ("keras-lmf", "keras", "tensorflow", "tensorflow-cpu", "ai-edge-litert", "litert-quantizer")
 
 
 class Format(NamedTuple):
@@ -150,14 +148,14 @@ def export_model(
             name stays as it was.
     """
     _check_formats(formats, calibration)
-    spec = _spec_of(model, spec, recipe)
+    spec = spec_of(model, spec, recipe)
     target = next((given.target for given in (evaluation, spec, calibration) if given and given.target), None)
     changes = {"target": target, "licence": licence, "temperature": temperature, "presence": presence}
     folder = Path(folder)
     with tempfile.TemporaryDirectory() as scratch:
         source = source_of(model, evaluation, timeout_seconds, Path(scratch), calibration)
-        spec = spec.replace(inputs=_described(source, spec, descriptions or {}))
-        _require_fit(spec, open_artifact(model))
+        spec = spec.replace(inputs=described_inputs(source, spec, descriptions or {}))
+        require_fit(spec, open_artifact(model))
         if temperature is not None:
             spec = spec.replace(subset_temperatures=None)
         waveforms = tuple(name for name, part in spec.inputs.items() if part.media == "waveform")
@@ -200,92 +198,6 @@ def _check_formats(formats: Sequence[str], calibration: Split | None) -> None:
         )
 
 
-def _spec_of(model: keras.Model, spec: ModelSpec | None, recipe: Recipe | None) -> ModelSpec:
-    """What is given; else what the model carries, where it is of that recipe; else what the recipe says."""
-    if spec is not None and recipe is not None:
-        raise LMFError("Give spec= or recipe=, not both: the recipe's own is recipe.spec.")
-    carried = spec or attached(model)[0] or ModelSpec()
-    if recipe is None or (carried.recipe and carried.recipe.sha256 == recipe.fingerprint):
-        return carried
-    return recipe.spec
-
-
-def _require_fit(spec: ModelSpec, runtime: Runtime) -> None:
-    """The spec is of a model with these inputs and outputs."""
-    for name, part in spec.inputs.items():
-        if part.shape is not None and part.shape != runtime.inputs[name].shape:
-            raise LMFError(
-                f"{runtime.name}, input {name!r}: its spec says a row of shape {part.shape}, the model takes "
-                f"{runtime.inputs[name].shape}. Give the spec of this model, or leave out the shape."
-            )
-    if (target := spec.target) is None:
-        return
-    if target.name not in runtime.outputs:
-        raise unknown_name(f"output of {runtime.name}:", target.name, runtime.outputs)
-    if runtime.outputs[target.name].shape != (target.size,):
-        raise LMFError(
-            f"{runtime.name}: its output {target.name!r} has the shape {runtime.outputs[target.name].shape} a row, its "
-            f"target has {target.size} {'classes' if target.classes else 'numbers'}."
-        )
-
-
-def _described(
-    source: Source, spec: ModelSpec, descriptions: Mapping[str, InputSpec]
-) -> dict[str, InputSpec]:
-    """Of every input what is known of it."""
-    for what, names in (("'descriptions'", descriptions), ("the spec", spec.inputs)):
-        for name in names:
-            if name not in source.inputs:
-                raise unknown_name(f"modality in {what}:", name, source.inputs)
-    return {name: InputSpec() for name in source.inputs} | spec.inputs | dict(descriptions)
-
-
-def _document(
-    name: str,
-    spec: ModelSpec,
-    runtime: Runtime,
-    calibration: Mapping[str, np.ndarray] | None,
-    notes: list[str],
-) -> Document:
-    """What the file of a format says of itself."""
-    rows = FORMATS[name].rows
-    inputs = {
-        key: spec.inputs[key].model_dump() | _tensor(info, rows) for key, info in runtime.inputs.items()
-    }
-    for key in inputs if calibration else ():
-        inputs[key]["calibration_range"] = float(calibration[key].min()), float(calibration[key].max())
-    return Document(
-        format=name,
-        **spec.model_dump(exclude={"inputs"}),
-        inputs=inputs,
-        labels=spec.target and spec.target.classes,
-        versions=installed(PACKAGES),
-        notes=notes,
-    )
-
-
-def _sidecar(artifact: Artifact, document: Document, runtime: Runtime) -> Sidecar:
-    rows = FORMATS[artifact.format].rows
-    return Sidecar(
-        **document.model_dump(),
-        file=artifact.path.name,
-        bytes=artifact.bytes,
-        sha256=sha256(artifact.path),
-        outputs={name: _tensor(info, rows) for name, info in runtime.outputs.items()},
-        operators=artifact.operators.to_dict("records"),
-    )
-
-
-def _tensor(info: TensorInfo, rows: int | None) -> dict[str, Any]:
-    stored = info.quantization
-    return {
-        "shape": (rows, *info.shape),
-        "dtype": str(stored.dtype if stored else info.dtype),
-        "scale": stored and stored.scale,
-        "zero_point": stored and stored.zero_point,
-    }
-
-
 def _export(
     name: str,
     source: Source,
@@ -303,7 +215,9 @@ def _export(
         label = f"The {name} file of model {source.model.name!r}"
         found = operators(written.read_bytes()) if written.is_file() else []
         notes = tflite.notes(source, written, found) if calibrated else []
-        document = _document(name, spec, source.open(written), source.calibration, notes)
+        document = document_of(
+            name, FORMATS[name].rows, spec, source.open(written), source.calibration, notes
+        )
         if written.is_file():
             written.write_bytes(with_document(written.read_bytes(), document))
         runtime = dataclasses.replace(source.open(written), name=label)
@@ -326,7 +240,7 @@ def _export(
         )
         Sidecar.path_of(artifact.path).unlink(missing_ok=True)  # it describes what is about to be replaced
         _move(written, artifact.path, Path(scratch))
-    _sidecar(artifact, document, runtime).write(artifact.path)
+    sidecar_of(artifact, FORMATS[name].rows, document, runtime).write(artifact.path)
     for note in notes:
         warnings.warn(f"{artifact.path.name}: {note}", stacklevel=3)
     return artifact
