@@ -8,10 +8,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.style import GREY, MUTED, SERIES, SMALL, TEXT, WIDTH, legible, open_panel
+from keras_lmf.evaluation.style import (
+    GREY,
+    MUTED,
+    PALE,
+    SERIES,
+    SMALL,
+    TEXT,
+    WIDTH,
+    colours,
+    figure,
+    label_lines,
+    legible,
+    open_panel,
+)
 
 BYTES, SECONDS = EngFormatter("B"), EngFormatter("s")
 STEP = 0.065  # between two labels above a panel, of its height
@@ -51,8 +64,8 @@ def metric_against_cost(
     table = scores.assign(name=list(names), bytes=list(sizes), seconds=np.asarray(milliseconds) / 1000)
     alone = table[table["name"] == apart]
     dots = table.drop(index=alone.index) if len(alone) < len(table) else table
-    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    drawn = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    panels = drawn.subplots(1, 2, sharey=True)
     columns = {"bytes": ("size of the file", BYTES), "seconds": ("time for one row on one thread", SECONDS)}
     for axes, (column, (title, unit)) in zip(panels, columns.items()):
         _flags(axes, dots, column, unit)
@@ -66,7 +79,59 @@ def metric_against_cost(
     panels[0].margins(y=0.14)
     if error:
         panels[0].invert_yaxis()  # of both
-    return figure
+    return drawn
+
+
+def gain_against_bytes(table: pd.DataFrame, title: str) -> Figure:
+    """What the files of several models gain over a constant answer, against their bytes; the best of each size joined.
+
+    Args:
+        table: a row per file, columns `model`, `bytes`, `gain` (accuracy above the floor) and `there` (whether it comes
+            along: a disc, else a ring).
+        title: of the figure.
+
+    Raises:
+        LMFError: no row.
+    """
+    if table.empty:
+        raise LMFError("The plot of several models' files needs one file or more.")
+    drawn = figure(title, 4.4)
+    axes = drawn.add_subplot()
+    front = pareto_front(table["bytes"], table["gain"])
+    axes.step(table["bytes"][front], table["gain"][front], where="post", color=PALE, linewidth=6, zorder=1)
+    start = table.loc[front[0]]
+    axes.annotate(
+        "none is better at its size",
+        (start["bytes"], start["gain"]),
+        (0, 8),
+        textcoords="offset points",
+        fontsize=SMALL,
+        color=MUTED,
+    )
+    found = colours(table["model"].unique())
+    for name, files in table.sort_values("bytes").groupby("model", sort=False):
+        axes.plot(files["bytes"], files["gain"], color=found[name], linewidth=1, alpha=0.6)
+        faces = [found[name] if there else "white" for there in files["there"]]
+        axes.scatter(files["bytes"], files["gain"], s=30, c=faces, edgecolors=found[name], zorder=3)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(BYTES)
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
+    axes.set_xlabel("size of the file (ring: keras-lmf export writes it)", fontsize=TEXT)
+    axes.set_ylabel("points of accuracy above a constant answer", fontsize=TEXT)
+    open_panel(axes)
+    ends = table.loc[table.groupby("model")["bytes"].idxmax()].set_index("model")
+    drawn.draw_without_rendering()  # the panel's height is final
+    label_lines(axes, {name: (row["bytes"], row["gain"]) for name, row in ends.iterrows()}, found)
+    return drawn
+
+
+def pareto_front(cost: pd.Series, gain: pd.Series) -> pd.Index:
+    """Of the rows than which none gains more at the same cost or less: their index, from the cheapest on."""
+    order = pd.DataFrame({"cost": cost, "gain": gain}).sort_values(["cost", "gain"], ascending=[True, False])
+    best = order["gain"].cummax()
+    return order.index[best > best.shift(fill_value=-np.inf)]
 
 
 def _flags(axes: Axes, table: pd.DataFrame, column: str, unit: EngFormatter) -> None:
@@ -97,7 +162,9 @@ def _logarithmic(axes: Axes, costs: np.ndarray, unit: EngFormatter) -> None:
     span = max((high - low) / (0.94 - FREE), np.log(2))
     axes.set_xscale("log")
     axes.set_xlim(*np.exp([low - 0.06 * span, low + 0.94 * span]))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span > np.log(5) else (1, 1.5, 2, 3, 4, 5, 6, 8)))
+    axes.xaxis.set_major_locator(
+        LogLocator(subs=(1, 2, 5) if span > np.log(5) else (1, 1.5, 2, 3, 4, 5, 6, 8))
+    )
     axes.xaxis.set_major_formatter(unit)
     axes.xaxis.set_minor_formatter(NullFormatter())
 
