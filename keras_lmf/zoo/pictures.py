@@ -42,9 +42,9 @@ class Picture(NamedTuple):
 
 def pictures(zoo: Path, entries: Mapping[Path, Entry]) -> dict[Path, Picture]:
     """By path: one beside each entry with measured files, and in their folder one of all that a recording fills."""
-    found = {folder / FILES: of_files(entry) for folder, entry in entries.items() if entry.costs}
-    together = of_entries(entries.values())
-    return found | ({zoo / ZOO: together} if together.rows else {})
+    drawn = {folder / FILES: of_files(entry) for folder, entry in entries.items()}
+    drawn[zoo / ZOO] = of_entries(entries.values())
+    return {path: picture for path, picture in drawn.items() if picture.rows}
 
 
 def of_files(entry: Entry) -> Picture:
@@ -54,6 +54,7 @@ def of_files(entry: Entry) -> Picture:
         {"file": key, "bytes": cost.bytes, "milliseconds": cost.latency_p50_ms, "metric": word}
         | entry.metrics[key][word].model_dump()
         for key, cost in entry.costs.items()
+        if key in entry.metrics
     ]
     return Picture(rows, _files)
 

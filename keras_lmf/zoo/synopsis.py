@@ -116,7 +116,9 @@ def _weak(entry: Entry, key: str) -> str:
         told = ", ".join(f"{name} ({what} {found[name]:.2f})" for name in weak)
         return f"{told}: below half of the mean over all ({middle:.2f})"
     least = min(found, key=found.get)
-    return f"none with {what} below half of the mean ({middle:.2f}); the weakest is {least} ({found[least]:.2f})"
+    return (
+        f"none with {what} below half of the mean ({middle:.2f}); the weakest is {least} ({found[least]:.2f})"
+    )
 
 
 def _elsewhere(entry: Entry) -> str:
