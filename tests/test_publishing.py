@@ -102,7 +102,7 @@ def test_card_is_rendered_and_its_snippet_runs(published, monkeypatch):
     for snippet in re.findall(r"```python\n(.*?)```", card, re.DOTALL):
         exec(snippet, names)
         assert names["answer"].shape == (1, 2)
-    assert names["file"].parent == folder
+    assert names["file"].suffix == ".tflite"
     card_path = folder / "CARD.md"
     card_path.write_text(card.replace("Random", "True"))
     result = runner.invoke(main, ["render", str(folder.parent), "--check"])

@@ -69,10 +69,12 @@ def metric_against_cost(
     columns = {"bytes": ("size of the file", BYTES), "seconds": ("time for one row on one thread", SECONDS)}
     for axes, (column, (title, unit)) in zip(panels, columns.items()):
         _flags(axes, dots, column, unit)
-        for _, row in alone.iterrows():
-            _line(axes, row["value"], f"{apart}: {_short(unit, row[column])}", "bottom")
+        lines = [(row["value"], f"{apart}: {_short(unit, row[column])}") for _, row in alone.iterrows()]
         if not np.isnan(floor := float(table["floor"].iloc[0])):
-            _line(axes, floor, f"a constant answer: {floor:.3f}", "top")
+            lines.append((floor, f"a constant answer: {floor:.3f}"))
+        # The name of the better one stands above its line, the other's below.
+        for place, (value, text) in enumerate(sorted(lines, reverse=not error)):
+            _line(axes, value, text, "bottom" if place + 1 < len(lines) else "top")
         axes.set_xlabel(title, fontsize=TEXT)
         open_panel(axes)
     panels[0].set_ylabel(f"{metric}\nsmaller is better" if error else metric, fontsize=TEXT, parse_math=False)
@@ -162,9 +164,7 @@ def _logarithmic(axes: Axes, costs: np.ndarray, unit: EngFormatter) -> None:
     span = max((high - low) / (0.94 - FREE), np.log(2))
     axes.set_xscale("log")
     axes.set_xlim(*np.exp([low - 0.06 * span, low + 0.94 * span]))
-    axes.xaxis.set_major_locator(
-        LogLocator(subs=(1, 2, 5) if span > np.log(5) else (1, 1.5, 2, 3, 4, 5, 6, 8))
-    )
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span > np.log(4) else (1, 1.5, 2, 3, 4, 5, 7)))
     axes.xaxis.set_major_formatter(unit)
     axes.xaxis.set_minor_formatter(NullFormatter())
 
