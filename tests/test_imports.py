@@ -126,7 +126,7 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.recipe",
         *COMMON,
     },
-    "zoo.pictures": {"pandas", "PIL", "matplotlib", "keras_lmf.evaluation", *COMMON},
+    "zoo.pictures": {"pandas", "PIL", "keras_lmf.evaluation", *COMMON},
     "zoo.downloading": {"pooch", "requests", "tqdm", *COMMON},
     "zoo.loading": {"keras", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "data": {

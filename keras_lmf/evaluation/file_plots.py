@@ -43,7 +43,7 @@ def metric_against_cost(
 ) -> Figure:
     """What each file of a model costs and gains: a metric against bytes, and against the time for one row.
 
-    Up is better. The floor is a line below, the file that no device runs a line of its own.
+    Up is better. The floor is a line, and so is the file that phones don't run.
 
     Args:
         names: of the files, as the labels call them.

@@ -15,7 +15,7 @@ from keras_lmf.records import Backbone
 from keras_lmf.zoo import description, fetching
 from keras_lmf.zoo.description import rendered
 from keras_lmf.zoo.entry import Entry
-from keras_lmf.zoo.synopsis import LIMITS, Limits, synopsis
+from keras_lmf.zoo.synopsis import Limits, synopsis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,13 +198,11 @@ def card(folder: Path, entry: Entry) -> str:
     Raises:
         LMFError: as of `Limits.read`.
     """
-    Limits.read(folder)
-    return rendered("card", **told(folder, entry))
+    return rendered("card", **told(folder, entry, Limits.read(folder)))
 
 
-def told(folder: Path, entry: Entry) -> dict[str, Any]:
-    """What the templates of card and `show` tell. Of an entry from a mirror there is no limits.md."""
-    limits = Limits.read(folder) if (folder / LIMITS).is_file() else None
+def told(folder: Path, entry: Entry, limits: Limits | None) -> dict[str, Any]:
+    """What the templates of card and `show` tell."""
     return {
         "entry": entry,
         "summary": summary(folder, entry),

@@ -14,6 +14,7 @@ from keras_lmf.records import Backbone
 from keras_lmf.zoo import cards, fetching
 from keras_lmf.zoo.description import KINDS, best_file, kinds, printable, rendered, size
 from keras_lmf.zoo.entry import Entry
+from keras_lmf.zoo.synopsis import Limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +130,8 @@ def brief(name: str | Path, cache_dir: str | Path | None = None) -> str:
     if place.kind != "entry":
         return show(name, cache_dir)
     found = fetching.files_of(place, cache_dir)
-    return printable(rendered("brief", name=place.name, **cards.told(found.folder, found.entry)).rstrip())
+    told = cards.told(found.folder, found.entry, Limits.find(found.folder))
+    return printable(rendered("brief", name=place.name, **told).rstrip())
 
 
 def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
@@ -145,7 +147,7 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
         text = cards.backbone_card(_folder_of(place))
     else:
         found = fetching.files_of(place, cache_dir)
-        told = cards.told(found.folder, found.entry)
+        told = cards.told(found.folder, found.entry, Limits.find(found.folder))
         text = rendered("show", folder=found.folder, name=place.name, **told)
     return printable(text.rstrip())
 

@@ -56,13 +56,18 @@ class Limits(NamedTuple):
             )
         return cls(first.removeprefix(USE), second.removeprefix(AVOID), "\n".join(rest).strip())
 
+    @classmethod
+    def find(cls, folder: Path) -> Limits | None:
+        """As `read`, but None where there is no limits.md: a mirror gives none."""
+        return cls.read(folder) if (folder / LIMITS).is_file() else None
+
 
 def synopsis(entry: Entry, limits: Limits | None) -> dict[str, str]:
     """What a stranger asks first → the answer, each a line; the figures are those of the best file.
 
     Args:
         entry: the record.
-        limits: what it is for; None: not known here, as of an entry of which a mirror gave the record alone.
+        limits: what it is for; None: not known.
     """
     key = best_file(entry)
     rows = {
