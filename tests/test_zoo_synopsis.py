@@ -19,7 +19,7 @@ from keras_lmf.zoo.synopsis import Limits, synopsis
 
 ZOO = Path(__file__).parents[1] / "zoo"
 NAMES = sorted(path.parent.name for path in ZOO.glob("*/entry.json"))
-LINES = 70  # of a card before what is folded
+LINES = 74  # of a card before what is folded
 
 
 def shown(path: Path) -> list[dict]:
