@@ -3,7 +3,7 @@
     python benchmarks/latencies.py && keras-lmf render
 
 Run it where nothing else runs: cards compare only what was measured in one run on a quiet machine. It takes about
-three minutes. p50 and p95 of one row on one thread go into the `costs` of each entry.json, and files.png is drawn anew.
+three minutes. p50 and p95 of one row on one thread go into the `costs` of each entry.json, from which `render` draws.
 Nothing is written before all is measured. Files that are not shipped keep the figures of the day they were exported.
 """
 
@@ -16,7 +16,7 @@ import click
 
 from keras_lmf.locate import ENTRY, folders_with
 from keras_lmf.measurement import processor
-from keras_lmf.publishing.costs import draw, timed
+from keras_lmf.publishing.costs import timed
 from keras_lmf.zoo import Entry
 
 ZOO = Path(__file__).parents[1] / "zoo"
@@ -33,7 +33,6 @@ def main(zoo: Path) -> None:
     click.echo(f"Load after: {_load()}. Much more than 1 means that others worked: run it again later.")
     for folder, found in costs.items():
         entry = Entry.read(folder).model_copy(update={"costs": found})
-        draw(entry, folder)
         entry.write(folder)
         for key in (key for key in found if key in entry.files):
             click.echo(f"{folder.name} {key}: {found[key].latency_p50_ms:.3g} ms")

@@ -177,6 +177,4 @@ def test_shipped_files_are_timed_and_the_others_keep_their_figures(
     for key, one in found.items():
         shipped = {"latency_p50_ms": 12.5, "latency_p95_ms": 25.0} if key in before.files else {}
         assert one == before.costs[key].model_copy(update=shipped)
-    picture = costs.draw(before.model_copy(update={"costs": found}), folder)
-    assert picture.read_bytes() != (ZOO / NAME / "files.png").read_bytes()
     assert json.loads((folder / "entry.json").read_text())["costs"].keys() == found.keys()

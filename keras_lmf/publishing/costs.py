@@ -1,20 +1,14 @@
-"""What an entry's files cost, as numbers and as a picture."""
+"""What an entry's files cost."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-from PIL import Image
-
-from keras_lmf.evaluation import plots
 from keras_lmf.export import Artifact
 from keras_lmf.export.process import row_latency
-from keras_lmf.files import write_atomically
 from keras_lmf.measurement import formats_of
-from keras_lmf.zoo import Cost, Entry, Metric
+from keras_lmf.zoo import Cost, Entry
 
-PLOT = "files.png"
 TIMEOUT_SECONDS = 600
 
 
@@ -41,25 +35,3 @@ def timed(folder: Path) -> dict[str, Cost]:
         update = {f"latency_{end}_ms": once[end] for end in ("p50", "p95")}
         costs[key] = costs[key].model_copy(update=update)
     return costs
-
-
-def draw(entry: Entry, folder: Path) -> Path:
-    """Draws `files.png`: the headline metric of every measured file against its bytes and latency.
-
-    With 256 colours, which is all it has but for smoothed edges: a third of the bytes.
-    """
-    metric = next(iter(entry.metrics["weights"]))
-    scores = pd.DataFrame(
-        [entry.metrics[key][metric].model_dump() for key in entry.costs], columns=list(Metric.model_fields)
-    ).astype(float)
-    figure = plots.metric_against_cost(
-        list(entry.costs),
-        scores,
-        [one.bytes for one in entry.costs.values()],
-        [one.latency_p50_ms for one in entry.costs.values()],
-        metric,
-    )
-    picture = plots.save(figure, folder / PLOT)
-    with Image.open(picture) as drawn:
-        small = drawn.convert("RGB").quantize(256)
-    return write_atomically(picture, lambda temporary: small.save(temporary, "PNG", optimize=True))
