@@ -65,7 +65,7 @@ async function listen(stopped) {
     const answer = await (parts ? model.judge(inputs) : model.answer(inputs));
     if (stopped()) return;
     const now = performance.now();
-    view.answer(answer?.probabilities ?? null);
+    view.next(answer?.probabilities ?? null);
     view.add((now - begun) / 1000, answer?.probabilities);
     view.status(answer ? 'Listening.' : nothing(chosen));
     if (answer) {
@@ -96,6 +96,7 @@ async function read(file, stopped) {
     shown: (picture, seen) => view.frame(picture, seen, false),
   });
   if (stopped()) return;
+  view.speak();
   view.status(windows.some(({answer}) => answer) ? `${file.name}: done.` : `${file.name}: nothing to judge by.`);
 }
 

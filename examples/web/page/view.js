@@ -43,7 +43,7 @@ export class View {
     if (at('status').textContent !== text) at('status').textContent = text; // else it is read aloud again
   }
 
-  // Probabilities by label, or null with nothing to judge by.
+  // Probabilities by label, or null with nothing to judge by; the number of the most probable label.
   answer(probabilities) {
     const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
     const text = best < 0 ? '–' : `${this.labels[best]} ${percent(probabilities[best])}`;
@@ -53,10 +53,19 @@ export class View {
       row.querySelector('.fill').style.width = probabilities ? `${100 * probabilities[i]}%` : 0;
       row.lastChild.textContent = probabilities ? percent(probabilities[i]) : '–';
     });
-    if (best >= 0 && best !== this.told.best && performance.now() > this.told.time + QUIET) {
-      at('spoken').textContent = text;
-      this.told = {best, time: performance.now()};
-    }
+    return best;
+  }
+
+  // One of many answers that follow one another: read aloud where it is another one than before.
+  next(probabilities) {
+    const best = this.answer(probabilities);
+    if (best < 0 || best === this.told.best || performance.now() < this.told.time + QUIET) return;
+    this.told = {best, time: performance.now()};
+    this.speak();
+  }
+
+  speak() {
+    at('spoken').textContent = at('emotion').textContent;
   }
 
   // Shares {"voice": 0.6, "face": 0.3, "voice × face": 0.1}, and what each modality alone says; nothing of a model
