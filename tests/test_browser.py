@@ -2,73 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import av
+import browser_page
 import cv2
 import numpy as np
 import pytest
 import soundfile
+from browser_page import FRAMES, RATE, SIZE, devices, drawn_clip
 
 import keras_lmf as klmf
-from keras_lmf.cli.serve_demo import contents, server, web_folder
-from keras_lmf.data.corpora import synthetic_clips
-from keras_lmf.media import decode
 from keras_lmf.recognition import Recognizer
-from keras_lmf.recognition.opened import open_model
 
-pytestmark = pytest.mark.long
-
-DRIVER = Path(__file__).with_name("browser.mjs")
-RATE, FRAMES = 16000, 10  # samples and frames a second
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(browser_page.missing() is not None, reason=f"needs {browser_page.missing()}"),
+]
+Clip = tuple[np.ndarray, np.ndarray]  # of `drawn_clip`
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndarray]:
-    """4 s of a drawn face and a synthetic voice: (samples,) int16 and (frames, 192, 192, 3) uint8."""
-    folder = tmp_path_factory.mktemp("clips")
-    synthetic_clips.write(folder, clips=1, speakers=1, seconds=4, size=(192, 192))
-    film = decode(folder / "00000.mp4", sample_rate=RATE, frame_rate=FRAMES)
-    return (film.waveform[: 4 * RATE] * 32767).astype(np.int16), film.frames[: 4 * FRAMES]
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    return drawn_clip(tmp_path_factory.mktemp("clips"))
 
 
-@pytest.fixture
-def play(tmp_path: Path) -> Callable[..., dict]:
-    """Runs steps of `browser.mjs` on the page of an entry; nothing may reach beyond the page's own server."""
-    chromium, node = shutil.which("chromium"), shutil.which("node")
-    package = web_folder() / "package.json"
-    if not (chromium and node and (package.parent / "node_modules" / "playwright-core").is_dir()):
-        pytest.skip(f"needs chromium, node and: npm ci --prefix {package.parent}")
-
-    def played(entry: str, *steps: dict, flags: tuple[str, ...] = ()) -> dict:
-        with server(contents(open_model(entry, runtime="tflite"), web_folder()), 0) as page:
-            threading.Thread(target=page.serve_forever, daemon=True).start()
-            address = f"http://127.0.0.1:{page.server_port}/"
-            plan = {
-                "address": address,
-                "package": str(package),
-                "chromium": chromium,
-                "flags": flags,
-                "steps": steps,
-            }
-            (tmp_path / "plan.json").write_text(json.dumps(plan))
-            command = [node, str(DRIVER), str(tmp_path / "plan.json")]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-            page.shutdown()
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
-        assert told["problems"] == []
-        assert {urlsplit(url).netloc for url in told["requests"]} <= {urlsplit(address).netloc, ""}
-        assert {urlsplit(url).scheme for url in told["requests"]} <= {"http", "blob"}
-        return told
-
-    return played
+def play(model: str, *steps: dict, flags: tuple[str, ...] = ()) -> list:
+    """What the steps gave; no error was told, and nothing reached beyond the page's own server."""
+    told = browser_page.play(model, *steps, flags=flags)
+    assert told["problems"] == []
+    places = {urlsplit(url.removeprefix("blob:")).netloc for url in told["requests"]}
+    assert places == {urlsplit(told["address"]).netloc}
+    return told["results"]
 
 
 def write_wav(path: Path, sound: np.ndarray) -> Path:
@@ -94,18 +60,17 @@ def write_film(path: Path, sound: np.ndarray, frames: np.ndarray) -> Path:
     return path
 
 
-def test_a_dropped_sound_gets_pythons_answer(play, clip, tmp_path: Path):
+def test_a_dropped_sound_gets_pythons_answer(clip: Clip, tmp_path: Path):
     """Windows, silence that is cut at the ends, temperature and weights by seconds among it."""
     pause = np.zeros(RATE, np.int16)
     file = write_wav(tmp_path / "voice.wav", np.concatenate([pause, clip[0], clip[0], pause]))
     mute = write_wav(tmp_path / "mute.wav", pause)
-    told = play(
+    heard, silent, text = play(
         "ge2e-emodb-voice",
         {"step": "drop", "path": str(file), "type": "audio/wav"},
         {"step": "choose", "path": str(mute)},
         {"step": "choose", "path": __file__},
     )
-    heard, silent, text = told["results"]
     expected = Recognizer("ge2e-emodb-voice", runtime="tflite")(file)
     assert len(expected.timeline) > 2
     assert expected.cut
@@ -118,7 +83,7 @@ def test_a_dropped_sound_gets_pythons_answer(play, clip, tmp_path: Path):
     assert text["emotion"] == "–"
 
 
-def test_a_film_gets_pythons_answer_window_by_window(play, clip, tmp_path: Path):
+def test_a_film_gets_pythons_answer_window_by_window(clip: Clip, tmp_path: Path):
     """The same pixels and samples: detection, tracking, crops, absent modalities and shares among it."""
     sound, frames = clip
     sound, frames = sound.copy(), frames.copy()
@@ -131,9 +96,8 @@ def test_a_film_gets_pythons_answer_window_by_window(play, clip, tmp_path: Path)
     (exact,) = klmf.export_model(klmf.load("lmf-media-av"), tmp_path / "exported", ["tflite"])
     # The weights in the entry's own file are int8: its sums are rounded otherwise in the browser than here.
     for model, tolerance in ((str(exact.path), 1e-3), ("lmf-media-av", 2e-2)):
-        told = play(model, {"step": "judge", **given, "height": 192, "width": 192})
+        (windows,) = play(model, {"step": "judge", **given, "height": SIZE, "width": SIZE})
         expected = Recognizer(model, runtime="tflite")(film)
-        (windows,) = told["results"]
         bounds = expected.timeline[["start", "end"]].to_numpy()
         np.testing.assert_allclose([[window["start"], window["end"]] for window in windows], bounds)
         shares = expected.timeline[list(expected.probabilities)].to_numpy()
@@ -150,36 +114,24 @@ def test_a_film_gets_pythons_answer_window_by_window(play, clip, tmp_path: Path)
             np.testing.assert_allclose(np.average(rows, 0, weights), mean, rtol=0, atol=10 * tolerance)
 
 
-def test_a_photo_gets_pythons_answer(play, clip, tmp_path: Path):
+def test_a_photo_gets_pythons_answer(clip: Clip, tmp_path: Path):
     frame = cv2.resize(clip[1][0], (480, 480), interpolation=cv2.INTER_CUBIC)
     file = tmp_path / "photo.png"
     cv2.imwrite(str(file), frame[..., ::-1])
-    told = play("cnn-ferplus-face", {"step": "choose", "path": str(file)})
+    (seen,) = play("cnn-ferplus-face", {"step": "choose", "path": str(file)})
     expected = Recognizer("cnn-ferplus-face", runtime="tflite")(file)
-    assert told["results"][0]["probabilities"] == pytest.approx(expected.probabilities, abs=1e-3)
+    assert seen["probabilities"] == pytest.approx(expected.probabilities, abs=1e-3)
 
 
-def test_live_by_keyboard_and_on_a_phone(play, clip, tmp_path: Path):
-    sound, frames = clip
-    write_wav(tmp_path / "voice.wav", sound)
-    with av.open(tmp_path / "camera.mjpeg", "w", format="mjpeg") as container:
-        camera = container.add_stream("mjpeg", rate=FRAMES)
-        camera.height, camera.width, camera.pix_fmt = 192, 192, "yuvj420p"
-        for array in frames:
-            container.mux(camera.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
-        container.mux(camera.encode(None))
+def test_live_by_keyboard_and_on_a_phone(clip: Clip, tmp_path: Path):
     phone = {"width": 390, "height": 844}
-    told = play(
+    keys, live, *widths = play(
         "lmf-media-av",
         {"step": "tab", "times": 4},
         {"step": "listen", "answers": 5, "parts": 3},
         *({"step": "look", **phone, "colors": colors} for colors in ("light", "dark")),
-        flags=(
-            f"--use-file-for-fake-audio-capture={tmp_path / 'voice.wav'}",
-            f"--use-file-for-fake-video-capture={tmp_path / 'camera.mjpeg'}",
-        ),
+        flags=devices(tmp_path, *clip),
     )
-    keys, live, *widths = told["results"]
     assert keys == [[name, True] for name in ("start", "microphone", "camera", "file")]
     assert sum(live["probabilities"].values()) == pytest.approx(1, abs=1e-3)
     assert [part.split(" ")[0] for part in live["parts"]] == ["voice", "face", "voice"]
