@@ -100,9 +100,8 @@ def main(name: str, answers: int, picture: Path | None) -> None:
         click.echo(f"{name}: ready {told['ready']} ms after the page began to load")
         click.echo(f"the first answer {first['first']} ms after Start")
         (live,) = play(name, listen | {"parts": parts}, flags=flags)["results"]
-        click.echo(
-            f"{live['rate']:.1f} answers a second, {', '.join(model.media)} there; load {os.getloadavg()[0]:.1f}"
-        )
+        click.echo(f"{live['rate']:.1f} answers a second of {' and '.join(model.media)}")
+        click.echo(f"Load: {os.getloadavg()[0]:.1f} processes. Much more than 3 means that others worked.")
         if picture:
             film = {"step": "choose", "path": str(folder / "00000.mp4")}
             look = {"step": "look", "path": str(picture), "width": 1100, "height": 800, "colors": "light"}

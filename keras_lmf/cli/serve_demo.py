@@ -241,6 +241,9 @@ def server(served: Mapping[str, Path | bytes], port: int) -> http.server.Threadi
             self.send_header("Permissions-Policy", "camera=(self), microphone=(self)")
             self.send_header("Referrer-Policy", "no-referrer")
             self.send_header("X-Content-Type-Options", "nosniff")
+            # Threads need a page that shares no memory with other sites.
+            self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+            self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
             self.send_header("Cross-Origin-Resource-Policy", "same-origin")
             self.send_header("Cache-Control", "no-store")
             super().end_headers()

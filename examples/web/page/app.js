@@ -7,8 +7,8 @@ import {mean, Model} from './model.js';
 import {View} from './view.js';
 
 const PAUSE = 80; // milliseconds from one live answer to the next, at least
-const PARTS = 1000; // milliseconds between two looks at voice and face alone, which take runs of their own
-const RATED = 3000; // milliseconds over which answers are counted
+const PARTS = 2000; // milliseconds between two looks at voice and face alone, which take runs of their own
+const RATED = 20; // answers over which their rate is taken
 
 const at = id => document.getElementById(id);
 const spec = await (await fetch('spec.json')).json();
@@ -69,9 +69,8 @@ async function listen(stopped) {
     view.add((now - begun) / 1000, answer?.probabilities);
     view.status(answer ? 'Listening.' : nothing(chosen));
     if (answer) {
-      answers = [...answers, now].filter(time => time > now - RATED);
-      const seconds = Math.min(RATED, now - begun) / 1000;
-      if (!parts) view.speed(now - newest, now - from, answers.length / seconds);
+      answers = [...answers, now].slice(-RATED);
+      if (!parts) view.speed(now - newest, now - from, (1000 * (answers.length - 1)) / (now - answers[0]));
     }
     if (!answer) view.sources({});
     else if (parts) {

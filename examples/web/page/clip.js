@@ -25,6 +25,7 @@ async function filmOf(file, rate) {
     video.onerror = () => resolve(false);
   });
   if (!readable) return null;
+  if (!Number.isFinite(video.duration)) throw new Error(`${file.name}: it doesn't say how long it is.`);
   return {
     count: Math.max(1, Math.round(video.duration * rate)),
     async frame(number) {

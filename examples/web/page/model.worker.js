@@ -1,5 +1,6 @@
 // Runs the model, off the page's thread: LiteRT.js.
 
+const MOST_THREADS = 4; // more wait for one another
 let model, Tensor, shapes, target;
 
 async function load(spec) {
@@ -7,9 +8,16 @@ async function load(spec) {
   Tensor = litert.Tensor;
   ({inputs: shapes, target} = spec);
   const folder = new URL('litert/wasm/', self.location.href).href;
-  self.Module = {locateFile: name => folder + name}; // else it is looked for beside this script
-  await litert.loadLiteRt(folder);
-  model = await litert.loadAndCompile('model.tflite', {accelerator: 'wasm'});
+  const [shared, fast] = await Promise.all(['threads', 'relaxedSimd'].map(litert.supportsFeature));
+  const threads = shared && fast; // LiteRT.js has them together
+  // Else these are looked for beside this script, and the threads run this script.
+  self.Module = {
+    locateFile: name => folder + name,
+    mainScriptUrlOrBlob: `${folder}litert_wasm_threaded_internal.js`,
+  };
+  await litert.loadLiteRt(folder, {threads});
+  const cpuOptions = {numThreads: threads ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1};
+  model = await litert.loadAndCompile('model.tflite', {accelerator: 'wasm', cpuOptions});
 }
 
 // The logits of one row; an input that isn't given is zeros.

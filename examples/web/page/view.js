@@ -1,7 +1,7 @@
 // What the page shows.
 
 const at = id => document.getElementById(id);
-const percent = share => `${Math.round(100 * share)} %`;
+const percent = share => `${Math.round(100 * share)}\u00a0%`;
 const LIVE = 60; // seconds of the timeline
 const QUIET = 2000; // milliseconds between two answers that are read aloud
 
