@@ -67,7 +67,7 @@ async function listen(stopped) {
     const now = performance.now();
     view.next(answer?.probabilities ?? null);
     view.add((now - begun) / 1000, answer?.probabilities);
-    view.status(answer ? 'Listening.' : nothing(chosen));
+    view.status(answer ? 'Live.' : nothing(chosen));
     if (answer) {
       answers = [...answers, now].slice(-RATED);
       if (!parts) view.speed(now - newest, now - from, (1000 * (answers.length - 1)) / (now - answers[0]));

@@ -61,9 +61,9 @@ export async function judged(model, faces, {sound, film}, {told, shown, stopped}
   const seen = [];
   for (const [from, to] of spans(film.count, Math.max(1, Math.round(spec.seconds * rate)), spec.hop * rate)) {
     while (seen.length < to) {
-      if (stopped()) return windows;
       const frame = await film.frame(seen.length);
       const picture = shown && (await createImageBitmap(frame)); // the worker takes the frame away
+      if (stopped()) return windows;
       seen.push(await faces.next(frame, seen.length / rate));
       shown?.(picture, seen.at(-1));
     }

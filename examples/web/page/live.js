@@ -19,7 +19,12 @@ export class Live {
       video: camera && {width: 640, height: 480, facingMode: 'user'},
     });
     live.running = true;
-    if (microphone) await live.listen();
+    try {
+      if (microphone) await live.listen();
+    } catch (error) {
+      live.stop();
+      throw error;
+    }
     if (camera) live.look(finder).catch(error => (live.error = error));
     return live;
   }
@@ -48,11 +53,13 @@ export class Live {
     await video.play();
     const faces = await finder;
     await faces.start(confirmations);
-    while (this.running) {
+    while (true) {
       const time = performance.now();
       const frame = pixels(video, video.videoWidth, video.videoHeight);
-      const picture = await createImageBitmap(frame);
+      const picture = await createImageBitmap(frame); // the worker takes the frame away
+      if (!this.running) return;
       const seen = await faces.next(frame, time / 1000);
+      if (!this.running) return;
       this.rows = [...this.rows, {time: time / 1000, seen}].slice(-frames * each);
       this.newest = time;
       this.shown(picture, seen);

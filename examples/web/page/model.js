@@ -2,7 +2,7 @@
 
 import {Asked} from './workers.js';
 
-export const TOGETHER = ' × ';
+const TOGETHER = ' × ';
 
 export class Model {
   // `spec` is spec.json: what the server told of the model.
@@ -86,7 +86,7 @@ export function mean(windows) {
   };
 }
 
-export function softmax(logits, temperature) {
+function softmax(logits, temperature) {
   const largest = Math.max(...logits);
   const powers = Array.from(logits, value => Math.exp((value - largest) / temperature));
   const sum = powers.reduce((total, power) => total + power, 0);
