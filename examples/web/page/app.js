@@ -6,7 +6,7 @@ import {Live} from './live.js';
 import {mean, Model} from './model.js';
 import {View} from './view.js';
 
-const PAUSE = 80; // milliseconds from one live answer to the next, at least
+const PAUSE = 60; // milliseconds from one live answer to the next, at least
 const PARTS = 2000; // milliseconds between two looks at voice and face alone, which take runs of their own
 const RATED = 20; // answers over which their rate is taken
 
