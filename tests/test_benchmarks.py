@@ -42,6 +42,7 @@ COMMANDS = [
     "fusion_speed",
     "large_data",
     "latencies",
+    "notebooks",
     "paper_tables",
     "real_clips",
     "report",
@@ -49,6 +50,7 @@ COMMANDS = [
     "sequences",
     "silence",
     "speech",
+    "strip",
     "temperatures",
     "unmet_corpora",
 ]
