@@ -258,3 +258,12 @@ def test_the_fusions_picture_has_the_numbers_of_the_papers_formulas() -> None:
         "modalities == 3 and width == 32 and batch == 32 and phase == 'training' and fusion == 'tensor'"
     )["ratio"]
     assert words.count(f"{slower:.0f} × the time") == 1
+
+
+def test_a_strip_has_the_middle_of_each_part() -> None:
+    import strip
+
+    film = np.broadcast_to(np.arange(12, dtype=np.uint8)[:, None, None, None], (12, 2, 5, 3))
+    row = strip.strip(film, 3)
+    white = np.full((2, strip.GAP, 3), 255, np.uint8)
+    assert np.array_equal(row, np.hstack([film[2], white, film[6], white, film[10]]))

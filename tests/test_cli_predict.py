@@ -93,10 +93,10 @@ def test_which_emotion_came_when(folder: Path, tmp_path: Path) -> None:
     header, *rows, blank, error = done.stdout.splitlines()
     assert header.split() == ["file", "from", "to", "emotion", "probability"]
     assert [row.split() for row in rows] == [
-        ["a.wav", "0.0", "1.0", "quiet", f"{1 - QUIET:.2f}"],
-        ["a.wav", "1.0", "2.0", "loud", f"{LOUD:.2f}"],
-        ["a.wav", "2.0", "3.0", "–"],
-        ["a.wav", "3.0", "4.0", "quiet", f"{1 - QUIET:.2f}"],
+        ["a.wav", "0.00", "1.00", "quiet", f"{1 - QUIET:.2f}"],
+        ["a.wav", "1.00", "2.00", "loud", f"{LOUD:.2f}"],
+        ["a.wav", "2.00", "3.00", "–"],
+        ["a.wav", "3.00", "4.00", "quiet", f"{1 - QUIET:.2f}"],
     ]
     assert (blank, error.partition(": ")[0]) == ("", "text.mp4")
     assert predict(folder, "clips/b.wav", "--windows", "--explain").exit_code == 2

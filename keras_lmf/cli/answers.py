@@ -168,8 +168,8 @@ def of_windows(recognizer: Recognizer, files: Sequence[Path], *, faces: bool) ->
     """
     columns = [
         *_who(files, faces),
-        Column("from", len("00000.0"), right=True),
-        Column("to", len("00000.0"), right=True),
+        Column("from", len("00000.00"), right=True),
+        Column("to", len("00000.00"), right=True),
         Column("emotion", len(max(recognizer.labels, key=len))),
         Column("probability", right=True),
     ]
@@ -181,8 +181,8 @@ def of_windows(recognizer: Recognizer, files: Sequence[Path], *, faces: bool) ->
         return [
             [
                 *_face(answer),
-                f"{window['start']:.1f}",
-                f"{window['end']:.1f}",
+                f"{window['start']:.2f}",
+                f"{window['end']:.2f}",
                 *_strongest(window["probabilities"]),
             ]
             for window in windows
