@@ -17,6 +17,7 @@ NAMES, UNITS = ("voice", "face", "text"), 64
 ROWS = (116, 182, 248)  # middles of the three vectors
 PANELS = {"tensor": 20, "low-rank": 500}  # left edges
 LONGEST = 430  # of the bars, which are to scale
+ARROW = "m-7 -4l7 4l-7 4"  # a line's head
 
 STYLE = """
   .page { fill: #ffffff; stroke: #d4d9e0 } .cell { stroke: #ffffff; stroke-width: 1.5 }
@@ -72,7 +73,7 @@ def _panel(fusion: str, title: str, subtitle: str, found: pd.DataFrame) -> str:
         parts.append(_words(left, middle - 16, name, "faint"))
         parts.append(_cells(left, middle - 8, ["one", *[name] * 6]))
     parts.append(_words(left, 284, f"a 1 and {CASE['width']} numbers each", "faint"))
-    parts.append(_cells(left + 398, 130, ["joint"] * 7, down=True))
+    parts.append(_cells(left + 398, 130, ["joint"] * 7, step=(0, 16)))
     parts.append(_words(left + 406, 120, str(UNITS), "number", "middle"))
     most = found.max()
     for y, column, told in (
@@ -102,16 +103,18 @@ def _cube(left: int, top: int, told: str) -> str:
             x, y = left + i * step + j * slant, top + depth - j * slant
             kind = "text" if i == 0 else "joint"
             parts.append(
-                _face(
+                _polygon(
                     kind if i + j else "one",
                     [(x, y), (x + step, y), (x + step + slant, y - slant), (x + slant, y - slant)],
                 )
             )
             x, y = left + side + i * slant, top + depth + j * step - i * slant
             parts.append(
-                _face("joint", [(x, y), (x + slant, y - slant), (x + slant, y - slant + step), (x, y + step)])
+                _polygon(
+                    "joint", [(x, y), (x + slant, y - slant), (x + slant, y - slant + step), (x, y + step)]
+                )
             )
-    parts.append(_line((left + side + depth + 8, top + 62), (left + side + depth + 50, top + 62), arrow=True))
+    parts.append(_line((left + side + depth + 8, top + 62), (left + side + depth + 50, top + 62), ARROW))
     parts.append(_words(left + side + depth + 29, top + 52, "dense", "faint", "middle"))
     parts.append(_words(left - 16, 284, told, "faint"))
     return "\n".join(parts)
@@ -121,7 +124,7 @@ def _projections(left: int, told: str) -> str:
     """A factor for each input, the product of what they give, and its sum over the rank."""
     parts, middle = [], ROWS[1]
     for name, row in zip(NAMES, ROWS):
-        parts.append(_line((left - 38, row), (left - 8, row), arrow=True))
+        parts.append(_line((left - 38, row), (left - 8, row), ARROW))
         for sheet in reversed(range(RANK)):
             x, y = left + 5 * sheet, row - 12 - 4 * sheet
             parts.append(f'<rect class="cell {name}" x="{x}" y="{y}" width="56" height="28" rx="2"/>')
@@ -130,27 +133,25 @@ def _projections(left: int, told: str) -> str:
     parts.append(
         f'<path d="M{left + 132} {middle - 6}l12 12m0 -12l-12 12" stroke="#fff" stroke-width="2.5"/>'
     )
-    parts.append(_line((left + 156, middle), (left + 218, middle), arrow=True))
+    parts.append(_line((left + 156, middle), (left + 218, middle), ARROW))
     parts.append(_words(left + 185, middle - 10, f"Σ of {RANK}", "faint", "middle"))
     parts.append(_words(left + 10, 284, told, "faint"))
     return "\n".join(parts)
 
 
-def _cells(left: float, top: float, kinds: Sequence[str], *, down: bool = False) -> str:
+def _cells(left: int, top: int, kinds: Sequence[str], step: tuple[int, int] = (16, 0)) -> str:
     return "\n".join(
-        f'<rect class="cell {kind}" x="{left + (0 if down else 16 * i)}" y="{top + (16 * i if down else 0)}" '
-        'width="16" height="16"/>'
+        f'<rect class="cell {kind}" x="{left + i * step[0]}" y="{top + i * step[1]}" width="16" height="16"/>'
         for i, kind in enumerate(kinds)
     )
 
 
-def _face(kind: str, corners: Sequence[tuple[float, float]]) -> str:
+def _polygon(kind: str, corners: Sequence[tuple[float, float]]) -> str:
     points = " ".join(f"{x:g},{y:g}" for x, y in corners)
     return f'<polygon class="cell {kind}" points="{points}"/>'
 
 
-def _line(start: tuple[float, float], end: tuple[float, float], *, arrow: bool = False) -> str:
-    head = "m-7 -4l7 4l-7 4" if arrow else ""
+def _line(start: tuple[float, float], end: tuple[float, float], head: str = "") -> str:
     return f'<path class="line" d="M{start[0]:g} {start[1]:g}L{end[0]:g} {end[1]:g}{head}"/>'
 
 
