@@ -11,7 +11,8 @@ from keras import ops
 
 from keras_lmf.backend import interpreted
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.models.streaming_rules import Memory, Steps, apply, found
+from keras_lmf.models.streaming.memory import Memory, Steps
+from keras_lmf.models.streaming.rules import apply, found
 from keras_lmf.spec import STATE, InputSpec, ModelSpec, attach, attached
 
 TOLERANCE = 1e-4  # of max(1, |y|): how far the answer to a whole clip may be from the model's
