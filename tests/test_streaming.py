@@ -22,8 +22,15 @@ from keras_lmf import backbones
 from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
 from keras_lmf.layers import LowRankFusion, StatisticsPooling
-from keras_lmf.models import build, fusion_model, set_standardization, streaming_model
+from keras_lmf.models import (
+    build,
+    fusion_model,
+    refresh_standardization,
+    set_standardization,
+    streaming_model,
+)
 from keras_lmf.recipe import Recipe
+from keras_lmf.recognition import Recognizer
 from keras_lmf.spec import STATE
 
 Arrays = dict[str, np.ndarray]
@@ -210,6 +217,15 @@ def test_a_file_answers_whole_clips_as_the_model(name: str, tmp_path: Path) -> N
         np.testing.assert_allclose(answers[-1], model.predict_on_batch(rows)["emotion"], rtol=0, atol=1e-4)
 
 
+@pytest.mark.long
+def test_a_recognizer_takes_no_streaming_file(tmp_path: Path) -> None:
+    make, chunks = MODELS["voice and faces"]
+    with exported_here():
+        (artifact,) = keras_lmf.export.export_model(streaming_model(make(), chunks), tmp_path, ["tflite"])
+    with pytest.raises(LMFError, match="streaming file"):
+        Recognizer(artifact.path)
+
+
 # Word → what of it needs the whole clip.
 REFUSED = {
     "bilstm": "Bidirectional 'bilstm'",
@@ -264,6 +280,13 @@ def test_what_does_not_fit_is_told(make: Callable[[], Recipe], chunks: dict[str,
         streaming_model(build(make()), chunks)
 
 
+def test_half_precision_is_refused() -> None:
+    steps = keras.Input((4, 3), name="audio")
+    answer = keras.layers.Dense(2, dtype="mixed_float16")(StatisticsPooling()(steps))
+    with pytest.raises(LMFError, match="float16"):
+        streaming_model(keras.Model({"audio": steps}, {"emotion": answer}), {"audio": 2})
+
+
 class Course(keras.layers.Dense):
     """No dense layer: each step knows those before it."""
 
@@ -276,6 +299,19 @@ def test_a_layer_that_is_not_what_it_is_taken_for_is_found_out() -> None:
     answer = keras.layers.Dense(2)(StatisticsPooling()(Course(3)(steps)))
     with pytest.raises(LMFError, match="answers otherwise"):
         streaming_model(keras.Model({"audio": steps}, {"emotion": answer}), {"audio": 2})
+
+
+@pytest.mark.long
+def test_a_stream_may_be_longer_than_the_clips_of_the_model() -> None:
+    made = recipe(TWO)
+    model, chunks = standardised(build(made)), {"audio": 4, "video": 2}
+    longer = build(made.replace(inputs={"audio": {"shape": [36, 5]}, "video": {"shape": [18, 3]}}))
+    longer.set_weights(model.get_weights())
+    refresh_standardization(longer)
+    streaming = streaming_model(model, chunks)
+    rows = clips(longer, {"audio": [36, 30], "video": [18, 17]})
+    answers = streamed(streaming.predict_on_batch, streaming.input[STATE].shape[1], chunks, rows)
+    np.testing.assert_allclose(answers[-1], longer.predict_on_batch(rows)["emotion"], rtol=0, atol=1e-5)
 
 
 @pytest.mark.long

@@ -72,7 +72,9 @@ class Memory:
         return ops.reshape(part, (-1, *shape))
 
     def keep(self, *tensors: Tensor) -> None:
-        self._kept += [ops.reshape(tensor, (-1, math.prod(tensor.shape[1:]))) for tensor in tensors]
+        self._kept += [
+            ops.reshape(ops.cast(tensor, "float32"), (-1, math.prod(tensor.shape[1:]))) for tensor in tensors
+        ]
 
     @property
     def state(self) -> Tensor:
@@ -83,13 +85,10 @@ class Memory:
         """The values with the `length` settled steps that came before them; zeros before the beginning."""
         if not length:
             return values
-        joined = ops.concatenate([self.read((length, *values.shape[2:])), values], axis=1)
+        before = ops.cast(self.read((length, *values.shape[2:])), values.dtype)
+        joined = ops.concatenate([before, values], axis=1)
         self.keep(joined[:, settled : settled + length])
         return joined
-
-    def late(self, values: Tensor, settled: int, by: int) -> Tensor:
-        """As `recall`, of numbers of any kind."""
-        return ops.cast(self.recall(ops.cast(values, "float32"), settled, by), values.dtype)
 
     def delayed(self, steps: Steps, by: int) -> Steps:
         """The same sequence, of which so many steps fewer count as settled."""
@@ -97,8 +96,8 @@ class Memory:
             return steps
         if steps.folded:
             raise LMFError("it joins pictures of different times")
-        values = self.late(steps.values, steps.settled, by)
-        mask = None if steps.mask is None else self.late(steps.mask, steps.settled, by)
+        values = self.recall(steps.values, steps.settled, by)
+        mask = None if steps.mask is None else self.recall(steps.mask, steps.settled, by)
         return steps.replace(values=values, pending=steps.pending + by, lag=steps.lag + by, mask=mask)
 
     def aligned(self, every: Sequence[Steps]) -> list[Steps]:

@@ -9,14 +9,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lmf.backend import interpreted
+from keras_lmf.backend import interpreted, nested_layers
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.models.streaming.memory import Memory, Steps
 from keras_lmf.models.streaming.rules import apply, found
 from keras_lmf.spec import STATE, InputSpec, ModelSpec, attach, attached
 
 TOLERANCE = 1e-4  # of max(1, |y|): how far the answer to a whole clip may be from the model's
-_CLIPS = 2  # on which both are compared
+_CLIPS = 8  # on which both are compared
 _EXAMPLES = 32  # calls at most on which exported files are judged
 
 
@@ -28,7 +28,8 @@ def streaming_model(model: keras.Model, chunks: Mapping[str, int]) -> keras.Mode
     are those of `model` to all chunks so far. A stream may be longer than the model's clips. Weights are shared.
 
     What a clip's end changes is kept open: a convolution sees zeros after the last chunk, until there is another one.
-    A chunk of zeros is silence, or no face, as zeros in a clip are.
+    A chunk of zeros is silence, or no face, as zeros in a clip are. (Where sound ends inside a clip of `model`, windows
+    of its spectrum reach over the end: so they do after one more chunk of zeros.)
 
     Works for LSTM and GRU, convolutions over time, log-mel spectrogram and MFCC with `dynamic_range=None`, networks of
     each frame, mean, deviation, last step and attention as pooling, fusion of embeddings and at each step. What looks
@@ -43,9 +44,9 @@ def streaming_model(model: keras.Model, chunks: Mapping[str, int]) -> keras.Mode
         A functional keras.Model, which `export_model` takes as any other; `spec` says what it takes.
 
     Raises:
-        LMFError: no dicts; an unknown input; a chunk of a length that doesn't fit; a part that needs the whole clip, by
-            name; or an answer to a whole clip that differs by more than 1e-4 · max(1, |y|) from the model's: on the
-            rows that it carries, else on random ones.
+        LMFError: no dicts; half precision; an unknown input; a chunk of a length that doesn't fit; a part that needs
+            the whole clip, by name; or an answer to a whole clip that differs by more than 1e-4 · max(1, |y|) from the
+            model's: on the rows that it carries, else on random ones.
     """
     _require_fit(model, chunks)
     step = StreamingStep(model, dict(chunks), name="step")
@@ -71,7 +72,7 @@ class StreamingStep(keras.layers.Layer):
     """
 
     def __init__(self, model: keras.Model, chunks: dict[str, int], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})  # whatever the policy
         self.model, self.chunks = model, dict(chunks)
         empty = {
             name: ops.zeros((1, self.chunks.get(name, tensor.shape[1]), *tensor.shape[2:]), tensor.dtype)
@@ -134,6 +135,12 @@ class StreamingStep(keras.layers.Layer):
 def _require_fit(model: keras.Model, chunks: Mapping[str, int]) -> None:
     if not all(isinstance(getattr(model, end, None), dict) for end in ("input", "output")):
         raise LMFError(f"{model.name!r} is no functional model with a dict of inputs and a dict of outputs.")
+    for layer in nested_layers(model):
+        if "16" in layer.compute_dtype:
+            raise LMFError(
+                f"{model.name!r} computes in {layer.compute_dtype} (layer {layer.name!r}), in which chunks and whole "
+                f"clips don't agree. Build it under the policy float32."
+            )
     if STATE in model.input or STATE in model.output:
         raise LMFError(
             f"{model.name!r} has an input or output {STATE!r}, which a streaming model needs itself."

@@ -57,7 +57,7 @@ def statistics(memory: Memory, layer: Any, steps: Steps, mask: Steps | None = No
 
     def add(state: Sequence[Tensor], values: Tensor, real: Tensor | None) -> Sequence[Tensor]:
         count, mean, squares = state
-        values = blank(ops.cast(values, "float32"), real)
+        values = blank(values, real)
         there = ops.ones_like(values[..., :1]) if real is None else ops.cast(real, "float32")[..., None]
         new = ops.sum(there, axis=1)
         own = ops.sum(values, axis=1) / ops.maximum(new, 1.0)
@@ -69,7 +69,7 @@ def statistics(memory: Memory, layer: Any, steps: Steps, mask: Steps | None = No
     count, mean, squares = _reduced(memory, steps, mask, [(1,), width, width], add)
     variance = squares / ops.maximum(count, 1.0)
     deviation = ops.sqrt(variance + layer.EPSILON**2) - layer.EPSILON
-    return ops.cast(ops.concatenate([mean, deviation], axis=-1), layer.compute_dtype)
+    return ops.concatenate([mean, deviation], axis=-1)
 
 
 def attention_pooling(memory: Memory, layer: Any, steps: Steps, mask: Steps | None = None) -> Tensor:

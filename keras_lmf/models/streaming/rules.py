@@ -167,7 +167,7 @@ def convolution(memory: Memory, layer: Any, steps: Steps, mask: Steps | None = N
     values = blank(steps.values, memory.real(steps, mask))
     # The layer's own padding makes zeros of what follows the clip; those that it puts before are cut off.
     values = layer(memory.recall(values, steps.settled, span))[:, before:]
-    mask = None if mask is None else memory.late(mask, steps.settled, after)
+    mask = None if mask is None else memory.recall(mask, steps.settled, after)
     return steps.replace(values=values, pending=steps.pending + after, lag=steps.lag + after, mask=mask)
 
 
@@ -246,5 +246,7 @@ def apply(memory: Memory, operation: keras.Operation, *args: Any, **kwargs: Any)
     if known is None and all(steps.folded for steps in found((args, kwargs))):
         known = each_step  # pictures as rows of a batch, which never see one another
     if known is None:
-        raise LMFError("no rule says how it works chunk by chunk")
+        raise LMFError(
+            'no rule says how it works chunk by chunk. "Chunk by chunk" in docs/export.md tells what can be streamed'
+        )
     return known(memory, operation, *args, **kwargs)
