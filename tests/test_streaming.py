@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from click.testing import CliRunner
 from exporting import exported_here
 from keras import ops
+from other_backend import LONG_ON_OTHERS, environment
 from word_recipes import CASES
 from word_recipes import recipe as words
 
@@ -285,6 +288,36 @@ def test_half_precision_is_refused() -> None:
     answer = keras.layers.Dense(2, dtype="mixed_float16")(StatisticsPooling()(steps))
     with pytest.raises(LMFError, match="float16"):
         streaming_model(keras.Model({"audio": steps}, {"emotion": answer}), {"audio": 2})
+
+
+# It compares whole clips itself, and raises where they differ.
+ELSEWHERE = """
+from word_recipes import recipe
+from keras_lmf.models import build, streaming_model
+
+voice = {
+    "shape": [3200],
+    "front_end": {"name": "log_mel", "bands": 12, "dynamic_range": 0},
+    "backbone": {"name": "spectrogram_cnn", "filters": [3]},
+}
+face = {"shape": [2, 64, 64, 1], "front_end": {"name": "mini_xception", "taps": ["block_1"]}}
+inputs = {"voice": voice, "face": face | {"backbone": {"name": "lstm", "units": 3}}}
+model = build(recipe(inputs, {"name": "low_rank"}, presence={}))
+print(*streaming_model(model, {"voice": 640, "face": 1}).output)
+"""
+
+
+@pytest.mark.parametrize("backend", LONG_ON_OTHERS)
+def test_other_backends_stream(backend: str) -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE],
+        env=environment(backend),
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.split() == ["emotion", STATE]
 
 
 class Course(keras.layers.Dense):

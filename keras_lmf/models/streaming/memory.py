@@ -19,7 +19,7 @@ from keras_lmf.errors import LMFError
 Tensor = Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Steps:
     """A sequence in a call.
 
