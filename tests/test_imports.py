@@ -157,6 +157,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.lazy", "keras_lmf.spec", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
+    "evaluation.style": {"numpy", "sklearn", "matplotlib"},
     "evaluation.study_plots": {"numpy", "pandas", "matplotlib", *COMMON},
     "evaluation.robustness": {"numpy", "pandas", "tqdm", "keras_lmf.spec", *COMMON},
     "evaluation.series": {"numpy", "pandas", "matplotlib", *COMMON},
