@@ -27,7 +27,7 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = (
 WINE, INDIGO, OLIVE, SAND = "#882255", "#332288", "#999933", "#ddcc77"
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, WINE, INDIGO, OLIVE, SAND)
 # Text and lines, what is said by the way, a reference line, the rest of a whole, spans, the grid.
-INK, MUTED, GREY, PALE, SPAN, GRID = "#222222", "#666666", "#8c8c8c", "#d4d4d4", "#ececec", "#eeeeee"
+INK, MUTED, GREY, PALE, SPAN, GRID = "#222222", "#666666", "#8c8c8c", "#dddddd", "#ececec", "#eeeeee"
 # How a label of an emotion begins, whichever form of the word a corpus uses → its colour.
 EMOTIONS = {
     "neutral": "#bbbbbb",
