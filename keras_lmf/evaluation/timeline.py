@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -22,6 +23,7 @@ PANEL = 5.4  # inches, of a panel beside its labels
 STRIP, AREAS, BAR, SOUND, LANE = 0.85, 2.3, 0.26, 0.8, 0.2  # inches high
 SMALL = 0.1  # an emotion that never reaches this probability is gathered with the others of its kind
 THIN = 0.004  # a thinner part of an area would be nothing but its white edges
+HEADING = 85  # letters in a line above a panel
 FEW = 5  # windows: fewer are drawn one by one
 MOST = 200  # of more windows than this, the means of neighbours are drawn
 POINTS = 600  # across the panel
@@ -105,7 +107,8 @@ def _draw_time(axes: Axes, end: float) -> None:
 
 
 def _head(axes: Axes, text: str) -> None:
-    axes.set_title(text, loc="left", fontsize=style.SMALL, color=style.MUTED, pad=3, parse_math=False)
+    lines = textwrap.fill(text, HEADING)
+    axes.set_title(lines, loc="left", fontsize=style.SMALL, color=style.MUTED, pad=3, parse_math=False)
 
 
 def _gathered(timeline: pd.DataFrame, labels: list[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -137,20 +140,16 @@ def _draw_bars(axes: Axes, timeline: pd.DataFrame) -> None:
     colours, edges, rows = _colours(labels), _edges(timeline), np.arange(len(labels))
     number = 0.09 * (edges[-1] - edges[0])  # of the panel's width, for a percentage
     whole = np.clip(np.diff(edges).min() - number, number / 3, 6 * number)
+    small = {"fontsize": style.SMALL, "va": "center"}
     for (start, end, *shares), left in zip(timeline.itertuples(index=False), edges):
-        axes.text(left, -0.8, f"{start:g}–{end:g} s", fontsize=style.SMALL, color=style.MUTED, va="center")
+        heading = f"{round(start, 1):g}–{round(end, 1):g} s"
+        axes.text(left, -0.8, heading, color=style.MUTED, **small)
         axes.barh(rows, whole, 0.7, left, color=style.GRID)
-        for row, (label, share) in enumerate(zip(labels, shares)):
-            if not np.isnan(share):
-                axes.barh(row, share * whole, 0.7, left, color=colours[label], label=label)
-                axes.text(
-                    left + whole + number / 8,
-                    row,
-                    f"{share:.0%}",
-                    va="center",
-                    fontsize=style.SMALL,
-                    color=style.INK,
-                )
+        if np.isnan(shares).any():
+            continue
+        axes.barh(rows, np.array(shares) * whole, 0.7, left, color=[colours[label] for label in labels])
+        for row, share in enumerate(shares):
+            axes.text(left + whole + number / 8, row, f"{share:.0%}", color=style.INK, **small)
     axes.set_yticks(rows, labels, fontsize=style.TEXT, parse_math=False)
     axes.set_ylim(len(labels) - 0.5, -1.4)
     axes.grid(visible=False)
