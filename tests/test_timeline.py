@@ -181,7 +181,7 @@ def test_what_was_cut_is_silence_and_the_rest_stays_at_its_time() -> None:
 
 
 def test_what_is_missing_has_a_line_of_its_own() -> None:
-    absent = {"no face": [(1.0, 2.0), (3.5, 9.0)], "no speech": []}
+    absent = {"no face": [(0.0, 0.1), (1.0, 2.0), (3.5, 9.0)], "no speech": [], "no hat": [(1.0, 1.1)]}
     figure = emotion_timeline(windows(4), sound(5), "title", absent=absent)
     assert missing(figure) == {"no face": [(1.0, 2.0), (3.5, 5.0)]}
 

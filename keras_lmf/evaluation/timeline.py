@@ -18,7 +18,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import style
 from keras_lmf.media.sound import SILENCE, decibels
 
-SHORTEST_SILENCE = 0.2  # seconds; shorter ones are the gaps inside speech
+SHORTEST = 0.2  # seconds that something is missing; less is a gap inside speech, or a blink
 PANEL = 5.4  # inches, of a panel beside its labels
 STRIP, AREAS, BAR, SOUND, LANE = 0.85, 2.3, 0.26, 0.8, 0.2  # inches high
 SMALL = 0.1  # an emotion that never reaches this probability is gathered with the others of its kind
@@ -44,8 +44,8 @@ def emotion_timeline(
       windows' middles, and exact there; where a window has no probabilities, there are none. Of fewer than five
       windows, each one's probabilities are bars. What stays below 0.1 all the time is gathered.
     - Sound: the waveform's peaks, and inside them its energy.
-    - Below, a line for what is missing at times: silence, where the energy stays below −60 dB for 0.2 s or more or
-      which was cut, and the spans of `absent`.
+    - Below, a line for what is missing for 0.2 s or longer: silence, where the energy stays below −60 dB or which was
+      cut, and the spans of `absent`.
 
     A clip without thumbnails has no strip; one with thumbnails and without sound has no panel of it.
 
@@ -66,7 +66,11 @@ def emotion_timeline(
     judged = float(timeline["end"].max())
     end = max([judged, *(stop for _, stop in cut)])
     missing = {"silence": [*_silences(sound), *cut], **(absent or {})}
-    missing = {name: spans for name, spans in missing.items() if spans}
+    missing = {
+        name: kept
+        for name, spans in missing.items()
+        if (kept := [(start, stop) for start, stop in spans if stop - start > SHORTEST - 0.01])
+    }
     shown, others = _gathered(timeline, labels)
     few = len(timeline) < FEW
     heights = {
@@ -288,11 +292,11 @@ def _thinned(sound: pd.DataFrame) -> pd.DataFrame:
 
 
 def _silences(sound: pd.DataFrame) -> list[tuple[float, float]]:
-    """Start and end in seconds of every silence that is long enough."""
+    """Start and end in seconds of every silence."""
     if len(sound) < 2:
         return []
     step = float(sound["start"].iloc[1] - sound["start"].iloc[0])
     quiet = (decibels(sound["rms"].to_numpy()) < SILENCE).astype(int)
     changes = np.flatnonzero(np.diff(np.concatenate([[0], quiet, [0]])))
     spans = float(sound["start"].iloc[0]) + changes.reshape(-1, 2) * step
-    return [(float(start), float(end)) for start, end in spans if end - start >= SHORTEST_SILENCE - step / 2]
+    return [(float(start), float(end)) for start, end in spans]
