@@ -71,7 +71,7 @@ def ink_on(background: str) -> str:
 
 def figure(title: str, height: float, width: float = WIDTH) -> Figure:
     """An empty figure of `width` × `height` inches with its title on the left."""
-    drawn = Figure(figsize=(width, height), layout="constrained")
+    drawn = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     drawn.suptitle(title, x=0.01, ha="left", fontsize=TITLE, fontweight="bold", color=INK, parse_math=False)
     return drawn
 
@@ -118,7 +118,14 @@ def label_lines(
             color=legible(colour[name]),
             parse_math=False,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour[name], "alpha": 0.5, "shrinkA": 1, "shrinkB": 2},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour[name],
+                "alpha": 0.5,
+                "relpos": (0, 0.5),
+                "shrinkA": 1,
+                "shrinkB": 2,
+            },
         )
 
 
