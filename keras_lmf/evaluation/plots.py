@@ -136,7 +136,8 @@ def predicted_against_true(
     figure = style.figure(f"{title} (n = {len(labels)})" if dimensions else title, size[1], size[0])
     figure.supxlabel("true", fontsize=style.TEXT)
     figure.supylabel("predicted", fontsize=style.TEXT)
-    ticks = MaxNLocator(4 if dimensions else 6, steps=[1, 2, 5, 10]).tick_values(low, high)  # of both axes, and of all panels
+    # Of both axes, and of all panels.
+    ticks = MaxNLocator(4 if dimensions else 6, steps=[1, 2, 5, 10]).tick_values(low, high)
     ticks = ticks[(ticks >= limits[0]) & (ticks <= limits[1])]
     for k, (true, predicted) in enumerate(
         zip(*(array.reshape(len(array), -1).T for array in (labels, predictions)))
