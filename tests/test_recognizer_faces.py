@@ -69,6 +69,9 @@ def test_the_model_gets_the_first_face_of_each_stretch_and_the_sound_at_the_same
     np.testing.assert_array_equal(table["x"].notna(), there)
     np.testing.assert_allclose(table.loc[there, ["x", "y", "width", "height"]], [BOX] * there.sum())
     assert set(table.loc[there, "confidence"]) == {0.75}
+    (gone,) = [part for part in answer.figure().axes[-1].collections if part.get_label() == "no face"]
+    spans = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in gone.get_paths()]
+    np.testing.assert_allclose(spans, [(0, 0.9), (3.4, 4.5)])
 
 
 def test_hops_and_the_last_window(tmp_path: Path) -> None:

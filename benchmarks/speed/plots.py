@@ -93,8 +93,8 @@ def growth_with_modalities(fusions: pd.DataFrame, batch: int) -> Figure:
                 # Low-rank lines of all widths lie close together: only the outer ones are named.
                 end = line["modalities"].iloc[-1], micros.iloc[-1]
                 if end[0] < drawn["modalities"].max():
-                    name = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": style.SMALL}
-                    axes.annotate(f"{width} wide", end, color=style.legible(colour), **name)
+                    name = {"xytext": (-5, 2), "textcoords": "offset points", "fontsize": style.SMALL}
+                    axes.annotate(f"{width} wide", end, color=style.legible(colour), ha="right", **name)
                 elif fusion == "tensor" or i in (0, len(widths) - 1):
                     ends[f"{fusion}, {width} wide"] = end
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
