@@ -18,8 +18,8 @@ TEXT = 1 / 30  # of the picture's shorter side: the height of a name
 SMALLEST = 9  # pixels of a name: below, nothing can be read
 HEADING = 1.4  # times a name's size
 LARGEST = 0.6, 0.6  # of the picture's width and height, that a panel may take
-BOX_OPACITY, EDGE_OPACITY = 0.85, 0.25
-SHADE, TRACK = (16, 16, 16, 160), (105, 105, 105, 190)  # of a panel, and of what a bar of 1 would be
+BOX_OPACITY, EDGE_OPACITY = 0.85, 0.45
+SHADE, TRACK = (16, 16, 16, 185), (105, 105, 105, 205)  # of a panel, and of what a bar of 1 would be
 FEW = 3  # bars, where there is no room for all
 SMOOTH = 4  # times the size, in which shapes are drawn before they are made smaller
 
