@@ -113,7 +113,7 @@ FEW_FACES = 0.5  # of a film's frames
 @click.option(
     "--annotate",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Of one FILE: write this .mp4 with the face's box and a bar for each emotion drawn over the video, sound kept.",
+    help="Of one FILE: write this .mp4 with the face's box and a bar for each emotion drawn over it, sound kept.",
 )
 @click.option(
     "--embeddings",

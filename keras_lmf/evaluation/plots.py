@@ -102,7 +102,8 @@ def draw_dots(axes: Axes, table: pd.DataFrame, heading: str) -> None:
     shown = ordered[["low", "floor"]].notna().any()
     told = [heading, *(["line: 95 % interval"] if shown["low"] else [])]
     told += ["tick: a constant answer"] if shown["floor"] else []
-    axes.set_title("; ".join(told), loc="left", fontsize=style.SMALL, color=style.MUTED, pad=3)
+    heading = "; ".join(told)
+    axes.set_title(heading, loc="left", fontsize=style.SMALL, color=style.MUTED, pad=3, parse_math=False)
 
 
 def predicted_against_true(

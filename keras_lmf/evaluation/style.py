@@ -8,6 +8,7 @@ Nothing here changes matplotlib's global settings.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -44,6 +45,7 @@ EMOTIONS = {
 TITLE, TEXT, SMALL = 12, 10, 9  # points
 WIDTH = 7.2  # inches: shown 600 pixels wide, the small text is 10 pixels high
 DPI = 150
+LETTERS = 8  # of a title, in an inch
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
@@ -72,7 +74,8 @@ def ink_on(background: str) -> str:
 def figure(title: str, height: float, width: float = WIDTH) -> Figure:
     """An empty figure of `width` × `height` inches with its title on the left."""
     drawn = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    drawn.suptitle(title, x=0.01, ha="left", fontsize=TITLE, fontweight="bold", color=INK, parse_math=False)
+    lines = textwrap.fill(title, round(LETTERS * width))
+    drawn.suptitle(lines, x=0.01, ha="left", fontsize=TITLE, fontweight="bold", color=INK, parse_math=False)
     return drawn
 
 
