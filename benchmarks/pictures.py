@@ -1,10 +1,13 @@
 """Draws all pictures in benchmarks/results anew from the tables beside them; nothing is measured.
 
-python benchmarks/pictures.py
+    python benchmarks/pictures.py
+
+Do so after a change of the plots.
 """
 
 from __future__ import annotations
 
+import click
 import compression
 import fusion_speed
 import pandas as pd
@@ -17,6 +20,7 @@ from keras_lmf.evaluation import plots, study_plots
 from keras_lmf.evaluation.protocols import headline
 
 
+@click.command(help=__doc__)
 def main() -> None:
     fusion_speed.draw(RESULTS / "speed")
     sequences.draw()

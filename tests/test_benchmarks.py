@@ -42,6 +42,7 @@ COMMANDS = [
     "large_data",
     "latencies",
     "paper_tables",
+    "pictures",
     "real_clips",
     "report",
     "robustness",
