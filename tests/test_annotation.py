@@ -37,7 +37,7 @@ def heard(path: Path) -> tuple[str, int, np.ndarray]:
 def is_red(pixel: np.ndarray) -> bool:
     # A thin line's colour is halved by 4:2:0.
     red, *others = pixel.astype(int)
-    return red > max(others) + 60
+    return red > max(others) + 40
 
 
 def test_frames_keep_their_times_and_copied_sound_its_samples(tmp_path: Path) -> None:

@@ -199,8 +199,9 @@ def test_annotate(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         # Frame 3 is the first from 0.1 s on.
         assert [bool(pixels[at].min() > 170) for at in corners] == [number >= 3] * 3, number
     answer = Model().recognizer(face_detector=lambda pixels: [FACE])(source)
-    marks = [Mark(0, None, answer.probabilities), Mark(0.1, FACE, answer.probabilities)]
-    colours = style.colours(answer.probabilities)
+    shares = answer.probabilities
+    marks = [Mark(0, None, shares, [FACE]), Mark(0.1, FACE, shares)]
+    colours = style.colours(shares)
     by_hand = read(annotate(source, tmp_path / "by_hand.mp4", marks, colours=colours))
     assert max(np.abs(one - other).max() for one, other in zip(frames, by_hand)) <= 2
     np.testing.assert_array_equal(decode(tmp_path / "out.mp4").waveform, decode(source).waveform)

@@ -37,6 +37,16 @@ def test_nothing_is_drawn_over_a_face_of_half_the_picture(size, across: float, d
     assert not drawn[top : top + round(side), left : left + round(side)].any()
 
 
+def test_nothing_is_drawn_over_other_faces() -> None:
+    """Two people side by side; and three, who leave one corner."""
+    left, right, above = (40, 60, 180, 220), (360, 60, 180, 220), (420, 10, 150, 160)
+    for face, *others in ([left, right], [right, left], [(20, 180, 150, 160), (10, 5, 150, 150), above]):
+        drawn = changed((360, 640), Mark(0, face, SHARES, others))
+        assert drawn.sum() > 300
+        for x, y, width, height in (face, *others):
+            assert not drawn[y : y + height, x : x + width].any()
+
+
 def test_a_face_that_fills_the_picture_loses_little() -> None:
     drawn = changed((160, 160), Mark(0, (10, 5, 140, 150), SHARES))
     assert 0.005 < drawn[5:155, 10:150].mean() < 0.06

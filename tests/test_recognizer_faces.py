@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tracemalloc
 from pathlib import Path
@@ -318,6 +319,21 @@ def test_a_long_film_takes_no_more_memory_than_a_frame_and_some_windows(tmp_path
     assert len(answer.faces) == 200
     # A window of 3 s has 30 frames of 0.9 MB.
     assert peak < 30 * large.nbytes / 2
+
+
+def test_other_faces_are_known_where_the_answer_is_drawn(tmp_path: Path) -> None:
+    """Of two faces the larger is followed; the other comes after a second."""
+    clip, other = film(tmp_path / "film.mkv", 3), (2.0, 2.0, 10.0, 10.0)
+    frames = itertools.count()
+    answer = Model(**FACE_ONLY).recognizer(
+        face_detector=lambda frame: [BOX, *([other] if next(frames) >= 10 else [])]
+    )(clip)
+    marks = list(answer._marks())
+    known = [bool(len(mark.others)) for mark in marks]
+    # A face of one colour is looked for in each frame, ten a second; at 0 s the first one isn't sure yet.
+    assert known == [not 0.05 < mark.time < 0.95 for mark in marks]
+    assert marks[-1].others == [list(other)]
+    assert answer.faces["width"].dropna().unique().tolist() == [BOX[2]]
 
 
 def test_a_face_is_drawn_where_it_was_seen_though_the_sound_began_before(tmp_path: Path) -> None:

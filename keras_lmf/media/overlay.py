@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ BOX_OPACITY, EDGE_OPACITY = 0.85, 0.45
 SHADE, TRACK = (16, 16, 16, 185), (105, 105, 105, 205)  # of a panel, and of what a bar of 1 would be
 FEW = 3  # bars, where there is no room for all
 SMOOTH = 4  # times the size, in which shapes are drawn before they are made smaller
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,16 @@ class Mark:
         time: seconds on the clock of `keras_lmf.media.Clip`, 0 where the file's sound or picture begins.
         box: x, y, width, height in pixels of the upright frame; None or NaN: no box.
         probabilities: label → probability in [0, 1], in the order of the bars; empty: nothing is said.
+        others: the boxes of other faces, which are not drawn; nothing is drawn over them either.
     """
 
     time: float
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
+    others: Sequence[Box] = ()
 
     @property
-    def face(self) -> tuple[float, float, float, float] | None:
+    def face(self) -> Box | None:
         """The box, where there is one."""
         return None if self.box is None or any(math.isnan(side) for side in self.box) else self.box
 
@@ -48,7 +51,7 @@ class Overlay:
     """Draws marks on the frames of one film.
 
     The panel of probabilities has a heading with the largest one and a bar for each, else for three, else none: as much
-    as fits into a corner that is free of the face. It stays where it was as long as that is so. Where no corner is
+    as fits into a corner that is free of faces. It stays where it was as long as that is so. Where no corner is
     free, a small heading is where it hides least.
 
     Args:
@@ -68,14 +71,15 @@ class Overlay:
             return
         colours = tuple(self._colours.get(label, "#ffffff") for label in mark.probabilities)
         panels = _panels(tuple(mark.probabilities.items()), colours, min(frame.shape[:2]))
-        panel, (left, top) = self._placed(frame.shape[:2], mark.face, panels)
+        faces = [*([mark.face] if mark.face else []), *mark.others]
+        panel, (left, top) = self._placed(frame.shape[:2], faces, panels)
         under = frame[top : top + panel.shape[0], left : left + panel.shape[1]]
         panel = panel[: under.shape[0], : under.shape[1]].astype(np.float32)
         opacity = panel[..., 3:] / 255
         under[:] = np.round(under * (1 - opacity) + panel[..., :3] * opacity)
 
     def _placed(
-        self, size: tuple[int, int], face: tuple[float, ...] | None, panels: tuple[np.ndarray, ...]
+        self, size: tuple[int, int], faces: Sequence[Box], panels: tuple[np.ndarray, ...]
     ) -> tuple[np.ndarray, tuple[int, int]]:
         """The panel that is drawn, and its left upper corner."""
         fitting = [
@@ -84,7 +88,7 @@ class Overlay:
             if panel.shape[1] <= LARGEST[0] * size[1] and panel.shape[0] <= LARGEST[1] * size[0]
         ]
         choices = {
-            (number, corner): _hidden(panels[number], place, face)
+            (number, corner): sum(_hidden(panels[number], place, face) for face in faces)
             for number in fitting or [len(panels) - 1]
             for corner, place in enumerate(_corners(panels[number], size))
         }
@@ -103,17 +107,15 @@ def _corners(panel: np.ndarray, size: tuple[int, int]) -> list[tuple[int, int]]:
     return [(gap_x, bottom), (right, bottom), (gap_x, gap_y), (right, gap_y)]
 
 
-def _hidden(panel: np.ndarray, place: tuple[int, int], face: tuple[float, ...] | None) -> float:
+def _hidden(panel: np.ndarray, place: tuple[int, int], face: Box) -> float:
     """Pixels of the face that a panel would cover."""
-    if face is None:
-        return 0.0
     x, y, width, height = face
     across = min(place[0] + panel.shape[1], x + width) - max(place[0], x)
     down = min(place[1] + panel.shape[0], y + height) - max(place[1], y)
     return max(0.0, across) * max(0.0, down)
 
 
-def _draw_box(frame: np.ndarray, box: tuple[float, ...], colour: tuple[int, int, int]) -> None:
+def _draw_box(frame: np.ndarray, box: Box, colour: tuple[int, int, int]) -> None:
     """The box's corners: lines of a quarter of its sides, with a thin dark edge that shows on a bright ground."""
     thick = max(1, round(min(frame.shape[:2]) / 240))
     left, top, right, bottom = (round(side) for side in (box[0], box[1], box[0] + box[2], box[1] + box[3]))

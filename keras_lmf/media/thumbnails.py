@@ -11,6 +11,7 @@ from keras_lmf.errors import import_extra
 SIDE = 120  # of a thumbnail, in pixels
 ROOM = 1.5  # of a face's box, as many times its longer side are shown
 MOST = 24
+NOBODY = np.zeros((0, 4))
 
 
 class Thumbnail(NamedTuple):
@@ -22,20 +23,29 @@ class Thumbnail(NamedTuple):
 
 
 class Strip:
-    """No more than 24 thumbnails of a clip of any length, evenly over its time."""
+    """No more than 24 thumbnails of a clip of any length, evenly over its time; and where other faces are.
+
+    Attributes:
+        thumbnails: in order of time.
+        others: from when on, in seconds, there are which other faces, (N, 4) as `box` of `add`.
+    """
 
     def __init__(self) -> None:
         self.thumbnails: list[Thumbnail] = []
+        self.others: list[tuple[float, np.ndarray]] = [(0.0, NOBODY)]
         self._frames, self._each = 0, 1
 
-    def add(self, time: float, frame: np.ndarray, box: np.ndarray) -> None:
+    def add(self, time: float, frame: np.ndarray, box: np.ndarray, others: np.ndarray = NOBODY) -> None:
         """Take the frame's thumbnail if one is due.
 
         Args:
             time: seconds; equally long after the one before.
             frame: (height, width, 3) uint8, RGB.
             box: x, y, width, height in its pixels, NaN without a face.
+            others: (N, 4), those of other faces.
         """
+        if not np.array_equal(others, self.others[-1][1]):
+            self.others.append((time, others))
         if self._frames % self._each == 0:
             self.thumbnails.append(Thumbnail(time, _shrunk(frame, box)))
         if len(self.thumbnails) > MOST:

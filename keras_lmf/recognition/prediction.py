@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,7 @@ class Prediction:
             pixels of the upright frame, NaN without a face; `confidence` of the detector in [0, 1], NaN where it has
             none.
         thumbnails: up to 24 small pictures of the face, evenly over the clip.
+        others: from when on, in seconds, which other faces there are: (N, 4), boxes as in `faces`.
         face: of `Recognizer.faces`, the number of the face: 1, 2, …; None: one answer about the whole clip.
     """
 
@@ -63,6 +65,7 @@ class Prediction:
     unspoken: tuple[tuple[float, float], ...] = field(repr=False)
     faces: pd.DataFrame = field(repr=False)
     thumbnails: tuple[Thumbnail, ...] = field(repr=False)
+    others: tuple[tuple[float, np.ndarray], ...] = field(repr=False)
     face: int | None = None
 
     @property
@@ -73,7 +76,7 @@ class Prediction:
         return float(self.timeline["end"].iloc[-1] - self.timeline["start"].iloc[0])
 
     def to_dict(self) -> dict[str, Any]:
-        """All but `sound`, `unspoken`, `faces` and `thumbnails`, in JSON's terms.
+        """All but `sound`, `unspoken`, `faces`, `thumbnails` and `others`, in JSON's terms.
 
         The `timeline` is a list of windows, `probabilities` null where NaN.
         """
@@ -102,7 +105,7 @@ class Prediction:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Prediction:
-        """What `to_dict` told; without `sound`, `unspoken`, `faces` and `thumbnails`."""
+        """What `to_dict` told; without `sound`, `unspoken`, `faces`, `thumbnails` and `others`."""
         unknown = dict.fromkeys(told["probabilities"], np.nan)
         rows = [
             {"start": row["start"], "end": row["end"], **(row["probabilities"] or unknown)}
@@ -118,6 +121,7 @@ class Prediction:
             unspoken=(),
             faces=pd.DataFrame(),
             thumbnails=(),
+            others=(),
             face=told.get("face"),
         )
 
@@ -175,9 +179,11 @@ class Prediction:
             self.faces[["x", "y", "width", "height"]].to_numpy().tolist() if followed else [None] * len(times)
         )
         windows = np.searchsorted(changes, times, side="right") - 1
+        begins = [begin for begin, _ in self.others]
         for time, box, window in zip(times.tolist(), boxes, np.array(shares)[windows]):
             known = not np.isnan(window[0])
-            yield Mark(time, box, dict(zip(labels, window.tolist())) if known else {})
+            others = self.others[max(0, bisect.bisect(begins, time) - 1)][1].tolist() if followed else ()
+            yield Mark(time, box, dict(zip(labels, window.tolist())) if known else {}, others)
 
     def __str__(self) -> str:
         ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])

@@ -180,6 +180,7 @@ class Summary:
             unspoken=self._windows.unspoken,
             faces=pd.DataFrame(np.concatenate([np.zeros((0, len(FACE))), *self._faces]), columns=list(FACE)),
             thumbnails=tuple(self._strip.thumbnails),
+            others=tuple(self._strip.others),
         )
 
 
