@@ -61,6 +61,20 @@ def test_the_panel_stays_as_long_as_it_may_and_then_makes_room() -> None:
     assert places == [(1, 0), (1, 1), (1, 0), (1, 1)]  # the last: where it is, it is in nobody's way
 
 
+def test_a_small_panel_grows_again_where_there_is_ample_room() -> None:
+    size = (480, 640)
+    sizes = [
+        changed(size, *(Mark(0, box, SHARES) for box in boxes)).sum()
+        for boxes in (
+            [(280, 20, 90, 90)],
+            [(60, 60, 520, 380)],
+            [(60, 60, 520, 380), (280, 20, 90, 90)],
+        )
+    ]
+    assert sizes[1] < 0.5 * sizes[0]
+    assert sizes[2] == sizes[0]
+
+
 def test_bars_are_as_long_as_the_probabilities() -> None:
     colours = {"red": "#ff0000", "green": "#00ff00", "blue": "#0000ff", "cyan": "#00ffff"}
     shares = {"red": 0.5, "green": 0.25, "blue": 0.15, "cyan": 0.1}

@@ -108,9 +108,9 @@ def test_the_strongest_lies_at_the_bottom_and_small_ones_are_one() -> None:
     table[["a", "b", "c", "d", "e"]] = [0.2, 0.65, 0.05, 0.07, 0.03]
     figure = emotion_timeline(table, sound(7), "title")
     drawn = areas(figure, 0)
-    assert list(drawn) == ["b", "a", "others"]
+    assert list(drawn) == ["b", "a", "3 others"]
     assert drawn["b"][0][:, 1].min() == 0
-    assert thickness(drawn["others"], 3) == pytest.approx(0.15, abs=0.01)
+    assert thickness(drawn["3 others"], 3) == pytest.approx(0.15, abs=0.01)
     assert "others: d, c, e" in figure.axes[0].get_title("left")
     # One small one alone keeps its name.
     alone = table.assign(a=0.27, c=0.08)[["start", "end", "a", "b", "c"]]

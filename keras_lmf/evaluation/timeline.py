@@ -91,7 +91,8 @@ def emotion_timeline(
         axes.spines["bottom"].set_visible(axes is drawn[-1, 0])
     if "strip" in panels:
         _draw_strip(panels["strip"], thumbnails, end)
-    (_draw_bars if few else _draw_areas)(panels["emotions"], shown)
+    colours = style.colours(shown.columns[2:]) | ({shown.columns[-1]: style.PALE} if others else {})
+    (_draw_bars if few else _draw_areas)(panels["emotions"], shown, colours)
     heading = "probability of each emotion" + (f"; others: {', '.join(others)}" if others else "")
     _head(panels["emotions"], heading)
     if "sound" in panels:
@@ -116,19 +117,15 @@ def _head(axes: Axes, text: str) -> None:
 
 
 def _gathered(timeline: pd.DataFrame, labels: list[str]) -> tuple[pd.DataFrame, list[str]]:
-    """The timeline with its emotions in order of strength, the small ones added up in a last column, "others"; and
+    """The timeline with its emotions in order of strength, the small ones added up in a last column, "5 others"; and
     their names. A single small one keeps its own."""
     strength = timeline[labels].mean().sort_values(ascending=False)
     small = [label for label in strength.index[1:] if not timeline[label].max() >= SMALL]
     if len(small) < 2:
         return timeline[["start", "end", *strength.index]], []
     kept = [label for label in strength.index if label not in small]
-    others = timeline[small].sum(axis=1, skipna=False)
-    return timeline[["start", "end", *kept]].assign(others=others), small
-
-
-def _colours(labels: Sequence[str]) -> dict[str, str]:
-    return style.colours(labels) | {"others": style.PALE}
+    others = {f"{len(small)} others": timeline[small].sum(axis=1, skipna=False)}
+    return timeline[["start", "end", *kept]].assign(**others), small
 
 
 def _edges(timeline: pd.DataFrame) -> np.ndarray:
@@ -138,10 +135,10 @@ def _edges(timeline: pd.DataFrame) -> np.ndarray:
     return np.concatenate([ends[:1], (centres[1:] + centres[:-1]) / 2, ends[1:]])
 
 
-def _draw_bars(axes: Axes, timeline: pd.DataFrame) -> None:
+def _draw_bars(axes: Axes, timeline: pd.DataFrame, colours: Mapping[str, str]) -> None:
     """In each window's part of the panel a bar for each emotion; the track behind it is what 1 would be."""
-    labels = list(timeline.columns[2:])
-    colours, edges, rows = _colours(labels), _edges(timeline), np.arange(len(labels))
+    labels, edges = list(timeline.columns[2:]), _edges(timeline)
+    rows = np.arange(len(labels))
     number = 0.09 * (edges[-1] - edges[0])  # of the panel's width, for a percentage
     whole = np.clip(np.diff(edges).min() - number, number / 3, 6 * number)
     small = {"fontsize": style.SMALL, "va": "center"}
@@ -161,10 +158,9 @@ def _draw_bars(axes: Axes, timeline: pd.DataFrame) -> None:
     axes.tick_params(left=False)
 
 
-def _draw_areas(axes: Axes, timeline: pd.DataFrame) -> None:
+def _draw_areas(axes: Axes, timeline: pd.DataFrame, colours: Mapping[str, str]) -> None:
     """Areas that lie on each other, each with its name in it where it is thick enough, else beside the panel."""
-    labels = list(timeline.columns[2:])
-    colours, end = _colours(labels), axes.get_xlim()[1]
+    labels, end = list(timeline.columns[2:]), axes.get_xlim()[1]
     rooms = dict.fromkeys(labels, (0.0, 0.0, 0.0))
     for times, shares in _runs(timeline):
         tops = np.cumsum(shares, axis=1)

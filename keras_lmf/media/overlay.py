@@ -20,6 +20,7 @@ HEADING = 1.4  # times a name's size
 LARGEST = 0.6, 0.6  # of the picture's width and height, that a panel may take
 BOX_OPACITY, EDGE_OPACITY = 0.85, 0.45
 SHADE, TRACK = (16, 16, 16, 185), (105, 105, 105, 205)  # of a panel, and of what a bar of 1 would be
+AMPLE = 0.04  # of the shorter side: so far from a face, a larger panel comes back
 FEW = 3  # bars, where there is no room for all
 SMOOTH = 4  # times the size, in which shapes are drawn before they are made smaller
 Box = tuple[float, float, float, float]
@@ -51,8 +52,8 @@ class Overlay:
     """Draws marks on the frames of one film.
 
     The panel of probabilities has a heading with the largest one and a bar for each, else for three, else none: as much
-    as fits into a corner that is free of faces. It stays where it was as long as that is so. Where no corner is
-    free, a small heading is where it hides least.
+    as fits into a corner that is free of faces. It stays where it was as long as that is so, until there is ample room
+    for more. Where no corner is free, a small heading is where it hides least.
 
     Args:
         colours: label → "#rrggbb" of its bar; others are white.
@@ -87,14 +88,22 @@ class Overlay:
             for number, panel in enumerate(panels)
             if panel.shape[1] <= LARGEST[0] * size[1] and panel.shape[0] <= LARGEST[1] * size[0]
         ]
-        choices = {
-            (number, corner): sum(_hidden(panels[number], place, face) for face in faces)
+        places = {
+            (number, corner): place
             for number in fitting or [len(panels) - 1]
             for corner, place in enumerate(_corners(panels[number], size))
         }
-        free = [choice for choice, hidden in choices.items() if not hidden]
+
+        def hidden(choice: tuple[int, int], margin: float = 0.0) -> float:
+            return sum(_hidden(panels[choice[0]], places[choice], face, margin) for face in faces)
+
+        free = [choice for choice in places if not hidden(choice)]
         if self._place not in free:
-            self._place = free[0] if free else min(choices, key=lambda choice: (choices[choice], -choice[0]))
+            self._place = free[0] if free else min(places, key=lambda choice: (hidden(choice), -choice[0]))
+        richer = (choice for choice in free if choice[0] < self._place[0])
+        self._place = next(
+            (choice for choice in richer if not hidden(choice, AMPLE * min(size))), self._place
+        )
         number, corner = self._place
         return panels[number], _corners(panels[number], size)[corner]
 
@@ -107,11 +116,11 @@ def _corners(panel: np.ndarray, size: tuple[int, int]) -> list[tuple[int, int]]:
     return [(gap_x, bottom), (right, bottom), (gap_x, gap_y), (right, gap_y)]
 
 
-def _hidden(panel: np.ndarray, place: tuple[int, int], face: Box) -> float:
-    """Pixels of the face that a panel would cover."""
+def _hidden(panel: np.ndarray, place: tuple[int, int], face: Box, margin: float) -> float:
+    """Pixels of the face and `margin` pixels around it that a panel would cover."""
     x, y, width, height = face
-    across = min(place[0] + panel.shape[1], x + width) - max(place[0], x)
-    down = min(place[1] + panel.shape[0], y + height) - max(place[1], y)
+    across = min(place[0] + panel.shape[1], x + width + margin) - max(place[0], x - margin)
+    down = min(place[1] + panel.shape[0], y + height + margin) - max(place[1], y - margin)
     return max(0.0, across) * max(0.0, down)
 
 
