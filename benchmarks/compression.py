@@ -30,6 +30,7 @@ from keras_lmf.training import Run, train
 
 RESULTS = Path(__file__).parent / "results" / "compression"
 ZOO = Path(__file__).parents[1] / "zoo"
+HEADLINES = ("war", "mae")  # of classes, else
 TENSOR, CP, TUNED, PRUNED, ANEW = "tensor", "CP", "CP, trained on", "pruned, trained on", "trained anew"
 
 
@@ -102,6 +103,17 @@ def summary(table: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def draw(table: pd.DataFrame, entry: str) -> None:
+    """The picture of what was measured of an entry, into results/compression."""
+    metric = next(name for name in HEADLINES if name in table)
+    spread = table[table["how"] != TENSOR].groupby(["how", "rank"])[metric].agg(["mean", "std"])
+    wide = spread.rename(columns={"std": "sd"}).unstack("how").swaplevel(axis=1).sort_index()
+    tensor = table.loc[table["how"] == TENSOR, metric]
+    reference = tensor.mean(), tensor.std()
+    figure = study_plots.metric_over_ranks(wide, metric, reference, f"{entry}, compressed")
+    plots.save(figure, RESULTS / f"{entry}.png")
+
+
 @click.command(help=__doc__)
 @click.argument("entry")
 @click.option("--seeds", default=5, show_default=True)
@@ -118,13 +130,7 @@ def main(entry: str, seeds: int, ranks: str, work: Path) -> None:
     write_text(RESULTS / f"{entry}.csv", table.to_csv(index=False, float_format="%.6g"))
     text = summary(table, metrics).to_markdown(index=False, disable_numparse=True)
     write_text(RESULTS / f"{entry}.md", f"{text}\n")
-    spread = table[table["how"] != TENSOR].groupby(["how", "rank"])[metrics[0]].agg(["mean", "std"])
-    wide = spread.rename(columns={"std": "sd"}).unstack("how").swaplevel(axis=1).sort_index()
-    tensor = table.loc[table["how"] == TENSOR, metrics[0]]
-    figure = study_plots.metric_over_ranks(
-        wide, metrics[0], (tensor.mean(), tensor.std()), f"{entry}, compressed"
-    )
-    plots.save(figure, RESULTS / f"{entry}.png")
+    draw(table, entry)
     click.echo(text)
 
 

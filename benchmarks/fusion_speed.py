@@ -70,19 +70,13 @@ class SpeedReport:
 
     def save(self, folder: str | Path) -> Path:
         """Writes a CSV per table, `speed.json`, `growth_with_rank.png` and `growth_with_modalities.png`."""
-        from speed import plots
-
-        from keras_lmf.evaluation.plots import save
-
         folder = Path(folder)
         for name, table in self.tables.items():
             write_atomically(
                 folder / f"{name}.csv", lambda path, t=table: t.to_csv(path, index=False, float_format="%.5g")
             )
         write_text(folder / "speed.json", self.to_json() + "\n")
-        batch = _paper_batch(self.whole_models["batch"])
-        save(plots.growth_with_rank(self.whole_models, self.ranks, batch), folder / "growth_with_rank.png")
-        save(plots.growth_with_modalities(self.fusions, batch), folder / "growth_with_modalities.png")
+        draw(folder)
         return folder
 
     def __str__(self) -> str:
@@ -110,6 +104,20 @@ class SpeedReport:
             if len(table)
         ]
         return "\n\n".join([*texts, comparisons.where_tensor_is_faster(self.fusions)])
+
+
+def draw(folder: Path) -> None:
+    """Draws `growth_with_rank.png` and `growth_with_modalities.png` from the CSVs in `folder`, into it."""
+    from speed import plots
+
+    from keras_lmf.evaluation.plots import save
+
+    models, ranks, fusions = (
+        pd.read_csv(folder / f"{name}.csv") for name in ("whole_models", "ranks", "fusions")
+    )
+    batch = _paper_batch(models["batch"])
+    save(plots.growth_with_rank(models, ranks, batch), folder / "growth_with_rank.png")
+    save(plots.growth_with_modalities(fusions, batch), folder / "growth_with_modalities.png")
 
 
 def _short(value: float) -> str:

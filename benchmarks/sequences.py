@@ -100,6 +100,11 @@ def speed(repeats: int, seconds: float) -> None:
 @main.command()
 def plot() -> None:
     """Draws both over the number of modalities, into results/sequences.png."""
+    draw()
+
+
+def draw() -> None:
+    """Draws `sequences.png` from both tables."""
     from speed import plots
 
     from keras_lmf.evaluation.plots import save

@@ -1,4 +1,4 @@
-"""A video with boxes drawn over it: its frames, its clock, its sound, and what is on the frames."""
+"""A video with answers drawn over it: its frames, its clock, its sound, and which mark is on which frame."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from media_files import tone, with_matrix, write
 from keras_lmf.data import decode
 from keras_lmf.errors import LMFError
 from keras_lmf.media import Mark, annotate
-
-pytest.importorskip("cv2", reason="needs the extra face")
 
 HEIGHT, WIDTH = 96, 128
 GREY = [np.full((HEIGHT, WIDTH, 3), 128, np.uint8)] * 12
@@ -39,14 +37,14 @@ def heard(path: Path) -> tuple[str, int, np.ndarray]:
 def is_red(pixel: np.ndarray) -> bool:
     # A thin line's colour is halved by 4:2:0.
     red, *others = pixel.astype(int)
-    return red > max(others) + 60
+    return red > max(others) + 40
 
 
 def test_frames_keep_their_times_and_copied_sound_its_samples(tmp_path: Path) -> None:
     # Uneven times, as of a camera.
     times = [0, 40, 95, 120, 160, 230, 240, 290, 320, 360, 400, 455]
     source = write(tmp_path / "film.mp4", frames=GREY, times=times, sound=tone(0.5, 48000))
-    target = annotate(source, tmp_path / "out.mp4", [Mark(0.0, BOX)], colour=RED)
+    target = annotate(source, tmp_path / "out.mp4", [Mark(0.0, BOX)], box_colour=RED)
     assert shown(target)[0] == pytest.approx(np.array(times) / 1000, abs=1e-4)
     codec, rate, samples = heard(target)
     assert (codec, rate) == ("aac", 48000)
@@ -56,28 +54,14 @@ def test_frames_keep_their_times_and_copied_sound_its_samples(tmp_path: Path) ->
 def test_a_mark_stands_until_the_next(tmp_path: Path) -> None:
     source = write(tmp_path / "film.mp4", frames=GREY)
     marks = [Mark(0.12, BOX), Mark(0.20, (np.nan,) * 4), Mark(0.28, (10, 10, 20, 20))]
-    _, frames = shown(annotate(source, tmp_path / "out.mp4", marks, colour=RED))
+    _, frames = shown(annotate(source, tmp_path / "out.mp4", marks, box_colour=RED))
     x, y, w, h = BOX
-    sides = [(y, x + w // 2), (y + h, x + w // 2), (y + h // 2, x), (y + h // 2, x + w)]
+    sides = [(y, x + 4), (y + h, x + w - 4), (y + 4, x), (y + h - 4, x + w)]
     for number, frame in enumerate(frames):
         # 25 frames a second: 0.12 s is frame 3, 0.20 s frame 5, 0.28 s frame 7.
         assert [is_red(frame[at]) for at in sides] == 4 * [number in (3, 4)], number
-        assert is_red(frame[10, 20]) == (number >= 7), number
+        assert is_red(frame[10, 13]) == (number >= 7), number
         assert np.abs(frame[60, 64].astype(int) - 128).max() < 12, "inside the box nothing is drawn"
-
-
-def test_words_are_drawn_above_the_box(tmp_path: Path) -> None:
-    source = write(tmp_path / "film.mp4", frames=GREY)
-    bare, named = (
-        shown(annotate(source, tmp_path / f"with-{word}.mp4", [Mark(0, BOX, word, sure)], colour=RED))[1][0]
-        for word, sure in (("", None), ("happy", 0.83))
-    )
-    changed = np.abs(bare.astype(int) - named).max(axis=2) > 60
-    rows, _ = np.nonzero(changed)
-    assert 0 < rows.max() <= BOX[1] + 2
-    assert len(rows) > 100
-    assert Mark(0, None, "wütend", 0.834).words == "w?tend 83 %"
-    assert Mark(0, None, "happy", np.nan).words == "happy"
 
 
 def test_sound_that_mp4_lacks_becomes_aac(tmp_path: Path) -> None:
@@ -107,8 +91,8 @@ def test_marks_are_on_the_clock_of_the_tracks_that_were_read(tmp_path: Path, tra
     """A mark at 0.2 s, in a film whose sound begins 0.2 s after its picture."""
     sound = {"sound": tone(0.3, 48000), "sound_start": 0.2, "sound_codec": "pcm_s16le"}
     source = write(tmp_path / "film.mkv", frames=GREY, **sound)
-    target = annotate(source, tmp_path / "out.mp4", [Mark(0.2, BOX)], colour=RED, tracks=tracks)
-    assert [is_red(frame[40, 60]) for frame in shown(target)[1]] == [number >= first for number in range(12)]
+    target = annotate(source, tmp_path / "out.mp4", [Mark(0.2, BOX)], box_colour=RED, tracks=tracks)
+    assert [is_red(frame[40, 44]) for frame in shown(target)[1]] == [number >= first for number in range(12)]
 
 
 def test_packets_of_sound_at_one_time_are_kept(tmp_path: Path) -> None:
@@ -147,12 +131,12 @@ def test_a_turned_film_is_upright_and_odd_sizes_grow(tmp_path: Path) -> None:
 def test_without_libx264_the_older_codec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write(tmp_path / "film.mp4", frames=GREY)
     monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
-    target = annotate(source, tmp_path / "out.mp4", [Mark(0, BOX)], colour=RED)
+    target = annotate(source, tmp_path / "out.mp4", [Mark(0, BOX)], box_colour=RED)
     with av.open(str(target)) as container:
         assert container.streams.video[0].codec_context.codec.canonical_name == "mpeg4"
     times, frames = shown(target)
     assert times == pytest.approx(np.arange(12) / 25, abs=1e-3)
-    assert is_red(frames[-1][40, 60])
+    assert is_red(frames[-1][40, 44])
 
 
 def test_marks_are_taken_as_the_picture_proceeds(tmp_path: Path) -> None:

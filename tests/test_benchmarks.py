@@ -44,6 +44,7 @@ COMMANDS = [
     "latencies",
     "notebooks",
     "paper_tables",
+    "pictures",
     "real_clips",
     "report",
     "robustness",

@@ -167,7 +167,7 @@ def test_timeline(folder: Path, tmp_path: Path) -> None:
     done = predict(folder, "clips/b.wav", "--timeline", str(tmp_path / "a.png"))
     assert done.exit_code == 0, done.stderr
     height, width, _ = matplotlib.image.imread(tmp_path / "a.png").shape
-    assert width > height > 500
+    assert width > height > 400
     failed = predict(folder, "clips/silent.wav", "--timeline", str(tmp_path / "b.png"))
     assert failed.exit_code == 1
     assert not (tmp_path / "b.png").exists()

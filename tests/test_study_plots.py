@@ -53,10 +53,16 @@ def test_models_stand_where_their_size_and_metric_are() -> None:
         index=["small_$", "large"],
     )
     figure = metric_against_parameters(table, "war", 0.25, "title")
-    (axes,) = figure.axes
-    dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "o"]
-    assert dots == [(1000, 0.6), (50_000, 0.7)]
-    assert len(boxes(figure, ["small_$", "large"])) == 2
+    metrics, sizes = figure.axes
+    values, parameters = (
+        [line.get_xdata().tolist() for line in axes.lines if line.get_marker() == "o"] for axes in figure.axes
+    )
+    assert (values, parameters) == ([[0.6, 0.7]], [[1000, 50_000]])  # from the lowest row up
+    assert [label.get_text() for label in metrics.get_yticklabels()] == ["small_$", "large"]
+    assert metrics.get_ylim() == sizes.get_ylim()
+    (interval,) = metrics.collections
+    assert interval.get_segments()[0].tolist() == [[0.5, 0], [0.65, 0]]
+    assert len(boxes(figure, ["0.600", "0.700", "1k", "50k"])) == 4
     with pytest.raises(LMFError, match="one row"):
         metric_against_parameters(table[:0], "war", 0.25, "title")
 

@@ -107,12 +107,12 @@ FEW_FACES = 0.5  # of a film's frames
 @click.option(
     "--timeline",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Of one FILE: draw frames, waveform, energy and emotions over time into this .png.",
+    help="Of one FILE: draw faces, the emotions over time, the sound, and what is missing when, into this .png.",
 )
 @click.option(
     "--annotate",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Of one FILE: write this .mp4 with the face's box and the emotion drawn over the video, sound kept.",
+    help="Of one FILE: write this .mp4 with the face's box and a bar for each emotion drawn over it, sound kept.",
 )
 @click.option(
     "--embeddings",

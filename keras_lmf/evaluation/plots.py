@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation import protocols
+from keras_lmf.evaluation import protocols, style
+from keras_lmf.evaluation.style import open_panel
 from keras_lmf.evaluation.terms import CONSTANT
 from keras_lmf.files import write_atomically
-
-TRAIN, VALID, GREY = "#1f5fa8", "#d9661f", "#777777"
-FILES = (TRAIN, VALID, "#2e8b57", "#8e44ad", "#b5302f", "#5d4a3a", "#c9a227", "#4bb3c1")
 
 
 def confusion_matrix(
@@ -37,36 +36,74 @@ def confusion_matrix(
     Raises:
         LMFError: no rows, unequal lengths, or an integer outside 0 … number of names − 1.
     """
-    size = len(class_names)
-    labels, predictions = _pair(labels, predictions)
-    if not np.isin(np.concatenate([labels, predictions]), np.arange(size)).all():
-        raise LMFError(f"The labels and predictions of {size} classes must be integers 0 … {size - 1}.")
-    counts = protocols.confusion(labels, predictions.astype(np.int64), size)
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = 2.0 + 0.62 * size
-    figure = Figure(figsize=(side, side), layout="compressed")
-    axes = figure.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.ndindex(size, size):
-        count, share = counts[row, column], shares[row, column]
-        text, grey = (f"{share:.0%}\n{count}", "#222222") if count else ("0", "#aaaaaa")
-        axes.text(
-            column, row, text, ha="center", va="center", fontsize=8, color="white" if share > 0.6 else grey
-        )
-    names = [f"{name} ({total})" for name, total in zip(class_names, counts.sum(1))]
-    axes.set_xticks(
-        range(size), class_names, rotation=40, ha="right", rotation_mode="anchor", parse_math=False
-    )
-    axes.set_yticks(range(size), names, parse_math=False)
-    axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=1.5)
-    axes.tick_params(which="both", length=0)
-    axes.spines[:].set_visible(False)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true (count), a row = 100 %")
-    axes.set_title(title, parse_math=False)
+    counts = _counts(labels, predictions, class_names)
+    side = 2.0 + 0.62 * len(class_names)
+    figure = style.figure(title, side, side)
+    figure.set_layout_engine("compressed")
+    _draw_confusion(figure.add_subplot(), counts, class_names)
     return figure
+
+
+def classification(
+    table: pd.DataFrame, labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str], title: str
+) -> Figure:
+    """Dots of the metrics in order of value, those of single classes apart, over the confusion matrix.
+
+    Args:
+        table: a row per metric: `value`, and `low`, `high` (its interval) and `floor` where not NaN. A single class's
+            are called "f1_" and the class.
+        labels: as of `confusion_matrix`; the other arguments and the errors, too.
+        predictions: as there.
+        class_names: as there.
+        title: of the figure.
+    """
+    counts = _counts(labels, predictions, class_names)
+    classes = {f"f1_{name}": name for name in class_names}
+    single = table[table.index.isin(classes)].rename(index=classes)
+    whole = table[~table.index.isin(classes)]
+    heights = [0.24 * len(whole) + 0.3, 0.24 * len(single) + 0.3, 1.3 + 0.56 * len(class_names)]
+    figure = style.figure(title, sum(heights) + 1.2, max(style.WIDTH, 2.0 + 0.62 * len(class_names)))
+    above, middle, below = figure.subplots(3, 1, height_ratios=heights)
+    for axes, rows, heading in ((above, whole, "all classes"), (middle, single, "F1 of each class")):
+        draw_dots(axes, rows, heading)
+        axes.set_xlim(min(0, table[["value", "low"]].min(axis=None) - 0.02), 1.02)
+    above.tick_params(labelbottom=False)
+    _draw_confusion(below, counts, class_names)
+    return figure
+
+
+def draw_dots(axes: Axes, table: pd.DataFrame, heading: str) -> None:
+    """A row for each line of a table, the largest value on top: a dot, its interval, its value, a tick at its floor.
+
+    Args:
+        axes: the panel.
+        table: name → `value`, and `low`, `high` and `floor` where not NaN.
+        heading: above the panel.
+    """
+    ordered = table.sort_values("value", kind="stable")
+    rows = np.arange(len(ordered))
+    axes.hlines(rows, ordered["low"], ordered["high"], color=style.BLUE, alpha=0.4, linewidth=3)
+    axes.plot(ordered["floor"], rows, "|", color=style.GREY, markersize=9, markeredgewidth=1.5)
+    axes.plot(ordered["value"], rows, "o", color=style.BLUE, markersize=6)
+    for row, value in zip(rows, ordered["value"]):
+        axes.annotate(
+            f"{value:.3f}",
+            (1.01, row),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=style.SMALL,
+            color=style.INK,
+        )
+    open_panel(axes, "x")
+    axes.set_yticks(rows, ordered.index, fontsize=style.SMALL, parse_math=False)
+    axes.set_ylim(-0.6, len(ordered) - 0.4)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(left=False)
+    shown = ordered[["low", "floor"]].notna().any()
+    told = [heading, *(["line: 95 % interval"] if shown["low"] else [])]
+    told += ["tick: a constant answer"] if shown["floor"] else []
+    heading = "; ".join(told)
+    axes.set_title(heading, loc="left", fontsize=style.SMALL, color=style.MUTED, pad=3, parse_math=False)
 
 
 def predicted_against_true(
@@ -94,32 +131,34 @@ def predicted_against_true(
     high = max(range[1], np.max(labels), np.max(predictions))
     margin = 0.04 * (high - low)
     limits = (low - margin, high + margin)
-    columns = min(len(dimensions or "1"), 5)
+    columns = min(len(dimensions or "1"), 4)
     rows = -(-len(dimensions or "1") // columns)
-    size = (0.6 + 2.3 * columns, 1.0 + 2.5 * rows) if dimensions else (5.4, 5.4)
-    figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(f"{title} (n = {len(labels)})" if dimensions else title, parse_math=False)
-    figure.supxlabel("true")
-    figure.supylabel("predicted")
+    size = (0.6 + 1.95 * columns, 1.0 + 2.15 * rows) if dimensions else (5.4, 5.4)
+    figure = style.figure(f"{title} (n = {len(labels)})" if dimensions else title, size[1], size[0])
+    figure.supxlabel("true", fontsize=style.TEXT)
+    figure.supylabel("predicted", fontsize=style.TEXT)
+    # Of both axes, and of all panels.
+    ticks = MaxNLocator(4 if dimensions else 6, steps=[1, 2, 5, 10]).tick_values(low, high)
+    ticks = ticks[(ticks >= limits[0]) & (ticks <= limits[1])]
     for k, (true, predicted) in enumerate(
         zip(*(array.reshape(len(array), -1).T for array in (labels, predictions)))
     ):
         axes = figure.add_subplot(rows, columns, k + 1)
-        axes.plot(limits, limits, color=GREY, linewidth=1, linestyle="--", label="predicted = true")
-        axes.scatter(true, predicted, s=18, alpha=0.45, color=TRAIN, edgecolors="none")
-        axes.set(xlim=limits, ylim=limits, aspect="equal")
+        axes.plot(limits, limits, color=style.GREY, linewidth=1, linestyle="--", label="predicted = true")
+        axes.scatter(true, predicted, s=18, alpha=0.45, color=style.BLUE, edgecolors="none")
+        axes.set(xlim=limits, ylim=limits, xticks=ticks, yticks=ticks, aspect="equal")
         open_panel(axes)
         r, mae = protocols.pearson(true, predicted), np.abs(true - predicted).mean()
         if dimensions:
             # Above the panel: inside it, a box this large would hide points.
             caption = f"{dimensions[k].replace('_', ' ')}\nr = {r:.3f}, MAE = {mae:.3f}"
-            axes.set_title(caption, fontsize=9, parse_math=False)
+            axes.set_title(caption, fontsize=style.SMALL, color=style.INK, parse_math=False)
         else:
             text = f"r = {r:.3f}\nMAE = {mae:.3f}\nn = {len(labels)}"
-            box = {"facecolor": "white", "edgecolor": "#cccccc", "boxstyle": "round,pad=0.4", "alpha": 0.9}
-            axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", bbox=box)
+            box = {"facecolor": "white", "edgecolor": style.PALE, "boxstyle": "round,pad=0.4", "alpha": 0.9}
+            axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", color=style.INK, bbox=box)
     handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower right", frameon=False)
+    figure.legend(handles, names, loc="outside lower right", frameon=False, fontsize=style.SMALL)
     return figure
 
 
@@ -142,58 +181,27 @@ def training_curves(history: pd.DataFrame, title: str, best_epoch: int | None = 
         raise LMFError("The history holds no epochs to draw: train for one epoch or more.")
     columns = {1: 1, 2: 2, 4: 2}.get(len(names), 3)
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(1.2 + 3.6 * columns, 0.8 + 2.7 * rows), layout="constrained")
-    figure.suptitle(title, parse_math=False)
+    figure = style.figure(title, 0.9 + 2.0 * rows, max(4.0, 2.6 * columns))
     marker = "o" if len(history) < 3 else None
     for i, name in enumerate(names):
         axes = figure.add_subplot(rows, columns, i + 1)
-        for column, label, colour in ((name, "train", TRAIN), (f"val_{name}", "validation", VALID)):
+        pairs = ((name, "train", style.BLUE), (f"val_{name}", "validation", style.VERMILION))
+        for column, label, colour in pairs:
             if column in history:
                 axes.plot(history.index, history[column], color=colour, label=label, marker=marker)
         if best_epoch is not None:
-            axes.axvline(
-                best_epoch, color=GREY, linewidth=1, linestyle="--", label=f"best: epoch {best_epoch}"
-            )
-        axes.set_title(name.replace("_", " "), fontsize=10, parse_math=False)
-        axes.set_xlabel("epoch")
+            label = f"best: epoch {best_epoch}"
+            axes.axvline(best_epoch, color=style.GREY, linewidth=1, linestyle="--", label=label)
+        axes.set_title(name.replace("_", " "), fontsize=style.TEXT, color=style.INK, parse_math=False)
+        axes.set_xlabel("epoch", fontsize=style.SMALL)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         open_panel(axes)
     handles = {
         label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())
     }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
+    shown = {"loc": "outside lower center", "ncols": 3, "frameon": False, "fontsize": style.SMALL}
+    figure.legend(handles.values(), handles.keys(), **shown)
     return figure
-
-
-def labelled_dots(
-    axes: Axes, names: Sequence[str], cost: Sequence[float], values: np.ndarray, reach: np.ndarray
-) -> None:
-    """A dot for each name at its cost, in the logarithm, and its value; `reach` (2, N) below and above it, or NaN."""
-    line = {"arrowstyle": "-", "alpha": 0.45, "relpos": (0, 0), "shrinkA": 1, "shrinkB": 5}
-    axes.set_xscale("log")
-    axes.set_xlim(min(cost) / 1.6, max(cost) * 1.6)
-    for i, place in enumerate(np.argsort(cost, kind="stable")):
-        colour = FILES[place % len(FILES)]
-        interval = None if np.isnan(reach).any() else reach[:, place : place + 1]
-        dot = {"fmt": "o", "markersize": 7, "capsize": 3, "elinewidth": 1, "color": colour}
-        axes.errorbar(cost[place], values[place], interval, **dot)
-        # Labels stand side by side above the panel: those of one size or one score don't cover them.
-        axes.annotate(
-            names[place],
-            (cost[place], values[place]),
-            ((i + 0.5) / len(names), 1.04),
-            textcoords="axes fraction",
-            rotation=28,
-            rotation_mode="anchor",
-            fontsize=9,
-            color=colour,
-            parse_math=False,
-            arrowprops=line | {"color": colour},
-        )
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    open_panel(axes)
 
 
 def interactions(table: pd.DataFrame, title: str) -> Figure:
@@ -212,13 +220,13 @@ def interactions(table: pd.DataFrame, title: str) -> Figure:
     answers, subsets = list(rows["answer"]), list(table["subset"].unique())
     decided = table["decisive"].notna().any()
     wide = table.pivot(index="answer", columns="subset").loc[answers]
-    figure = Figure(figsize=(11, 1.9 + 0.26 * len(answers) * len(subsets)), layout="constrained")
-    figure.suptitle(title, parse_math=False)
+    figure = style.figure(title, 1.6 + 0.18 * len(answers) * len(subsets))
     left, right = figure.subplots(1, 2, sharey=True)
+    colours = style.colours(subset for subset in subsets if subset != CONSTANT)
     places, begun = np.arange(len(answers), dtype=float), np.zeros(len(answers))
     height = 0.8 / len(subsets)
     for i, subset in enumerate(subsets):
-        colour = GREY if subset == CONSTANT else FILES[(i - (CONSTANT in subsets)) % len(FILES)]
+        colour = style.PALE if subset == CONSTANT else colours[subset]
         lengths = wide["share", subset].fillna(0).to_numpy()
         left.barh(places, lengths, 0.7, begun, color=colour, label=subset)
         begun += lengths
@@ -232,29 +240,25 @@ def interactions(table: pd.DataFrame, title: str) -> Figure:
         places, [f"{name} ({count})" for name, count in rows.itertuples(index=False)], parse_math=False
     )
     left.invert_yaxis()
-    left.set_ylabel("answer (rows)")
-    left.set(xlabel="share of all contributions", xlim=(0, 1))
-    right.set_xlabel("share of answers that change without it" if decided else "mean contribution")
     for axes in (left, right):
-        open_panel(axes)
-        axes.grid(visible=False, axis="y")
+        open_panel(axes, "x")
+    left.set_ylabel("answer (rows)", fontsize=style.SMALL)
+    left.set_xlabel("share of all contributions", fontsize=style.SMALL)
+    left.set_xlim(0, 1)
+    what = "share of answers that change without it" if decided else "mean contribution"
+    right.set_xlabel(what, fontsize=style.SMALL)
     if decided:
         right.set_xlim(0, max(0.05, 1.05 * float(table["decisive"].max())))
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    shown = {"loc": "outside lower center", "ncols": 4, "frameon": False, "fontsize": style.SMALL}
+    figure.legend(*left.get_legend_handles_labels(), **shown)
     return figure
-
-
-def open_panel(axes: Axes) -> None:
-    """A pale grid behind what is drawn, and no lines above and on the right."""
-    axes.grid(color="#eeeeee")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def save(figure: Figure, path: Path | str) -> Path:
     """Write `figure` to `path` as PNG, atomically."""
     return write_atomically(
-        Path(path), lambda temporary: figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+        Path(path),
+        lambda temporary: figure.savefig(temporary, format="png", dpi=style.DPI, bbox_inches="tight"),
     )
 
 
@@ -274,3 +278,35 @@ def _pair(
         if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
             raise LMFError(f"The {what} to draw must be finite numbers, received some that are not.")
     return labels, predictions
+
+
+def _counts(labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+    """Rows true, columns predicted, (classes, classes), of checked integers."""
+    size = len(class_names)
+    labels, predictions = _pair(labels, predictions)
+    if not np.isin(np.concatenate([labels, predictions]), np.arange(size)).all():
+        raise LMFError(f"The labels and predictions of {size} classes must be integers 0 … {size - 1}.")
+    return protocols.confusion(labels, predictions.astype(np.int64), size)
+
+
+def _draw_confusion(axes: Axes, counts: np.ndarray, class_names: Sequence[str]) -> None:
+    size = len(class_names)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(size, size):
+        count, share = counts[row, column], shares[row, column]
+        colour = style.ink_on(to_hex(picture.to_rgba(share))) if count else style.GREY
+        text = f"{share:.0%}\n{count}" if count else "0"
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    names = [f"{name} ({total})" for name, total in zip(class_names, counts.sum(1))]
+    axes.set_xticks(
+        range(size), class_names, rotation=40, ha="right", rotation_mode="anchor", parse_math=False
+    )
+    axes.set_yticks(range(size), names, parse_math=False)
+    axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="both", length=0, labelsize=style.SMALL, labelcolor=style.INK)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted", fontsize=style.TEXT)
+    axes.set_ylabel("true (count), a row = 100 %", fontsize=style.TEXT)

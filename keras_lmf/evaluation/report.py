@@ -70,12 +70,13 @@ class Report:
         return self.to_markdown()
 
     def figure(self) -> Figure:
-        """Confusion matrix of classes; predicted against true for regression."""
+        """Of classes the metrics in order and the confusion matrix; predicted against true for regression."""
         from keras_lmf.evaluation import plots
 
         title = f"{self.target.name} on {self.split}"
         if self.target.classes:
-            return plots.confusion_matrix(self.labels, self.predictions, self.target.classes, title)
+            answers = self.labels, self.predictions, self.target.classes
+            return plots.classification(self.table, *answers, title)
         return plots.predicted_against_true(
             self.labels, self.predictions, self.target.range, title, self.target.dimensions
         )

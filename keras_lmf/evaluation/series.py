@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.plots import TRAIN, open_panel
+from keras_lmf.evaluation import style
 
 
 def series(table: pd.DataFrame, headings: Mapping[str, str], title: str) -> Figure:
@@ -28,15 +28,16 @@ def series(table: pd.DataFrame, headings: Mapping[str, str], title: str) -> Figu
         raise LMFError("There is nothing to draw: no column has a number.")
     columns = 1 if len(names) < 4 else 3
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(2 + 4 * columns, 0.9 + 1.35 * rows), layout="constrained")
-    figure.suptitle(title, parse_math=False)
+    figure = style.figure(title, 0.9 + 1.1 * rows, style.WIDTH if columns == 1 else 1.4 * style.WIDTH)
     times = table.index.to_numpy(float)
     for i, name in enumerate(names):
         axes = figure.add_subplot(rows, columns, i + 1)
-        axes.plot(times, table[name].to_numpy(float), color=TRAIN, linewidth=1, marker=".", markersize=1.5)
-        axes.set_title(headings.get(name, name), fontsize=9, loc="left", parse_math=False)
+        axes.plot(
+            times, table[name].to_numpy(float), color=style.BLUE, linewidth=1, marker=".", markersize=1.5
+        )
+        axes.set_title(headings.get(name, name), fontsize=style.SMALL, loc="left", parse_math=False)
         axes.set_xlim(times[0], max(times[-1], times[0] + np.finfo(float).eps))
-        axes.tick_params(labelsize=8, labelbottom=i + columns >= len(names))
-        open_panel(axes)
-    figure.supxlabel("seconds", fontsize=9)
+        style.open_panel(axes)
+        axes.tick_params(labelbottom=i + columns >= len(names))
+    figure.supxlabel("seconds", fontsize=style.SMALL)
     return figure

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MultipleLocator, NullFormatter
 
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.plots import FILES, GREY, labelled_dots, open_panel
+from keras_lmf.evaluation import style
+from keras_lmf.evaluation.plots import draw_dots
 
+SHORT = EngFormatter(sep="")  # 1.23M
 LABELS = {
     "noise": "noise, standard deviations of the training rows",
     "missing": "share of rows that lack the modality",
 }
-GAP = 0.055  # between two labels, of the panel's height
 
 
 def robustness_curves(curves: pd.DataFrame, metric: str, floor: float, title: str) -> Figure:
@@ -29,60 +29,38 @@ def robustness_curves(curves: pd.DataFrame, metric: str, floor: float, title: st
         floor: a constant answer's.
         title: of the figure.
     """
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    figure.suptitle(title, parse_math=False)
+    figure = style.figure(title, 3.2)
     damages = list(dict.fromkeys(curves.index.get_level_values("damage")))
+    names = list(dict.fromkeys(curves.index.get_level_values("modality")))
+    colours = style.colours(names)
     panels = figure.subplots(1, len(damages), sharey=True, squeeze=False)[0]
+    ends: dict[str, dict[str, tuple[float, float]]] = {damage: {} for damage in damages}
     for axes, damage in zip(panels, damages):
-        part, ends = curves.loc[damage], {}
-        names = list(dict.fromkeys(part.index.get_level_values("modality")))
-        for name, colour in zip(names, FILES * len(names)):
-            line = part.loc[name]
+        for name, line in curves.loc[damage].groupby(level="modality", sort=False):
+            line = line.loc[name]
             levels, mean = line.index.to_numpy(float), line["mean"].to_numpy(float)
-            axes.plot(levels, mean, color=colour, linewidth=2)
+            axes.plot(levels, mean, color=colours[name], linewidth=2)
             sd = line["sd"].fillna(0).to_numpy(float)
-            axes.fill_between(levels, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
+            axes.fill_between(levels, mean - sd, mean + sd, color=colours[name], alpha=0.15, linewidth=0)
             if "baseline" in line:
-                axes.plot(levels, line["baseline"], color=colour, linewidth=1.2, linestyle=":")
-            ends[name] = (levels[-1], mean[-1], colour)
-        axes.axhline(floor, color=GREY, linewidth=1, linestyle="--")
-        axes.text(0, floor, " constant answer", color=GREY, fontsize=8, va="bottom")
-        axes.set_xlabel(LABELS.get(damage, damage))
-        axes.set_xlim(0, max(end for end, _, _ in ends.values()) * 1.28)
-        axes.set_xticks(np.arange(0, max(end for end, _, _ in ends.values()) + 0.05, 0.2))
-        open_panel(axes)
-    panels[0].set_ylabel(metric + (", dotted: late fusion" if "baseline" in curves else ""), parse_math=False)
-    low, high = panels[0].get_ylim()
+                axes.plot(levels, line["baseline"], color=colours[name], linewidth=1.2, linestyle=":")
+            ends[damage][name] = levels[-1], mean[-1]
+        last = max(end for end, _ in ends[damage].values())
+        axes.axhline(floor, color=style.GREY, linewidth=1, linestyle="--")
+        axes.text(0, floor, " constant answer", color=style.MUTED, fontsize=style.SMALL, va="bottom")
+        axes.set_xlabel(LABELS.get(damage, damage), fontsize=style.SMALL)
+        axes.set_xlim(0, last)
+        axes.xaxis.set_major_locator(MultipleLocator(0.2))
+        style.open_panel(axes)
+    label = metric + (", dotted: late fusion" if "baseline" in curves else "")
+    panels[0].set_ylabel(label, fontsize=style.SMALL, parse_math=False)
     for axes, damage in zip(panels, damages):
-        part = curves.loc[damage]["mean"]
-        names = list(dict.fromkeys(part.index.get_level_values("modality")))
-        _label_ends(axes, {name: part.loc[name] for name in names}, GAP * (high - low))
+        style.label_lines(axes, ends[damage], colours)
     return figure
 
 
-def _label_ends(axes: Axes, lines: dict[str, pd.Series], gap: float, right: float = 1.04) -> None:
-    """Each line's name at `right` times its end, moved apart where two would cover each other."""
-    lines = {name: line.dropna() for name, line in lines.items()}
-    ordered = sorted(zip(lines, FILES * len(lines)), key=lambda pair: lines[pair[0]].iloc[-1])
-    values = np.array([lines[name].iloc[-1] for name, _ in ordered])
-    steps = gap * np.arange(len(values))
-    places = np.maximum.accumulate(values - steps) + steps
-    for (name, colour), value, place in zip(ordered, values, places - np.mean(places - values)):
-        end = lines[name].index[-1]
-        axes.annotate(
-            name,
-            (end, value),
-            (end * right, place),
-            color=colour,
-            fontsize=9,
-            va="center",
-            parse_math=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "alpha": 0.45, "shrinkA": 0, "shrinkB": 2},
-        )
-
-
 def metric_against_parameters(table: pd.DataFrame, metric: str, floor: float, title: str) -> Figure:
-    """A metric against the number of parameters, one dot with its interval for each model.
+    """A metric of each model, the largest on top, and beside it the model's number of parameters.
 
     Args:
         table: by name: `parameters`, `value`, and `low`, `high` (the interval) where not NaN.
@@ -95,18 +73,23 @@ def metric_against_parameters(table: pd.DataFrame, metric: str, floor: float, ti
     """
     if table.empty:
         raise LMFError("The plot of a comparison needs one row or more.")
-    figure = Figure(figsize=(8.4, 5.2), layout="constrained")
-    figure.suptitle(title, parse_math=False)
-    axes, values = figure.add_subplot(), table["value"].to_numpy(float)
-    reach = np.abs(table[["low", "high"]].to_numpy(float) - values[:, None]).T
-    labelled_dots(
-        axes, [str(name) for name in table.index], table["parameters"].to_numpy(float), values, reach
-    )
-    axes.set_xlabel("parameters")
-    label = metric if np.isnan(reach).any() else f"{metric}, 95 % interval"
-    if not np.isnan(floor):  # in words: drawn, it would press the models together
-        label += f"\nfloor {floor:.3f} (constant prediction)"
-    axes.set_ylabel(label, parse_math=False)
+    figure = style.figure(title, 1.4 + 0.3 * len(table))
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    draw_dots(left, table.assign(floor=floor), metric)
+    parameters = table.sort_values("value", kind="stable")["parameters"].to_numpy(float)
+    right.plot(parameters, range(len(table)), "o", color=style.VERMILION, markersize=6)
+    for row, number in enumerate(parameters):
+        place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+        text = SHORT(float(f"{number:.3g}"))
+        right.annotate(text, (number, row), fontsize=style.SMALL, color=style.INK, **place)
+    right.set_xscale("log")
+    right.set_xlim(min(parameters) / 1.5, max(parameters) * max(parameters / min(parameters)) ** 0.4 * 1.5)
+    right.xaxis.set_major_formatter(SHORT)
+    right.xaxis.set_minor_formatter(NullFormatter())
+    style.open_panel(right, "x")
+    right.set(yticks=[], ylim=left.get_ylim())
+    right.spines["left"].set_visible(False)
+    right.set_title("parameters", loc="left", fontsize=style.SMALL, color=style.MUTED, pad=3)
     return figure
 
 
@@ -119,27 +102,26 @@ def metric_over_ranks(table: pd.DataFrame, metric: str, reference: Sequence[floa
         reference: mean and standard deviation of the tensor model.
         title: of the figure.
     """
-    figure = Figure(figsize=(8.4, 4.4), layout="constrained")
+    figure = style.figure(title, 3.4)
     axes = figure.add_subplot()
     ranks = table.index.to_numpy(float)
     mean, sd = reference
-    axes.axhspan(mean - sd, mean + sd, color="#e6e6e6", linewidth=0)
-    axes.axhline(mean, color=GREY, linewidth=1)
-    lines = {}
-    for place, (name, colour) in enumerate(zip(dict.fromkeys(table.columns.get_level_values(0)), FILES)):
+    axes.axhspan(mean - sd, mean + sd, color=style.SPAN, linewidth=0)
+    axes.axhline(mean, color=style.GREY, linewidth=1)
+    colours, ends = style.colours(dict.fromkeys(table.columns.get_level_values(0))), {}
+    for place, (name, colour) in enumerate(colours.items()):
         part = table[name]
         # Side by side: intervals of one rank don't cover each other.
         axes.errorbar(
             ranks * 1.03**place, part["mean"], part["sd"], color=colour, marker="o", capsize=3, linewidth=1.8
         )
-        lines[name] = part["mean"].set_axis(ranks * 1.03**place)
+        known = part["mean"].set_axis(ranks * 1.03**place).dropna()
+        ends[name] = known.index[-1], known.iloc[-1]
     axes.set_xscale("log", base=2)
     axes.set_xticks(ranks, [f"{rank:g}" for rank in ranks])
-    axes.set_xlim(ranks[0] / 1.15, ranks[-1] * 1.8)
-    axes.set_xlabel("rank")
-    axes.set_ylabel(f"{metric}; grey: tensor fusion ± sd", parse_math=False)
-    axes.set_title(title, parse_math=False)
-    low, high = axes.get_ylim()
-    _label_ends(axes, lines, GAP * (high - low), right=1.15)
-    open_panel(axes)
+    axes.set_xlim(ranks[0] / 1.15, ranks[-1] * 1.15)
+    axes.set_xlabel("rank", fontsize=style.SMALL)
+    axes.set_ylabel(f"{metric}; grey: tensor fusion ± sd", fontsize=style.SMALL, parse_math=False)
+    style.open_panel(axes)
+    style.label_lines(axes, ends, colours)
     return figure

@@ -8,6 +8,7 @@ Nothing here changes matplotlib's global settings.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -27,7 +28,7 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = (
 WINE, INDIGO, OLIVE, SAND = "#882255", "#332288", "#999933", "#ddcc77"
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, WINE, INDIGO, OLIVE, SAND)
 # Text and lines, what is said by the way, a reference line, the rest of a whole, spans, the grid.
-INK, MUTED, GREY, PALE, SPAN, GRID = "#222222", "#666666", "#8c8c8c", "#d4d4d4", "#ececec", "#eeeeee"
+INK, MUTED, GREY, PALE, SPAN, GRID = "#222222", "#666666", "#8c8c8c", "#dddddd", "#ececec", "#eeeeee"
 # How a label of an emotion begins, whichever form of the word a corpus uses → its colour.
 EMOTIONS = {
     "neutral": "#bbbbbb",
@@ -44,6 +45,7 @@ EMOTIONS = {
 TITLE, TEXT, SMALL = 12, 10, 9  # points
 WIDTH = 7.2  # inches: shown 600 pixels wide, the small text is 10 pixels high
 DPI = 150
+LETTERS = 8  # of a title, in an inch
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
@@ -71,8 +73,9 @@ def ink_on(background: str) -> str:
 
 def figure(title: str, height: float, width: float = WIDTH) -> Figure:
     """An empty figure of `width` × `height` inches with its title on the left."""
-    drawn = Figure(figsize=(width, height), layout="constrained")
-    drawn.suptitle(title, x=0.01, ha="left", fontsize=TITLE, fontweight="bold", color=INK, parse_math=False)
+    drawn = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    lines = textwrap.fill(title, round(LETTERS * width))
+    drawn.suptitle(lines, x=0.01, ha="left", fontsize=TITLE, fontweight="bold", color=INK, parse_math=False)
     return drawn
 
 
@@ -118,7 +121,14 @@ def label_lines(
             color=legible(colour[name]),
             parse_math=False,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour[name], "alpha": 0.5, "shrinkA": 1, "shrinkB": 2},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour[name],
+                "alpha": 0.5,
+                "relpos": (0, 0.5),
+                "shrinkA": 1,
+                "shrinkB": 2,
+            },
         )
 
 

@@ -1,11 +1,10 @@
-"""A copy of a video with boxes and words drawn over it, its sound kept."""
+"""A copy of a video with the answers drawn over it, its sound kept."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from keras_lmf.files import write_atomically
 from keras_lmf.media.clips import TRACKS
 from keras_lmf.media.containers import opened
 from keras_lmf.media.encoding import AAC_RATES, add_picture
+from keras_lmf.media.overlay import Mark, Overlay
 from keras_lmf.media.streams import MAX_PIXELS, choose, decoded, started
 from keras_lmf.media.tracks import Upright
 
@@ -33,36 +33,13 @@ _AAC_LAYOUTS = ("stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
 _MPEG4_TICK = Fraction(1, 60000)  # MPEG-4 Part 2 counts time in 16 bits
 
 
-@dataclass(frozen=True)
-class Mark:
-    """What is drawn from `time` on, until the next mark.
-
-    Attributes:
-        time: seconds on the clock of `keras_lmf.media.Clip`, 0 where the file's sound or picture begins.
-        box: x, y, width, height in pixels of the upright frame; None: no box, and the words in the upper left corner.
-        label: words; what is not ASCII is drawn as "?".
-        confidence: in [0, 1], drawn as a percentage after the label; None: not drawn.
-    """
-
-    time: float
-    box: tuple[float, float, float, float] | None = None
-    label: str = ""
-    confidence: float | None = None
-
-    @property
-    def words(self) -> str:
-        known = self.confidence is not None and not math.isnan(self.confidence)
-        # A percentage is for people: 100 would say that it is sure.
-        words = f"{self.label} {min(100 * self.confidence, 99):.0f} %" if known else self.label
-        return words.strip().encode("ascii", "replace").decode()
-
-
 def annotate(
     source: str | Path,
     target: str | Path,
     marks: Iterable[Mark],
     *,
-    colour: tuple[int, int, int] = (0, 230, 0),
+    colours: Mapping[str, str] | None = None,
+    box_colour: tuple[int, int, int] = (255, 255, 255),
     tracks: tuple[str, ...] = tuple(TRACKS),
     max_pixels: int = MAX_PIXELS,
 ) -> Path:
@@ -79,23 +56,24 @@ def annotate(
         source: a local file in any container that FFmpeg reads.
         target: ends in .mp4; not the source.
         marks: in order of time.
-        colour: red, green and blue of box and words, 0 to 255.
+        colours: label → "#rrggbb" of its bar; white where it has none.
+        box_colour: red, green and blue of the box, 0 to 255.
         tracks: as of `keras_lmf.media.decode`, of the clips whose clock the marks' times are of.
         max_pixels: as of `keras_lmf.media.decode`.
 
     Raises:
         LMFError: as of `keras_lmf.media.decode`; a source without picture, marks out of order, another suffix, or
-            PyAV or OpenCV isn't installed.
+            PyAV isn't installed.
     """
     source, target = Path(source), Path(target)
     import_extra("av", "media")
-    import_extra("cv2", "face")
     if target.suffix.lower() != ".mp4":
         raise LMFError(f"{target}: an annotated video is written as .mp4; give a name that ends so.")
     if target.exists() and source.exists() and target.samefile(source):
         raise LMFError(f"{target}: this is the video itself. Give the annotated one another name.")
+    overlay = Overlay(colours or {}, box_colour)
     return write_atomically(
-        target, lambda path: _write(source, path, iter(marks), colour, tracks, max_pixels)
+        target, lambda path: _write(source, path, iter(marks), overlay, tracks, max_pixels)
     )
 
 
@@ -103,7 +81,7 @@ def _write(
     source: Path,
     path: Path,
     marks: Iterator[Mark],
-    colour: tuple[int, int, int],
+    overlay: Overlay,
     tracks: tuple[str, ...],
     max_pixels: int,
 ) -> None:
@@ -135,7 +113,9 @@ def _write(
                 output.mux(waiting)
                 waiting = next(sound, None)
             array = upright(timed.frame)
-            draw(array, shown.at(timed.start - clock + timed.rounding), colour)
+            mark = shown.at(timed.start - clock + timed.rounding)
+            if mark is not None:
+                overlay.draw(array, mark)
             frame = av.VideoFrame.from_ndarray(_even(array), format="rgb24").reformat(
                 format="yuv420p", dst_colorspace=picture.colorspace, dst_color_range=picture.color_range
             )
@@ -166,31 +146,6 @@ class _Shown:
                     "Give them in order of time."
                 )
         return self._mark
-
-
-def draw(frame: np.ndarray, mark: Mark | None, colour: tuple[int, int, int]) -> None:
-    """Draw a mark on an upright frame (height, width, 3) uint8, RGB, in place."""
-    cv2 = import_extra("cv2", "face")
-    if mark is None:
-        return
-    height, width = frame.shape[:2]
-    thick = max(1, round(min(height, width) / 200))
-    scale = max(0.4, min(height, width) / 500)
-    (wide, high), below = cv2.getTextSize(mark.words, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
-    left, bottom = 2 * thick, high + 2 * thick
-    if mark.box is not None and not any(math.isnan(side) for side in mark.box):
-        x, y, w, h = mark.box
-        left, top, right, end = round(x), round(y), round(x + w), round(y + h)
-        cv2.rectangle(frame, (left, top), (right, end), colour, thick)
-        # Above the box, or inside it at the frame's upper edge; never over the frame's sides.
-        bottom = top - 2 * thick if top >= high + 4 * thick else max(top, 0) + high + 2 * thick
-        left = max(0, min(left, width - wide))
-    if mark.words:
-        corner, opposite = (left, bottom + below), (left + wide, bottom - high - thick)
-        cv2.rectangle(frame, corner, opposite, (0, 0, 0), cv2.FILLED)
-        cv2.putText(
-            frame, mark.words, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thick, cv2.LINE_AA
-        )
 
 
 def _even(frame: np.ndarray) -> np.ndarray:

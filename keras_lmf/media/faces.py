@@ -54,6 +54,13 @@ class FaceTracker(Tracker[Seen | None]):
     """
 
     _track: Track | None = None
+    _detections: np.ndarray = np.zeros((0, 5))  # the last ones
+
+    @property
+    def others(self) -> np.ndarray:
+        """(N, 4): the boxes of the last detection that aren't the face that is followed."""
+        boxes = self._detections[:, :4]
+        return boxes[overlap(self._track.detection[:4], boxes) < SAME] if self._track else boxes
 
     def __call__(self, frames: np.ndarray, timestamps: Sequence[float] | np.ndarray) -> Faces:
         """The faces of the next frames.
@@ -76,7 +83,7 @@ class FaceTracker(Tracker[Seen | None]):
             if not due and (seen := self.kept(track, frame, time)):
                 track.box = seen[0]
                 return seen
-        detections = self.detections(frame)
+        detections = self._detections = self.detections(frame)
         self.detected = time
         if track:
             if self._found(track, detections):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,10 +42,13 @@ class Prediction:
         file: the media file; None for arrays.
         cut: start and end in seconds of the silence that was cut before the first window and after the last.
         sound: the windows' sound in steps of 20 ms: `start` in seconds, `peak` and `rms` in [0, 1]; for the picture.
+        unspoken: start and end in seconds of the windows whose sound is no speech, as far as that is known; for the
+            picture.
         faces: the frames in which a face was followed: `time` in seconds; `x`, `y`, `width`, `height` of its box in
             pixels of the upright frame, NaN without a face; `confidence` of the detector in [0, 1], NaN where it has
             none.
-        thumbnails: up to 24 small frames, evenly over the clip, with the face's box.
+        thumbnails: up to 24 small pictures of the face, evenly over the clip.
+        others: from when on, in seconds, which other faces there are: (N, 4), boxes as in `faces`.
         face: of `Recognizer.faces`, the number of the face: 1, 2, …; None: one answer about the whole clip.
     """
 
@@ -58,8 +62,10 @@ class Prediction:
     file: Path | None
     cut: tuple[tuple[float, float], ...] = field(repr=False)
     sound: pd.DataFrame = field(repr=False)
+    unspoken: tuple[tuple[float, float], ...] = field(repr=False)
     faces: pd.DataFrame = field(repr=False)
     thumbnails: tuple[Thumbnail, ...] = field(repr=False)
+    others: tuple[tuple[float, np.ndarray], ...] = field(repr=False)
     face: int | None = None
 
     @property
@@ -70,7 +76,7 @@ class Prediction:
         return float(self.timeline["end"].iloc[-1] - self.timeline["start"].iloc[0])
 
     def to_dict(self) -> dict[str, Any]:
-        """All but `sound`, `faces` and `thumbnails`, in JSON's terms.
+        """All but `sound`, `unspoken`, `faces`, `thumbnails` and `others`, in JSON's terms.
 
         The `timeline` is a list of windows, `probabilities` null where NaN.
         """
@@ -99,7 +105,7 @@ class Prediction:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Prediction:
-        """What `to_dict` told; without `sound`, `faces` and `thumbnails`."""
+        """What `to_dict` told; without `sound`, `unspoken`, `faces`, `thumbnails` and `others`."""
         unknown = dict.fromkeys(told["probabilities"], np.nan)
         rows = [
             {"start": row["start"], "end": row["end"], **(row["probabilities"] or unknown)}
@@ -112,13 +118,15 @@ class Prediction:
             file=None if told["file"] is None else Path(told["file"]),
             cut=tuple((start, end) for start, end in told["cut"]),
             sound=pd.DataFrame(),
+            unspoken=(),
             faces=pd.DataFrame(),
             thumbnails=(),
+            others=(),
             face=told.get("face"),
         )
 
     def figure(self) -> Figure:
-        """Frames, where there are any, waveform, energy and probabilities over time.
+        """The faces, where there are any, the probabilities over time, the sound, and what is missing when.
 
         Raises:
             LMFError: of a photo.
@@ -127,24 +135,35 @@ class Prediction:
 
         if self.timeline.empty:
             raise LMFError(f"{self.file}: a photo takes no time, so there is no timeline to draw.")
-        name = "" if self.file is None else f"{self.file.name}: "
-        title = f"{name}{self.emotion} ({self.probabilities[self.emotion]:.0%})"
-        return emotion_timeline(self.timeline, self.sound, title, self.thumbnails, self.cut)
+        name = "" if self.file is None else f", {self.file.name}"
+        title = f"{self.emotion} {self.probabilities[self.emotion]:.0%}{name}"
+        absent = {"no face": self._faceless(), "no speech": self.unspoken}
+        return emotion_timeline(self.timeline, self.sound, title, self.thumbnails, self.cut, absent)
+
+    def _faceless(self) -> list[tuple[float, float]]:
+        """Start and end in seconds of each time in which the followed frames show no face."""
+        times, gone = self.faces["time"].to_numpy(), self.faces["x"].isna().to_numpy().astype(int)
+        changes = np.flatnonzero(np.diff(np.concatenate([[0], gone, [0]]))).reshape(-1, 2)
+        ends = np.append(times, float(self.timeline["end"].max()))
+        return [(float(ends[first]), float(ends[stop])) for first, stop in changes]
 
     def annotate(self, target: str | Path) -> Path:
-        """Write the video to the .mp4 file `target` with box, emotion and its probability drawn on it, sound kept.
+        """Write the video to the .mp4 file `target` with box and probabilities drawn on it, sound kept.
 
-        At each time the emotion is that of the window whose middle is nearest.
+        At each time they are those of the window whose middle is nearest.
 
         Raises:
             LMFError: a prediction of arrays; or as of `keras_lmf.media.annotate`.
         """
+        from keras_lmf.evaluation import style
         from keras_lmf.media import annotate
 
         if self.file is None:
             raise LMFError("Only a file's prediction can be drawn on its video; this one is of arrays.")
         read = {"sound": len(self.sound) > 0, "picture": len(self.faces) > 0}
-        return annotate(self.file, target, self._marks(), tracks=tuple(filter(read.get, read)))
+        tracks = tuple(filter(read.get, read))
+        colours = style.colours(self.probabilities)
+        return annotate(self.file, target, self._marks(), colours=colours, tracks=tracks)
 
     def _marks(self) -> Iterator[Mark]:
         """What is drawn: at each frame that was followed; without such frames, at each change of window."""
@@ -160,12 +179,11 @@ class Prediction:
             self.faces[["x", "y", "width", "height"]].to_numpy().tolist() if followed else [None] * len(times)
         )
         windows = np.searchsorted(changes, times, side="right") - 1
+        begins = [begin for begin, _ in self.others]
         for time, box, window in zip(times.tolist(), boxes, np.array(shares)[windows]):
-            if np.isnan(window[0]):
-                yield Mark(time, box)
-            else:
-                strongest = int(window.argmax())
-                yield Mark(time, box, labels[strongest], float(window[strongest]))
+            known = not np.isnan(window[0])
+            others = self.others[max(0, bisect.bisect(begins, time) - 1)][1].tolist() if followed else ()
+            yield Mark(time, box, dict(zip(labels, window.tolist())) if known else {}, others)
 
     def __str__(self) -> str:
         ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])

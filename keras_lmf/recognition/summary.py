@@ -30,7 +30,7 @@ class Seen:
     def __init__(self, model: Opened, name: str) -> None:
         self._model, self._name = model, name
         self._heard, self._picture = 0, False  # the most samples of a window; a picture, even without a face
-        self._unspoken = False  # whether a window has sound, but no voice
+        self._unspoken: list[tuple[float, float]] = []  # start and end of windows with sound, but no voice
         self._bounds: list[tuple[float, float]] = []
         self._there: list[Mapping[str, np.ndarray]] = []
 
@@ -42,12 +42,25 @@ class Seen:
         self._picture |= any(window.faces is not None for window in windows)
         if sound := self._model.sound:
             mute = [window for window, heard in zip(windows, there[sound.name]) if not heard]
-            self._unspoken |= any(has_sound(window.waveform, sound) for window in mute)
+            self._unspoken += [
+                (window.start, window.end) for window in mute if has_sound(window.waveform, sound)
+            ]
 
     @property
     def bounds(self) -> np.ndarray:
         """(N, 2) float64: start and end of each window, in seconds."""
         return np.array(self._bounds)
+
+    @property
+    def unspoken(self) -> tuple[tuple[float, float], ...]:
+        """Start and end in seconds of the windows whose sound is no speech; those that touch are one."""
+        joined: list[tuple[float, float]] = []
+        for start, end in self._unspoken:
+            if joined and start <= joined[-1][1]:
+                joined[-1] = joined[-1][0], end
+            else:
+                joined.append((start, end))
+        return tuple(joined)
 
     @property
     def weights(self) -> np.ndarray:
@@ -164,8 +177,10 @@ class Summary:
             file=self._file,
             cut=self._cut,
             sound=self._envelope.table(),
+            unspoken=self._windows.unspoken,
             faces=pd.DataFrame(np.concatenate([np.zeros((0, len(FACE))), *self._faces]), columns=list(FACE)),
             thumbnails=tuple(self._strip.thumbnails),
+            others=tuple(self._strip.others),
         )
 
 

@@ -108,7 +108,7 @@ def _followed(clips: Iterator[Clip], tracker: FaceTracker, strip: Strip) -> Iter
     """Of clips of one frame each."""
     for clip in clips:
         faces = tracker(clip.frames, clip.timestamps)
-        strip.add(clip.start, clip.frames[0], faces.boxes[0])
+        strip.add(clip.start, clip.frames[0], faces.boxes[0], tracker.others)
         yield clip.waveform, faces
 
 
