@@ -18,7 +18,7 @@ from exporting import converted_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
-from keras_lmf.publishing import entries, retrainings, shipping
+from keras_lmf.publishing import entries, retrainings
 from keras_lmf.publishing.entries import alone
 from keras_lmf.publishing.retrainings import trained
 from keras_lmf.quickstart import recipe as quick_recipe
@@ -231,19 +231,6 @@ def test_check_needs_an_entry(published):
     result = CliRunner().invoke(main, ["train", str(folder / "recipe.toml"), "--check"])
     assert result.exit_code == 1
     assert "--check compares with a zoo entry" in result.output
-
-
-@pytest.mark.parametrize(
-    ("keras_scores", "file_scores", "loss", "unit"),
-    [
-        ([{"war": 0.8}, {"war": 0.6}], [{"war": 0.7}, {"war": 0.6}], 0.05, "points"),
-        ([{"mae": 1.0}, {"mae": 3.0}], [{"mae": 1.1}, {"mae": 3.1}], 0.05, "% of the mean absolute error"),
-    ],
-)
-def test_loss_of_a_file_by_hand(keras_scores, file_scores, loss, unit):
-    found, words = shipping._loss(keras_scores, file_scores)
-    assert found == pytest.approx(loss)
-    assert words == unit
 
 
 def test_other_backend_is_refused_before_training(monkeypatch, tmp_path):
