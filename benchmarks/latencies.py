@@ -2,9 +2,9 @@
 
     python benchmarks/latencies.py && keras-lmf render
 
-Run it where nothing else runs: cards compare only what was measured in one run on a quiet machine. It takes about half
-an hour, most of which goes into writing the files that are not shipped. p50 and p95 of one row on one thread and on
-two, the peak memory of the process and the compressed bytes go into the `costs` of each entry.json, and files.png is
+Run it where nothing else runs: cards compare only what was measured in one run on a quiet machine. It takes about
+twenty minutes, most of which go into writing the files that are not shipped. p50 and p95 of one row on one thread and
+on two, the peak memory of the process and the compressed bytes go into the `costs` of each entry.json, and files.png is
 drawn anew. Nothing is written before all is measured.
 """
 

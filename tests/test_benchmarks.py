@@ -42,6 +42,7 @@ COMMANDS = [
     "large_data",
     "latencies",
     "paper_tables",
+    "predict_on_batch",
     "real_clips",
     "report",
     "robustness",

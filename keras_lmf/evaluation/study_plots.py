@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.plots import FILES, GREY, labelled_dots, open_panel
+from keras_lmf.evaluation.plots import FILES, GREY, VALID, labelled_dots, open_panel
 
 LABELS = {
     "noise": "noise, standard deviations of the training rows",
@@ -143,3 +143,53 @@ def metric_over_ranks(table: pd.DataFrame, metric: str, reference: Sequence[floa
     _label_ends(axes, lines, GAP * (high - low), right=1.15)
     open_panel(axes)
     return figure
+
+
+def pareto_fronts(
+    table: pd.DataFrame, metric: str, most: tuple[float | None, float | None], title: str
+) -> Figure:
+    """A metric of files against their size and their time: those on the Pareto front are named, the chosen one is
+    ringed, and dotted lines show the budget.
+
+    Args:
+        table: `name`, `bytes`, `milliseconds`, `chosen`, and of the metric `value`, `low`, `high`.
+        metric: its name; "mae" is better the smaller it is, everything else the larger.
+        most: kB and milliseconds that a file may have; None: any.
+        title: of the figure.
+
+    Raises:
+        LMFError: no row.
+    """
+    if table.empty:
+        raise LMFError("The plot of a choice needs one row or more.")
+    figure = Figure(figsize=(11, 5.4), layout="constrained")
+    figure.suptitle(title, parse_math=False)
+    values, chosen = table["value"].to_numpy(float), table["chosen"].to_numpy(bool)
+    reach = np.abs(table[["low", "high"]].to_numpy(float) - values[:, None]).T
+    quality = -values if metric == "mae" else values
+    costs = {
+        "kB": table["bytes"].to_numpy(float) / 1000,
+        "ms for one row": table["milliseconds"].to_numpy(float),
+    }
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (unit, cost), limit in zip(panels, costs.items(), most):
+        front = on_pareto_front(cost, quality)
+        axes.scatter(cost[~front], values[~front], s=18, color=GREY, alpha=0.6)
+        labelled_dots(axes, list(table["name"][front]), cost[front], values[front], reach[:, front])
+        axes.scatter(cost[chosen], values[chosen], s=190, facecolors="none", edgecolors=VALID, linewidths=2)
+        ends = [*cost, *([limit] if limit else [])]
+        axes.set_xlim(min(ends) / 1.3, max(ends) * 1.3)
+        if limit:
+            axes.axvline(limit, color=VALID, linewidth=1, linestyle=":")
+        axes.set_xlabel(unit)
+    panels[0].set_ylabel(f"{metric} on valid, 95 % interval", parse_math=False)
+    return figure
+
+
+def on_pareto_front(cost: np.ndarray, quality: np.ndarray) -> np.ndarray:
+    """Of each, whether no other costs as little and is better, or costs less and is as good."""
+    order = np.lexsort((-quality, cost))
+    best = np.maximum.accumulate(np.concatenate([[-np.inf], quality[order]]))
+    front = np.zeros(len(cost), bool)
+    front[order] = quality[order] > best[:-1]
+    return front
