@@ -32,6 +32,14 @@ def test_the_table_is_of_the_files_that_lie_there() -> None:
     assert (shipped["loss"] <= shipped["budget"]).all()
 
 
+def test_small_formats_of_large_models_save_what_they_should() -> None:
+    sizes = pd.read_csv(ZOO / "files.csv").pivot(index="entry", columns="format", values="bytes")
+    large = sizes[sizes["tflite"] > 500_000]
+    assert len(large) > 5
+    assert (large["tflite-dynamic"] <= 0.36 * large["tflite"]).all()
+    assert (large["tflite-float16"] <= 0.52 * large["tflite"]).all()
+
+
 def test_losses_and_metrics_are_those_of_the_other_table() -> None:
     table = pd.read_csv(ZOO / "files.csv").set_index(["entry", "format"])
     results = pd.read_csv(ZOO / "results.csv").query("split == 'test'")

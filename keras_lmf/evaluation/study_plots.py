@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.plots import FILES, GREY, VALID, labelled_dots, open_panel
+from keras_lmf.evaluation.plots import FILES, GREY, labelled_dots, open_panel
 
 LABELS = {
     "noise": "noise, standard deviations of the training rows",
@@ -148,8 +148,8 @@ def metric_over_ranks(table: pd.DataFrame, metric: str, reference: Sequence[floa
 def pareto_fronts(
     table: pd.DataFrame, metric: str, most: tuple[float | None, float | None], title: str
 ) -> Figure:
-    """A metric of files against their size and their time: those on the Pareto front are named, the chosen one is
-    ringed, and dotted lines show the budget.
+    """A metric of files against their size and their time: a line joins those on the Pareto front, which are named; the
+    chosen one is ringed, and dotted lines show the budget.
 
     Args:
         table: `name`, `bytes`, `milliseconds`, `chosen`, and of the metric `value`, `low`, `high`.
@@ -162,7 +162,7 @@ def pareto_fronts(
     """
     if table.empty:
         raise LMFError("The plot of a choice needs one row or more.")
-    figure = Figure(figsize=(11, 5.4), layout="constrained")
+    figure = Figure(figsize=(11, 5.6), layout="constrained")
     figure.suptitle(title, parse_math=False)
     values, chosen = table["value"].to_numpy(float), table["chosen"].to_numpy(bool)
     reach = np.abs(table[["low", "high"]].to_numpy(float) - values[:, None]).T
@@ -174,15 +174,23 @@ def pareto_fronts(
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (unit, cost), limit in zip(panels, costs.items(), most):
         front = on_pareto_front(cost, quality)
-        axes.scatter(cost[~front], values[~front], s=18, color=GREY, alpha=0.6)
-        labelled_dots(axes, list(table["name"][front]), cost[front], values[front], reach[:, front])
-        axes.scatter(cost[chosen], values[chosen], s=190, facecolors="none", edgecolors=VALID, linewidths=2)
-        ends = [*cost, *([limit] if limit else [])]
+        named, ends = front | chosen, [*cost, *([limit] if limit else [])]
+        axes.scatter(cost[~named], values[~named], s=18, color=GREY, alpha=0.6)
+        labelled_dots(axes, list(table["name"][named]), cost[named], values[named], reach[:, named])
+        axes.scatter(
+            cost[chosen], values[chosen], s=190, facecolors="none", edgecolors="black", linewidths=1.5
+        )
         axes.set_xlim(min(ends) / 1.3, max(ends) * 1.3)
+        order = np.argsort(cost[front])
+        line = [*values[front][order], values[front][order][-1]]
+        axes.step([*np.sort(cost[front]), axes.get_xlim()[1]], line, where="post", color=GREY, linewidth=1)
         if limit:
-            axes.axvline(limit, color=VALID, linewidth=1, linestyle=":")
+            axes.axvline(limit, color="black", linewidth=1, linestyle=":")
         axes.set_xlabel(unit)
     panels[0].set_ylabel(f"{metric} on valid, 95 % interval", parse_math=False)
+    figure.supxlabel(
+        "line: the best of each size or time; ring: the chosen file; dotted: the budget", fontsize=9
+    )
     return figure
 
 

@@ -109,7 +109,7 @@ class Choice:
     def save(self, folder: Path) -> Path:
         """Writes `budget.md`, `budget.csv` and `budget.png` into `folder`; returns it."""
         judged = self.table[self.table["value"].notna()]
-        names = [f"{row.candidate}, {row.format}" for row in judged.itertuples()]
+        names = [f"{row.candidate}, {row.format.removeprefix('tflite-')}" for row in judged.itertuples()]
         figure = study_plots.pareto_fronts(judged.assign(name=names), self.metric, self.budget, self.title)
         plots.save(figure, folder / "budget.png")
         write_atomically(folder / "budget.csv", functools.partial(self.table.to_csv, index=False))
