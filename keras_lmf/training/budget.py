@@ -24,7 +24,6 @@ from keras_lmf.files import write_atomically, write_text
 from keras_lmf.models import build, foretold_shapes
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
-from keras_lmf.sidecar import Sidecar
 from keras_lmf.training.checkpoint import NotFiniteLoss
 from keras_lmf.training.run import Run
 from keras_lmf.training.train import train
@@ -241,6 +240,6 @@ def _copied(file: Path, folder: Path) -> Path:
     """The file and its sidecar in `folder`, in the place of an earlier choice."""
     for before in folder.glob("model*.tflite*"):
         before.unlink()
-    for source in (file, Sidecar.path_of(file)):
+    for source in file.parent.glob(f"{file.name}*"):
         write_atomically(folder / source.name, functools.partial(shutil.copyfile, source))
     return folder / file.name
