@@ -4,8 +4,8 @@
 
 Run it where nothing else runs: cards compare only what was measured in one run on a quiet machine. It takes about
 twenty minutes, most of which go into writing the files that are not shipped. p50 and p95 of one row on one thread and
-on two, the peak memory of the process and the compressed bytes go into the `costs` of each entry.json, and files.png is
-drawn anew. Nothing is written before all is measured.
+on two, the peak memory of the process and the compressed bytes go into the `costs` of each entry.json, from which
+`render` draws. Nothing is written before all is measured.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from keras_lmf.locate import ENTRY, folders_with
 from keras_lmf.measurement import processor
-from keras_lmf.publishing.costs import draw, timed
+from keras_lmf.publishing.costs import timed
 from keras_lmf.zoo import Entry
 
 ZOO = Path(__file__).parents[1] / "zoo"
@@ -35,7 +35,6 @@ def main(zoo: Path) -> None:
     click.echo(f"Load after: {_load()}. Much more than 1 means that others worked: run it again later.")
     for folder, found in costs.items():
         entry = Entry.read(folder).model_copy(update={"costs": found})
-        draw(entry, folder)
         entry.write(folder)
         for key, cost in found.items():
             click.echo(f"{folder.name} {key}: {cost.latency_p50_ms:.3g} ms")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -15,7 +14,7 @@ from sklearn.metrics import accuracy_score
 from keras_lmf.cli import main
 from keras_lmf.data.corpora import synthetic
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation.study_plots import on_pareto_front, pareto_fronts
+from keras_lmf.evaluation.study_plots import pareto_fronts
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training import Budget, budget, train, within_budget
@@ -64,16 +63,6 @@ def test_candidates_halve_the_rank_and_the_widths() -> None:
     ]
     early = budget._candidates(RECIPE.replace(fusion={"name": "early"}))
     assert [recipe.head.units for recipe in early.values()] == [(5,), (2,), (1,), (1,)]
-
-
-def test_the_front_is_what_nothing_beats() -> None:
-    generator = np.random.default_rng(0)
-    cost, quality = generator.integers(0, 12, 60) / 2, generator.integers(0, 12, 60) / 2
-    front = on_pareto_front(cost, quality)
-    for i in range(60):
-        beaten = ((cost <= cost[i]) & (quality > quality[i])) | ((cost < cost[i]) & (quality >= quality[i]))
-        twin = (cost[:i] == cost[i]) & (quality[:i] == quality[i])
-        assert front[i] == (not beaten.any() and not twin.any())
 
 
 def test_the_plot_names_the_front_and_shows_the_budget() -> None:

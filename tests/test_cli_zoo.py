@@ -180,7 +180,7 @@ def test_render_says_what_is_missing(entry_folder: Path, tmp_path: Path) -> None
         assert result.exit_code == 1
         assert "There is no zoo entry" in result.stderr
     entry = Entry.read(entry_folder)
-    (entry_folder / "limits.md").write_text("Made up.")
+    (entry_folder / "limits.md").write_text("Use it for: a\nNot for: b\n\nMade up.")
     for changes, words in (
         ({"metrics": {}}, "metrics.weights lacks a metric"),
         ({"metrics": {"weights": entry.metrics["weights"]}, "seeds": {}}, "seeds.weights lacks war, uar"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner
 from resume_worker import CLASSES, sequences
 from scipy.special import log_softmax, softmax
@@ -17,12 +18,14 @@ from sklearn.metrics import log_loss
 from keras_lmf.cli import main
 from keras_lmf.data import Dataset
 from keras_lmf.data.augmentation import Augmentation, augmented
+from keras_lmf.data.corpora import unlabelled
 from keras_lmf.errors import LMFError
 from keras_lmf.models import build, set_standardization
 from keras_lmf.models.pretrained import front_ends
 from keras_lmf.recipe import Recipe
+from keras_lmf.sources import resolved
 from keras_lmf.training import features, train
-from keras_lmf.training.distillation import taught, teachers_of
+from keras_lmf.training.distillation import taught, teachers_of, with_unlabelled
 
 ORDER = ("sad", "calm", "happy")
 PLACES = [ORDER.index(name) for name in CLASSES]
@@ -152,13 +155,48 @@ def voices() -> Dataset:
     return Dataset("voices", target, {"voice": voice}, labels, rows, ids, rows)
 
 
-def test_teachers_hear_the_changed_copies_before_the_front_end(tmp_path: Path) -> None:
-    def heard(bands: int, **training: object) -> Recipe:
-        front_end = {"name": "log_mel", "bands": bands}
-        backbone = {"name": "average_pooling", "units": [2]}
-        voice = {"shape": [1600], "front_end": front_end, "backbone": backbone}
-        return recipe({"voice": voice}, training)
+def heard(bands: int, **training: object) -> Recipe:
+    front_end = {"name": "log_mel", "bands": bands}
+    backbone = {"name": "average_pooling", "units": [2]}
+    voice = {"shape": [1600], "front_end": front_end, "backbone": backbone}
+    return recipe({"voice": voice}, training)
 
+
+def test_clips_without_labels_get_the_answers_alone(tmp_path: Path) -> None:
+    teacher, folder = tmp_path / "teacher", tmp_path / "clips"
+    (folder / "below").mkdir(parents=True)
+    sounds = np.random.default_rng(3).uniform(-0.5, 0.5, size=(2, 2000)).astype(np.float32)
+    for name, sound in zip(("one.wav", "below/two.wav"), sounds):
+        soundfile.write(folder / name, sound, 16000, subtype="FLOAT")
+    (folder / "notes.txt").write_text("no clip")
+    earlier, data = build(heard(8)), voices()
+    teacher.mkdir()
+    heard(8).write(teacher / "recipe.toml")
+    earlier.save_weights(teacher / "model.weights.h5")
+    words = heard(4, epochs=1, distillation={"teacher": str(teacher), "unlabelled": str(folder)})
+    both = with_unlabelled(data, words, teachers_of(words))
+    answered = softmax(earlier.predict({"voice": sounds[::-1, :1600]}, verbose=0)["emotion"] / 2, axis=1)
+    np.testing.assert_allclose(both.soft_labels[10:], answered, atol=1e-3)
+    np.testing.assert_array_equal(both.labels[10:], answered.argmax(axis=1))
+    np.testing.assert_array_equal(both.soft_labels[:10], np.eye(3)[data.labels])
+    np.testing.assert_allclose(both.inputs["voice"][10:], sounds[::-1, :1600], atol=2**-15)
+    assert both.splits.tolist() == [*data.splits.tolist(), "train", "train"]
+    run = train(words, data, tmp_path / "run")
+    assert len(run.dataset()["train"]) == 6
+    assert train(words, data, tmp_path / "run").history.equals(run.history)
+    (folder / "below" / "two.wav").unlink()
+    with pytest.raises(LMFError, match="another"):
+        train(words, data, tmp_path / "run")
+
+
+def test_a_folder_without_clips_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no clip")
+    for folder, words in ((tmp_path, "no sound or video file"), (tmp_path / "away", "no folder")):
+        with pytest.raises(LMFError, match=words):
+            unlabelled.load(folder, resolved(heard(4).recorded))
+
+
+def test_teachers_hear_the_changed_copies_before_the_front_end(tmp_path: Path) -> None:
     earlier, data = build(heard(8)), voices()
     heard(8).write(tmp_path / "recipe.toml")
     earlier.save_weights(tmp_path / "model.weights.h5")

@@ -5,26 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pytest
 
-from keras_lmf.errors import LMFError
-from keras_lmf.evaluation import plots
 from keras_lmf.export import Artifact, Latency, report, summary
 from keras_lmf.export.artifact import write_report
-
-NAMES = ["saved_model", "tflite", "tflite-float16", "tflite-dynamic", "tflite-int8", "tflite-int8-integer"]
-SIZES = [1_300_000, 597_000, 302_000, 174_000, 191_000, 191_000]  # the last two on one spot
-TIMES = [0.37, 0.0136, 0.0134, 0.0066, 0.0068, 0.0070]
-SCORES = pd.DataFrame(
-    {
-        "value": [0.637, 0.637, 0.637, 0.640, 0.633, 0.630],
-        "low": [0.58, 0.58, 0.58, 0.583, 0.58, 0.573],
-        "high": [0.69, 0.69, 0.69, 0.693, 0.683, 0.687],
-        "floor": 0.133,
-    }
-)
 
 
 def artifact(name: str, **changes: object) -> Artifact:
@@ -47,45 +31,6 @@ def artifact(name: str, **changes: object) -> Artifact:
         "notes": ("mind the gap",),
     }
     return Artifact(**{**facts, **changes})
-
-
-def test_plot_has_every_file_in_both_panels() -> None:
-    figure = plots.metric_against_cost(NAMES, SCORES, SIZES, TIMES, "war")
-    assert len(figure.axes) == 2
-    for axes, costs in zip(figure.axes, (np.array(SIZES) / 1000, TIMES)):
-        points = sorted((float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines[::3])
-        np.testing.assert_allclose(points, sorted(zip(map(float, costs), SCORES["value"])))
-        assert sorted(text.get_text() for text in axes.texts) == sorted(NAMES)
-        assert axes.get_xscale() == "log"
-    label = figure.axes[0].get_ylabel()
-    assert "war" in label
-    assert "floor 0.133" in label
-
-
-def test_labels_lie_on_the_page_and_not_on_each_other() -> None:
-    figure = plots.metric_against_cost(NAMES, SCORES, SIZES, TIMES, "war")
-    figure.draw_without_rendering()
-    for axes in figure.axes:
-        starts = []
-        for text in sorted(axes.texts, key=lambda text: text.get_position()[0]):
-            start = axes.transAxes.transform(text.get_position())
-            assert start[1] > axes.bbox.y1  # above the panel
-            starts.append(start[0])
-        assert min(np.diff(starts)) > 30  # parallel lines of 9-point text need 20 pixels
-        for box in (text.get_window_extent() for text in axes.texts):
-            assert box.y1 <= figure.bbox.height + 1
-
-
-def test_plot_without_intervals_and_floor() -> None:
-    bare = SCORES.assign(low=np.nan, high=np.nan, floor=np.nan)
-    figure = plots.metric_against_cost(NAMES, bare, SIZES, TIMES, "$mae$")
-    assert figure.axes[0].get_ylabel() == "$mae$"
-
-
-@pytest.mark.parametrize("names", [[], NAMES[:2]])
-def test_plot_of_nothing_or_of_unequal_lengths_is_refused(names) -> None:
-    with pytest.raises(LMFError, match="one or more names, and as many"):
-        plots.metric_against_cost(names, SCORES, SIZES, TIMES, "war")
 
 
 def test_report_and_summary_by_hand() -> None:

@@ -126,6 +126,7 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.recipe",
         *COMMON,
     },
+    "zoo.pictures": {"pandas", "PIL", "keras_lmf.evaluation", *COMMON},
     "zoo.downloading": {"pooch", "requests", "tqdm", *COMMON},
     "zoo.loading": {"keras", "keras_lmf.models", "keras_lmf.recipe", *COMMON},
     "data": {
@@ -157,6 +158,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "evaluation": {"numpy", "sklearn", "pandas", "keras_lmf.lazy", "keras_lmf.spec", *COMMON},
     "evaluation.plots": {"numpy", "sklearn", "pandas", "matplotlib", *COMMON},
+    "evaluation.style": {"numpy", "sklearn", "matplotlib"},
+    "evaluation.file_plots": {"numpy", "pandas", "matplotlib", *COMMON},
     "evaluation.study_plots": {"numpy", "pandas", "matplotlib", *COMMON},
     "evaluation.robustness": {"numpy", "pandas", "tqdm", "keras_lmf.spec", *COMMON},
     "evaluation.series": {"numpy", "pandas", "matplotlib", *COMMON},

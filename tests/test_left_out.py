@@ -202,7 +202,7 @@ def test_a_model_that_never_met_a_corpus_is_misled_there(folder):
 
 def test_the_card_has_both_figures(entry_folder):
     entry = Entry.read(entry_folder)
-    (entry_folder / "limits.md").write_text("Random numbers.\n")
+    (entry_folder / "limits.md").write_text("Use it for: a\nNot for: b\n")
     table = pd.DataFrame(
         {
             "corpus": "synthetic",
@@ -241,7 +241,7 @@ def test_the_card_has_both_figures(entry_folder):
 
 
 def test_an_entry_of_several_corpora_has_no_card_without(entry_folder):
-    (entry_folder / "limits.md").write_text("Random numbers.\n")
+    (entry_folder / "limits.md").write_text("Use it for: a\nNot for: b\n")
     complete = {"metrics": {"weights": {"war": Metric(value=0.75)}}, "seeds": {"weights": {"war": SPREAD}}}
     entry = Entry.read(entry_folder).model_copy(update=complete)
     entry.write(entry_folder)

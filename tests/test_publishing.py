@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 
 NAME = "lmf-synthetic-av"
 SEEDS = 2
+LIMITS = "Use it for: a try.\nNot for: earnest.\n\nRandom numbers.\n"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def published(tmp_path_factory) -> tuple[Path, Path]:
         patch.setattr(entries, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
         with converted_here():
             entries.publish(zoo / NAME, work, seeds=SEEDS)
-    (zoo / NAME / "limits.md").write_text("Random numbers.\n")
+    (zoo / NAME / "limits.md").write_text(LIMITS)
     return zoo / NAME, work
 
 
@@ -96,12 +97,12 @@ def test_card_is_rendered_and_its_snippet_runs(published, monkeypatch):
     card = (folder / "CARD.md").read_text()
     assert "Random numbers." in card
     assert (folder / "files.png").read_bytes().startswith(b"\x89PNG")
-    snippet = re.search(r"```python\n(.*?)```", card, re.DOTALL).group(1)
     monkeypatch.chdir(folder.parent)  # a folder is accepted wherever a name is
     names: dict = {}
-    exec(snippet, names)
-    assert names["answer"].shape == (1, 2)
-    assert names["files"][0].path == Path("exported/model-float16.tflite")
+    for snippet in re.findall(r"```python\n(.*?)```", card, re.DOTALL):
+        exec(snippet, names)
+        assert names["answer"].shape == (1, 2)
+    assert names["file"].suffix == ".tflite"
     card_path = folder / "CARD.md"
     card_path.write_text(card.replace("Random", "True"))
     result = runner.invoke(main, ["render", str(folder.parent), "--check"])
@@ -135,7 +136,7 @@ def test_pages_have_the_folds_and_every_trial(published, tmp_path):
     (tmp_path / "README.md").write_text("before\n<!-- table zoo -->\nstale\n<!-- end zoo -->\nafter\n")
     assert CliRunner().invoke(main, ["render", str(zoo)]).exit_code == 0
     card = (zoo / NAME / "CARD.md").read_text()
-    assert "over 3 folds" in card
+    assert "3 folds 0.750 ± 0.250" in card
     assert "0.750 ± 0.250" in card  # the mean, and the deviation with n − 1, of .5, .75 and 1
     assert card.startswith(f"# {NAME}\n\n**Drawn at random.**\n")
     assert re.search(r"\| metric +\| all inputs +\| audio +\|", card)

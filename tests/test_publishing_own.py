@@ -59,7 +59,7 @@ def test_an_own_corpus_becomes_an_entry(folder: Path) -> None:
     assert "Twelve people." in entry.protocol
     assert "We, 2026" in entry.citations
     assert klmf.load(folder).count_params() == entry.parameters
-    (folder / "limits.md").write_text("Few people.\n")
+    (folder / "limits.md").write_text("Use it for: a\nNot for: b\n\nFew people.\n")
     assert CliRunner().invoke(main, ["render", str(folder.parent)]).exit_code == 0
     assert "8 formants" in (folder / "CARD.md").read_text()
 

@@ -170,7 +170,7 @@ def test_what_an_entry_of_media_adds_is_written_read_and_told(entry_folder: Path
             "seeds": {"weights": dict.fromkeys(of_weights.metrics["weights"], Spread(mean=0, sd=0, runs=5))}
         }
     )
-    (entry_folder / "limits.md").write_text("none")
+    (entry_folder / "limits.md").write_text("Use it for: a\nNot for: b\n")
     for text in (cards.card(entry_folder, of_weights), show(entry_folder)):
         assert re.search(r"`audio` with mono sound in \[-1, 1\] at 16000 Hz", text)
         assert re.search(r"temperature 1\.250 .*40 rows of valid", text)

@@ -47,6 +47,11 @@ SPLIT = click.option(
     "several times, from the mean of theirs.",
 )
 @click.option(
+    "--unlabelled",
+    type=click.Path(exists=True, file_okay=False),
+    help="Learn from the teachers' answers to the clips in this folder, too: training.distillation.unlabelled.",
+)
+@click.option(
     "--check",
     is_flag=True,
     help="Train the zoo entry RECIPE with a seed that is new to it, and compare: exit code 1 where the first metric "
@@ -86,6 +91,7 @@ def _train(
     folder: Path | None,
     seed: int | None,
     teacher: tuple[str, ...],
+    unlabelled: str | None,
     check: bool,
     all_devices: bool,
     place: dict[str, Any] | None,
@@ -98,6 +104,10 @@ def _train(
         read = read.replace(seed=seed)
     if teacher:
         read = read.replace(training={"distillation": {"teacher": teacher}})
+    if unlabelled:
+        if read.training.distillation is None:
+            raise click.UsageError("--unlabelled needs a teacher: give --teacher ENTRY.")
+        read = read.replace(training={"distillation": {"unlabelled": unlabelled}})
     # Only now what takes seconds to import: a typo in the recipe is told at once.
     from keras_lmf import training
     from keras_lmf.cli.sources import dataset, run_folder

@@ -51,7 +51,8 @@ def list_entries(as_json: bool, **filters: Any) -> None:
         click.echo(json.dumps(listing.records(fitting), ensure_ascii=False, allow_nan=False))
         return
     if not fitting:
-        click.echo("No entry fits.", err=True)
+        smaller = " An export may be smaller than the file that comes along: keras-lmf show NAME --full."
+        click.echo(f"No entry fits.{smaller if filters['max_mb'] else ''}", err=True)
         return
     click.echo(table(map(_cells, fitting), COLUMNS))
     click.echo(
@@ -136,7 +137,8 @@ def publish(folder: Path, work: Path, data: Path | None, seeds: int) -> None:
 
     entry = publishing.publish(folder, work, root=data, seeds=seeds)
     click.echo(
-        f"{folder}: {', '.join(entry.files)}. Next: write {folder / 'limits.md'}, then keras-lmf render"
+        f"{folder}: {', '.join(entry.files)}. Next: write {folder / 'limits.md'} (first the lines 'Use it for: …' and "
+        "'Not for: …'), then keras-lmf render"
     )
 
 
@@ -182,10 +184,11 @@ def metadata(paths: tuple[Path, ...]) -> None:
 
 @click.command(epilog="Example: keras-lmf render zoo --check")
 @click.argument("zoo", type=click.Path(path_type=Path), default=Path("zoo"))
-@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page is stale.")
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page or a picture is stale.")
 @plain_errors
 def render(zoo: Path, check: bool) -> None:
-    """Write every CARD.md, README.md, files.md (.csv, .json) and results.csv of the folder ZOO from its entries."""
+    """Write every CARD.md, README.md, files.md (.csv, .json) and results.csv of the folder ZOO from its entries, and
+    draw their pictures."""
     from keras_lmf.zoo import cards
 
     if not check:

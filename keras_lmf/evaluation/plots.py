@@ -165,45 +165,6 @@ def training_curves(history: pd.DataFrame, title: str, best_epoch: int | None = 
     return figure
 
 
-def metric_against_cost(
-    names: Sequence[str],
-    scores: pd.DataFrame,
-    sizes: Sequence[int],
-    milliseconds: Sequence[float],
-    metric: str,
-) -> Figure:
-    """What each file of a model costs and gains: a metric against bytes, and against the time for one row.
-
-    Args:
-        names: of the files, as the labels call them.
-        scores: a row per file, columns `value`, and `low`, `high` (the interval) and `floor` where not NaN.
-        sizes: bytes of each file.
-        milliseconds: for one row.
-        metric: the name of the metric.
-
-    Raises:
-        LMFError: no file, or unequal lengths.
-    """
-    if not names or not len(names) == len(scores) == len(sizes) == len(milliseconds):
-        raise LMFError(
-            "The plot of the files' costs needs one or more names, and as many of everything else."
-        )
-    figure = Figure(figsize=(10.5, 4.8), layout="constrained")
-    values, floor = scores["value"].to_numpy(float), float(scores["floor"].iloc[0])
-    reach = np.abs(scores[["low", "high"]].to_numpy(float) - values[:, None]).T
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, cost, unit in zip(
-        panels, (np.asarray(sizes) / 1000, milliseconds), ("kB", "ms for one row, one thread")
-    ):
-        labelled_dots(axes, names, cost, values, reach)
-        axes.set_xlabel(unit)
-    label = metric if np.isnan(reach).any() else f"{metric}, 95 % bootstrap interval"
-    if not np.isnan(floor):  # in words: drawn, it would press the files together
-        label += f"\nfloor {floor:.3f} (constant prediction)"
-    panels[0].set_ylabel(label, parse_math=False)
-    return figure
-
-
 def labelled_dots(
     axes: Axes, names: Sequence[str], cost: Sequence[float], values: np.ndarray, reach: np.ndarray
 ) -> None:

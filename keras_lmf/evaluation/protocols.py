@@ -57,6 +57,8 @@ import numpy as np
 from keras_lmf.errors import LMFError
 from keras_lmf.target import Target
 
+ERRORS = ("mae", "rmse")  # of these the smaller is better
+
 
 class Protocol(NamedTuple):
     """One named number. `score(y, p)` gives it; `constant(train labels)` gives the floor's prediction."""

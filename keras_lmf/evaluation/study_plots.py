@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.file_plots import pareto_front
 from keras_lmf.evaluation.plots import FILES, GREY, labelled_dots, open_panel
+from keras_lmf.evaluation.protocols import ERRORS
 
 LABELS = {
     "noise": "noise, standard deviations of the training rows",
@@ -153,7 +155,7 @@ def pareto_fronts(
 
     Args:
         table: `name`, `bytes`, `milliseconds`, `chosen`, and of the metric `value`, `low`, `high`.
-        metric: its name; "mae" is better the smaller it is, everything else the larger.
+        metric: its name.
         most: kB and milliseconds that a file may have; None: any.
         title: of the figure.
 
@@ -166,14 +168,14 @@ def pareto_fronts(
     figure.suptitle(title, parse_math=False)
     values, chosen = table["value"].to_numpy(float), table["chosen"].to_numpy(bool)
     reach = np.abs(table[["low", "high"]].to_numpy(float) - values[:, None]).T
-    quality = -values if metric == "mae" else values
+    quality = -table["value"] if metric in ERRORS else table["value"]
     costs = {
         "kB": table["bytes"].to_numpy(float) / 1000,
         "ms for one row": table["milliseconds"].to_numpy(float),
     }
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (unit, cost), limit in zip(panels, costs.items(), most):
-        front = on_pareto_front(cost, quality)
+        front = table.index.isin(pareto_front(pd.Series(cost, table.index), quality))
         named, ends = front | chosen, [*cost, *([limit] if limit else [])]
         axes.scatter(cost[~named], values[~named], s=18, color=GREY, alpha=0.6)
         labelled_dots(axes, list(table["name"][named]), cost[named], values[named], reach[:, named])
@@ -192,12 +194,3 @@ def pareto_fronts(
         "line: the best of each size or time; ring: the chosen file; dotted: the budget", fontsize=9
     )
     return figure
-
-
-def on_pareto_front(cost: np.ndarray, quality: np.ndarray) -> np.ndarray:
-    """Of each, whether no other costs as little and is better, or costs less and is as good."""
-    order = np.lexsort((-quality, cost))
-    best = np.maximum.accumulate(np.concatenate([[-np.inf], quality[order]]))
-    front = np.zeros(len(cost), bool)
-    front[order] = quality[order] > best[:-1]
-    return front

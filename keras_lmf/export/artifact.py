@@ -110,15 +110,18 @@ def write_report(artifacts: Sequence[Artifact], folder: Path) -> None:
 
 def write_plot(artifacts: Sequence[Artifact], path: Path) -> None:
     """The headline metric of every file against its bytes and its latency, as a picture."""
-    from keras_lmf.evaluation import plots
+    from keras_lmf.evaluation import file_plots, plots
+    from keras_lmf.evaluation.protocols import ERRORS
 
     metric = artifacts[0].table.index[0]
-    figure = plots.metric_against_cost(
+    figure = file_plots.metric_against_cost(
         [artifact.format for artifact in artifacts],
         pd.DataFrame([artifact.table.loc[metric] for artifact in artifacts]),
         [artifact.bytes for artifact in artifacts],
         [artifact.latency.p50 for artifact in artifacts],
         metric,
+        error=metric in ERRORS,
+        apart="saved_model",
     )
     plots.save(figure, path)
 

@@ -1,4 +1,4 @@
-"""What an entry's files cost, as numbers and as a picture."""
+"""What an entry's files cost."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from PIL import Image
 
 from keras_lmf.data.dataset import Split
-from keras_lmf.evaluation import plots
 from keras_lmf.export import Artifact, Latency, export_model
 from keras_lmf.export.process import latency_of
-from keras_lmf.files import compressed_size_of, write_atomically
+from keras_lmf.files import compressed_size_of
 from keras_lmf.measurement import formats_of
-from keras_lmf.zoo import Cost, Entry, Metric, load, read_testvectors
+from keras_lmf.zoo import Cost, Entry, load, read_testvectors
 
-PLOT = "files.png"
 TIMEOUT_SECONDS = 600
 
 
@@ -72,25 +68,3 @@ def _testvectors(folder: Path, entry: Entry) -> Split:
     ids = np.arange(rows).astype(str)
     labels = np.zeros((rows, *entry.target.label_shape), np.int64 if entry.target.classes else np.float32)
     return Split("train", inputs, {}, labels, ids, ids, entry.target)
-
-
-def draw(entry: Entry, folder: Path) -> Path:
-    """Draws `files.png`: the headline metric of every measured file against its bytes and latency.
-
-    With 256 colours, which is all it has but for smoothed edges: a third of the bytes.
-    """
-    metric = next(iter(entry.metrics["weights"]))
-    scores = pd.DataFrame(
-        [entry.metrics[key][metric].model_dump() for key in entry.costs], columns=list(Metric.model_fields)
-    ).astype(float)
-    figure = plots.metric_against_cost(
-        list(entry.costs),
-        scores,
-        [one.bytes for one in entry.costs.values()],
-        [one.latency_p50_ms for one in entry.costs.values()],
-        metric,
-    )
-    picture = plots.save(figure, folder / PLOT)
-    with Image.open(picture) as drawn:
-        small = drawn.convert("RGB").quantize(256)
-    return write_atomically(picture, lambda temporary: small.save(temporary, "PNG", optimize=True))

@@ -21,7 +21,7 @@ from keras_lmf.files import write_atomically
 from keras_lmf.locate import RECIPE, TESTVECTORS, WEIGHTS, known_backbones
 from keras_lmf.models import pretrained
 from keras_lmf.publishing.calibrations import calibrated
-from keras_lmf.publishing.costs import cost, draw
+from keras_lmf.publishing.costs import cost
 from keras_lmf.publishing.retrainings import LEFT_OUT, cross_validation, experts, left_out, spreads, trained
 from keras_lmf.publishing.shipping import shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
@@ -151,7 +151,6 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         environment=best.environment,
         keras_lmf_version=__version__,
     )
-    draw(entry, made)
     for path in folder.glob("*.tflite*"):
         path.unlink()
     for path in made.iterdir():

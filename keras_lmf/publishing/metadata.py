@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from keras_lmf.export.metadata import write_metadata as write_into
-from keras_lmf.publishing.costs import draw
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.zoo import Entry, file_records
 
@@ -14,15 +13,14 @@ from keras_lmf.zoo import Entry, file_records
 def write_metadata(folder: str | Path) -> Entry:
     """Writes what the sidecars of a published entry say into its .tflite files; their computation and figures stay.
 
-    Sizes and hashes in the sidecars and in entry.json become those of the new files, and the picture of sizes is drawn
-    anew. Files that say it already stay as they are.
+    Sizes and hashes in the sidecars and in entry.json become those of the new files. Files that say it already stay
+    as they are.
 
     Raises:
         LMFError: no entry, or a file that its sidecar does not describe.
     """
     folder = Path(folder)
     entry = described(folder, Entry.read(folder))
-    draw(entry, folder)
     entry.write(folder)
     return entry
 

@@ -128,6 +128,10 @@ class Distillation(Part):
         2.0,
         description="What divides a teacher's logits before the softmax; above 1 its classes become more equal.",
     )
+    unlabelled: Annotated[Text, Field(max_length=4096)] | None = Field(
+        None,
+        description="A folder of sound or video files that train along: their labels are the answers alone.",
+    )
 
 
 class Training(Part):

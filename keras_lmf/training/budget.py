@@ -18,6 +18,7 @@ from tqdm import tqdm
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate, plots, study_plots
+from keras_lmf.evaluation.protocols import ERRORS
 from keras_lmf.export import FORMATS, export_model
 from keras_lmf.export.artifact import write_report
 from keras_lmf.files import write_atomically, write_text
@@ -183,7 +184,7 @@ def within_budget(run: Run, folder: str | Path, budget: Budget, formats: Sequenc
             f"{nearest['bytes']:,} bytes, {nearest['milliseconds']:.3g} ms; the fastest takes "
             f"{table['milliseconds'].min():.3g} ms. Allow more, or start from a recipe with smaller networks."
         )
-    order = eligible.assign(error=eligible["value"] * (-1 if metric == "war" else 1))
+    order = eligible.assign(error=eligible["value"] * (1 if metric in ERRORS else -1))
     best = order.sort_values(["error", "bytes"], kind="stable").index[0]
     table["chosen"] = table.index == best
     file = _copied(Path(table.loc[best, "place"]) / FORMATS[table.loc[best, "format"]].file, folder)

@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from keras_lmf.data.dataset import Split
+from keras_lmf.data.corpora import unlabelled
+from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import softmax
 from keras_lmf.evaluation.subsets import presence
-from keras_lmf.lazy import Array
+from keras_lmf.lazy import Array, joined
 from keras_lmf.models.start import Source, trained
 from keras_lmf.recipe import Modality, Recipe
 from keras_lmf.runtime import open_artifact
-from keras_lmf.sources import DEFAULTS, RecordedInput
+from keras_lmf.sources import DEFAULTS, RecordedInput, resolved
 
 KEY = "training.distillation"
 ROWS = 32  # that a teacher is asked about at once
@@ -72,6 +73,44 @@ def _recorded(section: Modality) -> RecordedInput:
     return recorded.model_copy(update={"source": recorded.source or DEFAULTS.get(recorded.media)})
 
 
+def with_unlabelled(data: Dataset, recipe: Recipe, teachers: Sequence[Source]) -> Dataset:
+    """`data` with the clips of the folder that the recipe names, as further rows of "train".
+
+    The soft label of such a row is the teachers' answer alone, its label the class that they say first. A clip that no
+    teacher can answer is left out.
+
+    Raises:
+        LMFError: as `corpora.unlabelled.load`; a clip that no teacher can answer, where none is left.
+    """
+    section = recipe.training.distillation
+    if section is None or section.unlabelled is None:
+        return data
+    found = unlabelled.load(section.unlabelled, resolved(recipe.recorded))
+    answers, count = _answers(found["train"], recipe, teachers)
+    if not count.any():
+        raise LMFError(f"{KEY}: no teacher can answer a clip in {section.unlabelled}.")
+    found = found.take(count > 0)
+    both = (data, found)
+    soft = answers[count > 0]
+    return dataclasses.replace(
+        data,
+        inputs={name: joined([part.inputs[name] for part in both]) for name in data.inputs},
+        masks={name: np.concatenate([_mask(part, name) for part in both]) for name in data.masks},
+        labels=np.concatenate([data.labels, soft.argmax(axis=1)]),
+        soft_labels=np.concatenate([_labels(data), soft]),
+        groups=np.concatenate([data.groups, found.groups]),
+        ids=np.concatenate([data.ids, found.ids]),
+        splits=np.concatenate([data.splits, found.splits]),
+        corpora=data.corpora
+        if data.corpora is None
+        else np.concatenate([data.corpora, np.repeat(unlabelled.NAME, len(found))]),
+    )
+
+
+def _mask(data: Dataset, modality: str) -> np.ndarray:
+    return data.masks.get(modality, np.ones(data.inputs[modality].shape[:2], bool))
+
+
 def taught(splits: Mapping[str, Split], recipe: Recipe, teachers: Sequence[Source]) -> dict[str, Split]:
     """The splits with soft labels: of "train" (1 − weight) · label + weight · answer, of the others their labels.
 
@@ -95,25 +134,31 @@ def taught(splits: Mapping[str, Split], recipe: Recipe, teachers: Sequence[Sourc
     }
 
 
-def _labels(split: Split) -> np.ndarray:
+def _labels(rows: Split | Dataset) -> np.ndarray:
     """(N, classes) float32: the soft labels, or 1 at the class."""
-    if split.soft_labels is not None:
-        return split.soft_labels
-    return np.eye(split.target.size, dtype=np.float32)[split.labels]
+    if rows.soft_labels is not None:
+        return rows.soft_labels
+    return np.eye(rows.target.size, dtype=np.float32)[rows.labels]
 
 
 def _mixed(split: Split, recipe: Recipe, teachers: Sequence[Source]) -> np.ndarray:
-    section, labels = recipe.training.distillation, _labels(split)
-    total, count = np.zeros(labels.shape), np.zeros((len(split), 1))
+    weight, labels = recipe.training.distillation.weight, _labels(split)
+    answers, count = _answers(split, recipe, teachers)
+    mixed = (1 - weight) * labels + weight * answers
+    return np.where(count[:, None] > 0, mixed, labels).astype(np.float32)
+
+
+def _answers(split: Split, recipe: Recipe, teachers: Sequence[Source]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean answer (N, classes) of the teachers that can answer, and how many can (N,)."""
+    total, count = np.zeros((len(split), recipe.target.size)), np.zeros(len(split), int)
     for teacher in teachers:
         inputs = {name: split.inputs[name] for name in teacher.recipe.inputs}
         rows = np.flatnonzero(_answerable(teacher.recipe, inputs))
         logits = _logits(teacher, inputs, rows, f"{recipe.name}: answers of {teacher.name}")
         order = [teacher.recipe.target.classes.index(name) for name in recipe.target.classes]
-        total[rows] += softmax(logits[:, order], section.temperature)
+        total[rows] += softmax(logits[:, order], recipe.training.distillation.temperature)
         count[rows] += 1
-    mixed = (1 - section.weight) * labels + section.weight * total / np.maximum(count, 1)
-    return np.where(count > 0, mixed, labels).astype(np.float32)
+    return total / np.maximum(count, 1)[:, None], count
 
 
 def _answerable(recipe: Recipe, inputs: Mapping[str, Array]) -> np.ndarray:

@@ -35,7 +35,7 @@ from keras_lmf.runtime import open_artifact
 from keras_lmf.spec import DEFAULT_DETECTOR
 from keras_lmf.training.checkpoint import NotFiniteLoss, Progress, State, read_progress
 from keras_lmf.training.devices import OneDevice
-from keras_lmf.training.distillation import teachers_of
+from keras_lmf.training.distillation import teachers_of, with_unlabelled
 from keras_lmf.training.epochs import fit_epochs, steps_of
 from keras_lmf.training.features import features, train_features
 from keras_lmf.training.fitted import centered_apart, fit_on_train
@@ -78,8 +78,8 @@ def train(
         devices: that it is divided among: `Devices`, on the JAX backend.
 
     Raises:
-        LMFError: data, a `start` or a teacher that don't fit the recipe, or a folder that holds another run, is in use
-            by another process, or can't be written.
+        LMFError: data, a `start`, a teacher or unlabelled clips that don't fit the recipe, or a folder that holds
+            another run, is in use by another process, or can't be written.
         NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder, where an epoch ended.
     """
     recipe = recipe.for_target(data.target)
@@ -102,7 +102,8 @@ def train(
     named = [*([source] if source else []), *teachers]
     for other in named:
         warn_of_known_people(recipe, other)
-    fingerprint = _fingerprint(recipe, run.data, start, named)
+    learnt = with_unlabelled(run.data, recipe, teachers)
+    fingerprint = _fingerprint(recipe, learnt, start, named)
     if devices is not ONE and recipe.parts():
         raise LMFError(
             f"Fusion {recipe.fusion.name!r} trains its parts by themselves: one after the other, on one device."
@@ -112,7 +113,7 @@ def train(
     if not devices.told(lambda: _is_complete(run, fingerprint)):
         with contextlib.ExitStack() as held:
             devices.told(lambda: _enter(held, folder))
-            _train(run, fingerprint, start or source, teachers, callbacks, devices)
+            _train(run, learnt, fingerprint, start or source, teachers, callbacks, devices)
             devices.told(lambda: None)  # the others wait until all is written
     return run
 
@@ -153,14 +154,15 @@ def _calibrated(run: Run) -> list[str]:
 
 def _train(
     run: Run,
+    data: Dataset,
     fingerprint: str,
     start: keras.Model | Source | None,
     teachers: Sequence[Source],
     callbacks: Sequence[keras.callbacks.Callback],
     devices: OneDevice,
 ) -> None:
-    """Trains from the beginning or from the last whole epoch, and writes the results."""
-    folder, recipe, data = run.folder, run.recipe, run.data
+    """Trains on `data` from the beginning or from the last whole epoch, and writes the results."""
+    folder, recipe = run.folder, run.recipe
     models = front_ends(recipe)
     trained = on_features(recipe, models) if models else recipe
     place = folder / f"{FEATURES}-{devices.process}"
@@ -178,7 +180,7 @@ def _train(
     with devices.scope():
         model = compiled(trained, steps, stage_of(trained, done or 0), devices.model_class)
         state = State(model, Progress(fingerprint=fingerprint))
-    facts = {"recipe": recipe.fingerprint, "data": data.fingerprint, "run": fingerprint}
+    facts = {"recipe": recipe.fingerprint, "data": run.data.fingerprint, "run": fingerprint}
     facts |= {"face_detector": DEFAULT_DETECTOR}  # where the recipe names none
     if teachers:
         facts["teachers"] = [{"from": teacher.name, "weights": teacher.sha256} for teacher in teachers]

@@ -1,12 +1,12 @@
-"""The pages about the zoo, made from the entries: every CARD.md, README.md, files.md, results.csv, and tables in other
-pages."""
+"""The pages about the zoo, made from the entries: every CARD.md, README.md, files.md, results.csv, tables in other
+pages, and the pictures."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
@@ -15,11 +15,13 @@ from keras_lmf.records import Backbone
 from keras_lmf.zoo import description, fetching, files
 from keras_lmf.zoo.description import rendered
 from keras_lmf.zoo.entry import Entry
+from keras_lmf.zoo.synopsis import Limits, synopsis
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LIMITS = "limits.md"  # the one part of a card that is written by hand
+    from keras_lmf.zoo.pictures import Picture
+
 TRIALS = "trials.csv"  # every trial of the search that chose the entry's recipe, on "valid"
 # The short table: for those who have clips (both, a voice, a face), features, or an app.
 SIX = (
@@ -39,11 +41,7 @@ def pages(zoo: Path) -> dict[Path, str]:
     Raises:
         LMFError: no entry, or one that lacks what a page tells.
     """
-    entries = {folder: Entry.read(folder) for folder in folders_with(ENTRY, zoo).values()}
-    if not entries:
-        raise LMFError(f"There is no zoo entry in the folder {zoo}.")
-    for folder, entry in entries.items():
-        _require_figures(folder, entry)
+    entries = read_entries(zoo)
     texts = {folder / "CARD.md": card(folder, entry) for folder, entry in entries.items()}
     published = folders_with(BACKBONE, zoo)
     texts |= {folder / "CARD.md": backbone_card(folder) for folder in published.values()}
@@ -71,6 +69,16 @@ def pages(zoo: Path) -> dict[Path, str]:
         if here or listings:
             texts[page] = fill_marked(fill_marked(text, here), listings, "listing")
     return texts
+
+
+def read_entries(zoo: Path) -> dict[Path, Entry]:
+    """The entries of a folder by their own folders; errors as of `pages`."""
+    entries = {folder: Entry.read(folder) for folder in folders_with(ENTRY, zoo).values()}
+    if not entries:
+        raise LMFError(f"There is no zoo entry in the folder {zoo}.")
+    for folder, entry in entries.items():
+        _require_figures(folder, entry)
+    return entries
 
 
 def _require_figures(folder: Path, entry: Entry) -> None:
@@ -106,21 +114,35 @@ def fill_marked(text: str, tables: Mapping[str, str], kind: str = "table") -> st
 
 
 def render(zoo: Path) -> list[Path]:
-    """Writes the pages; returns those that changed."""
-    texts = pages(zoo)
-    stale = [path for path, text in texts.items() if _is_stale(path, text)]
-    for path in stale:
-        write_text(path, texts[path])
-    return stale
+    """Writes pages and pictures; returns those that changed."""
+    from keras_lmf.zoo import pictures
+
+    texts, drawn = _stale(zoo)
+    for path, text in texts.items():
+        write_text(path, text)
+    for path, picture in drawn.items():
+        pictures.write(path, picture)
+    return [*texts, *drawn]
 
 
 def stale_pages(zoo: Path) -> list[Path]:
-    """The pages that are missing or are not what the entries say."""
-    return [path for path, text in pages(zoo).items() if _is_stale(path, text)]
+    """The pages and pictures that are missing or are not what the entries say."""
+    texts, drawn = _stale(zoo)
+    return [*texts, *drawn]
 
 
-def _is_stale(path: Path, text: str) -> bool:
-    return not path.is_file() or path.read_text(encoding="utf-8") != text
+def _stale(zoo: Path) -> tuple[dict[Path, str], dict[Path, Picture]]:
+    from keras_lmf.zoo import pictures  # with pandas, which `show` needn't wait
+
+    texts, drawn = pages(zoo), pictures.pictures(zoo, read_entries(zoo))
+    return (
+        {
+            path: text
+            for path, text in texts.items()
+            if not path.is_file() or path.read_text(encoding="utf-8") != text
+        },
+        {path: picture for path, picture in drawn.items() if pictures.is_stale(path, picture)},
+    )
 
 
 def results(entries: Mapping[Path, Entry]) -> pd.DataFrame:
@@ -177,13 +199,19 @@ def card(folder: Path, entry: Entry) -> str:
     """CARD.md of an entry; its Python blocks run.
 
     Raises:
-        LMFError: the folder has no limits.md.
+        LMFError: as of `Limits.read`.
     """
-    path = folder / LIMITS
-    if not path.is_file():
-        raise LMFError(f"{path} is missing: the limits of an entry are written by hand.")
-    limits = path.read_text(encoding="utf-8").strip()
-    return rendered("card", entry=entry, summary=summary(folder, entry), limits=limits)
+    return rendered("card", **told(folder, entry, Limits.read(folder)))
+
+
+def told(folder: Path, entry: Entry, limits: Limits | None) -> dict[str, Any]:
+    """What the templates of card and `show` tell."""
+    return {
+        "entry": entry,
+        "summary": summary(folder, entry),
+        "synopsis": synopsis(entry, limits),
+        "limits": limits.text if limits else None,
+    }
 
 
 def backbone_card(folder: Path) -> str:

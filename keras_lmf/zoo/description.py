@@ -39,6 +39,8 @@ METRICS = {
     "acc5": "accuracy, 5 steps",
     "acc7": "accuracy, 7 steps",
 }
+# The three that matter: the first of these that an entry has.
+MAIN = ("war", "uar", "f1_macro", "mae", "pearson", "acc2_nonneg", "concordance")
 # Of a corpus: those that change what is learnt, not the split or an input's length.
 TOLD_OPTIONS = ("labels", "merge")
 KINDS = ("clip", "sound", "photo", "features")  # of what a model is given
@@ -50,6 +52,20 @@ def metric_name(word: str) -> str:
     kind, _, rest = word.partition("_")
     of = {"f1": "F1 of", "pearson": "correlation of"}.get(kind)
     return METRICS.get(word) or (f"{of} {spaced(rest)}" if of and rest else spaced(word))
+
+
+def metrics(entry: Entry) -> list[str]:
+    """The metrics of an entry, each once: of three classes or more `recall` is `uar`; of two, `f1_binary` the F1 of
+    the second."""
+    size = entry.target.size if entry.target.classes else 0
+    again = "recall" if size > 2 else "f1_binary" if size == 2 else None
+    return [word for word in entry.metrics.get("weights", {}) if word != again]
+
+
+def main_metrics(entry: Entry) -> list[str]:
+    """The three that matter."""
+    words = metrics(entry)
+    return [word for word in MAIN if word in words][:3] or words[:3]
 
 
 def spaced(name: str) -> str:
@@ -210,7 +226,7 @@ def _templates() -> jinja2.Environment:
     )
     named = (
         *(metric_name, spaced, identifier, listed, corpus_title, numbers, figure, shape, table, repr),
-        *(kinds, what_goes_in, best_file, size, amount, worth),
+        *(kinds, what_goes_in, best_file, size, metrics, main_metrics),
     )
     environment.filters |= {function.__name__: function for function in named}
     environment.globals["MEDIA"] = MEDIA

@@ -14,6 +14,7 @@ from keras_lmf.records import Backbone
 from keras_lmf.zoo import cards, fetching
 from keras_lmf.zoo.description import KINDS, best_file, kinds, printable, rendered, size
 from keras_lmf.zoo.entry import Entry
+from keras_lmf.zoo.synopsis import Limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +121,8 @@ def entries(
 
 
 def brief(name: str | Path, cache_dir: str | Path | None = None) -> str:
-    """About ten lines about a zoo entry: what it takes and answers, how often it is right, its best file, its licence.
+    """About fifteen lines about a zoo entry, as in the box of its card: what it is for, what it takes and answers, how
+    often it is right and how sure that is, its best file, its licence.
 
     Of what is no entry, and errors: as `show`.
     """
@@ -128,8 +130,8 @@ def brief(name: str | Path, cache_dir: str | Path | None = None) -> str:
     if place.kind != "entry":
         return show(name, cache_dir)
     found = fetching.files_of(place, cache_dir)
-    summary = cards.summary(found.folder, found.entry)
-    return printable(rendered("brief", entry=found.entry, summary=summary, name=place.name).rstrip())
+    told = cards.told(found.folder, found.entry, Limits.find(found.folder))
+    return printable(rendered("brief", name=place.name, **told).rstrip())
 
 
 def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
@@ -145,8 +147,8 @@ def show(name: str | Path, cache_dir: str | Path | None = None) -> str:
         text = cards.backbone_card(_folder_of(place))
     else:
         found = fetching.files_of(place, cache_dir)
-        summary = cards.summary(found.folder, found.entry)
-        text = rendered("show", entry=found.entry, summary=summary, folder=found.folder, name=place.name)
+        told = cards.told(found.folder, found.entry, Limits.find(found.folder))
+        text = rendered("show", folder=found.folder, name=place.name, **told)
     return printable(text.rstrip())
 
 
