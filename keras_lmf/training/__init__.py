@@ -1,7 +1,7 @@
 """train(recipe, data) → Run: seeds fixed, early stopping, exact resume, a folder per run."""
 
 import keras_lmf.layers  # noqa: F401  registers them, and says what to install without a backend
-from keras_lmf.training.budget import Budget, within_budget
+from keras_lmf.training.budget import Budget, Choice, within_budget
 from keras_lmf.training.checkpoint import NotFiniteLoss
 from keras_lmf.training.comparison import Comparison, compare
 from keras_lmf.training.devices import Devices
@@ -13,6 +13,7 @@ from keras_lmf.training.tuning import tune
 
 __all__ = [
     "Budget",
+    "Choice",
     "Comparison",
     "Devices",
     "LayerwiseAdam",
