@@ -123,7 +123,8 @@ def export_model(
             Keras model uses the rows that the model carries (`klmf.load` gives it the entry's test vectors), else 32
             standard-normal ones.
         calibration: the split (the training one) whose smallest and largest values give the int8 formats
-            their scales; of more than 1000 rows, 1000 evenly spaced ones.
+            their scales; of more than 1000 rows, 1000 evenly spaced ones. An int8 input's range ends earlier where
+            that loses less: features of unlike size share its steps.
         train_labels: labels of the training split, for the floor in `Artifact.table`; None: no floor.
         timeout_seconds: how long one conversion may take.
         resamples: bootstrap resamples behind the intervals in `Artifact.table`.
