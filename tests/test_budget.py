@@ -63,6 +63,12 @@ def test_candidates_halve_the_rank_and_the_widths() -> None:
     ]
     early = budget._candidates(RECIPE.replace(fusion={"name": "early"}))
     assert [recipe.head.units for recipe in early.values()] == [(5,), (2,), (1,), (1,)]
+    narrow = RECIPE.replace(
+        inputs={name: {"backbone": {"units": [2]}} for name in RECIPE.inputs},
+        fusion={"units": 2},
+        head={"units": []},
+    )
+    assert list(budget._candidates(narrow)) == ["rank 1, full width", "rank 1, 1/2 width"]
 
 
 def test_the_plot_names_the_front_and_shows_the_budget() -> None:

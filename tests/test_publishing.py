@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import sklearn.metrics as oracle
 from click.testing import CliRunner
-from exporting import converted_here
+from exporting import exported_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
@@ -42,7 +42,7 @@ def published(tmp_path_factory) -> tuple[Path, Path]:
     tiny.write(zoo / NAME / "recipe.toml")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(entries, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
-        with converted_here():
+        with exported_here():
             entries.publish(zoo / NAME, work, seeds=SEEDS)
     (zoo / NAME / "limits.md").write_text(LIMITS)
     return zoo / NAME, work
@@ -219,7 +219,7 @@ def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
         return export(run, path, formats, **options)
 
     monkeypatch.setattr(klmf.Run, "export", without_dynamic)
-    with converted_here():
+    with exported_here():
         entry = entries.publish(folder, tmp_path / "work", seeds=1)
     assert "tflite" in entry.files
     assert "tflite-dynamic" not in {*entry.files, *entry.metrics, *entry.seeds}

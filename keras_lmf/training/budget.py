@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 import shutil
 import tempfile
@@ -153,8 +154,8 @@ def within_budget(run: Run, folder: str | Path, budget: Budget, formats: Sequenc
         if own is None:
             if trained == MOST:
                 break
-            if sum(math.prod(shape) for _, shape in foretold_shapes(recipe)) > budget.bytes:
-                continue  # a number takes a byte or more
+            if _numbers(recipe) >= budget.bytes:  # a number takes a byte or more
+                continue
             costs = _costs(folder / "untrained" / home.name, formats, _untrained(recipe, data), metric)
             tables[name] = costs.assign(place=None)
             fitting = [row.Index for row in costs.itertuples() if budget.holds(row.bytes, row.milliseconds)]
@@ -196,16 +197,24 @@ def within_budget(run: Run, folder: str | Path, budget: Budget, formats: Sequenc
 
 def _candidates(base: Recipe) -> dict[str, Recipe]:
     """The recipe and smaller ones by what they are called, the widest first, and of one width the highest rank."""
-    found, highest = {}, getattr(base.fusion, "rank", None)
-    for divisor in DIVISORS:
-        narrow, width = base.narrower(divisor), "full width" if divisor == 1 else f"1/{divisor} width"
-        if highest is None:
-            found[width] = narrow
-            continue
-        for halvings in range(highest.bit_length()):
-            rank = highest >> halvings
-            found[f"rank {rank}, {width}"] = narrow.replace(fusion={"rank": rank})
+    highest, found = getattr(base.fusion, "rank", None), {}
+    ranks = [highest >> halvings for halvings in range(highest.bit_length())] if highest else [None]
+    for divisor, rank in itertools.product(DIVISORS, ranks):
+        name = "full width" if divisor == 1 else f"1/{divisor} width"
+        recipe = base.narrower(divisor)
+        if rank:
+            name, recipe = f"rank {rank}, {name}", recipe.replace(fusion={"rank": rank})
+        if recipe not in found.values():  # a width of 1 is not divided
+            found[name] = recipe
     return found
+
+
+def _numbers(recipe: Recipe) -> float:
+    """In all weights of its model; infinity where a width is too small for one of its layers."""
+    try:
+        return sum(math.prod(shape) for _, shape in foretold_shapes(recipe))
+    except LMFError:
+        return math.inf
 
 
 def _untrained(recipe: Recipe, data: Dataset) -> Callable[[Path, list[str]], None]:
