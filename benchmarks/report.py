@@ -1,4 +1,4 @@
-"""Writes the tables of benchmarks/results into the pages of docs/, between their markers.
+"""Writes the tables of benchmarks/results into the pages of docs/, between their markers, and the fusions' picture.
 
 python benchmarks/report.py            # rewrite
 python benchmarks/report.py --check    # exit code 1 when a page is stale
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import click
+import fusion_figure
 import measured_tables
 import pandas as pd
 import paper_tables
@@ -24,6 +25,7 @@ from keras_lmf.zoo.cards import fill_marked
 from keras_lmf.zoo.description import corpus_title
 
 REPOSITORY = Path(__file__).parents[1]
+FIGURE = "docs/figures/fusion.svg"
 FUSIONS = {
     "early": "early",
     "tensor": "tensor",
@@ -245,14 +247,16 @@ def tables() -> dict[str, dict[str, str]]:
     }
 
 
+def read(page: str) -> str:
+    return (REPOSITORY / page).read_text(encoding="utf-8")
+
+
 @click.command(help=__doc__)
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page is stale.")
 def main(check: bool) -> None:
-    stale = {}
-    for page, filled in tables().items():
-        before = (REPOSITORY / page).read_text(encoding="utf-8")
-        if (text := fill_marked(before, filled)) != before:
-            stale[page] = text
+    after = {page: fill_marked(read(page), filled) for page, filled in tables().items()}
+    after[FIGURE] = fusion_figure.svg()
+    stale = {page: text for page, text in after.items() if text != read(page)}
     if check and stale:
         sys.exit(f"{', '.join(stale)} is stale: run python benchmarks/report.py")
     for page, text in stale.items():

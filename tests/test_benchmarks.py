@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,7 @@ COMMANDS = [
     "fusion_speed",
     "large_data",
     "latencies",
+    "notebooks",
     "paper_tables",
     "predict_on_batch",
     "real_clips",
@@ -49,6 +51,7 @@ COMMANDS = [
     "sequences",
     "silence",
     "speech",
+    "strip",
     "temperatures",
     "unmet_corpora",
 ]
@@ -239,3 +242,29 @@ def test_faces_tells_every_detector_and_what_it_cannot_read(tmp_path):
     assert (table.loc[:1, ["detect_ms", "track_ms"]] > 0).all(axis=None)
     assert table.loc[2:, "found"].isna().all()
     assert table.loc[2:, "refused"].str.startswith("broken.mp4: ").all()
+
+
+def test_the_fusions_picture_has_the_numbers_of_the_papers_formulas() -> None:
+    import fusion_figure
+
+    picture = (BENCHMARKS.parent / "docs" / "figures" / "fusion.svg").read_text(encoding="utf-8")
+    assert picture == fusion_figure.svg()
+    width, rank, units = 33, 4, 64  # 32 numbers and a 1
+    words = [text.text for text in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
+    assert words.count(f"{width**3 * units + units:,} weights") == 1
+    assert words.count(f"{rank * units * 3 * width + rank + units:,} weights") == 1
+    assert f"{width} × {width} × {width} = {width**3:,} products" in words
+    speeds = pd.read_csv(BENCHMARKS / "results" / "speed" / "fusions.csv")
+    (slower,) = speeds.query(
+        "modalities == 3 and width == 32 and batch == 32 and phase == 'training' and fusion == 'tensor'"
+    )["ratio"]
+    assert words.count(f"{slower:.0f} × the time") == 1
+
+
+def test_a_strip_has_the_middle_of_each_part() -> None:
+    import strip
+
+    film = np.broadcast_to(np.arange(12, dtype=np.uint8)[:, None, None, None], (12, 2, 5, 3))
+    row = strip.strip(film, 3)
+    white = np.full((2, strip.GAP, 3), 255, np.uint8)
+    assert np.array_equal(row, np.hstack([film[2], white, film[6], white, film[10]]))

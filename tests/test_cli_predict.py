@@ -86,6 +86,22 @@ def test_good_files_are_a_table_and_exit_code_0(folder: Path) -> None:
     ]
 
 
+def test_which_emotion_came_when(folder: Path, tmp_path: Path) -> None:
+    write_wave(tmp_path / "a.wav", (0.1, 1.0), (0.9, 1.0), (0.0, 1.0), (0.1, 1.0))
+    done = predict(folder, str(tmp_path / "a.wav"), "clips/text.mp4", "--windows", "--hop", "1")
+    assert done.exit_code == 1
+    header, *rows, blank, error = done.stdout.splitlines()
+    assert header.split() == ["file", "from", "to", "emotion", "probability"]
+    assert [row.split() for row in rows] == [
+        ["a.wav", "0.00", "1.00", "quiet", f"{1 - QUIET:.2f}"],
+        ["a.wav", "1.00", "2.00", "loud", f"{LOUD:.2f}"],
+        ["a.wav", "2.00", "3.00", "–"],
+        ["a.wav", "3.00", "4.00", "quiet", f"{1 - QUIET:.2f}"],
+    ]
+    assert (blank, error.partition(": ")[0]) == ("", "text.mp4")
+    assert predict(folder, "clips/b.wav", "--windows", "--explain").exit_code == 2
+
+
 def test_bad_files_are_rows_and_the_others_go_on(folder: Path) -> None:
     done = predict(folder, "missing.mp4", "clips", "clips/b.wav", "empty", "--json")
     assert done.exit_code == 1

@@ -55,6 +55,8 @@ def test_wheel_holds_the_package_and_no_tests_or_data(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "keras_lmf/py.typed" in names
     assert "keras_lmf/zoo/templates/card.md.j2" in names
+    assert {"keras_lmf/_web/page/index.html", "keras_lmf/_web/package-lock.json"} <= set(names)
+    assert not [name for name in names if "node_modules" in name]
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
     arrays = {name for name in names if name.endswith(".npz")}

@@ -54,6 +54,11 @@ def clone(tmp_path: Path, made_entry: Path) -> Path:
     shutil.copytree(
         REPOSITORY / "keras_lmf", clone / "keras_lmf", ignore=shutil.ignore_patterns("__pycache__")
     )
+    shutil.copytree(
+        REPOSITORY / "examples" / "web",
+        clone / "examples" / "web",
+        ignore=shutil.ignore_patterns("node_modules"),
+    )
     shutil.copytree(made_entry, clone / "zoo" / NAME)
     return clone
 

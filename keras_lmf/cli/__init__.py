@@ -17,6 +17,7 @@ from keras_lmf.noise import quiet_starts
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "Ask about clips": {
         "predict": ("predict", "The emotion in clips and photos."),
+        "serve-demo": ("serve_demo", "The same in your browser, live."),
         "describe": ("describe", "Pitch, pauses, head, mouth and movement in numbers."),
     },
     "Train on your own": {

@@ -9,9 +9,9 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -92,8 +92,20 @@ class Table:
         return {row[0]: not row[-1] for row in rows}
 
 
-def columns(recognizer: Recognizer, files: Sequence[Path], *, explain: bool, faces: bool) -> list[Column]:
-    """Of the table that people read, as wide as its cells can become.
+class Layout(NamedTuple):
+    """What people read of answers: columns, and an answer's rows, without the file's name, which comes first."""
+
+    columns: Sequence[Column]
+    rows: Callable[[Prediction], list[list[str]]]
+
+    @classmethod
+    def empty(cls) -> Layout:
+        """Of no answer."""
+        return cls([], lambda answer: [])
+
+
+def of_clips(recognizer: Recognizer, files: Sequence[Path], *, explain: bool, faces: bool) -> Layout:
+    """A row for each answer, in columns as wide as their cells can become.
 
     Args:
         recognizer: whose answers these are.
@@ -114,9 +126,8 @@ def columns(recognizer: Recognizer, files: Sequence[Path], *, explain: bool, fac
             [f"{part} +00.00" for part in ("constant", *parts)],
         )
     )
-    return [
-        Column("file", max(map(len, short_names(files))), wraps=True),
-        *([Column("face", right=True)] if faces else []),
+    columns = [
+        *_who(files, faces),
         Column("emotion", len(label)),
         Column("probability", right=True),
         Column("presence", len(", ".join(names)), wraps=True),
@@ -124,6 +135,76 @@ def columns(recognizer: Recognizer, files: Sequence[Path], *, explain: bool, fac
         *([Column("each alone", alone, spare=True), Column("shares", shares, spare=True)] if several else []),
         *([Column("contributions to the answer", contributions, wraps=True)] if explain else []),
     ]
+
+    def row(answer: Prediction) -> list[str]:
+        from keras_lmf.recognition.prediction import best
+
+        alone = answer.by_modality if len(answer.by_modality) > 1 else {}
+        spare = [
+            ", ".join(f"{name}: {best(shares)}" for name, shares in alone.items()),
+            ", ".join(f"{name} {share:.0%}" for name, share in answer.shares.items() if alone),
+        ]
+        of_answer = [f"{name} {each[answer.emotion]:+.2f}" for name, each in answer.contributions.items()]
+        return [
+            *_face(answer),
+            answer.emotion,
+            f"{answer.probabilities[answer.emotion]:.2f}",
+            ", ".join(name for name, present in answer.presence.items() if present),
+            "" if answer.seconds is None else f"{answer.seconds:.1f}",
+            *(spare if several else []),
+            *([", ".join(of_answer)] if explain else []),
+        ]
+
+    return Layout(columns, lambda answer: [row(answer)])
+
+
+def of_windows(recognizer: Recognizer, files: Sequence[Path], *, faces: bool) -> Layout:
+    """A row for each window, its seconds first; "–" where it holds nothing to judge by. Of a photo one, without them.
+
+    Args:
+        recognizer: whose answers these are.
+        files: all that will come.
+        faces: with the number of the face.
+    """
+    columns = [
+        *_who(files, faces),
+        Column("from", len("00000.00"), right=True),
+        Column("to", len("00000.00"), right=True),
+        Column("emotion", len(max(recognizer.labels, key=len))),
+        Column("probability", right=True),
+    ]
+
+    def rows(answer: Prediction) -> list[list[str]]:
+        if answer.timeline.empty:
+            return [[*_face(answer), "", "", *_strongest(answer.probabilities)]]
+        windows = answer.to_dict()["timeline"]
+        return [
+            [
+                *_face(answer),
+                f"{window['start']:.2f}",
+                f"{window['end']:.2f}",
+                *_strongest(window["probabilities"]),
+            ]
+            for window in windows
+        ]
+
+    return Layout(columns, rows)
+
+
+def _who(files: Sequence[Path], faces: bool) -> list[Column]:
+    name = Column("file", max(map(len, short_names(files))), wraps=True)
+    return [name, Column("face", right=True)] if faces else [name]
+
+
+def _face(answer: Prediction) -> list[str]:
+    return [] if answer.face is None else [str(answer.face)]
+
+
+def _strongest(probabilities: Mapping[str, float] | None) -> list[str]:
+    if probabilities is None:
+        return ["–", ""]
+    label = max(probabilities, key=probabilities.__getitem__)
+    return [label, f"{probabilities[label]:.2f}"]
 
 
 def short_names(files: Sequence[Path]) -> list[str]:
@@ -136,26 +217,16 @@ class Screen:
     """Standard output: a table whose columns are as wide as they can become, and below it the errors; or a JSON list.
 
     Args:
-        columns: of the table.
+        layout: of the table.
         files: all that will come.
         as_json: a list of `Prediction.to_dict`.
-        explain: with what contributes to the answer.
         needed: whether there is nothing to do once nobody listens (`| head`).
     """
 
-    def __init__(
-        self,
-        columns: Sequence[Column],
-        files: Sequence[Path],
-        *,
-        as_json: bool,
-        explain: bool,
-        needed: bool,
-    ) -> None:
-        self._table = tables.Table(columns)
-        self._several = any(column.title == "shares" for column in columns)
+    def __init__(self, layout: Layout, files: Sequence[Path], *, as_json: bool, needed: bool) -> None:
+        self._table, self._rows = tables.Table(layout.columns), layout.rows
         self._names = dict(zip(files, short_names(files)))
-        self._as_json, self._explain, self._needed = as_json, explain, needed
+        self._as_json, self._needed = as_json, needed
         self._begun = self._deaf = False
         self._errors: list[str] = []
 
@@ -170,10 +241,10 @@ class Screen:
         elif isinstance(answers, str):
             self._errors.append(f"{self._names[path]}: {answers}")
         else:
-            for answer in answers:
+            for row in (row for answer in answers for row in self._rows(answer)):
                 if not self._begun:
                     self._echo(self._table.header())
-                self._echo(self._table.row([self._names[path], *self._cells(answer)]))
+                self._echo(self._table.row([self._names[path], *row]))
                 self._begun = True
 
     def close(self) -> None:
@@ -183,26 +254,6 @@ class Screen:
         elif self._errors:
             blank = "\n" if self._begun else ""
             self._echo(blank + "\n".join(tables.paragraph(error, indent=4) for error in self._errors))
-
-    def _cells(self, answer: Prediction) -> list[str]:
-        """After the file."""
-        from keras_lmf.recognition.prediction import best
-
-        alone = answer.by_modality if len(answer.by_modality) > 1 else {}
-        spare = [
-            ", ".join(f"{name}: {best(shares)}" for name, shares in alone.items()),
-            ", ".join(f"{name} {share:.0%}" for name, share in answer.shares.items() if alone),
-        ]
-        of_answer = [f"{name} {each[answer.emotion]:+.2f}" for name, each in answer.contributions.items()]
-        return [
-            *([] if answer.face is None else [str(answer.face)]),
-            answer.emotion,
-            f"{answer.probabilities[answer.emotion]:.2f}",
-            ", ".join(name for name, present in answer.presence.items() if present),
-            "" if answer.seconds is None else f"{answer.seconds:.1f}",
-            *(spare if self._several else []),
-            *([", ".join(of_answer)] if self._explain else []),
-        ]
 
     def _echo(self, text: str, end: str = "\n") -> None:
         if self._deaf:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Executor, Here
-from keras_lmf.media.suffixes import MEDIA_FILES, PICTURE_FILES
 
 if TYPE_CHECKING:
     from keras_lmf.recognition import Prediction, Recognizer
@@ -32,8 +31,12 @@ class Asked:
     faces: str
 
 
-def media_files(paths: tuple[Path, ...], kinds: Sequence[re.Pattern[str]] = (MEDIA_FILES,)) -> list[Path]:
-    """Each file as given; of a folder the media files in it, by path, or itself where it holds none. Each once."""
+def media_files(paths: tuple[Path, ...], *, pictures: bool = False) -> list[Path]:
+    """Each file as given; of a folder the sound and video files in it, and the `pictures` where they are wanted, by
+    path, or itself where it holds none. Each once."""
+    from keras_lmf.media.suffixes import MEDIA_FILES, PICTURE_FILES  # their package takes a moment
+
+    kinds = [MEDIA_FILES, PICTURE_FILES] if pictures else [MEDIA_FILES]
     found: dict[Path, None] = {}
     for path in paths:
         inside = sorted(path.rglob("*")) if path.is_dir() else []
@@ -90,6 +93,8 @@ def answers(
 def _judged(recognizer: Recognizer, faces: str, path: Path) -> tuple[list[Prediction] | str, float | None]:
     try:
         if path.is_dir():
+            from keras_lmf.media.suffixes import PICTURE_FILES
+
             pictures = any(PICTURE_FILES.fullmatch(part.suffix) for part in path.rglob("*"))
             hint = " Its pictures are for a model that takes one picture, or name them." if pictures else ""
             raise LMFError(f"no media file in this folder.{hint}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from keras_lmf.cli.answers import Screen, Table, columns, utf8
+from keras_lmf.cli.answers import Layout, Screen, Table, of_clips, of_windows, utf8
 from keras_lmf.cli.asking import Asked, all_missing, answers, media_files, recognizer_of
 from keras_lmf.cli.options import (
     BEAM_CONTEXT,
@@ -27,7 +27,6 @@ from keras_lmf.cli.progress import opening, waiting
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Here
 from keras_lmf.files import require_writable
-from keras_lmf.media.suffixes import MEDIA_FILES, PICTURE_FILES
 
 if TYPE_CHECKING:
     from keras_lmf.recognition import Embedding, Prediction, Recognizer
@@ -66,7 +65,7 @@ FEW_FACES = 0.5  # of a film's frames
     "--smoothing",
     type=float,
     metavar="SECONDS",
-    help="Smooth the windows' probabilities over so many seconds, in --timeline, --annotate and --json's windows. "
+    help="Smooth the windows' probabilities over so many seconds, in --windows, --timeline, --annotate and --json. "
     "The answer to the clip as a whole stays.",
 )
 @click.option(
@@ -128,6 +127,11 @@ FEW_FACES = 0.5  # of a film's frames
     "to its logit (less the mean of all logits). --json has it for every emotion.",
 )
 @click.option(
+    "--windows",
+    is_flag=True,
+    help="A line for each window: from when to when, and the emotion there. --json has them anyway.",
+)
+@click.option(
     "--camera",
     help="Instead of FILES: the number of a camera, 0 for the first, or a video that stands in for one. A line for "
     "each window until Ctrl-C.",
@@ -154,6 +158,7 @@ def predict(
     annotate: Path | None,
     embeddings: Path | None,
     explain: bool,
+    windows: bool,
     camera: str | None,
     workers: int,
     runner: str | None,
@@ -162,8 +167,8 @@ def predict(
     """The emotion in each of FILES, media files or folders of them (searched to the bottom; for pictures too, where
     the model takes one picture).
 
-    A line for each: emotion, probability, what was there, seconds judged. What can't be read is named below, with the
-    reason; the others go on, and the exit code is 1. --json prints the probabilities of every window too.
+    A line for each: emotion, probability, what was there, seconds judged; with --windows, which emotion came when. What
+    can't be read is named below, with the reason; the others go on, and the exit code is 1.
     """
     named, work = executor(words, workers, runner)
     files = tuple(map(Path, named))
@@ -177,6 +182,8 @@ def predict(
         raise click.UsageError(
             "--faces all goes without --camera, --timeline, --annotate, --embeddings and --enrol."
         )
+    if windows and (camera is not None or explain):
+        raise click.UsageError("--windows goes without --camera and --explain.")
     if camera is not None and smoothing is not None:
         raise click.UsageError("--smoothing looks ahead, which --camera can't.")
     if resume and (csv is None or timeline or annotate or embeddings):
@@ -188,17 +195,17 @@ def predict(
     for target in filter(None, (csv, timeline, annotate, embeddings, save_enrolment)):
         require_writable(target)
     if csv is None and files and (missing := all_missing(files)):  # told before anything takes time to start
-        screen = Screen([], files, as_json=as_json, explain=explain, needed=True)
+        screen = Screen(Layout.empty(), files, as_json=as_json, needed=True)
         for path, reason in missing.items():
             screen.add(path, reason)
         screen.close()
         raise _failed(len(files), len(files))
     labels = None if emotions is None else tuple(comma_separated(emotions))
     runtime = "keras" if embeddings is not None and runtime is None else runtime
-    clips = tuple(media_files(enrol))
-    speaker = clips[0] if [path.suffix for path in clips] == [".npz"] else clips
-    asked = Asked(model, runtime, labels, hop, smoothing, speaker, face_detector, max_seconds, faces)
     with opening(model):
+        clips = tuple(media_files(enrol))
+        speaker = clips[0] if [path.suffix for path in clips] == [".npz"] else clips
+        asked = Asked(model, runtime, labels, hop, smoothing, speaker, face_detector, max_seconds, faces)
         recognizer = recognizer_of(asked)
     click.echo(f"Model: {recognizer.file}", err=True)
     if save_enrolment is not None:
@@ -209,7 +216,7 @@ def predict(
     if camera is not None:
         _watch(recognizer, camera, as_json)
         return
-    found = media_files(files, [MEDIA_FILES, PICTURE_FILES] if recognizer.single_picture else [MEDIA_FILES])
+    found = media_files(files, pictures=recognizer.single_picture)
     if every and recognizer.rate is not None:
         click.echo("Each face is judged without the voice: nothing here says whose it is.", err=True)
     table = None if csv is None else Table(csv, recognizer, faces=every, resume=resume)
@@ -218,11 +225,14 @@ def predict(
     judged = [known[name] for name in map(utf8, map(str, found)) if name in known]
     if judged:
         click.echo(f"{len(judged)} of {len(found)} files are in {csv}.", err=True)
+    if windows:
+        layout = of_windows(recognizer, found, faces=every)
+    else:
+        layout = of_clips(recognizer, found, explain=explain, faces=every)
     screen = Screen(
-        columns(recognizer, found, explain=explain, faces=every),
+        layout,
         found,
         as_json=as_json,
-        explain=explain,
         needed=not (csv or timeline or annotate or embeddings),
     )
     few: list[str] = []

