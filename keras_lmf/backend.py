@@ -70,6 +70,13 @@ def run_watched(
     return model._run_through_graph(model._standardize_inputs(inputs), operation_fn=watch)
 
 
+def interpreted(
+    model: keras.Model, values: Any, watch: Callable[[keras.Operation], Callable[..., Any]]
+) -> Any:
+    """As `run_watched`, with any values in the place of tensors, in the structure of the model's inputs."""
+    return model._run_through_graph(values, operation_fn=watch)
+
+
 def mask_of(tensor: Any) -> Any:
     """The mask that Keras keeps with a tensor, or None; no public name reads it."""
     from keras.src.backend.common.masking import get_keras_mask

@@ -82,6 +82,7 @@ MEDIA = {
 
 
 Media = Annotated[str, known("media", MEDIA)]
+STATE = "state"  # the input and output of a streaming model that goes from call to call
 # Text of a user's: what breaks a line is a space.
 Line = Annotated[
     Text, BeforeValidator(lambda text: " ".join(text.split()) if isinstance(text, str) else text)

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_lmf.backbones.front_ends import log_mel, mfcc, sound
+from keras_lmf.backbones.front_ends.sound import DYNAMIC_RANGE
 from keras_lmf.backbones.parts import joined
 from keras_lmf.backbones.sequence import bilstm, lstm, mlp
 from keras_lmf.backbones.spectrogram import spectrogram_cnn, spectrogram_crnn
@@ -23,6 +24,7 @@ def log_mel_cnn(
     *,
     sample_rate: int = 16000,
     bands: int = 64,
+    dynamic_range: float = DYNAMIC_RANGE,
     name: str | None = None,
     **options: Any,
 ) -> keras.Model:
@@ -35,7 +37,12 @@ def log_mel_cnn(
     >>> log_mel_cnn((16000,), filters=(8, 16), units=32).output_shape
     (None, 32)
     """
-    return joined(log_mel(shape, sample_rate=sample_rate, bands=bands), spectrogram_cnn, name, options)
+    return joined(
+        log_mel(shape, sample_rate=sample_rate, bands=bands, dynamic_range=dynamic_range),
+        spectrogram_cnn,
+        name,
+        options,
+    )
 
 
 def crnn(
@@ -43,6 +50,7 @@ def crnn(
     *,
     sample_rate: int = 16000,
     bands: int = 64,
+    dynamic_range: float = DYNAMIC_RANGE,
     name: str | None = None,
     **options: Any,
 ) -> keras.Model:
@@ -52,7 +60,12 @@ def crnn(
     `sample_rate`. With the defaults 245,713 parameters; receptive field 12 frames (135 ms), then the whole clip by the
     GRUs. Code Apache-2.0, no published weights.
     """
-    return joined(log_mel(shape, sample_rate=sample_rate, bands=bands), spectrogram_crnn, name, options)
+    return joined(
+        log_mel(shape, sample_rate=sample_rate, bands=bands, dynamic_range=dynamic_range),
+        spectrogram_crnn,
+        name,
+        options,
+    )
 
 
 def mfcc_lstm(
@@ -60,6 +73,7 @@ def mfcc_lstm(
     *,
     sample_rate: int = 16000,
     coefficients: int = 20,
+    dynamic_range: float = DYNAMIC_RANGE,
     name: str | None = None,
     **options: Any,
 ) -> keras.Model:
@@ -69,7 +83,12 @@ def mfcc_lstm(
     `sample_rate`. With the defaults 21,801 parameters; receptive field the whole clip. Code Apache-2.0, no published
     weights.
     """
-    return joined(mfcc(shape, sample_rate=sample_rate, coefficients=coefficients), lstm, name, options)
+    return joined(
+        mfcc(shape, sample_rate=sample_rate, coefficients=coefficients, dynamic_range=dynamic_range),
+        lstm,
+        name,
+        options,
+    )
 
 
 def mfcc_bilstm(
@@ -77,6 +96,7 @@ def mfcc_bilstm(
     *,
     sample_rate: int = 16000,
     coefficients: int = 20,
+    dynamic_range: float = DYNAMIC_RANGE,
     name: str | None = None,
     **options: Any,
 ) -> keras.Model:
@@ -86,7 +106,12 @@ def mfcc_bilstm(
     Waveforms in [-1, 1] at `sample_rate`. With the defaults 43,561 parameters; receptive field the whole clip. Code
     Apache-2.0, no published weights.
     """
-    return joined(mfcc(shape, sample_rate=sample_rate, coefficients=coefficients), bilstm, name, options)
+    return joined(
+        mfcc(shape, sample_rate=sample_rate, coefficients=coefficients, dynamic_range=dynamic_range),
+        bilstm,
+        name,
+        options,
+    )
 
 
 def ge2e(

@@ -83,6 +83,17 @@ def numbers(option: str, text: str) -> list[int]:
         ) from None
 
 
+def lengths(option: str, text: str) -> dict[str, int]:
+    """NAME=NUMBER, separated by commas, as `option` was given them."""
+    try:
+        pairs = [word.split("=") for word in words(text)]
+        return {name.strip(): int(number) for name, number in pairs}
+    except ValueError:
+        raise click.UsageError(
+            f"{option} takes NAME=NUMBER, separated by commas, received {text!r}"
+        ) from None
+
+
 WORKERS = click.option(
     "--workers", type=click.IntRange(1, 512), default=1, show_default=True, help="Processes of this machine."
 )

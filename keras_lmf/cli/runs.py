@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from keras_lmf.cli import processes
-from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors, words
+from keras_lmf.cli.options import DATA, JSON, lengths, names_of_entries, plain_errors, words
 from keras_lmf.cli.progress import waiting
 from keras_lmf.errors import LMFError
 from keras_lmf.files import require_writable
@@ -206,9 +206,15 @@ def evaluate(
     help="Names, separated by commas.",
 )
 @click.option(
+    "--chunks",
+    help="Write the streaming variant instead, which takes a clip chunk by chunk: for each input that comes in chunks "
+    "the steps, samples or frames of one, as voice=1600,face=1.",
+)
+@click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    help="For the files; default RUN/exported, of a zoo entry runs/NAME/exported; with a budget …/budget.",
+    help="For the files; default RUN/exported, of a zoo entry runs/NAME/exported; with --chunks "
+    "exported-streaming, with a budget budget.",
 )
 @click.option(
     "--budget-kb",
@@ -228,6 +234,7 @@ def export(
     data: Path | None,
     split: str,
     formats: str,
+    chunks: str | None,
     folder: Path | None,
     budget_kb: float | None,
     budget_ms: float | None,
@@ -236,8 +243,8 @@ def export(
     """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
     print its metrics. Int8 formats are calibrated on the training split.
 
-    Where the corpus is not at hand, the formats that need none are written, without metrics. Works on every backend of
-    Keras; TensorFlow must be installed.
+    Where the corpus is not at hand, and with --chunks, the formats that need none are written, without metrics. Works
+    on every backend of Keras; TensorFlow must be installed.
 
     With a budget one file is written: rank, widths and format are chosen among candidates that are measured here and,
     where they fit, trained. A table and a plot show them all. An interrupted call goes on when it is given again.
@@ -247,6 +254,8 @@ def export(
 
     source, names = found(run), words(formats)
     if budget_kb or budget_ms:
+        if chunks:
+            raise click.UsageError("--chunks and a budget exclude one another.")
         if click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT:
             raise click.UsageError(
                 "With a budget, the split 'valid' chooses, and 'test' judges what was chosen."
@@ -254,16 +263,22 @@ def export(
         folder = folder or source.folder / "budget"
         _within_budget(with_data(source, data), folder, (budget_kb, budget_ms), names, as_json)
         return
-    folder = folder or source.folder / "exported"
-    try:
-        source = with_data(source, data)
-    except LMFError as error:
-        if data is not None:
-            raise
-        names = _without_corpus(names, " ".join(str(error).split()))
-        artifacts = export_model(source.model, folder, names)
+    folder = folder or source.folder / ("exported-streaming" if chunks else "exported")
+    if chunks:
+        from keras_lmf.models import streaming_model
+
+        names = _without_corpus(names, "With --chunks, files are judged on chunks, which no corpus has.")
+        artifacts = export_model(streaming_model(source.model, lengths("--chunks", chunks)), folder, names)
     else:
-        artifacts = source.export(folder, names, evaluation=source.dataset()[split])
+        try:
+            source = with_data(source, data)
+        except LMFError as error:
+            if data is not None:
+                raise
+            names = _without_corpus(names, " ".join(str(error).split()))
+            artifacts = export_model(source.model, folder, names)
+        else:
+            artifacts = source.export(folder, names, evaluation=source.dataset()[split])
     if as_json:
         click.echo(report(artifacts).to_json(orient="records", double_precision=15))
         return

@@ -20,6 +20,7 @@ from keras_lmf.models.factory import weight_shapes as weight_shapes
 from keras_lmf.models.pretrained import load_backbone as load_backbone
 from keras_lmf.models.published_networks import load_i3d_checkpoint as load_i3d_checkpoint
 from keras_lmf.models.published_networks import load_published as load_published
+from keras_lmf.models.streaming import streaming_model as streaming_model
 from keras_lmf.models.weights import read_testvectors as read_testvectors
 from keras_lmf.models.weights import write_testvectors as write_testvectors
 

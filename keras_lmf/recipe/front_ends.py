@@ -76,7 +76,17 @@ class Waveform(FrontEndWord):
     sample_rate: SampleRate = Field(16000, description="Samples a second, in Hz.")
 
 
-class LogMel(Waveform):
+class Decibels(Waveform):
+    """A front end that gives decibels."""
+
+    dynamic_range: Annotated[float, Field(ge=0, le=200)] = Field(
+        80.0,
+        description="How far below the clip's loudest band silence begins, in dB. 0: no limit; the model can then "
+        "take a clip chunk by chunk.",
+    )
+
+
+class LogMel(Decibels):
     """Waveform → log-mel spectrogram: `backbones.front_ends.log_mel`."""
 
     title = "log-mel spectrogram"
@@ -84,7 +94,7 @@ class LogMel(Waveform):
     bands: Bands = Field(64, description="Mel bands.")
 
 
-class CepstralCoefficients(Waveform):
+class CepstralCoefficients(Decibels):
     """Waveform → mel-frequency cepstral coefficients: `backbones.front_ends.mfcc`."""
 
     title = "mel-frequency cepstral coefficients"

@@ -18,7 +18,7 @@ from keras_lmf.media.crops import FaceInput, followed_rate
 from keras_lmf.recipe import run_spec
 from keras_lmf.runtime import Runtime, open_artifact, prefers_tflite
 from keras_lmf.sidecar import Document, Sidecar
-from keras_lmf.spec import MEDIA, ModelSpec
+from keras_lmf.spec import MEDIA, STATE, ModelSpec
 from keras_lmf.zoo import fetching, loading
 from keras_lmf.zoo.entry import Entry
 
@@ -273,6 +273,10 @@ def _checked(name: str, runtime: Runtime, spec: ModelSpec, file: Path) -> Opened
         raise LMFError(
             f"{name}: its inputs are {', '.join(sorted(runtime.inputs))}, its description says "
             f"{', '.join(sorted(spec.inputs))}."
+        )
+    if STATE in spec.inputs:
+        raise LMFError(
+            f"{name} is a streaming file, which remembers chunks. Export without --chunks for a Recognizer."
         )
     if target.name not in runtime.outputs or runtime.outputs[target.name].shape != (target.size,):
         outputs = ", ".join(f"{output} {info.shape}" for output, info in runtime.outputs.items())

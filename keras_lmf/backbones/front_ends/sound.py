@@ -22,12 +22,18 @@ from keras_lmf.backbones.parts import (
 from keras_lmf.layers import MFCC, LevelNormalization, LogMelSpectrogram, MelSpectrogram, StatisticsPooling
 
 SPECTRUM = "spectrum"
+DYNAMIC_RANGE = 80.0  # dB, as librosa
 GE2E_UNITS = 256
 GE2E_LAYERS = 4
 
 
 def log_mel(
-    shape: Sequence[int] = (48000,), *, sample_rate: int = 16000, bands: int = 64, name: str = FRONT_END
+    shape: Sequence[int] = (48000,),
+    *,
+    sample_rate: int = 16000,
+    bands: int = 64,
+    dynamic_range: float = DYNAMIC_RANGE,
+    name: str = FRONT_END,
 ) -> keras.Model:
     """Log-mel spectrogram, (batch, samples) → (batch, 1 + samples // hop, bands): 25 ms windows, one each 10 ms.
 
@@ -35,10 +41,14 @@ def log_mel(
         shape: (samples,) of a waveform in [-1, 1], zeros after its end.
         sample_rate: in Hz.
         bands: mel bands.
+        dynamic_range: how far below the clip's loudest band silence begins, in dB; 0: it has no limit, so that no
+            frame depends on the rest of the clip (`klmf.models.streaming_model`).
         name: the model's name.
     """
     waveform = input_layer("waveform", shape, "samples")
-    layer = LogMelSpectrogram(**_frames(sample_rate), bands=bands, name=SPECTRUM)
+    layer = LogMelSpectrogram(
+        **_frames(sample_rate), bands=bands, dynamic_range=dynamic_range or None, name=SPECTRUM
+    )
     return frozen(waveform, layer(waveform), name)
 
 
@@ -48,17 +58,24 @@ def mfcc(
     sample_rate: int = 16000,
     bands: int = 64,
     coefficients: int = 20,
+    dynamic_range: float = DYNAMIC_RANGE,
     name: str = FRONT_END,
 ) -> keras.Model:
     """Mel-frequency cepstral coefficients, (batch, samples) → (batch, 1 + samples // hop, coefficients).
 
     Args:
-        shape, sample_rate, bands: as `log_mel`.
+        shape, sample_rate, bands, dynamic_range: as `log_mel`.
         coefficients: from the 0th on.
         name: the model's name.
     """
     waveform = input_layer("waveform", shape, "samples")
-    layer = MFCC(**_frames(sample_rate), bands=bands, coefficients=coefficients, name=SPECTRUM)
+    layer = MFCC(
+        **_frames(sample_rate),
+        bands=bands,
+        coefficients=coefficients,
+        dynamic_range=dynamic_range or None,
+        name=SPECTRUM,
+    )
     return frozen(waveform, layer(waveform), name)
 
 
