@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 from measurements import RESULTS
 
 from keras_lmf.media.speech import LEAST_SECONDS, PROBABILITY
 
+ZOO = Path(__file__).parents[1] / "zoo"
+LARGE = 500_000  # bytes in float32: of smaller files the weights are too small a part
 SHOWN_MODEL, SHOWN_CLIP = "lmf-media-av", "ravdess"
 READERS_WORDS = {"war": "accuracy", "uar": "balanced accuracy"}
 
@@ -71,6 +75,35 @@ def measured_on(table: pd.DataFrame) -> str:
         f"{machine}; {versions}"
         for machine, versions in table[["machine", "versions"]].drop_duplicates().to_numpy()
     )
+
+
+def file_ratios() -> dict[str, str]:
+    """That of docs/export.md: bytes of the zoo's large files against float32; and time against Keras, once measured."""
+    files = pd.read_csv(ZOO / "files.csv")
+    sizes = files.pivot(index="entry", columns="format", values="bytes")
+    large = sizes[sizes["tflite"] > LARGE]
+    shown = pd.DataFrame({"entry": [f"`{name}`" for name in large.index]})
+    shown["tflite, bytes"] = [f"{size:,.0f}" for size in large["tflite"]]
+    for key in ("tflite-float16", "tflite-dynamic", "tflite-int8"):
+        shown[key] = [f"{share:.3f}" for share in large[key] / large["tflite"]]
+    text = shown.to_markdown(index=False, disable_numparse=True)
+    measured = RESULTS / "predict_on_batch.csv"
+    if measured.is_file():
+        text += f"\n\n{_against_keras(pd.read_csv(measured))}"
+    return {"file-ratios": text}
+
+
+def _against_keras(table: pd.DataFrame) -> str:
+    """How many times faster than `predict_on_batch`, by entry and format."""
+    times = table.pivot(index="entry", columns="format", values="times_faster").map(short)
+    times.insert(0, "Keras, ms", table.groupby("entry")["keras_ms"].first().map(short))
+    shown = times.fillna("–").reset_index()
+    shown["entry"] = shown["entry"].map("`{}`".format)
+    caption = (
+        "Milliseconds of the Keras model's `predict_on_batch` for one row of features, and how many times faster each "
+        f"shipped file answers it. {measured_on(table)}."
+    )
+    return f"{caption}\n\n{shown.to_markdown(index=False, disable_numparse=True)}"
 
 
 def short(number: float) -> str:

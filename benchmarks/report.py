@@ -240,7 +240,8 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/data.md": measured_tables.large_data(),
         "docs/train.md": measured_tables.training_tables(),
         "docs/export.md": {
-            "compression": (RESULTS / "compression" / "tfn-mosi-avt.md").read_text("utf-8").strip()
+            "compression": (RESULTS / "compression" / "tfn-mosi-avt.md").read_text("utf-8").strip(),
+            **measured_tables.file_ratios(),
         },
         "docs/security.md": {"attacks": attack_table()},
     }

@@ -45,6 +45,7 @@ COMMANDS = [
     "notebooks",
     "paper_tables",
     "pictures",
+    "predict_on_batch",
     "real_clips",
     "report",
     "robustness",

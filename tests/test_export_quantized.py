@@ -231,8 +231,9 @@ def test_what_stays_float32_in_an_int8_file_is_said(exported):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_latency(exported, name):
-    p50, p95 = exported[1][name].latency
-    assert 0 < p50 <= p95 < 1000
+    latency = exported[1][name].latency
+    assert 0 < latency.p50 <= latency.p95 < 1000
+    assert 0 < latency.p50_two_threads <= latency.p95_two_threads < 1000
 
 
 def test_sidecar(split, exported):

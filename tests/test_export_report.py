@@ -20,12 +20,13 @@ def artifact(name: str, **changes: object) -> Artifact:
         "path": Path(f"out/{name}"),
         "format": "tflite",
         "bytes": 1234,
+        "compressed_bytes": 999,
         "metrics": {"war": 0.75, "uar": 0.5},
         "table": table,
         "difference_max": 0.25,
         "difference_mean": 0.125,
         "agreement": 0.875,
-        "latency": Latency(0.5, 2.0),
+        "latency": Latency(0.5, 2.0, 0.25, 1.0, 64.4),
         "operators": pd.DataFrame([{"operator": "ADD", "activations": "int8", "count": 2}]),
         "notes": ("mind the gap",),
     }
@@ -39,6 +40,7 @@ def test_report_and_summary_by_hand() -> None:
         "file": "a.tflite",
         "format": "tflite",
         "bytes": 1234,
+        "compressed_bytes": 999,
         "war": 0.75,
         "uar": 0.5,
         "difference_max": 0.25,
@@ -46,11 +48,15 @@ def test_report_and_summary_by_hand() -> None:
         "agreement": 0.875,
         "latency_p50": 0.5,
         "latency_p95": 2.0,
+        "latency_p50_two_threads": 0.25,
+        "latency_p95_two_threads": 1.0,
+        "peak_mib": 64.4,
     }
     words = summary(parts)
     assert list(words) == ["a.tflite", "b.tflite", "floor"]
     assert words["a.tflite"].to_dict() == {
         "bytes": "1,234",
+        "compressed bytes": "999",
         "war": "0.750 [0.700, 0.800]",
         "uar": "0.500 [0.400, 0.600]",
         "agreement with Keras": "87.5%",
@@ -58,6 +64,9 @@ def test_report_and_summary_by_hand() -> None:
         "mean difference to Keras": "1.2e-01",
         "latency p50, ms": "0.5",
         "latency p95, ms": "2",
+        "latency p50, ms, two threads": "0.25",
+        "latency p95, ms, two threads": "1",
+        "peak memory, MiB": "64",
     }
     assert words.loc["war", "floor"] == "0.250"
     assert words.loc["agreement with Keras", "b.tflite"] == ""
@@ -70,7 +79,8 @@ def test_written_report(tmp_path) -> None:
     assert (row["war_low"], row["war"], row["war_high"]) == (0.7, 0.75, 0.8)
     (record,) = json.loads((tmp_path / "report.json").read_text())
     assert record["metrics"]["uar"] == {"value": 0.5, "low": 0.4, "high": 0.6, "floor": 0.1}
-    assert record["latency_ms"] == {"p50": 0.5, "p95": 2.0}
+    assert record["latency_ms"] == {"p50": 0.5, "p95": 2.0, "p50_two_threads": 0.25, "p95_two_threads": 1.0}
+    assert (record["peak_mib"], record["compressed_bytes"]) == (64.4, 999)
     assert record["operators"] == [{"operator": "ADD", "activations": "int8", "count": 2}]
     text = (tmp_path / "report.md").read_text()
     assert "## Ops of a.tflite" in text

@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 import sklearn.metrics as oracle
 from click.testing import CliRunner
-from exporting import converted_here
+from exporting import exported_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
-from keras_lmf.publishing import entries, retrainings, shipping
+from keras_lmf.publishing import entries, retrainings
 from keras_lmf.publishing.entries import alone
 from keras_lmf.publishing.retrainings import trained
 from keras_lmf.quickstart import recipe as quick_recipe
@@ -42,7 +42,7 @@ def published(tmp_path_factory) -> tuple[Path, Path]:
     tiny.write(zoo / NAME / "recipe.toml")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(entries, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
-        with converted_here():
+        with exported_here():
             entries.publish(zoo / NAME, work, seeds=SEEDS)
     (zoo / NAME / "limits.md").write_text(LIMITS)
     return zoo / NAME, work
@@ -219,7 +219,7 @@ def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
         return export(run, path, formats, **options)
 
     monkeypatch.setattr(klmf.Run, "export", without_dynamic)
-    with converted_here():
+    with exported_here():
         entry = entries.publish(folder, tmp_path / "work", seeds=1)
     assert "tflite" in entry.files
     assert "tflite-dynamic" not in {*entry.files, *entry.metrics, *entry.seeds}
@@ -232,19 +232,6 @@ def test_check_needs_an_entry(published):
     result = CliRunner().invoke(main, ["train", str(folder / "recipe.toml"), "--check"])
     assert result.exit_code == 1
     assert "--check compares with a zoo entry" in result.output
-
-
-@pytest.mark.parametrize(
-    ("keras_scores", "file_scores", "loss", "unit"),
-    [
-        ([{"war": 0.8}, {"war": 0.6}], [{"war": 0.7}, {"war": 0.6}], 0.05, "points"),
-        ([{"mae": 1.0}, {"mae": 3.0}], [{"mae": 1.1}, {"mae": 3.1}], 0.05, "% of the mean absolute error"),
-    ],
-)
-def test_loss_of_a_file_by_hand(keras_scores, file_scores, loss, unit):
-    found, words = shipping._loss(keras_scores, file_scores)
-    assert found == pytest.approx(loss)
-    assert words == unit
 
 
 def test_other_backend_is_refused_before_training(monkeypatch, tmp_path):

@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from exporting import exported_here
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
 from keras_lmf.data import Dataset
+from keras_lmf.export import Latency
 from keras_lmf.files import sha256
 from keras_lmf.publishing import calibrations, costs
 from keras_lmf.quickstart import recipe as quick_recipe
@@ -165,16 +168,23 @@ def test_numbers_have_no_temperature(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_shipped_files_are_timed_and_the_others_keep_their_figures(
+def test_every_file_is_timed_and_those_that_are_not_shipped_are_written_for_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = Entry.read(folder)
-    monkeypatch.setattr(
-        costs, "row_latency", lambda path, row, **_: {"p50": 12.5, "p95": 25.0, "peak_mib": 1}
-    )
-    found = costs.timed(folder)
-    assert "saved_model" in found
+    monkeypatch.setattr(costs, "latency_of", lambda path, row, **_: Latency(12.5, 25.0, 8.0, 9.0, 1.0))
+    with exported_here():
+        found = costs.timed(folder)
+    times = ("latency_p50_ms", "latency_p95_ms", "latency_p50_ms_two_threads", "peak_mib")
     for key, one in found.items():
-        shipped = {"latency_p50_ms": 12.5, "latency_p95_ms": 25.0} if key in before.files else {}
-        assert one == before.costs[key].model_copy(update=shipped)
+        shipped = key in before.files
+        # Those of `exported_here` are of what was written.
+        assert [getattr(one, name) for name in times] == (
+            [12.5, 25.0, 8.0, 1.0] if shipped else [1.0, 2.0, None, None]
+        )
+        if shipped:
+            packed = zlib.compress((folder / before.files[key].name).read_bytes())
+            assert one.compressed_bytes == len(packed)
+        assert 0 < one.compressed_bytes < one.bytes == before.costs[key].bytes
+    assert not {*found} <= {*before.files}
     assert json.loads((folder / "entry.json").read_text())["costs"].keys() == found.keys()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from exporting import converted_here
+from exporting import exported_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def publish(folder: Path) -> Result:
     root = folder.parents[1]
     words = ["publish", folder, "--work", root / "work", "--data", root / "corpora", "--seeds", "2"]
-    with converted_here():
+    with exported_here():
         return CliRunner().invoke(main, [str(word) for word in words])
 
 

@@ -132,6 +132,23 @@ def test_calibration_takes_the_extremes_of_all_rows(linear, tmp_path):
     assert (-128 - zero_point) * scale <= loud.min() + scale
 
 
+def test_features_of_unlike_size_keep_their_steps_in_integer_inputs(linear, tmp_path):
+    """One feature is a thousand times larger: in steps of its range nothing would be left of the others."""
+    content, _, _, x = linear
+    unlike = x.copy()
+    unlike[:, 0] *= 1000
+    (tmp_path / "model.tflite").write_bytes(quantize.int8(content, {"x": unlike}, integer_ends=True))
+    (details,) = Interpreter(str(tmp_path / "model.tflite")).get_input_details()
+
+    def lost(scale: float, zero: int) -> np.ndarray:
+        """Mean squared error of each of the other features, as a share of its variance."""
+        held = (np.clip(np.rint(unlike / scale) + zero, -128, 127) - zero) * scale
+        return (((held - unlike) ** 2).mean(axis=0) / unlike.var(axis=0))[1:]
+
+    assert lost(*details["quantization"]).max() < 0.01
+    assert lost(np.ptp(unlike) / 255, 0).min() > 0.9
+
+
 def test_integer_file_in_the_runtime(linear, tmp_path):
     content, _, _, x = linear
     path = tmp_path / "model.tflite"

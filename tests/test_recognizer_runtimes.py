@@ -19,6 +19,7 @@ from keras_lmf import runtime
 from keras_lmf.cli import main
 from keras_lmf.cli.predict import DEFAULT_MODEL
 from keras_lmf.errors import LMFError
+from keras_lmf.export import Latency
 from keras_lmf.locate import bundled_folder
 from keras_lmf.publishing import shipping
 from keras_lmf.recognition import Recognizer, opened
@@ -165,7 +166,8 @@ def test_large_files_are_shipped_where_none_is_small(
             agreement=agreement,
             difference_max=0.0,
             difference_mean=0.0,
-            latency=SimpleNamespace(p50=1.0, p95=1.0),
+            latency=Latency(1.0, 1.0),
+            compressed_bytes=size,
         )
         for key, (size, agreement) in files.items()
     }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from keras_lmf.training import Run
     from keras_lmf.zoo import Entry
 
+LARGER_THAN_ZERO = click.FloatRange(min=0, min_open=True)
 RUN = click.argument("run", shell_complete=names_of_entries)
 SPLIT = click.option(
     "--split", default="test", show_default=True, type=click.Choice(["train", "valid", "test"])
@@ -212,7 +213,19 @@ def evaluate(
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    help="For the files; default RUN/exported, of a zoo entry runs/NAME/exported; with --chunks exported-streaming.",
+    help="For the files; default RUN/exported, of a zoo entry runs/NAME/exported; with --chunks "
+    "exported-streaming, with a budget budget.",
+)
+@click.option(
+    "--budget-kb",
+    type=LARGER_THAN_ZERO,
+    help="Find the best .tflite file of at most so many kB (1000 bytes): of the model, or of a smaller one that is "
+    "trained for it. The split valid chooses.",
+)
+@click.option(
+    "--budget-ms",
+    type=LARGER_THAN_ZERO,
+    help="Likewise of at most so many milliseconds for one row, on one thread of this machine.",
 )
 @JSON
 @plain_errors
@@ -223,6 +236,8 @@ def export(
     formats: str,
     chunks: str | None,
     folder: Path | None,
+    budget_kb: float | None,
+    budget_ms: float | None,
     as_json: bool,
 ) -> None:
     """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
@@ -230,11 +245,24 @@ def export(
 
     Where the corpus is not at hand, and with --chunks, the formats that need none are written, without metrics. Works
     on every backend of Keras; TensorFlow must be installed.
+
+    With a budget one file is written: rank, widths and format are chosen among candidates that are measured here and,
+    where they fit, trained. A table and a plot show them all. An interrupted call goes on when it is given again.
     """
     from keras_lmf.cli.sources import found, with_data
     from keras_lmf.export import export_model, report, summary
 
     source, names = found(run), words(formats)
+    if budget_kb or budget_ms:
+        if chunks:
+            raise click.UsageError("--chunks and a budget exclude one another.")
+        if click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT:
+            raise click.UsageError(
+                "With a budget, the split 'valid' chooses, and 'test' judges what was chosen."
+            )
+        folder = folder or source.folder / "budget"
+        _within_budget(with_data(source, data), folder, (budget_kb, budget_ms), names, as_json)
+        return
     folder = folder or source.folder / ("exported-streaming" if chunks else "exported")
     if chunks:
         from keras_lmf.models import streaming_model
@@ -260,6 +288,24 @@ def export(
             click.echo(f"\n{artifact.path.name}: {note}")
     files = [path for path in (folder / "report.md", folder / "report.png") if path.is_file()]
     click.echo(f"\nReport: {', '.join(map(str, files))}")
+
+
+def _within_budget(
+    run: Run, folder: Path, budget: tuple[float | None, float | None], formats: list[str], as_json: bool
+) -> None:
+    from keras_lmf.training import Budget, within_budget
+
+    require_writable(folder / "budget.md")
+    choice = within_budget(run, folder, Budget(*budget), formats)
+    choice.save(folder)
+    if as_json:
+        candidates = json.loads(choice.table.to_json(orient="records", double_precision=15))
+        click.echo(
+            json.dumps({"file": str(choice.file), "test": _rows(choice.test), "candidates": candidates})
+        )
+        return
+    click.echo(choice)
+    click.echo(f"\nFile: {choice.file}\nTable and plot: {folder / 'budget.md'}, {folder / 'budget.png'}")
 
 
 def _without_corpus(formats: list[str], why: str) -> list[str]:

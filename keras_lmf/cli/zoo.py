@@ -187,7 +187,8 @@ def metadata(paths: tuple[Path, ...]) -> None:
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page or a picture is stale.")
 @plain_errors
 def render(zoo: Path, check: bool) -> None:
-    """Write every CARD.md, README.md and results.csv of the folder ZOO from its entries, and draw their pictures."""
+    """Write every CARD.md, README.md, files.md (.csv, .json) and results.csv of the folder ZOO from its entries, and
+    draw their pictures."""
     from keras_lmf.zoo import cards
 
     if not check:

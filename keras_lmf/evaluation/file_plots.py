@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.protocols import ERRORS
 from keras_lmf.evaluation.style import (
     GREY,
+    INK,
     MUTED,
     PALE,
     SERIES,
@@ -129,6 +131,55 @@ def gain_against_bytes(table: pd.DataFrame, title: str) -> Figure:
     return drawn
 
 
+def pareto_fronts(
+    table: pd.DataFrame, metric: str, most: tuple[float | None, float | None], title: str
+) -> Figure:
+    """A metric of files against their size and their time: a line joins those on the Pareto front, which are named; the
+    chosen one is ringed, and dotted lines show the budget.
+
+    Args:
+        table: `name`, `bytes`, `milliseconds`, `chosen`, and of the metric `value`, `low`, `high`.
+        metric: its name.
+        most: kB and milliseconds that a file may have; None: any.
+        title: of the figure.
+
+    Raises:
+        LMFError: no row.
+    """
+    if table.empty:
+        raise LMFError("The plot of a choice needs one row or more.")
+    drawn = figure(title, 4.4)
+    table = table.assign(seconds=table["milliseconds"] / 1000)
+    quality = -table["value"] if metric in ERRORS else table["value"]
+    columns = {"bytes": ("size of the file", BYTES), "seconds": ("time for one row", SECONDS)}
+    panels = drawn.subplots(1, 2, sharey=True)
+    for axes, (column, (cost, unit)), limit in zip(panels, columns.items(), most):
+        front = table.loc[pareto_front(table[column], quality)]
+        named = table.index.isin(front.index) | table["chosen"]
+        _flags(axes, table[named], column, unit)
+        others, chosen = table[~named], table[table["chosen"]]
+        axes.scatter(others[column], others["value"], s=18, color=GREY, alpha=0.6)
+        axes.scatter(
+            chosen[column], chosen["value"], s=190, facecolors="none", edgecolors=INK, linewidths=1.5
+        )
+        ends = [*table[column], *([1000 * limit if column == "bytes" else limit / 1000] if limit else [])]
+        right = max(1.3 * max(ends), axes.get_xlim()[1])
+        axes.set_xlim(min(ends) / 1.3, right)
+        line = [*front["value"], front["value"].iloc[-1]]
+        axes.step([*front[column], right], line, where="post", color=PALE, linewidth=4, zorder=0)
+        if limit:
+            axes.axvline(ends[-1], color=INK, linewidth=1, linestyle=":")
+        axes.set_xlabel(cost, fontsize=TEXT)
+        open_panel(axes)
+    panels[0].set_ylabel(f"{metric} on valid, 95 % interval", fontsize=TEXT, parse_math=False)
+    drawn.supxlabel(
+        "grey line: the best of each size or time; ring: the chosen file; dotted: the budget",
+        fontsize=SMALL,
+        color=MUTED,
+    )
+    return drawn
+
+
 def pareto_front(cost: pd.Series, gain: pd.Series) -> pd.Index:
     """Of the rows than which none gains more at the same cost or less: their index, from the cheapest on."""
     order = pd.DataFrame({"cost": cost, "gain": gain}).sort_values(["cost", "gain"], ascending=[True, False])
@@ -164,7 +215,10 @@ def _logarithmic(axes: Axes, costs: np.ndarray, unit: EngFormatter) -> None:
     span = max((high - low) / (0.94 - FREE), np.log(2))
     axes.set_xscale("log")
     axes.set_xlim(*np.exp([low - 0.06 * span, low + 0.94 * span]))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span > np.log(4) else (1, 1.5, 2, 3, 4, 5, 7)))
+    # As many as have room.
+    steps = ((100, (1,)), (4, (1, 2, 5)), (0, (1, 1.5, 2, 3, 4, 5, 7)))
+    subs = next(subs for least, subs in steps if np.exp(span) > least)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(unit)
     axes.xaxis.set_minor_formatter(NullFormatter())
 

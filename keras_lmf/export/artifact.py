@@ -16,10 +16,19 @@ REPORT_FILES = ("report.csv", "report.json", "report.md", "report.png")
 
 
 class Latency(NamedTuple):
-    """Milliseconds for one row on one thread, as repeated calls took them: the median and the 95th percentile."""
+    """What one row takes on this machine, in a process of its own for each number of threads.
+
+    Attributes:
+        p50, p95: milliseconds on one thread, as repeated calls took them: the median and the 95th percentile.
+        p50_two_threads, p95_two_threads: the same on two threads.
+        peak_mib: the most memory that such a process held, framework and all; None where the system doesn't tell.
+    """
 
     p50: float
     p95: float
+    p50_two_threads: float | None = None
+    p95_two_threads: float | None = None
+    peak_mib: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +39,7 @@ class Artifact:
         path: where it is; `path` + ".json" is its sidecar.
         format: the export format, for example "tflite".
         bytes: size; for a folder the sum over its files.
+        compressed_bytes: the same as DEFLATE (zip, gzip) packs it.
         metrics: every metric of the task on the evaluation split; empty without one.
         table: the evaluation's table with floor and intervals; None without a split.
         difference_max: largest absolute difference to the Keras model's outputs (run on as many rows at a
@@ -37,7 +47,7 @@ class Artifact:
         difference_mean: mean absolute difference on the same rows.
         agreement: share of the evaluation split's rows in which the file names the Keras model's class; None
             for a regression or without a split.
-        latency: of one row on one thread of this machine, in a process of its own.
+        latency: of one row on this machine, with the memory that it takes.
         operators: the ops of a .tflite file with their dtypes, columns operator, activations, weights,
             outputs, count; empty for a SavedModel.
         notes: what else a user of this file must know, for example which ops an int8 file has in float32.
@@ -46,6 +56,7 @@ class Artifact:
     path: Path
     format: str
     bytes: int
+    compressed_bytes: int
     metrics: dict[str, float]
     table: pd.DataFrame | None = field(repr=False)
     difference_max: float
@@ -59,8 +70,8 @@ class Artifact:
 def report(artifacts: Sequence[Artifact]) -> pd.DataFrame:
     """One row per artifact, as numbers.
 
-    Columns: file, format, bytes, every metric, difference_max, difference_mean, agreement (of classes),
-    latency_p50 and latency_p95 (milliseconds).
+    Columns: file, format, bytes, compressed_bytes, every metric, difference_max, difference_mean, agreement (of
+    classes), and the fields of `Latency`: latency_p50, latency_p95, … (milliseconds), peak_mib.
     """
     return pd.DataFrame([_numbers(artifact) for artifact in artifacts])
 
@@ -117,32 +128,40 @@ def write_plot(artifacts: Sequence[Artifact], path: Path) -> None:
 
 def _numbers(artifact: Artifact) -> dict[str, Any]:
     agreement = {} if artifact.agreement is None else {"agreement": artifact.agreement}
+    milliseconds = _milliseconds(artifact)
     return {
         "file": artifact.path.name,
         "format": artifact.format,
         "bytes": artifact.bytes,
+        "compressed_bytes": artifact.compressed_bytes,
         **artifact.metrics,
         "difference_max": artifact.difference_max,
         "difference_mean": artifact.difference_mean,
         **agreement,
-        "latency_p50": artifact.latency.p50,
-        "latency_p95": artifact.latency.p95,
+        **{f"latency_{name}": value for name, value in milliseconds.items()},
+        "peak_mib": artifact.latency.peak_mib,
     }
 
 
+def _milliseconds(artifact: Artifact) -> dict[str, float | None]:
+    return {name: value for name, value in artifact.latency._asdict().items() if name != "peak_mib"}
+
+
 def _texts(artifact: Artifact) -> dict[str, str]:
-    texts = {"bytes": f"{artifact.bytes:,}"}
+    texts = {"bytes": f"{artifact.bytes:,}", "compressed bytes": f"{artifact.compressed_bytes:,}"}
     for name, row in () if artifact.table is None else artifact.table.iterrows():
         interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
         texts[name] = f"{row['value']:.3f}{interval}"
     if artifact.agreement is not None:
         texts["agreement with Keras"] = f"{artifact.agreement:.1%}"
-    return texts | {
-        "largest difference to Keras": f"{artifact.difference_max:.1e}",
-        "mean difference to Keras": f"{artifact.difference_mean:.1e}",
-        "latency p50, ms": f"{artifact.latency.p50:.3g}",
-        "latency p95, ms": f"{artifact.latency.p95:.3g}",
-    }
+    texts["largest difference to Keras"] = f"{artifact.difference_max:.1e}"
+    texts["mean difference to Keras"] = f"{artifact.difference_mean:.1e}"
+    for name, value in _milliseconds(artifact).items():
+        percentile, _, threads = name.partition("_")
+        words = [f"latency {percentile}", "ms", *([threads.replace("_", " ")] if threads else [])]
+        texts[", ".join(words)] = "" if value is None else f"{value:.3g}"
+    peak = artifact.latency.peak_mib
+    return texts | {"peak memory, MiB": "" if peak is None else f"{peak:.0f}"}
 
 
 def _record(artifact: Artifact) -> dict[str, Any]:
@@ -152,11 +171,13 @@ def _record(artifact: Artifact) -> dict[str, Any]:
         "file": artifact.path.name,
         "format": artifact.format,
         "bytes": artifact.bytes,
+        "compressed_bytes": artifact.compressed_bytes,
         "metrics": table.astype(object).where(table.notna(), None).to_dict(orient="index"),
         "difference_max": artifact.difference_max,
         "difference_mean": artifact.difference_mean,
         "agreement": artifact.agreement,
-        "latency_ms": artifact.latency._asdict(),
+        "latency_ms": _milliseconds(artifact),
+        "peak_mib": artifact.latency.peak_mib,
         "operators": artifact.operators.to_dict(orient="records"),
         "notes": list(artifact.notes),
     }
@@ -164,8 +185,8 @@ def _record(artifact: Artifact) -> dict[str, Any]:
 
 def _markdown(artifacts: Sequence[Artifact], pictured: bool) -> str:
     parts = [
-        "Every number is of the written file. Brackets: 95 % bootstrap interval over rows. Latency: one row, "
-        "one thread of the machine that exported.",
+        "Every number is of the written file. Brackets: 95 % bootstrap interval over rows. Latency: one row on the "
+        "machine that exported, on one thread where no number is said. Compressed: by DEFLATE, as in a zip.",
         summary(artifacts).to_markdown(disable_numparse=True),
     ]
     if pictured:

@@ -22,9 +22,9 @@ from keras_lmf.export import tflite
 from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
 from keras_lmf.export.description import described_inputs, document_of, require_fit, sidecar_of, spec_of
 from keras_lmf.export.metadata import with_document
-from keras_lmf.export.process import row_latency
+from keras_lmf.export.process import latency_of
 from keras_lmf.export.source import Source, agreement, differences_to, source_of
-from keras_lmf.files import PARTIAL, require_writable, size_of
+from keras_lmf.files import PARTIAL, compressed_size_of, require_writable, size_of
 from keras_lmf.operators import operators, table
 from keras_lmf.runtime import ROWS_PER_BATCH, open_artifact
 from keras_lmf.sidecar import Sidecar
@@ -123,7 +123,8 @@ def export_model(
             Keras model uses the rows that the model carries (`klmf.load` gives it the entry's test vectors), else 32
             standard-normal ones.
         calibration: the split (the training one) whose smallest and largest values give the int8 formats
-            their scales; of more than 1000 rows, 1000 evenly spaced ones.
+            their scales; of more than 1000 rows, 1000 evenly spaced ones. An int8 input's range ends earlier where
+            that loses less: features of unlike size share its steps.
         train_labels: labels of the training split, for the floor in `Artifact.table`; None: no floor.
         timeout_seconds: how long one conversion may take.
         resamples: bootstrap resamples behind the intervals in `Artifact.table`.
@@ -229,6 +230,7 @@ def _export(
             path=folder / file,
             format=name,
             bytes=size_of(written),
+            compressed_bytes=compressed_size_of(written),
             metrics=dict(judged.metrics) if judged else {},
             table=judged.table if judged else None,
             difference_max=float(differences.max()),
@@ -248,8 +250,7 @@ def _export(
 
 def _latency(source: Source, written: Path) -> Latency:
     row = {name: values[:1] for name, values in source.inputs.items()}
-    found = row_latency(written, row, model=source.model, timeout_seconds=source.timeout_seconds)
-    return Latency(found["p50"], found["p95"])
+    return latency_of(written, row, model=source.model, timeout_seconds=source.timeout_seconds)
 
 
 def _move(written: Path, final: Path, scratch: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError
+from keras_lmf.export.artifact import Latency
 
 FOLDER = Path(__file__).parent
 _WAY_OUT = (
@@ -106,6 +107,21 @@ def row_latency(
             timeout_seconds=timeout_seconds,
         )
         return json.loads(result.read_text(encoding="utf-8"))
+
+
+def latency_of(
+    path: Path,
+    row: Mapping[str, np.ndarray] | None,
+    *,
+    model: keras.Model | None = None,
+    timeout_seconds: float,
+) -> Latency:
+    """What `row_latency` says of one thread and of two."""
+    one, two = (
+        row_latency(path, row, threads, model=model, timeout_seconds=timeout_seconds) for threads in (1, 2)
+    )
+    peak = None if one["peak_mib"] is None else max(one["peak_mib"], two["peak_mib"])
+    return Latency(one["p50"], one["p95"], two["p50"], two["p95"], peak)
 
 
 def places(model: keras.Model, operators: Iterable[tuple[str, str]]) -> str:

@@ -22,6 +22,7 @@ SIGNATURE = "serving_default"
 FILTERS = "mel_filters"  # as `layers.sound` names their scope; nothing of ours is imported here
 # Below this, a float16 constant's own entry and its DEQUANTIZE op take more bytes than it saves.
 LEAST_ELEMENTS = 64
+SEARCHED = 2**22  # numbers of an input, at most, that its range is chosen by
 # Ops whose constants are weights. Those of other ops (means of a standardisation, for one) keep their digits.
 WEIGHTED = {
     *("FULLY_CONNECTED", "BATCH_MATMUL", "GATHER", "EMBEDDING_LOOKUP"),
@@ -105,7 +106,8 @@ def dynamic(content: bytes, spectral: Spectral = Spectral()) -> bytes:
 def int8(
     content: bytes, inputs: dict[str, np.ndarray], integer_ends: bool, spectral: Spectral = Spectral()
 ) -> bytes:
-    """int8 weights and activations for `PRODUCTS`, by the smallest and largest value of each on `inputs`.
+    """int8 weights and activations for `PRODUCTS`, by the smallest and largest value of each on `inputs`, which are
+    clipped first where int8 ends have too few steps for them (`_within_steps`).
 
     Loops (recurrent layers that are not unrolled) can't have int8 activations: their state would change its
     type from one step to the next. Their weights are int8 all the same.
@@ -132,6 +134,7 @@ def int8(
             rules.add_dynamic_config(scope, qtyping.TFLOperationName.FULLY_CONNECTED, num_bits=8)
     _keep_spectra(rules, spectral)
     if integer_ends:
+        inputs = {name: _within_steps(values) for name, values in inputs.items()}
         for end in tfl_flatbuffer_utils.get_subgraph_input_output_operators(graph):
             rules.add_static_config(_scope(end, graph), end.op_key, 8, 8)
     rows = len(next(iter(inputs.values())))
@@ -148,6 +151,29 @@ def int8(
         calibration.get_model_qsvs(), enable_progress_report=False
     )
     return _written(flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model)))
+
+
+def _within_steps(values: np.ndarray) -> np.ndarray:
+    """The rows, clipped where the 256 steps of an int8 input then lose least.
+
+    Features of an input share one scale, and models standardise each: so what counts is the mean squared error as a
+    share of the feature's variance. One feature a hundred times larger than the others would leave them no steps.
+    """
+    rows = values.reshape(-1, values.shape[-1])
+    rows = rows[:: max(1, rows.size // SEARCHED)]
+    rows = rows[rows.any(axis=1)]  # masked steps are zeros
+    variance = rows.var(axis=0) if len(rows) else np.zeros(1)
+    if not variance.any():
+        return values
+    rows, variance = rows[:, variance > 0], variance[variance > 0]
+
+    def error(limit: float) -> float:
+        step = limit / 127
+        return float(np.mean((np.clip(np.round(rows / step), -128, 127) * step - rows) ** 2 / variance))
+
+    largest = float(np.abs(values).max())
+    limit = min((largest * 2 ** (-halvings / 2) for halvings in range(24)), key=error)
+    return np.clip(values, -limit, limit)
 
 
 def _keep_spectra(rules: Any, spectral: Spectral) -> None:

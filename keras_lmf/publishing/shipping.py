@@ -10,18 +10,10 @@ from keras_lmf.export import Artifact
 from keras_lmf.publishing.costs import cost
 from keras_lmf.runtime import open_artifact
 from keras_lmf.spec import ModelSpec
+from keras_lmf.zoo.files import budget, loss
 
 Scores = dict[str, list[dict[str, float]]]
 FLOAT32 = 1e-4  # the most that a float32 file may differ from Keras on test vectors
-# What a smaller file may lose against the Keras model, mean over the seeds: share of right answers, or of the MAE.
-BUDGETS = {
-    "tflite": 0.001,
-    "tflite-float16": 0.001,
-    "tflite-dynamic": 0.005,
-    "tflite-int8": 0.01,
-    "tflite-int8-integer": 0.01,
-}
-MAE_BUDGET = 0.01
 SMALL_FILE, LARGEST_FILE = 2**20, 2**23  # bytes
 
 
@@ -43,12 +35,12 @@ def shipped_formats(
     files = {name: artifact for name, artifact in artifacts.items() if name != "saved_model"}
     problems = {}
     for name, artifact in files.items():
-        loss, unit = _loss(scores["weights"], scores[name])
+        lost = loss(_means(scores["weights"]), _means(scores[name]))
         reasons = problems[name] = []
         if artifact.bytes > SMALL_FILE:
             reasons.append(f"{artifact.bytes:,} bytes are more than 1 MiB")
-        if loss > (BUDGETS.get(name, 0) if unit == "points" else MAE_BUDGET):
-            reasons.append(f"it loses {100 * loss:.2f} {unit} against Keras")
+        if lost.share > budget(name):
+            reasons.append(f"it loses {lost} against Keras")
         if (largest := _difference(artifact, *vectors)) > _allowed(artifact):
             reasons.append(f"its answers to the drawn test vectors are up to {largest:.2g} from Keras")
     shipped = [name for name, reasons in problems.items() if not reasons]
@@ -74,9 +66,5 @@ def _allowed(artifact: Artifact) -> float:
     return FLOAT32 if artifact.format == "tflite" else 2 * artifact.difference_max
 
 
-def _loss(model: Sequence[Mapping[str, float]], file: Sequence[Mapping[str, float]]) -> tuple[float, str]:
-    """What the file loses, mean over the seeds: in accuracy, or in mean absolute error as a share of Keras's."""
-    if "war" in model[0]:
-        return float(np.mean([ours["war"] - theirs["war"] for ours, theirs in zip(model, file)])), "points"
-    ours, theirs = (np.mean([row["mae"] for row in rows]) for rows in (model, file))
-    return float(theirs / ours - 1), "% of the mean absolute error"
+def _means(seeds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {metric: float(np.mean([scores[metric] for scores in seeds])) for metric in seeds[0]}

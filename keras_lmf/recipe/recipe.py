@@ -208,6 +208,15 @@ class Recipe(Part):
         sections = self.model_dump(exclude_none=True)
         return Recipe(**{**sections, "inputs": {name: sections["inputs"][name] for name in modalities}})
 
+    def narrower(self, divisor: int) -> Recipe:
+        """A copy whose backbones, fusion and head have their widths divided by `divisor`; front ends stay."""
+        inputs = {
+            name: section.model_copy(update={"backbone": section.backbone.narrower(divisor)})
+            for name, section in self.inputs.items()
+        }
+        parts = {"fusion": self.fusion.narrower(divisor), "head": self.head.narrower(divisor)}
+        return Recipe(**{**dict(self), "inputs": inputs, **parts})
+
     def parts(self) -> dict[str, Recipe]:
         """Of a fusion of answers: the recipes of the networks that are trained each by itself; of others none.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 
@@ -23,6 +23,8 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1, le=2**20)]
 Counts = Annotated[tuple[Count, ...], Field(max_length=32)]
 Span = tuple[float, float]
+# The settings that say how wide a backbone, a fusion or the head is.
+WIDTHS = ("units", "filters", "hidden_units")
 
 
 class _OwnNames(type(Spec)):
@@ -34,6 +36,18 @@ class _OwnNames(type(Spec)):
 
 class Part(Spec, metaclass=_OwnNames):
     """A frozen section of a recipe; an unknown key is an error."""
+
+    def narrower(self, divisor: int) -> Self:
+        """The same with all its widths divided by `divisor`, rounded down, 1 at least."""
+        changes = {}
+        for name, value in self:
+            if isinstance(value, Part):
+                changes[name] = value.narrower(divisor)
+            elif name in WIDTHS:
+                one = isinstance(value, int)
+                widths = [max(1, width // divisor) for width in ([value] if one else value)]
+                changes[name] = widths[0] if one else tuple(widths)
+        return self.model_copy(update=changes)
 
 
 class Word(Part):

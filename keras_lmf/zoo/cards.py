@@ -1,5 +1,5 @@
-"""The pages about the zoo, made from the entries: every CARD.md, README.md, results.csv, tables in other pages, and the
-pictures."""
+"""The pages about the zoo, made from the entries: every CARD.md, README.md, files.md, results.csv, tables in other
+pages, and the pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.files import write_text
 from keras_lmf.locate import BACKBONE, ENTRY, RECIPE, folders_with
 from keras_lmf.records import Backbone
-from keras_lmf.zoo import description, fetching
+from keras_lmf.zoo import description, fetching, files
 from keras_lmf.zoo.description import rendered
 from keras_lmf.zoo.entry import Entry
 from keras_lmf.zoo.synopsis import Limits, synopsis
@@ -46,6 +46,9 @@ def pages(zoo: Path) -> dict[Path, str]:
     published = folders_with(BACKBONE, zoo)
     texts |= {folder / "CARD.md": backbone_card(folder) for folder in published.values()}
     texts[zoo / "README.md"] = rendered("zoo", table=overview(entries, ""), backbones=published)
+    told = entries.values()
+    texts[zoo / "files.md"], texts[zoo / "files.csv"] = files.to_markdown(told), files.to_csv(told)
+    texts[zoo / "files.json"] = files.to_json(told)
     texts[zoo / "results.csv"] = results(entries).to_csv(index=False, float_format="%.6g")
     beside = zoo.resolve().parent
     for page in (beside / "README.md", *sorted((beside / "docs").glob("*.md"))):

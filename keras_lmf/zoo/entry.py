@@ -45,17 +45,30 @@ class Metric(Spec):
 
 
 class Cost(Spec):
-    """What a written file costs: size, distance to the Keras model on the test split, time for one row on one thread.
+    """What a written file costs: size, distance to the Keras model on the test split, time and memory for one row.
 
-    `agreement` is the share of rows in which the file names the Keras model's class.
+    Attributes:
+        bytes: size.
+        compressed_bytes: the same as DEFLATE packs it.
+        difference_max, difference_mean: to the Keras model's outputs.
+        agreement: the share of rows in which the file names the Keras model's class.
+        latency_p50_ms, latency_p95_ms: for one row on one thread.
+        latency_p50_ms_two_threads, latency_p95_ms_two_threads: on two threads.
+        peak_mib: the most memory that a process held which did nothing else, framework and all.
+
+    What is None was not measured when the entry was written.
     """
 
     bytes: Count
+    compressed_bytes: Count | None = None
     difference_max: Annotated[float, Field(ge=0)]
     difference_mean: Annotated[float, Field(ge=0)]
     agreement: Annotated[float, Field(ge=0, le=1)] | None = None
     latency_p50_ms: Annotated[float, Field(ge=0)]
     latency_p95_ms: Annotated[float, Field(ge=0)]
+    latency_p50_ms_two_threads: Annotated[float, Field(ge=0)] | None = None
+    latency_p95_ms_two_threads: Annotated[float, Field(ge=0)] | None = None
+    peak_mib: Annotated[float, Field(ge=0)] | None = None
 
     @property
     def nearness(self) -> tuple[float, float]:

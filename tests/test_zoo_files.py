@@ -1,0 +1,105 @@
+"""The report on every file: its numbers against the files themselves and the other tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from keras_lmf.export import Latency
+from keras_lmf.operators import operators
+from keras_lmf.publishing import shipping
+from keras_lmf.zoo import Entry, files
+
+ZOO = Path(__file__).parents[1] / "zoo"
+NAMES = sorted(path.parent.name for path in ZOO.glob("*/entry.json"))
+
+
+def test_the_table_is_of_the_files_that_lie_there() -> None:
+    table = pd.read_csv(ZOO / "files.csv")
+    assert sorted(set(table["entry"])) == NAMES
+    shipped = table[table["shipped"]]
+    there = {path.relative_to(ZOO).as_posix(): path.stat().st_size for path in ZOO.glob("*/*.tflite")}
+    said = {
+        f"{row.entry}/{Entry.read(ZOO / row.entry).files[row.format].name}": row.bytes
+        for row in shipped.itertuples()
+    }
+    assert said == there
+    assert (shipped["loss"] <= shipped["budget"]).all()
+
+
+def test_small_formats_of_large_models_save_what_they_should() -> None:
+    sizes = pd.read_csv(ZOO / "files.csv").pivot(index="entry", columns="format", values="bytes")
+    large = sizes[sizes["tflite"] > 500_000]
+    assert len(large) > 5
+    assert (large["tflite-dynamic"] <= 0.36 * large["tflite"]).all()
+    assert (large["tflite-float16"] <= 0.52 * large["tflite"]).all()
+
+
+def test_losses_and_metrics_are_those_of_the_other_table() -> None:
+    table = pd.read_csv(ZOO / "files.csv").set_index(["entry", "format"])
+    results = pd.read_csv(ZOO / "results.csv").query("split == 'test'")
+    means = results.pivot_table(index=["entry", "file"], columns="metric", values="seeds_mean")
+    for (entry, key), row in table.iterrows():
+        file, model = means.loc[entry, key], means.loc[entry, "weights"]
+        right = model["war"] - file["war"]
+        expected = file["mae"] / model["mae"] - 1 if np.isnan(right) else right
+        assert row["loss"] == pytest.approx(expected, abs=1e-4)  # both tables have six digits
+    values = results.pivot_table(index=["entry", "file"], columns="metric", values="value")
+    for record in json.loads((ZOO / "files.json").read_text(encoding="utf-8")):
+        expected = values.loc[record["entry"], record["format"]].dropna().to_dict()
+        assert record["metrics"] == pytest.approx(expected, rel=1e-4)
+        assert table.loc[(record["entry"], record["format"]), "value"] == pytest.approx(
+            record["value"], rel=1e-4
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "shipped"),
+    [
+        ("tflite-float16", 799, True),
+        ("tflite-float16", 798, False),
+        ("tflite-dynamic", 795, True),
+        ("tflite-dynamic", 794, False),
+        ("tflite-int8", 790, True),
+        ("tflite-int8", 789, False),
+    ],
+)
+def test_what_a_format_may_lose(
+    name: str, right: int, shipped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 1000 rows Keras has 800 right, or 0.8 of a mean absolute error that grows by as much."""
+    monkeypatch.setattr(shipping, "_difference", lambda *_: 0.0)
+    file = SimpleNamespace(
+        format=name,
+        bytes=1000,
+        compressed_bytes=900,
+        agreement=None,
+        difference_max=0.0,
+        difference_mean=0.0,
+        latency=Latency(1.0, 1.0),
+    )
+    spec = Entry.read(ZOO / "lmf-mosi-avt").spec
+    for scores in (
+        {"weights": [{"war": 0.8}, {"war": 0.8}], name: [{"war": 0.8}, {"war": (2 * right - 800) / 1000}]},
+        {"weights": [{"mae": 1.0}], name: [{"mae": 1 + (800 - right) / 1000}]},
+    ):
+        found = shipping.shipped_formats({name: file}, scores, ({}, {}), spec, [])
+        assert found == [name] * shipped
+
+
+def test_shipped_files_run_in_the_interpreter_that_apps_have() -> None:
+    """No custom op; a Flex op is one whose name begins with Flex."""
+    for path in ZOO.glob("*/*.tflite"):
+        names = {operator.name for operator in operators(path.read_bytes())}
+        assert names
+        assert "CUSTOM" not in names, path
+
+
+def test_a_file_that_gains_loses_less_than_nothing() -> None:
+    assert files.loss({"war": 0.5}, {"war": 0.75}) == (-0.25, "points")
+    assert str(files.loss({"mae": 0.5}, {"mae": 0.5 - 1e-12})).startswith("0.00 %")
