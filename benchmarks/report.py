@@ -214,6 +214,15 @@ def unmet_corpora_table() -> str:
     return table.to_markdown(index=False, floatfmt=".3f")
 
 
+def small_voices_table() -> str:
+    found = pd.read_csv(RESULTS / "small_voices.csv").sort_values("accuracy, test", ascending=False)
+    figures = [column for column in found if column.endswith(", test")]
+    table = found[["model", "teacher", "parameters", *figures]].rename(columns=lambda name: name.removesuffix(", test"))
+    for column in ("model", "teacher"):
+        table[column] = [f"`{name}`" if isinstance(name, str) else "" for name in table[column]]
+    return table.to_markdown(index=False, floatfmt=".3f", intfmt=",")
+
+
 def attack_table() -> str:
     """What was tried on files, downloads and trainings, and how often something went wrong."""
     figures = pd.read_csv(RESULTS / "attacks.csv")
@@ -232,7 +241,7 @@ def tables() -> dict[str, dict[str, str]]:
         if corpus in BASELINES:
             page[f"{name}-baseline"] = baseline_table(corpus)
     page |= {**speed_tables(), "folds": fold_table(), "clear-faces": clear_faces_table()}
-    page["unmet-corpora"] = unmet_corpora_table()
+    page |= {"unmet-corpora": unmet_corpora_table(), "small-voices": small_voices_table()}
     return {
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),
