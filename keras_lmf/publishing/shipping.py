@@ -22,6 +22,7 @@ BUDGETS = {
     "tflite-int8-integer": 0.01,
 }
 MAE_BUDGET = 0.01
+FORMATS = ("saved_model", *BUDGETS)  # that an entry is measured in
 SMALL_FILE, LARGEST_FILE = 2**20, 2**23  # bytes
 
 
