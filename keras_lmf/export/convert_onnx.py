@@ -48,8 +48,9 @@ def convert(content: bytes) -> bytes:
         )
     for graph in _graphs(model.graph):
         if graph is not model.graph:
-            # Of a loop that takes what another loop gave, the converter says a wrong shape. None is needed here.
-            for end in (*graph.input, *graph.output):
+            # Of a loop's states, behind its counter and its condition, the converter says a wrong shape where another
+            # loop gave them. They need none.
+            for end in (*graph.input[2:], *graph.output[1:]):
                 end.type.tensor_type.ClearField("shape")
     nodes = [node for graph in _graphs(model.graph) for node in graph.node]
     if unknown := [[node.op_type.removeprefix("TFL_"), node.name] for node in nodes if not onnx.defs.has(node.op_type)]:

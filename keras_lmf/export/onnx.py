@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from keras_lmf.errors import import_extra
@@ -23,17 +22,18 @@ def write_onnx(source: Source, path: Path) -> None:
     """
     for package in ("onnx", "onnxruntime"):  # asked first: without them the result of minutes couldn't be judged
         import_extra(package, "onnx")
-    with tempfile.TemporaryDirectory() as scratch:
-        converted = Path(scratch, path.name)
-        run_script(
-            "convert_onnx.py",
-            [float32_file(source)],
-            converted,
-            what="The ONNX conversion",
-            model=source.model,
-            timeout_seconds=source.timeout_seconds,
-        )
-        path.write_bytes(converted.read_bytes())
+    _convert(source, float32_file(source), path)
+
+
+def _convert(source: Source, tflite: Path, path: Path) -> None:
+    run_script(
+        "convert_onnx.py",
+        [tflite],
+        path,
+        what="The ONNX conversion",
+        model=source.model,
+        timeout_seconds=source.timeout_seconds,
+    )
 
 
 def with_document(content: bytes, document: Document) -> bytes:
