@@ -28,7 +28,8 @@ def inspect(artifact: str | Path, cache_dir: str | Path | None = None) -> dict[s
     """What is known of a model, in JSON's terms; unknown is null.
 
     Args:
-        artifact: a `.tflite` or `.onnx` file, the folder of a SavedModel or of a run, or the name or folder of a zoo entry.
+        artifact: a `.tflite` or `.onnx` file, the folder of a SavedModel or of a run, or the name or folder of a zoo
+            entry.
         cache_dir: see `zoo.fetch`.
 
     Returns:

@@ -36,7 +36,12 @@ MEANINGS: dict[Kind, str] = {
 EXPORTED: tuple[Kind, ...] = ("saved_model", "tflite", "onnx")  # what an export writes, and `runtime` runs
 # A folder is what the first of these files in it says.
 _FOLDERS: dict[str, Kind] = {ENTRY: "entry", BACKBONE: "backbone", RECIPE: "run", SAVED_MODEL: "saved_model"}
-_SUFFIXES: dict[str, Kind] = {".toml": "recipe", WEIGHTS_SUFFIX: "weights", ".tflite": "tflite", ".onnx": "onnx"}
+_SUFFIXES: dict[str, Kind] = {
+    ".toml": "recipe",
+    WEIGHTS_SUFFIX: "weights",
+    ".tflite": "tflite",
+    ".onnx": "onnx",
+}
 
 
 class Place(NamedTuple):

@@ -99,7 +99,9 @@ def _message(content: bytes, start: int, end: int) -> Iterator[tuple[int, tuple[
         elif not length:
             raise ValueError(f"a field of the kind {tag & 7}")
         if length > end - start or (entries := entries + 1) > MOST_ENTRIES:
-            raise ValueError(f"a field of {length} bytes with {end - start} left, or more than {MOST_ENTRIES} fields")
+            raise ValueError(
+                f"a field of {length} bytes with {end - start} left, or more than {MOST_ENTRIES} fields"
+            )
         if tag & 7 == DELIMITED:
             yield tag >> 3, (start, start + length)
         start += length

@@ -168,9 +168,10 @@ def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
             row at a time; needs ai-edge-litert alone), or an `.onnx` file (needs onnxruntime alone).
 
     A `.tflite` file is data: TensorFlow Lite's builtin ops read it, and no code in it can run. So is an `.onnx` file,
-    and one whose weights are in other files is refused. A SavedModel is a TensorFlow program: one with ops that could touch files, processes or Python is refused before it is loaded. Where
-    the sidecar of a file or folder is beside it, its content must have the sha256 that stands there; without one, that
-    which stands at the end of a `.tflite` or `.onnx` file.
+    and one whose weights are in other files is refused. A SavedModel is a TensorFlow program: one with ops that could
+    touch files, processes or Python is refused before it is loaded. Where the sidecar of a file or folder is beside it,
+    its content must have the sha256 that stands there; without one, that which stands at the end of a `.tflite` or
+    `.onnx` file.
 
     Raises:
         LMFError: no such file, an unreadable, changed or refused one, no `serving_default`, or a framework that is not
@@ -335,9 +336,7 @@ def _onnx_info(tensor: Any) -> TensorInfo:
     """An input or output of an .onnx file: an axis of any length has a name, or none."""
     kind = tensor.type.removeprefix("tensor(").removesuffix(")")
     dtype = np.dtype({"float": "float32", "double": "float64"}.get(kind, kind))
-    return TensorInfo(
-        tuple(width if isinstance(width, int) else None for width in tensor.shape[1:]), dtype
-    )
+    return TensorInfo(tuple(width if isinstance(width, int) else None for width in tensor.shape[1:]), dtype)
 
 
 def _tensor_info(detail: dict[str, Any]) -> TensorInfo:

@@ -1,4 +1,4 @@
-"""What a program on another machine must know to use an exported file: JSON beside it, and inside a .tflite or .onnx file."""
+"""What a program on another machine must know to use an exported file: JSON beside it, and inside all but folders."""
 
 from __future__ import annotations
 

@@ -9,7 +9,16 @@ from keras_lmf.export.exporter import FORMATS, export_model
 from keras_lmf.export.source import behind
 from keras_lmf.spec import InputSpec
 
-__all__ = ["FORMATS", "Artifact", "InputDescription", "Latency", "behind", "export_model", "report", "summary"]
+__all__ = [
+    "FORMATS",
+    "Artifact",
+    "InputDescription",
+    "Latency",
+    "behind",
+    "export_model",
+    "report",
+    "summary",
+]
 
 
 def InputDescription(

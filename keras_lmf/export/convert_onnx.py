@@ -53,7 +53,9 @@ def convert(content: bytes) -> bytes:
             for end in (*graph.input[2:], *graph.output[1:]):
                 end.type.tensor_type.ClearField("shape")
     nodes = [node for graph in _graphs(model.graph) for node in graph.node]
-    if unknown := [[node.op_type.removeprefix("TFL_"), node.name] for node in nodes if not onnx.defs.has(node.op_type)]:
+    if unknown := [
+        [node.op_type.removeprefix("TFL_"), node.name] for node in nodes if not onnx.defs.has(node.op_type)
+    ]:
         raise Unsupported(unknown)
     onnx.checker.check_model(model)
     return model.SerializeToString()

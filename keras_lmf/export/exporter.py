@@ -96,9 +96,9 @@ def export_model(
     """Write `model` to `folder` in each format, run every written file, and report what each one costs.
 
     A file gets its final name only after it ran, gave finite numbers and, for float32 formats, agreed with
-    the Keras model. What it takes and gives stands inside each .tflite and .onnx file, and beside each file in its sidecar,
-    `model.tflite.json` for example: labels, inputs, scales, versions, hashes. `folder` also receives report.csv,
-    report.json, report.md and (with `evaluation`) report.png.
+    the Keras model. What it takes and gives stands inside each .tflite and .onnx file, and beside each file in
+    its sidecar, `model.tflite.json` for example: labels, inputs, scales, versions, hashes. `folder` also receives
+    report.csv, report.json, report.md and (with `evaluation`) report.png.
 
     | format | file | numbers |
     |---|---|---|

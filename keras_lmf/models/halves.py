@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import keras
@@ -53,7 +54,11 @@ def body_model(model: keras.Model) -> keras.Model:
         LMFError: the model has no front end.
     """
     features = _features(model)
-    half = keras.Model(dict(model.input) | features, model.output, name=f"{model.name}_body")
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="When providing `inputs` as a dict"
+        )  # features have other names
+        half = keras.Model(dict(model.input) | features, model.output, name=f"{model.name}_body")
     spec, examples = attached(model)
     spec = spec or ModelSpec()
     inputs = {name: spec.inputs.get(name, InputSpec()) for name in model.input} | {

@@ -1,4 +1,4 @@
-"""What can be recognised with: a zoo entry, a run, a SavedModel, a `.tflite` or an `.onnx` file, each with what is known of it."""
+"""What can be recognised with: a zoo entry, a run or an exported file, each with what is known of it."""
 
 from __future__ import annotations
 
