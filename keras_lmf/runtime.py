@@ -291,7 +291,7 @@ def _open_tflite(path: Path) -> Runtime:
                 f"a file for one row at a time, [1, …], is needed."
             )
     inputs, outputs = (
-        {name: _tensor_info(detail) for name, detail in sorted(end.items())}
+        {name: tensor_info(detail) for name, detail in sorted(end.items())}
         for end in (details, runner.get_output_details())
     )
 
@@ -339,7 +339,7 @@ def _onnx_info(tensor: Any) -> TensorInfo:
     return TensorInfo(tuple(width if isinstance(width, int) else None for width in tensor.shape[1:]), dtype)
 
 
-def _tensor_info(detail: dict[str, Any]) -> TensorInfo:
+def tensor_info(detail: dict[str, Any]) -> TensorInfo:
     """An input or output of a .tflite file, as its interpreter describes it."""
     shape = tuple(None if width < 0 else int(width) for width in detail["shape_signature"][1:])
     dtype = np.dtype(detail["dtype"])

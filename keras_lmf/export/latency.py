@@ -2,8 +2,9 @@
 
 `process.py` starts it as `python -P latency.py MODEL INPUTS THREADS OUTPUT FAILURE`. MODEL is a .tflite or
 .onnx file, the folder of a SavedModel, or a .keras file of this package's making. INPUTS is an .npz of one row by
-modality, or "": a row is drawn. OUTPUT is JSON: milliseconds `p50` and `p95` of repeated calls with the inputs set, and `peak_mib`, the
-most memory that the process held, framework and all; null where the system doesn't tell. FAILURE is as in `convert.py`.
+modality, or "": a row is drawn. OUTPUT is JSON: milliseconds `p50` and `p95` of repeated calls with the inputs set, and
+`peak_mib`, the most memory that the process held, framework and all; null where the system doesn't tell. FAILURE is as
+in `convert.py`.
 """
 
 from __future__ import annotations

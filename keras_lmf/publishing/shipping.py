@@ -49,7 +49,7 @@ def shipped_formats(
         if artifact.bytes > SMALL_FILE:
             reasons.append(f"{artifact.bytes:,} bytes are more than 1 MiB")
         if loss > (BUDGETS.get(name, 0) if unit == "points" else MAE_BUDGET):
-            reasons.append(f"it loses {100 * loss:.2f} {unit} against Keras")
+            reasons.append(f"it loses {100 * loss:.2f} {unit} against Keras{_worst(artifact)}")
         if (largest := _difference(artifact, *vectors)) > _allowed(artifact):
             reasons.append(f"its answers to the drawn test vectors are up to {largest:.2g} from Keras")
     shipped = [name for name, reasons in problems.items() if not reasons]
@@ -69,6 +69,14 @@ def _difference(
 ) -> float:
     answers = open_artifact(artifact.path).predict(inputs)
     return max(float(np.abs(answers[target] - values).max()) for target, values in expected.items())
+
+
+def _worst(artifact: Artifact) -> str:
+    """In brackets, the ops that add the most of it."""
+    found = [
+        f"{row.operator} {row.scope} adds {row.added:.1%}" for row in artifact.errors.head(2).itertuples()
+    ]
+    return f" ({', '.join(found)} of error)" if found else ""
 
 
 def _allowed(artifact: Artifact) -> float:
