@@ -218,6 +218,7 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.layers",
         "keras_lmf.metadata",
         "keras_lmf.models",
+        "keras_lmf.noise",
         "keras_lmf.operators",
         "keras_lmf.runtime",
         "keras_lmf.sidecar",

@@ -18,8 +18,11 @@ from keras_lmf.files import require_writable
 from keras_lmf.locate import WEIGHTS
 
 if TYPE_CHECKING:
+    import keras
     import pandas as pd
 
+    from keras_lmf.data import Split
+    from keras_lmf.export import Artifact
     from keras_lmf.recipe import Recipe
     from keras_lmf.training import Run
     from keras_lmf.zoo import Entry
@@ -195,13 +198,26 @@ def evaluate(
     help="Names, separated by commas.",
 )
 @click.option(
+    "--part",
+    type=click.Choice(["front-end", "body"]),
+    help="One half of a model that takes recordings: from these to features, or from features to the answer.",
+)
+@click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    help="For the files; default RUN/exported, of a zoo entry runs/NAME/exported.",
+    help="For the files; default RUN/exported, of a zoo entry runs/NAME/exported; of a part, its folder in there.",
 )
 @JSON
 @plain_errors
-def export(run: str, data: Path | None, split: str, formats: str, folder: Path | None, as_json: bool) -> None:
+def export(
+    run: str,
+    data: Path | None,
+    split: str,
+    formats: str,
+    part: str | None,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
     """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
     print its metrics. Int8 formats are calibrated on the training split.
 
@@ -212,16 +228,20 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
     from keras_lmf.export import export_model, report, summary
 
     source, names = found(run), words(formats)
-    folder = folder or source.folder / "exported"
+    folder = folder or source.folder / "exported" / (part or "")
     try:
         source = with_data(source, data)
     except LMFError as error:
         if data is not None:
             raise
         names = _without_corpus(names, " ".join(str(error).split()))
-        artifacts = export_model(source.model, folder, names)
+        artifacts = export_model(_half(source.model, part) if part else source.model, folder, names)
     else:
-        artifacts = source.export(folder, names, evaluation=source.dataset()[split])
+        rows = source.dataset()
+        if part is None:
+            artifacts = source.export(folder, names, evaluation=rows[split])
+        else:
+            artifacts = _export_part(source.model, part, folder, names, rows[split], rows["train"])
     if as_json:
         click.echo(report(artifacts).to_json(orient="records", double_precision=15))
         return
@@ -231,6 +251,33 @@ def export(run: str, data: Path | None, split: str, formats: str, folder: Path |
             click.echo(f"\n{artifact.path.name}: {note}")
     files = [path for path in (folder / "report.md", folder / "report.png") if path.is_file()]
     click.echo(f"\nReport: {', '.join(map(str, files))}")
+
+
+def _half(model: keras.Model, part: str) -> keras.Model:
+    from keras_lmf.models import body_model, front_end_model
+
+    return {"front-end": front_end_model, "body": body_model}[part](model)
+
+
+def _export_part(
+    model: keras.Model, part: str, folder: Path, formats: list[str], judged: Split, train: Split
+) -> list[Artifact]:
+    """The files of one half; features have no metrics."""
+    from keras_lmf.export import FORMATS, behind, export_model
+
+    half = _half(model, part)
+    calibrated = any(FORMATS[name].calibrated for name in formats if name in FORMATS)
+    if part == "front-end":
+        return export_model(half, folder, formats, calibration=train if calibrated else None)
+    front_end = _half(model, "front-end")
+    return export_model(
+        half,
+        folder,
+        formats,
+        evaluation=behind(front_end, judged),
+        calibration=behind(front_end, train) if calibrated else None,
+        train_labels=train.labels,
+    )
 
 
 def _without_corpus(formats: list[str], why: str) -> list[str]:
