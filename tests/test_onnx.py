@@ -80,6 +80,29 @@ def test_gelu(tmp_path, approximate):
     np.testing.assert_allclose(runtime.predict({"x": x})["y"], by_tanh if approximate else gelu(x), atol=2e-6)
 
 
+def test_a_dense_layer_behind_a_mean_that_keeps_its_axes(tmp_path):
+    """The converter loses the bias of a product that takes no matrix."""
+    random = np.random.default_rng(3)
+    kernel, bias = (random.normal(size=shape).astype("float32") for shape in ((1, 4), (4,)))
+    saved = save_function(
+        lambda x: (
+            tf.reshape(tf.reduce_mean(tf.reshape(x, (1, 3, 1)), 1, keepdims=True), (1, 1)) @ kernel + bias
+        ),
+        tmp_path / "saved",
+    )
+    file = to_tflite(saved, tmp_path / "model.tflite")
+    model = flatbuffer_utils.read_model(file)
+    graph = model.subgraphs[0]
+    (mean, product) = (
+        next(op for op in graph.operators if flatbuffer_utils.opcode_to_name(model, op.opcodeIndex) == name)
+        for name in ("MEAN", "FULLY_CONNECTED")
+    )
+    assert (product.inputs[0], len(graph.tensors[product.inputs[0]].shape)) == (mean.outputs[0], 3)
+    runtime = open_artifact(at(tmp_path, convert_onnx.convert(file.read_bytes())))
+    expected = ROWS.mean(axis=1, keepdims=True) @ kernel + bias
+    np.testing.assert_allclose(runtime.predict({"x": ROWS})["y"], expected, atol=1e-5)
+
+
 def test_a_loop_behind_a_loop(tmp_path):
     steps = keras.Input((6, 3), name="steps")
     layers = [keras.layers.LSTM(5, return_sequences=True), keras.layers.LSTM(4, name="y")]

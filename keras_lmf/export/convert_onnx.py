@@ -6,6 +6,7 @@ in `convert.py`: FAILURE lists the TensorFlow Lite ops that the converter can't 
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import math
@@ -42,7 +43,7 @@ def convert(content: bytes) -> bytes:
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "model.tflite")
-        path.write_bytes(_with_plain_names(content))
+        path.write_bytes(_prepared(content))
         model, _ = tf2onnx.convert.from_tflite(
             str(path), opset=OPSET, custom_op_handlers={"TFL_GELU": (_gelu, [])}
         )
@@ -61,15 +62,52 @@ def convert(content: bytes) -> bytes:
     return model.SerializeToString()
 
 
-def _with_plain_names(content: bytes) -> bytes:
-    """The file whose input and output tensors are called as its signature does: ONNX has no other names for them."""
+def _prepared(content: bytes) -> bytes:
+    """The same file, as the converter needs it.
+
+    Its input and output tensors are called as its signature does: ONNX has no other names for them. What a product
+    with a bias takes is a matrix: of other shapes the converter loses the bias.
+    """
+    from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model_from_bytearray(content)
     (signature,) = (part for part in model.signatureDefs if part.signatureKey == SIGNATURE)
     for end in (*signature.inputs, *signature.outputs):
         model.subgraphs[signature.subgraphIndex].tensors[end.tensorIndex].name = end.name
+    reshape = schema.OperatorCodeT()
+    reshape.builtinCode = reshape.deprecatedBuiltinCode = schema.BuiltinOperator.RESHAPE
+    reshape.version = 1
+    model.operatorCodes.append(reshape)
+    for graph in model.subgraphs:
+        operators = []
+        for operator in graph.operators:
+            name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
+            if name == "FULLY_CONNECTED" and not operator.builtinOptions.keepNumDims:
+                taken = graph.tensors[operator.inputs[0]]
+                if len(taken.shape) != 2:
+                    operators.append(_as_matrix(schema, graph, operator, len(model.operatorCodes) - 1))
+            operators.append(operator)
+        graph.operators = operators
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _as_matrix(schema: Any, graph: Any, product: Any, opcode: int) -> Any:
+    """A new op of this code, RESHAPE, that gives the product its input as a matrix."""
+    taken, weights = (graph.tensors[index] for index in product.inputs[:2])
+    width = int(weights.shape[1])
+    matrix = copy.copy(taken)
+    matrix.name, matrix.buffer, matrix.shapeSignature = taken.name + b"/matrix", 0, None
+    matrix.shape = [math.prod(map(int, taken.shape)) // width, width]
+    operator = schema.OperatorT()
+    operator.opcodeIndex = opcode
+    operator.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
+    operator.builtinOptions = schema.ReshapeOptionsT()
+    operator.builtinOptions.newShape = matrix.shape
+    operator.inputs, operator.outputs = [product.inputs[0]], [len(graph.tensors)]
+    graph.tensors.append(matrix)
+    product.inputs[0] = operator.outputs[0]
+    return operator
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
