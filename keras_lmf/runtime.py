@@ -340,7 +340,7 @@ def _onnx_info(tensor: Any) -> TensorInfo:
 
 
 def tensor_info(detail: dict[str, Any]) -> TensorInfo:
-    """An input or output of a .tflite file, as its interpreter describes it."""
+    """A tensor of a .tflite file, as its interpreter describes it."""
     shape = tuple(None if width < 0 else int(width) for width in detail["shape_signature"][1:])
     dtype = np.dtype(detail["dtype"])
     scale, zero_point = detail["quantization"]

@@ -53,7 +53,11 @@ def largest_errors(float32: bytes, quantized: bytes, inputs: Mapping[str, Array]
     chosen = np.unique(np.linspace(0, count - 1, min(count, ROWS)).astype(int))
     rows = {name: np.asarray(values[chosen]) for name, values in inputs.items()}
     expected, found = _tensors(reference, rows), _tensors(quantized, rows)
-    errors = {name: _relative(found[name], values) for name, values in expected.items() if name in found}
+    errors = {
+        name: _relative(found[name], values)
+        for name, values in expected.items()
+        if name in found and found[name].size == values.size
+    }
 
     flatbuffer_utils = import_extra("ai_edge_litert.tools.flatbuffer_utils", "export")
     graph = flatbuffer_utils.read_model_from_bytearray(reference)
@@ -61,9 +65,8 @@ def largest_errors(float32: bytes, quantized: bytes, inputs: Mapping[str, Array]
     names = [tensor.name.decode() for tensor in main.tensors]
     # The converter loses the name of the last layer, which the target has.
     ends = {end.tensorIndex: end.name.decode() for part in graph.signatureDefs for end in part.outputs}
-    computed = {
-        index for operator in main.operators for index in operator.outputs
-    }  # weights have such names, too
+    # Not weights, some of which have the name of what is computed with them.
+    computed = {index for operator in main.operators for index in operator.outputs}
     lines = []
     for operator in main.operators:
         output, op = operator.outputs[0], flatbuffer_utils.opcode_to_name(graph, operator.opcodeIndex)
@@ -112,5 +115,6 @@ def _tensors(content: bytes, rows: Mapping[str, np.ndarray]) -> dict[str, np.nda
 
 
 def _relative(values: np.ndarray, expected: np.ndarray) -> float:
-    scale, difference = (np.sqrt(np.mean(np.square(part))) for part in (expected, values - expected))
+    with np.errstate(invalid="ignore"):  # a mask of -infinity has no difference
+        scale, difference = (np.sqrt(np.mean(np.square(part))) for part in (expected, values - expected))
     return float(difference / scale) if scale else float(difference > 0)

@@ -39,7 +39,7 @@ def convert(content: bytes) -> bytes:
     import onnx
     import tf2onnx
 
-    # The converter tells on its own logger what `_unsupported` finds.
+    # What it can't convert stays in the model, and is told below.
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "model.tflite")

@@ -98,8 +98,9 @@ def onnx_call(path: str, inputs: Rows | None, threads: int) -> Callable[[], obje
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    taken = open_artifact(path).inputs
-    row = inputs or drawn({name: (info.shape, info.dtype) for name, info in taken.items()})
+    row = inputs or drawn(
+        {name: (info.shape, info.dtype) for name, info in open_artifact(path).inputs.items()}
+    )
     return lambda: session.run(None, row)
 
 
