@@ -1,4 +1,4 @@
-"""A model of the zoo as files for a phone: fetch, load, export to every format, and see what each file costs.
+"""A model of the zoo as files for a phone: fetch, load, export to every TFLite format, and see what each file costs.
 
     python examples/download_and_convert.py lmf-synthetic-av --folder converted
 
@@ -32,7 +32,11 @@ def convert(name: str, folder: Path) -> None:
     artifacts = klmf.export_model(
         klmf.load(name),  # checked by sha256, shapes and test vectors; it carries what goes into the sidecars
         folder,
-        [key for key, format in formats.items() if data or not format.calibrated],
+        [
+            key
+            for key, format in formats.items()
+            if format.file.endswith(".tflite") and (data or not format.calibrated)
+        ],
         evaluation=data and data["test"],
         calibration=data and data["train"],
     )

@@ -54,6 +54,12 @@ def layer_calls(layer: keras.layers.Layer) -> list[tuple[list[Any], list[Any]]]:
     return [(node.input_tensors, node.output_tensors) for node in layer._inbound_nodes]
 
 
+def calls_within(model: keras.Model, layer: keras.layers.Layer) -> list[tuple[list[Any], list[Any]]]:
+    """`layer_calls` in this functional model alone: others may have called the same layer."""
+    nodes = [node for level in model._nodes_by_depth.values() for node in level if node.operation is layer]
+    return [(node.input_tensors, node.output_tensors) for node in nodes]
+
+
 def maker(tensor: Any) -> keras.Operation:
     """The layer or operation that gave a symbolic tensor; no public name leads from the one to the other."""
     return tensor._keras_history.operation

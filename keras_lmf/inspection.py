@@ -12,7 +12,7 @@ from pydantic import JsonValue, RootModel
 from keras_lmf import documents, operators, saved_model
 from keras_lmf.errors import LMFError
 from keras_lmf.files import size_of
-from keras_lmf.locate import MEANINGS, WEIGHTS, Place, locate
+from keras_lmf.locate import EXPORTED, MEANINGS, WEIGHTS, Place, locate
 from keras_lmf.recipe.runs import ENVIRONMENT, run_spec
 from keras_lmf.runtime import TensorInfo, open_artifact
 from keras_lmf.sidecar import Document, Sidecar
@@ -28,7 +28,8 @@ def inspect(artifact: str | Path, cache_dir: str | Path | None = None) -> dict[s
     """What is known of a model, in JSON's terms; unknown is null.
 
     Args:
-        artifact: a `.tflite` file, the folder of a SavedModel or of a run, or the name or folder of a zoo entry.
+        artifact: a `.tflite` or `.onnx` file, the folder of a SavedModel or of a run, or the name or folder of a zoo
+            entry.
         cache_dir: see `zoo.fetch`.
 
     Returns:
@@ -38,7 +39,7 @@ def inspect(artifact: str | Path, cache_dir: str | Path | None = None) -> dict[s
 
         Of a file or a SavedModel also: `described`, where that stands: "inside", "beside" or null; `format`; `inputs`
         and `outputs` as it stores them: shape, dtype, scale, zero_point; `calibration_range` by input of an int8 file;
-        `notes`; `operators`: operator, dtypes, count.
+        `notes`; `operators` (not of an `.onnx`): operator, dtypes, count.
 
         Of a `.tflite` also `activation_bytes` (`operators.activation_bytes`) and `refused_by_gpu`: operator, reason,
         count (`operators.refused_by_gpu`). Of an entry also `files`: bytes by name.
@@ -46,8 +47,8 @@ def inspect(artifact: str | Path, cache_dir: str | Path | None = None) -> dict[s
     Raises:
         LMFError: no such artifact, a damaged one, or a framework that it needs and that is not installed.
     """
-    place = locate(artifact, "tflite", "saved_model", "run", "entry")
-    if place.kind in ("tflite", "saved_model"):
+    place = locate(artifact, *EXPORTED, "run", "entry")
+    if place.kind in EXPORTED:
         return _file(place)
     return _run(place) if place.kind == "run" else _entry(place, cache_dir)
 
@@ -68,7 +69,8 @@ def _file(place: Place) -> dict[str, Any]:
         "notes": list(told.notes),
     }
     try:
-        return found | (_of_saved_model(path) if place.kind == "saved_model" else _of_tflite(path))
+        ops = {"saved_model": _of_saved_model, "tflite": _of_tflite}.get(place.kind)
+        return found | (ops(path) if ops else {})
     except LMFError:
         raise
     except Exception as error:  # it could be opened; what its tables say of ops may still be wrong

@@ -22,7 +22,7 @@ WEIGHTS_SUFFIX = ".weights.h5"
 WEIGHTS, TESTVECTORS = f"model{WEIGHTS_SUFFIX}", "testvectors.npz"
 PACKAGE = Path(__file__).parent
 
-Kind = Literal["entry", "backbone", "run", "recipe", "weights", "saved_model", "tflite"]
+Kind = Literal["entry", "backbone", "run", "recipe", "weights", "saved_model", "tflite", "onnx"]
 MEANINGS: dict[Kind, str] = {
     "entry": "the name or the folder of a zoo entry",
     "backbone": "the name or the folder of published weights of a backbone",
@@ -31,10 +31,17 @@ MEANINGS: dict[Kind, str] = {
     "weights": f"a {WEIGHTS_SUFFIX} file",
     "saved_model": "the folder of a SavedModel",
     "tflite": "a .tflite file",
+    "onnx": "an .onnx file",
 }
+EXPORTED: tuple[Kind, ...] = ("saved_model", "tflite", "onnx")  # what an export writes, and `runtime` runs
 # A folder is what the first of these files in it says.
 _FOLDERS: dict[str, Kind] = {ENTRY: "entry", BACKBONE: "backbone", RECIPE: "run", SAVED_MODEL: "saved_model"}
-_SUFFIXES: dict[str, Kind] = {".toml": "recipe", WEIGHTS_SUFFIX: "weights", ".tflite": "tflite"}
+_SUFFIXES: dict[str, Kind] = {
+    ".toml": "recipe",
+    WEIGHTS_SUFFIX: "weights",
+    ".tflite": "tflite",
+    ".onnx": "onnx",
+}
 
 
 class Place(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.files import size_of
-from keras_lmf.locate import WEIGHTS, locate
+from keras_lmf.locate import EXPORTED, WEIGHTS, locate
 from keras_lmf.runtime import open_artifact
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class Formats(NamedTuple):
     """What there is of a model.
 
     Attributes:
-        files: format → path of a .tflite file, of the folder of a SavedModel, or, as "keras", of the Keras model's
-            weights.
+        files: format → path of a .tflite or .onnx file, of the folder of a SavedModel, or, as "keras", of the Keras
+            model's weights.
         row: one typical row of input; None: what the files take is all that is known.
     """
 
@@ -45,8 +45,8 @@ def measure(
     >>> measure("out/model-int8.tflite", [1, 4])    # doctest: +SKIP
 
     Args:
-        source: the name of a zoo entry, or a folder that holds one; a run's folder; a .tflite file; or the folder of
-            a SavedModel.
+        source: the name of a zoo entry, or a folder that holds one; a run's folder; a .tflite or .onnx file; or the
+            folder of a SavedModel.
         threads: numbers of threads.
         timeout_seconds: how long one measurement may take.
 
@@ -95,7 +95,7 @@ def formats_of(source: str | Path) -> Formats:
     from keras_lmf.export import FORMATS
     from keras_lmf.zoo import fetching, read_testvectors
 
-    place = locate(source, "entry", "run", "saved_model", "tflite")
+    place = locate(source, "entry", "run", *EXPORTED)
     if place.kind == "entry":
         there = fetching.files_of(place)
         keys = [key for key, record in there.entry.files.items() if record.name.endswith(".tflite")]

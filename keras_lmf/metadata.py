@@ -1,7 +1,7 @@
-"""What a .tflite file holds beside its computation: named buffers, and at its end a hash of all that is before it.
+"""What a .tflite or .onnx file holds beside its computation: named texts, and at its end a hash of all before it.
 
 A few fields are read here from the bytes: LiteRT's interpreter does not tell them, and its module of the whole schema
-takes longer to import than a file takes to open.
+takes longer to import than a file takes to open. Onnxruntime tells them of a model that it has opened only.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from keras_lmf.errors import LMFError
 from keras_lmf.spec import MAX_TEXT_BYTES
 
 IDENTIFIER = b"TFL3"  # bytes 4 to 7 of every .tflite file
-# The file ends with this and 64 hexadecimal digits, the SHA-256 of what is before them. It is the comment of the zip
-# archive with the labels. A tool that rewrites the file, a quantiser for example, drops both.
+# The file ends with this and 64 hexadecimal digits, the SHA-256 of what is before them. In a .tflite file it is the
+# comment of the zip archive with the labels: a tool that rewrites the file, a quantiser for example, drops both. In an
+# .onnx file it is the last property.
 SEAL = b"keras_lmf sha256 "
 DIGITS = 64
 MOST_ENTRIES = 1000
 # Places of fields in the tables of TensorFlow Lite's schema.fbs.
 MODEL_BUFFERS, MODEL_METADATA, METADATA_NAME, METADATA_BUFFER, BUFFER_DATA = 12, 16, 4, 6, 4
+# Numbers of fields in the messages of ONNX's onnx.proto, and the wire types of protobuf.
+PROPERTIES, PROPERTY_KEY, PROPERTY_VALUE = 14, 1, 2
+VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
 
 
 def sealed(content: bytes) -> bytes:
@@ -60,10 +64,63 @@ def buffer(content: bytes, name: str, where: str) -> bytes | None:
             stored = _follow(content, buffers + 4 * index)
             return _bytes(content, _field(content, stored, BUFFER_DATA))
     except (ValueError, struct.error) as error:
-        raise LMFError(
-            f"The metadata of {where} can't be read, it may be damaged or cut off: {error}. Copy the file again."
-        ) from None
+        raise _unreadable(where, error) from None
     return None
+
+
+def onnx_property(content: bytes, name: str, where: str) -> bytes | None:
+    """The property of that name of an .onnx file; None without it. Arguments and errors as of `buffer`."""
+    try:
+        for number, (start, end) in _message(content, 0, len(content)):
+            if number != PROPERTIES:
+                continue
+            entry = dict(_message(content, start, end))
+            key, value = (entry.get(part, (0, 0)) for part in (PROPERTY_KEY, PROPERTY_VALUE))
+            if content[slice(*key)] != name.encode():
+                continue
+            if value[1] - value[0] > MAX_TEXT_BYTES:
+                raise ValueError(f"{value[1] - value[0]} bytes, allowed {MAX_TEXT_BYTES}")
+            return content[slice(*value)]
+    except ValueError as error:
+        raise _unreadable(where, error) from None
+    return None
+
+
+def _message(content: bytes, start: int, end: int) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Number and place of each text, list or message in a protobuf message; numbers are passed over."""
+    entries = 0
+    while start < end:
+        tag, start = _varint(content, start, end)
+        length = {FIXED64: 8, FIXED32: 4}.get(tag & 7, 0)
+        if tag & 7 == DELIMITED:
+            length, start = _varint(content, start, end)
+        elif tag & 7 == VARINT:
+            _, start = _varint(content, start, end)
+        elif not length:
+            raise ValueError(f"a field of the kind {tag & 7}")
+        if length > end - start or (entries := entries + 1) > MOST_ENTRIES:
+            raise ValueError(
+                f"a field of {length} bytes with {end - start} left, or more than {MOST_ENTRIES} fields"
+            )
+        if tag & 7 == DELIMITED:
+            yield tag >> 3, (start, start + length)
+        start += length
+
+
+def _varint(content: bytes, start: int, end: int) -> tuple[int, int]:
+    """A number, and where it ends."""
+    number = 0
+    for place, byte in enumerate(content[start : min(start + 10, end)]):
+        number |= (byte & 127) << 7 * place
+        if byte < 128:
+            return number, start + place + 1
+    raise ValueError("a number that does not end")
+
+
+def _unreadable(where: str, error: Exception) -> LMFError:
+    return LMFError(
+        f"The metadata of {where} can't be read, it may be damaged or cut off: {error}. Copy the file again."
+    )
 
 
 def _digest(content: bytes) -> bytes:

@@ -17,7 +17,7 @@ from keras_lmf.data import corpora
 from keras_lmf.data.corpora import synthetic_clips
 from keras_lmf.errors import import_extra
 from keras_lmf.evaluation import plots
-from keras_lmf.export import FORMATS, Artifact, summary
+from keras_lmf.export import Artifact, summary
 from keras_lmf.recipe import Recipe
 from keras_lmf.recognition import Prediction, Recognizer
 from keras_lmf.training import Run, train
@@ -25,6 +25,7 @@ from keras_lmf.zoo.description import metric_name
 
 CLIPS, SPEAKERS = 150, 15
 SIDE = 128  # of the clips' pictures, in pixels
+FILES = ("tflite", "tflite-float16", "tflite-dynamic", "tflite-int8")
 FUSIONS = {
     "early": {"name": "early"},
     "tensor": {"name": "tensor"},
@@ -110,8 +111,7 @@ def voice_and_face(folder: Path, say: Callable[[str], None]) -> Answer:
     say(f"\nOn speakers it has never met (war: accuracy, uar: balanced accuracy):\n\n{table}\n")
 
     say("Exporting it, and running every written file on the test split …")
-    formats = ["tflite", "tflite-float16", "tflite-dynamic", "tflite-int8"]
-    artifacts, costs = _exported(run, folder / "exported" / "voice-face", formats)
+    artifacts, costs = _exported(run, folder / "exported" / "voice-face", FILES)
     say(f"\n{costs}\n")
 
     model, test = artifacts[0].path, data["test"]
@@ -180,7 +180,7 @@ def fusions(folder: Path, say: Callable[[str], None]) -> Run:
     best = min(runs, key=lambda fusion: runs[fusion].history["val_loss"].min())
     say(f"Exporting the best on the validation split, {best} fusion, and running every written file …")
     exported = folder / "exported" / "fusion"
-    _, costs = _exported(runs[best], exported, list(FORMATS))
+    _, costs = _exported(runs[best], exported, ("saved_model", *FILES, "tflite-int8-integer"))
     say(
         f"\n{costs}\n\n"
         f"Report: {exported / 'report.md'}\n"

@@ -1,4 +1,4 @@
-"""One way to run a trained model, whatever it was written as: Keras model, SavedModel folder or .tflite file.
+"""One way to run a trained model, whatever it was written as: Keras model, SavedModel folder, .tflite or .onnx file.
 
 >>> runtime = open_artifact("out/model.tflite")        # doctest: +SKIP
 >>> runtime.predict({"audio": audio, "video": video})  # doctest: +SKIP
@@ -19,7 +19,7 @@ import numpy as np
 from keras_lmf.backend import BACKENDS, nested_layers
 from keras_lmf.errors import LMFError, import_extra, unknown_name
 from keras_lmf.lazy import Array, blocks
-from keras_lmf.locate import MEANINGS, locate
+from keras_lmf.locate import EXPORTED, MEANINGS, locate
 from keras_lmf.noise import held_back
 from keras_lmf.saved_model import require_harmless
 from keras_lmf.sidecar import Document, Sidecar
@@ -164,13 +164,14 @@ def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
 
     Args:
         artifact: a Keras model (dict in, dict out; any backend), the folder of a SavedModel (its signature
-            `serving_default`; needs TensorFlow), or a `.tflite` file (its signature `serving_default`, one
-            row at a time; needs ai-edge-litert alone).
+            `serving_default`; needs TensorFlow), a `.tflite` file (its signature `serving_default`, one
+            row at a time; needs ai-edge-litert alone), or an `.onnx` file (needs onnxruntime alone).
 
-    A `.tflite` file is data: TensorFlow Lite's builtin ops read it, and no code in it can run. A SavedModel is a
-    TensorFlow program: one with ops that could touch files, processes or Python is refused before it is loaded. Where
-    the sidecar of a file or folder is beside it, its content must have the sha256 that stands there; without one, that
-    which stands at the end of a `.tflite` file.
+    A `.tflite` file is data: TensorFlow Lite's builtin ops read it, and no code in it can run. So is an `.onnx` file,
+    and one whose weights are in other files is refused. A SavedModel is a TensorFlow program: one with ops that could
+    touch files, processes or Python is refused before it is loaded. Where the sidecar of a file or folder is beside it,
+    its content must have the sha256 that stands there; without one, that which stands at the end of a `.tflite` or
+    `.onnx` file.
 
     Raises:
         LMFError: no such file, an unreadable, changed or refused one, no `serving_default`, or a framework that is not
@@ -179,10 +180,11 @@ def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
     if not isinstance(artifact, (str, Path)):
         return _open_keras(artifact)
     hint = "Or a Keras model (a .keras file: keras.saving.load_model first)."
-    place = locate(Path(artifact), "saved_model", "tflite", hint=hint)
+    place = locate(Path(artifact), *EXPORTED, hint=hint)
     document = Document.of(place.path)
     try:
-        runtime = {"saved_model": _open_saved_model, "tflite": _open_tflite}[place.kind](place.path)
+        opener = {"saved_model": _open_saved_model, "tflite": _open_tflite, "onnx": _open_onnx}[place.kind]
+        runtime = opener(place.path)
     except LMFError:
         raise
     except Exception as error:  # each framework has its own kinds
@@ -216,7 +218,7 @@ def _open_keras(model: Any) -> Runtime:
     if not isinstance(model, keras.Model):
         raise LMFError(
             f"Received an object of type {type(model).__name__!r}. "
-            f"Give a keras.Model, the folder of a SavedModel or a .tflite file."
+            f"Give a keras.Model, the folder of a SavedModel, a .tflite or an .onnx file."
         )
     name = f"Keras model {model.name!r}"
     # A model that was not built, or is no functional model, has no `input`.
@@ -289,7 +291,7 @@ def _open_tflite(path: Path) -> Runtime:
                 f"a file for one row at a time, [1, …], is needed."
             )
     inputs, outputs = (
-        {name: _tensor_info(detail) for name, detail in sorted(end.items())}
+        {name: tensor_info(detail) for name, detail in sorted(end.items())}
         for end in (details, runner.get_output_details())
     )
 
@@ -303,8 +305,42 @@ def _open_tflite(path: Path) -> Runtime:
     return Runtime(str(path), inputs, outputs, run)
 
 
-def _tensor_info(detail: dict[str, Any]) -> TensorInfo:
-    """An input or output of a .tflite file, as its interpreter describes it."""
+def _open_onnx(path: Path) -> Runtime:
+    onnxruntime = import_extra("onnxruntime", "onnx")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    # From bytes, onnxruntime reads no weights out of other files, which a stranger's file could name.
+    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    ends = session.get_inputs(), session.get_outputs()
+    inputs, outputs = (
+        {tensor.name: _onnx_info(tensor) for tensor in sorted(end, key=lambda tensor: tensor.name)}
+        for end in ends
+    )
+    for tensor in ends[0]:
+        if not tensor.shape or (isinstance(tensor.shape[0], int) and tensor.shape[0] != 1):
+            raise LMFError(
+                f"{str(path)!r}, input {tensor.name!r}: the file has the fixed shape {tensor.shape}; a file for one "
+                f"row at a time, [1, …], or for any number is needed."
+            )
+    rows = 1 if any(tensor.shape[0] == 1 for tensor in ends[0]) else ROWS_PER_BATCH
+    names = list(outputs)
+
+    def run(arrays: _Arrays) -> _Arrays:
+        batches = [session.run(names, batch) for batch in _batches(arrays, rows)]
+        return _joined([dict(zip(names, batch)) for batch in batches])
+
+    return Runtime(str(path), inputs, outputs, run)
+
+
+def _onnx_info(tensor: Any) -> TensorInfo:
+    """An input or output of an .onnx file: an axis of any length has a name, or none."""
+    kind = tensor.type.removeprefix("tensor(").removesuffix(")")
+    dtype = np.dtype({"float": "float32", "double": "float64"}.get(kind, kind))
+    return TensorInfo(tuple(width if isinstance(width, int) else None for width in tensor.shape[1:]), dtype)
+
+
+def tensor_info(detail: dict[str, Any]) -> TensorInfo:
+    """A tensor of a .tflite file, as its interpreter describes it."""
     shape = tuple(None if width < 0 else int(width) for width in detail["shape_signature"][1:])
     dtype = np.dtype(detail["dtype"])
     scale, zero_point = detail["quantization"]

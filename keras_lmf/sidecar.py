@@ -1,4 +1,4 @@
-"""What a program on another machine must know to use an exported file: JSON beside it, and inside a .tflite file."""
+"""What a program on another machine must know to use an exported file: JSON beside it, and inside all but folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keras_lmf.files import sha256, write_text
 from keras_lmf.spec import InputSpec, ModelSpec, Presence, RecipeName, SubsetTemperatures, Temperature
 from keras_lmf.target import Name, Target
 
-KEY = "keras_lmf.document"  # of the metadata inside a .tflite file
+KEY = "keras_lmf.document"  # of the metadata inside a file
 
 
 class StoredTensor(BaseModel):
@@ -105,19 +105,20 @@ class Document(BaseModel):
 
     @classmethod
     def inside(cls, file: Path) -> Document | None:
-        """What a .tflite file says of itself; None: nothing.
+        """What a .tflite or .onnx file says of itself; None: nothing.
 
         Raises:
             LMFError: the file was changed since it was written, or its document is large or damaged.
         """
         content = file.read_bytes()
         metadata.require_unchanged(content, str(file))
-        text = metadata.buffer(content, KEY, str(file))
+        read = metadata.onnx_property if file.suffix == ".onnx" else metadata.buffer
+        text = read(content, KEY, str(file))
         return None if text is None else documents.parse(text, Document, f"{file}, its metadata {KEY!r}")
 
     @classmethod
     def of(cls, file: Path) -> Document | None:
-        """The sidecar of an exported file or folder; else what a .tflite file says of itself; None without both.
+        """The sidecar of an exported file or folder; else what a file says of itself; None without both.
 
         Raises:
             LMFError: a large or damaged one, or a file other than the one described.

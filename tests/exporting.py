@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from keras_lmf.export import exporter, tflite
+from keras_lmf.export import convert_onnx, exporter, onnx, tflite
 from keras_lmf.export.artifact import Latency
 from keras_lmf.export.convert import convert
 from keras_lmf.export.source import Source
@@ -19,11 +19,16 @@ def _convert(source: Source, saved_model: Path, path: Path) -> None:
     path.write_bytes(convert(str(saved_model)))
 
 
+def _convert_onnx(source: Source, file: Path, path: Path) -> None:
+    path.write_bytes(convert_onnx.convert(file.read_bytes()))
+
+
 @contextlib.contextmanager
 def converted_here() -> Iterator[None]:
     """The same conversion, in this process, which has TensorFlow: starting it takes longer than a small model."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tflite, "_convert", _convert)
+        patch.setattr(onnx, "_convert", _convert_onnx)
         yield
 
 

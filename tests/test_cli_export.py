@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -36,8 +37,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     """What export_model is asked for; nothing is written."""
     calls: list[dict] = []
 
-    def export_model(model: object, folder: Path, formats: list[str], **options: object) -> list:
-        calls.append({"formats": formats, **options})
+    def export_model(model: keras.Model, folder: Path, formats: list[str], **options: object) -> list:
+        calls.append({"model": model, "folder": folder, "formats": formats, **options})
         return []
 
     monkeypatch.setattr(keras_lmf.export, "export_model", export_model)
@@ -69,7 +70,9 @@ def test_the_file_answers_the_test_vectors(work: Path) -> None:
 def test_by_default_the_formats_that_need_no_corpus_are_written(asked: list[dict]) -> None:
     result = command()
     assert result.exit_code == 0, result.stderr
-    assert asked == [{"formats": ["saved_model", "tflite", "tflite-float16", "tflite-dynamic"]}]
+    (call,) = asked
+    assert call.keys() == {"model", "folder", "formats"}
+    assert call["formats"] == ["saved_model", "tflite", "tflite-float16", "tflite-dynamic"]
     (line,) = result.stderr.splitlines()
     assert "no metrics and no tflite-int8 file. Corpus 'cmu_mosi'" in line
 
@@ -89,6 +92,26 @@ def test_data_that_is_not_there_is_an_error(asked: list[dict], work: Path) -> No
     assert result.exit_code == 1
     assert "nowhere" in result.stderr
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("part", "takes", "gives"),
+    [("front-end", (156, 68, 2), "landmarks"), ("body", (105,), "emotion")],
+)
+def test_a_part_has_a_folder_of_its_own(asked: list[dict], part: str, takes: tuple, gives: str) -> None:
+    words = ("export", "landmarks-enterface05", "--part", part, "--formats", "tflite")
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.stderr
+    (call,) = asked
+    assert call["model"].input["landmarks"].shape == (None, *takes)
+    assert list(call["model"].output) == [gives]
+    assert call["folder"].name == part
+
+
+def test_a_model_of_features_has_no_parts(work: Path) -> None:
+    result = command("--part", "body", "--formats", "tflite")
+    assert result.exit_code == 1
+    assert "has no front end" in result.stderr
 
 
 def test_an_unknown_format_is_told(work: Path) -> None:

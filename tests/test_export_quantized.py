@@ -16,7 +16,7 @@ import sklearn.metrics as oracle
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from keras_lmf.data import Split
-from keras_lmf.export import FORMATS, InputDescription, export_model, report, summary
+from keras_lmf.export import InputDescription, export_model, report, summary
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
@@ -30,7 +30,9 @@ FILES = {
     "tflite-dynamic": "model-dynamic.tflite",
     "tflite-int8": "model-int8.tflite",
     "tflite-int8-integer": "model-int8-integer.tflite",
+    "tflite-int16": "model-int16.tflite",
 }
+WRITTEN = ["saved_model", *FILES]
 RECIPE = Recipe(
     name="all-formats",
     corpus={"name": "synthetic"},
@@ -87,7 +89,7 @@ def exported(model, split, tmp_path_factory):
         artifacts = export_model(
             model,
             folder,
-            list(FORMATS),
+            WRITTEN,
             evaluation=split,
             calibration=rows("train", 200, 2),
             resamples=20,
@@ -206,9 +208,13 @@ def test_ops_have_their_real_dtypes(exported):
     assert all(
         weights.startswith("int8") for _, weights, _ in dtypes(parts["tflite-dynamic"], "FULLY_CONNECTED")
     )
-    for name in ("tflite-int8", "tflite-int8-integer"):
+    for name, dtype, bias in (
+        ("tflite-int8", "int8", "int32"),
+        ("tflite-int8-integer", "int8", "int32"),
+        ("tflite-int16", "int16", "int64"),
+    ):
         products = dtypes(parts[name], "FULLY_CONNECTED")
-        assert ("int8", "int8, int32", "int8") in products
+        assert (dtype, f"int8, {bias}", dtype) in products
         assert any(
             activations == "float32" and weights == "int8" for activations, weights, _ in products
         )  # loop
@@ -229,7 +235,18 @@ def test_what_stays_float32_in_an_int8_file_is_said(exported):
     assert parts["tflite-dynamic"].notes == ()
 
 
-@pytest.mark.parametrize("name", FORMATS)
+def test_the_report_names_the_ops_that_add_the_largest_errors(exported):
+    folder, parts, _ = exported
+    text = (folder / "report.md").read_text()
+    for name in ("tflite-float16", "tflite-dynamic", "tflite-int8", "tflite-int8-integer", "tflite-int16"):
+        worst = parts[name].errors.iloc[0]
+        assert 0 < worst["added"] <= worst["error"] < 1
+        assert f"| {worst['operator']}" in text
+        assert worst["scope"] in text
+    assert parts["tflite"].errors.empty
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_latency(exported, name):
     latency = exported[1][name].latency
     assert 0 < latency.p50 <= latency.p95 < 1000
@@ -282,7 +299,7 @@ def test_sidecar_of_a_folder(exported):
 def test_report_has_a_row_per_format(exported):
     folder, parts, _ = exported
     table = report(list(parts.values())).set_index("format")
-    assert list(table.index) == list(FORMATS)
+    assert list(table.index) == WRITTEN
     assert table.loc["tflite-int8", "agreement"] == parts["tflite-int8"].agreement
     assert table.loc["tflite", "latency_p95"] == parts["tflite"].latency.p95
     records = json.loads((folder / "report.json").read_text())

@@ -19,7 +19,7 @@ def calibration(**shapes: tuple[int, ...]) -> Split:
     return Split("train", inputs, {}, np.zeros(20), rows, rows, Target(name="y", range=(0, 1)))
 
 
-@pytest.mark.parametrize("name", ["tflite-int8", "tflite-int8-integer"])
+@pytest.mark.parametrize("name", ["tflite-int8", "tflite-int8-integer", "tflite-int16"])
 def test_int8_needs_calibration(tmp_path, name):
     with pytest.raises(LMFError, match=rf"'{name}' needs calibration=.*'tflite-dynamic'"):
         export_model(small_model(), tmp_path / "out", ["saved_model", name])

@@ -118,6 +118,34 @@ def test_int8_stays_within_its_steps(linear, tmp_path, integer_ends):
     assert difference.max() > step_y / 4  # it is int8, not float32 under another name
 
 
+def test_int16_has_the_steps_of_its_sixteen_bits(linear, tmp_path):
+    """y = xW + b with int8 weights; activations about zero in steps of their largest / 32767."""
+    content, kernel, bias, x = linear
+    written = quantize.int16(content, {"x": x})
+    dtypes = schema.TensorType
+    model = schema.Model.GetRootAs(written, 0)
+    graph = model.Subgraphs(0)
+    (product,) = (
+        graph.Operators(i)
+        for i in range(graph.OperatorsLength())
+        if model.OperatorCodes(graph.Operators(i).OpcodeIndex()).BuiltinCode()
+        == schema.BuiltinOperator.FULLY_CONNECTED
+    )
+    ends = [product.Inputs(0), product.Inputs(1), product.Outputs(0)]
+    assert [graph.Tensors(end).Type() for end in ends] == [dtypes.INT16, dtypes.INT8, dtypes.INT16]
+    step = graph.Tensors(ends[0]).Quantization()
+    assert (step.ScaleLength(), step.ZeroPoint(0)) == (1, 0)
+    assert step.Scale(0) == pytest.approx(np.abs(x).max() / 32767, rel=0.01)
+
+    scale = np.abs(kernel).max(axis=0) / 127
+    rounded = np.round(kernel / scale) * scale
+    found = outputs(written, x, tmp_path)
+    step_y = np.abs(x @ kernel + bias).max() / 32767
+    bound = step.Scale(0) * np.abs(rounded).sum(0) + 2 * step_y
+    assert (np.abs(found - (x @ rounded + bias)) <= bound).all()
+    assert np.abs(found - (x @ kernel + bias)).max() > step_y  # its weights have eight bits
+
+
 def test_calibration_takes_the_extremes_of_all_rows(linear, tmp_path):
     """One loud row among quiet ones: a moving average of the extremes would clip it."""
     content, kernel, bias, x = linear

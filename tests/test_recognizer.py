@@ -28,7 +28,7 @@ from keras_lmf.spec import InputSpec
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
-    return export(loud_model(), folder, ("saved_model", "tflite"), temperature=2.0)
+    return export(loud_model(), folder, ("saved_model", "tflite", "onnx"), temperature=2.0)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def copied(source: Path, folder: Path, **facts) -> Path:
     return Path(shutil.copy(source / "model.tflite", folder))
 
 
-@pytest.mark.parametrize("file", ["saved_model", "model.tflite"])
+@pytest.mark.parametrize("file", ["saved_model", "model.tflite", "model.onnx"])
 def test_the_timeline_follows_the_loudness(exported: Path, tmp_path: Path, file: str) -> None:
     clip = write_wave(tmp_path / "step.wav", (0.1, 2.0), (0.8, 1.3))
     answer = klmf.Recognizer(exported / file)(str(clip))

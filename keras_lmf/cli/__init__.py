@@ -38,7 +38,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "fetch": ("zoo", "Bring a model's files to this machine."),
     },
     "Bring it to a device": {
-        "export": ("runs", "Write SavedModel and .tflite, and measure them."),
+        "export": ("export", "Write SavedModel and .tflite, and measure them."),
         "inspect": ("inspect", "What a file takes, gives and costs."),
         "benchmark": ("measure", "Size, time and memory on this machine."),
     },

@@ -1,4 +1,4 @@
-"""train, evaluate, export: a recipe, a run, its files."""
+"""train and evaluate: a recipe, a run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from keras_lmf.cli import processes
-from keras_lmf.cli.options import DATA, JSON, lengths, names_of_entries, plain_errors, words
+from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors
 from keras_lmf.cli.progress import waiting
 from keras_lmf.errors import LMFError
 from keras_lmf.files import require_writable
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from keras_lmf.training import Run
     from keras_lmf.zoo import Entry
 
-LARGER_THAN_ZERO = click.FloatRange(min=0, min_open=True)
 RUN = click.argument("run", shell_complete=names_of_entries)
 SPLIT = click.option(
     "--split", default="test", show_default=True, type=click.Choice(["train", "valid", "test"])
@@ -189,143 +187,10 @@ def evaluate(
         report = judged.evaluate(split, resamples=resamples, artifact=artifact)
     report.save(folder)
     if as_json:
-        click.echo(json.dumps(_rows(report.table)))
+        click.echo(json.dumps(rows_of(report.table)))
         return
     click.echo(report)
     click.echo(f"\nReport and plot: {folder}")
-
-
-@click.command(epilog="Example: keras-lmf export runs/mosi --formats tflite")
-@RUN
-@DATA
-@SPLIT
-@click.option(
-    "--formats",
-    default="saved_model,tflite,tflite-float16,tflite-dynamic,tflite-int8",
-    show_default=True,
-    help="Names, separated by commas.",
-)
-@click.option(
-    "--chunks",
-    help="Write the streaming variant instead, which takes a clip chunk by chunk: for each input that comes in chunks "
-    "the steps, samples or frames of one, as voice=1600,face=1.",
-)
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path),
-    help="For the files; default RUN/exported, of a zoo entry runs/NAME/exported; with --chunks "
-    "exported-streaming, with a budget budget.",
-)
-@click.option(
-    "--budget-kb",
-    type=LARGER_THAN_ZERO,
-    help="Find the best .tflite file of at most so many kB (1000 bytes): of the model, or of a smaller one that is "
-    "trained for it. The split valid chooses.",
-)
-@click.option(
-    "--budget-ms",
-    type=LARGER_THAN_ZERO,
-    help="Likewise of at most so many milliseconds for one row, on one thread of this machine.",
-)
-@JSON
-@plain_errors
-def export(
-    run: str,
-    data: Path | None,
-    split: str,
-    formats: str,
-    chunks: str | None,
-    folder: Path | None,
-    budget_kb: float | None,
-    budget_ms: float | None,
-    as_json: bool,
-) -> None:
-    """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
-    print its metrics. Int8 formats are calibrated on the training split.
-
-    Where the corpus is not at hand, and with --chunks, the formats that need none are written, without metrics. Works
-    on every backend of Keras; TensorFlow must be installed.
-
-    With a budget one file is written: rank, widths and format are chosen among candidates that are measured here and,
-    where they fit, trained. A table and a plot show them all. An interrupted call goes on when it is given again.
-    """
-    from keras_lmf.cli.sources import found, with_data
-    from keras_lmf.export import export_model, report, summary
-
-    source, names = found(run), words(formats)
-    if budget_kb or budget_ms:
-        if chunks:
-            raise click.UsageError("--chunks and a budget exclude one another.")
-        if click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT:
-            raise click.UsageError(
-                "With a budget, the split 'valid' chooses, and 'test' judges what was chosen."
-            )
-        folder = folder or source.folder / "budget"
-        _within_budget(with_data(source, data), folder, (budget_kb, budget_ms), names, as_json)
-        return
-    folder = folder or source.folder / ("exported-streaming" if chunks else "exported")
-    if chunks:
-        from keras_lmf.models import streaming_model
-
-        names = _without_corpus(names, "With --chunks, files are judged on chunks, which no corpus has.")
-        artifacts = export_model(streaming_model(source.model, lengths("--chunks", chunks)), folder, names)
-    else:
-        try:
-            source = with_data(source, data)
-        except LMFError as error:
-            if data is not None:
-                raise
-            names = _without_corpus(names, " ".join(str(error).split()))
-            artifacts = export_model(source.model, folder, names)
-        else:
-            artifacts = source.export(folder, names, evaluation=source.dataset()[split])
-    if as_json:
-        click.echo(report(artifacts).to_json(orient="records", double_precision=15))
-        return
-    click.echo(summary(artifacts).to_string())
-    for artifact in artifacts:
-        for note in artifact.notes:
-            click.echo(f"\n{artifact.path.name}: {note}")
-    files = [path for path in (folder / "report.md", folder / "report.png") if path.is_file()]
-    click.echo(f"\nReport: {', '.join(map(str, files))}")
-
-
-def _within_budget(
-    run: Run, folder: Path, budget: tuple[float | None, float | None], formats: list[str], as_json: bool
-) -> None:
-    from keras_lmf.training import Budget, within_budget
-
-    require_writable(folder / "budget.md")
-    choice = within_budget(run, folder, Budget(*budget), formats)
-    choice.save(folder)
-    if as_json:
-        candidates = json.loads(choice.table.to_json(orient="records", double_precision=15))
-        click.echo(
-            json.dumps({"file": str(choice.file), "test": _rows(choice.test), "candidates": candidates})
-        )
-        return
-    click.echo(choice)
-    click.echo(f"\nFile: {choice.file}\nTable and plot: {folder / 'budget.md'}, {folder / 'budget.png'}")
-
-
-def _without_corpus(formats: list[str], why: str) -> list[str]:
-    """The formats that need no corpus; one line says what there is not, and why.
-
-    Raises:
-        LMFError: a format that needs it was asked for by name.
-    """
-    from keras_lmf.export import FORMATS
-
-    calibrated = [name for name in formats if name in FORMATS and FORMATS[name].calibrated]
-    default = click.get_current_context().get_parameter_source("formats") is ParameterSource.DEFAULT
-    if calibrated and not default:
-        raise LMFError(
-            f"The format {calibrated[0]!r} takes its scales from the training split, which is not at hand. {why} Or "
-            f"take --formats tflite-dynamic, which needs none."
-        )
-    lacking = ["no metrics", *(f"no {name} file" for name in calibrated)]
-    click.echo(f"Without a corpus there are {' and '.join(lacking)}. {why}", err=True)
-    return [name for name in formats if name not in calibrated]
 
 
 def _leave_one_corpus_out(run: Run, seeds: int, as_json: bool) -> None:
@@ -373,7 +238,7 @@ def _tell(run: Run, table: pd.DataFrame | None, as_json: bool) -> None:
     best = run.history.loc[run.best_epoch]
     if as_json:
         facts = {"folder": str(run.folder), "best_epoch": int(best.name), **best.to_dict()}
-        click.echo(json.dumps(facts if table is None else facts | {"check": _rows(table)}))
+        click.echo(json.dumps(facts if table is None else facts | {"check": rows_of(table)}))
         return
     click.echo(f"\n{run.folder}: {len(run.history)} epochs, the weights of epoch {best.name} are kept.")
     click.echo(best.to_frame("").T.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
@@ -387,5 +252,5 @@ def _tell(run: Run, table: pd.DataFrame | None, as_json: bool) -> None:
         click.echo(table.to_string(float_format="{:.4f}".format))
 
 
-def _rows(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+def rows_of(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     return json.loads(table.to_json(orient="index", double_precision=15))

@@ -6,9 +6,19 @@ import keras_lmf.models  # noqa: F401  says what to install without a backend
 from keras_lmf.errors import invalid
 from keras_lmf.export.artifact import Artifact, Latency, report, summary
 from keras_lmf.export.exporter import FORMATS, export_model
+from keras_lmf.export.source import behind
 from keras_lmf.spec import InputSpec
 
-__all__ = ["FORMATS", "Artifact", "InputDescription", "Latency", "export_model", "report", "summary"]
+__all__ = [
+    "FORMATS",
+    "Artifact",
+    "InputDescription",
+    "Latency",
+    "behind",
+    "export_model",
+    "report",
+    "summary",
+]
 
 
 def InputDescription(

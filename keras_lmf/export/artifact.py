@@ -51,6 +51,8 @@ class Artifact:
         operators: the ops of a .tflite file with their dtypes, columns operator, activations, weights,
             outputs, count; empty for a SavedModel.
         notes: what else a user of this file must know, for example which ops an int8 file has in float32.
+        errors: of a quantised .tflite file the ops that add the largest errors (`comparison.largest_errors`), columns
+            operator, scope, error, added; empty for others.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class Artifact:
     latency: Latency
     operators: pd.DataFrame = field(repr=False)
     notes: tuple[str, ...]
+    errors: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
 
 def report(artifacts: Sequence[Artifact]) -> pd.DataFrame:
@@ -179,6 +182,7 @@ def _record(artifact: Artifact) -> dict[str, Any]:
         "latency_ms": _milliseconds(artifact),
         "peak_mib": artifact.latency.peak_mib,
         "operators": artifact.operators.to_dict(orient="records"),
+        "errors": artifact.errors.to_dict(orient="records"),
         "notes": list(artifact.notes),
     }
 
@@ -195,4 +199,10 @@ def _markdown(artifacts: Sequence[Artifact], pictured: bool) -> str:
         if len(artifact.operators):
             parts += [f"## Ops of {artifact.path.name}", artifact.operators.to_markdown(index=False)]
             parts += [f"- {note}" for note in artifact.notes]
+        if len(artifact.errors):
+            parts += [
+                f"Ops of {artifact.path.name} that add the largest errors. Error: root mean square of the difference "
+                "to the float32 file, as a share of the numbers'; added: beyond that of the op's inputs.",
+                artifact.errors.to_markdown(index=False, floatfmt=".2%"),
+            ]
     return "\n\n".join(parts) + "\n"

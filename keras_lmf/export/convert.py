@@ -2,7 +2,7 @@
 
 The converter is C++ that can take its process down, so `tflite.py` starts this file through `process.py` as
 `python -P convert.py SAVED_MODEL OUTPUT FAILURE`. It exits with 0 and OUTPUT written, or with 1 and FAILURE
-written: JSON with `message` and `operators`, a list of [TensorFlow op, name scope of the op].
+written: JSON with `message` and `operators`, a list of [TensorFlow op, name scope of the op] that have no builtin.
 """
 
 from __future__ import annotations
@@ -10,6 +10,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+
+WAY_OUT = (
+    "TensorFlow Lite has no builtin for this, and the Flex library that has it is in no stock interpreter. "
+    "Express these layers with other keras.ops functions, or export to 'saved_model' only."
+)
 
 
 def convert(saved_model: str) -> bytes:
@@ -33,7 +38,8 @@ def main(saved_model: str, output: str, failure: str) -> int:
             for entry in getattr(error, "errors", [])
             if entry.operator.name and entry.location.call
         ]
-        message = {"message": str(error) or type(error).__name__, "operators": sorted(operators)}
+        words = WAY_OUT if operators else str(error) or type(error).__name__
+        message = {"message": words, "operators": sorted(operators)}
         Path(failure).write_text(json.dumps(message), encoding="utf-8")
         return 1
     Path(output).write_bytes(content)

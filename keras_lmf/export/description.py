@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     from keras_lmf.recipe import Recipe
 
-PACKAGES = ("keras-lmf", "keras", "tensorflow", "tensorflow-cpu", "ai-edge-litert", "litert-quantizer")
+PACKAGES = (
+    "keras-lmf",
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "ai-edge-litert",
+    "litert-quantizer",
+    "tf2onnx",
+)
 
 
 def spec_of(model: keras.Model, spec: ModelSpec | None, recipe: Recipe | None) -> ModelSpec:

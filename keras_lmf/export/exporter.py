@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
-from keras_lmf.export import tflite
+from keras_lmf.export import onnx, tflite
 from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
+from keras_lmf.export.comparison import largest_errors
 from keras_lmf.export.description import described_inputs, document_of, require_fit, sidecar_of, spec_of
 from keras_lmf.export.metadata import with_document
 from keras_lmf.export.process import latency_of
@@ -69,7 +71,13 @@ FORMATS: dict[str, Format] = {
     "tflite-int8-integer": Format(
         "model-int8-integer.tflite", tflite.write_int8_integer, batch=1, float32=False, calibrated=True
     ),
+    "tflite-int16": Format(
+        "model-int16.tflite", tflite.write_int16, batch=1, float32=False, calibrated=True
+    ),
+    "onnx": Format("model.onnx", onnx.write_onnx, batch=1, float32=True),
 }  # fmt: skip
+
+_EMBED = {".tflite": with_document, ".onnx": onnx.with_document}  # what a file says of itself, by its suffix
 
 
 def export_model(
@@ -93,9 +101,9 @@ def export_model(
     """Write `model` to `folder` in each format, run every written file, and report what each one costs.
 
     A file gets its final name only after it ran, gave finite numbers and, for float32 formats, agreed with
-    the Keras model. What it takes and gives stands inside each .tflite file, and beside each file in its sidecar,
-    `model.tflite.json` for example: labels, inputs, scales, versions, hashes. `folder` also receives report.csv,
-    report.json, report.md and (with `evaluation`) report.png.
+    the Keras model. What it takes and gives stands inside each .tflite and .onnx file, and beside each file in
+    its sidecar, `model.tflite.json` for example: labels, inputs, scales, versions, hashes. `folder` also receives
+    report.csv, report.json, report.md and (with `evaluation`) report.png.
 
     | format | file | numbers |
     |---|---|---|
@@ -105,11 +113,13 @@ def export_model(
     | "tflite-dynamic" | `model-dynamic.tflite` | weights int8, activations quantised as it runs |
     | "tflite-int8" | `model-int8.tflite` | products and convolutions int8, inputs and outputs float32 |
     | "tflite-int8-integer" | `model-int8-integer.tflite` | the same, inputs and outputs int8 |
+    | "tflite-int16" | `model-int16.tflite` | as "tflite-int8", with int16 activations: slow on a processor |
+    | "onnx" | `model.onnx`, for onnxruntime; one row | float32 |
 
     The SavedModel of a recipe's model with a front end on sound has two more signatures: `waveform` takes the same as
     `serving_default`, `features` what the front ends give.
 
-    Int8 files keep in float32 what int8 would spoil or can't hold: standardisation, the product of the
+    Int8 and int16 files keep in float32 what int8 would spoil or can't hold: standardisation, the product of the
     modalities, the activations inside loops (recurrent layers without unroll=True), CONV_3D.
     `Artifact.operators` lists every op with its dtypes; weighted ops that are left out are in `Artifact.notes`
     and given as a warning.
@@ -143,7 +153,8 @@ def export_model(
     Raises:
         LMFError: unknown format or presence; a temperature out of 0.01 to 100; no TensorFlow here; a model without
             dicts, or, on another backend, with layers that TensorFlow's process can't rebuild; a split that doesn't
-            fit; a model that needs ops outside TensorFlow Lite's builtins; an int8 format without `calibration`, or
+            fit; a model that needs ops outside TensorFlow Lite's builtins, or
+            for "onnx" outside those of ONNX; an int8 format without `calibration`, or
             of a model with no op that can be int8; a failed, crashed or overlong conversion; a file whose outputs
             aren't finite or differ too much. That file is then not kept; one that an earlier export left under its
             name stays as it was.
@@ -214,13 +225,13 @@ def _export(
         written = Path(scratch) / file
         write(source, written)
         label = f"The {name} file of model {source.model.name!r}"
-        found = operators(written.read_bytes()) if written.is_file() else []
+        found = operators(written.read_bytes()) if written.suffix == ".tflite" else []
         notes = tflite.notes(source, written, found) if calibrated else []
         document = document_of(
             name, FORMATS[name].rows, spec, source.open(written), source.calibration, notes
         )
-        if written.is_file():
-            written.write_bytes(with_document(written.read_bytes(), document))
+        if embed := _EMBED.get(written.suffix):
+            written.write_bytes(embed(written.read_bytes(), document))
         runtime = dataclasses.replace(source.open(written), name=label)
         outputs = runtime.predict(source.inputs)
         expected = expect(batch)
@@ -239,6 +250,9 @@ def _export(
             latency=_latency(source, written),
             operators=table(found),
             notes=tuple(notes),
+            errors=_errors(source, written)
+            if written.suffix == ".tflite" and not float32
+            else pd.DataFrame(),
         )
         Sidecar.path_of(artifact.path).unlink(missing_ok=True)  # it describes what is about to be replaced
         _move(written, artifact.path, Path(scratch))
@@ -246,6 +260,11 @@ def _export(
     for note in notes:
         warnings.warn(f"{artifact.path.name}: {note}", stacklevel=3)
     return artifact
+
+
+def _errors(source: Source, written: Path) -> pd.DataFrame:
+    float32 = tflite.float32_file(source).read_bytes()
+    return largest_errors(float32, written.read_bytes(), source.inputs)
 
 
 def _latency(source: Source, written: Path) -> Latency:

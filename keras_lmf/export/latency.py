@@ -1,9 +1,10 @@
 """How long one row takes: a script that runs in a process of its own, where a number of threads can be asked for.
 
-`process.py` starts it as `python -P latency.py MODEL INPUTS THREADS OUTPUT FAILURE`. MODEL is a .tflite file, the
-folder of a SavedModel, or a .keras file of this package's making. INPUTS is an .npz of one row by modality, or "": a
-row is drawn. OUTPUT is JSON: milliseconds `p50` and `p95` of repeated calls with the inputs set, and `peak_mib`, the
-most memory that the process held, framework and all; null where the system doesn't tell. FAILURE is as in `convert.py`.
+`process.py` starts it as `python -P latency.py MODEL INPUTS THREADS OUTPUT FAILURE`. MODEL is a .tflite or
+.onnx file, the folder of a SavedModel, or a .keras file of this package's making. INPUTS is an .npz of one row by
+modality, or "": a row is drawn. OUTPUT is JSON: milliseconds `p50` and `p95` of repeated calls with the inputs set, and
+`peak_mib`, the most memory that the process held, framework and all; null where the system doesn't tell. FAILURE is as
+in `convert.py`.
 """
 
 from __future__ import annotations
@@ -88,6 +89,21 @@ def tflite_call(path: str, inputs: Rows | None, threads: int = 1) -> Callable[[]
     return interpreter.invoke
 
 
+def onnx_call(path: str, inputs: Rows | None, threads: int) -> Callable[[], object]:
+    """`run` of a session."""
+    import onnxruntime
+
+    from keras_lmf.runtime import open_artifact
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    row = inputs or drawn(
+        {name: (info.shape, info.dtype) for name, info in open_artifact(path).inputs.items()}
+    )
+    return lambda: session.run(None, row)
+
+
 def saved_model_call(path: str, inputs: Rows | None, threads: int) -> Callable[[], object]:
     """The SavedModel's concrete function on one row."""
     bind_threads("tensorflow", threads)
@@ -144,7 +160,8 @@ def peak_mib() -> float | None:
 
 
 def main(model: str, inputs: str, threads: str, output: str, failure: str) -> int:
-    call = {".tflite": tflite_call, ".keras": keras_call}.get(Path(model).suffix, saved_model_call)
+    calls = {".tflite": tflite_call, ".onnx": onnx_call, ".keras": keras_call}
+    call = calls.get(Path(model).suffix, saved_model_call)
     if call is not keras_call:
         sys.modules["keras"] = sys.modules["jax"] = None  # as in `convert.py`
     try:

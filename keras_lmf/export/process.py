@@ -20,10 +20,6 @@ from keras_lmf.errors import LMFError
 from keras_lmf.export.artifact import Latency
 
 FOLDER = Path(__file__).parent
-_WAY_OUT = (
-    "TensorFlow Lite has no builtin for this, and the Flex library that has it is in no stock interpreter. "
-    "Express these layers with other keras.ops functions, or export to 'saved_model' only."
-)
 
 
 def run_script(
@@ -40,8 +36,8 @@ def run_script(
     `script` is the name of a file beside this one; `what` is what it does, to `model` where it is given, for
     error messages.
 
-    FAILURE is JSON with `message` and `operators`, a list of [TensorFlow op, name scope of the op]: the ops
-    that have no TensorFlow Lite builtin.
+    FAILURE is JSON with `message` and `operators`, a list of [op, name scope of the op]: the ops that can't be
+    converted. Where there are any, the message says what can be done instead.
 
     Raises:
         LMFError: it failed, crashed or took longer than `timeout_seconds`; None: it may take any time.
@@ -78,7 +74,7 @@ def run_script(
             raise LMFError(f"{what} {cause}. Its last words: {_tail(process.stderr)}")
         report = json.loads(failure.read_text(encoding="utf-8"))
     if report["operators"]:
-        raise LMFError(f"{what} needs {places(model, report['operators'])}.\n{_WAY_OUT}")
+        raise LMFError(f"{what} needs {places(model, report['operators'])}.\n{report['message']}")
     raise LMFError(f"{what} failed: {_cause(report['message'])}")
 
 

@@ -1,9 +1,9 @@
-"""Float32 TFLite to float16 or int8: a script that runs in a process of its own, without TensorFlow.
+"""Float32 TFLite to float16, int8 or int16: a script that runs in a process of its own, without TensorFlow.
 
 `quantized.py` starts it through `process.py` as `python -P quantize.py KIND FLOAT32 INPUTS SPECTRAL OUTPUT FAILURE`.
-INPUTS is an .npz of calibration rows, by modality (N, …), which the int8 kinds read; SPECTRAL is JSON, the fields of
-`Spectral`. It exits with 0 and OUTPUT written, or with 1 and FAILURE written: JSON with `message` and an empty list
-`operators`.
+INPUTS is an .npz of calibration rows, by modality (N, …), which the calibrated kinds read; SPECTRAL is JSON, the
+fields of `Spectral`. It exits with 0 and OUTPUT written, or with 1 and FAILURE written: JSON with `message` and an
+empty list `operators`.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def int8(
     """int8 weights and activations for `PRODUCTS`, by the smallest and largest value of each on `inputs`, which are
     clipped first where int8 ends have too few steps for them (`_within_steps`).
 
-    Loops (recurrent layers that are not unrolled) can't have int8 activations: their state would change its
+    Loops (recurrent layers that are not unrolled) can't have integer activations: their state would change its
     type from one step to the next. Their weights are int8 all the same.
 
     Args:
@@ -118,6 +118,18 @@ def int8(
         integer_ends: whether the model's inputs and outputs are int8, too.
         spectral: layers whose activations stay float32.
     """
+    return _static(content, inputs, 8, integer_ends, spectral)
+
+
+def int16(content: bytes, inputs: dict[str, np.ndarray], spectral: Spectral = Spectral()) -> bytes:
+    """As `int8`, with int16 activations: 65,535 steps about zero in the place of 256; weights stay int8."""
+    return _static(content, inputs, 16, False, spectral)
+
+
+def _static(
+    content: bytes, inputs: dict[str, np.ndarray], bits: int, integer_ends: bool, spectral: Spectral
+) -> bytes:
+    """int8 weights and activations of so many bits for `PRODUCTS`."""
     from ai_edge_litert.tools import flatbuffer_utils
     from litert_quantizer import algorithm_manager, calibrator, qtyping, quantizer, recipe_manager
     from litert_quantizer.utils import qsv_utils, tfl_flatbuffer_utils
@@ -125,7 +137,7 @@ def int8(
     graph, *loops = flatbuffer_utils.read_model_from_bytearray(content).subgraphs
     rules = recipe_manager.RecipeManager()
     for name in PRODUCTS:
-        rules.add_static_config(".*", getattr(qtyping.TFLOperationName, name), 8, 8)
+        rules.add_static_config(".*", getattr(qtyping.TFLOperationName, name), bits, 8)
     for loop in loops:
         for operator in loop.operators:
             scope = _scope(operator, loop)
@@ -136,7 +148,7 @@ def int8(
     if integer_ends:
         inputs = {name: _within_steps(values) for name, values in inputs.items()}
         for end in tfl_flatbuffer_utils.get_subgraph_input_output_operators(graph):
-            rules.add_static_config(_scope(end, graph), end.op_key, 8, 8)
+            rules.add_static_config(_scope(end, graph), end.op_key, bits, 8)
     rows = len(next(iter(inputs.values())))
     # The quantiser's own `calibrate` averages the extremes of the rows, and so clips the loud ones.
     calibration = calibrator.Calibrator(
@@ -208,6 +220,13 @@ def _scope(operator: Any, graph: Any) -> str:
     return f"^{re.escape(tfl_flatbuffer_utils.get_op_scope(operator, graph.tensors))}$"
 
 
+def with_short_names(content: bytes) -> bytes:
+    """The float32 file whose tensors are called as those of the files that are made of it."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    return _written(flatbuffer_utils.read_model_from_bytearray(content))
+
+
 def _written(model: Any) -> bytes:
     """The file, without unused buffers, empty entries and the names of ops that were fused into others.
 
@@ -238,6 +257,8 @@ def main(kind: str, float32: str, inputs: str, spectral: str, output: str, failu
             content = float16(content)
         elif kind == "dynamic":
             content = dynamic(content, layers)
+        elif kind == "int16":
+            content = int16(content, dict(np.load(inputs)), layers)
         else:
             content = int8(content, dict(np.load(inputs)), kind == "int8-integer", layers)
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import sys
@@ -190,6 +191,20 @@ def source_of(
     if rows is not None:
         runtime.check(rows)
     return Source(model, inputs, timeout_seconds, scratch, rows)
+
+
+def behind(front_end: keras.Model, split: Split) -> Split:
+    """The rows of `split` as the body of a model takes them: features in the place of the recordings.
+
+    Args:
+        front_end: of `models.front_end_model`.
+        split: with the recordings.
+
+    Raises:
+        LMFError: as of `Runtime.predict`; a modality that the split lacks.
+    """
+    features = open_artifact(front_end).predict(_inputs_of(split, open_artifact(front_end)))
+    return dataclasses.replace(split, inputs=dict(split.inputs) | features)
 
 
 def _inputs_of(split: Split, runtime: Runtime) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""The formats that are .tflite files: float32, float16, dynamic, int8.
+"""The formats that are .tflite files: float32, float16, dynamic, int8, int16.
 
 Each takes one row at a time, uses TensorFlow Lite's builtin ops only, and has inputs and outputs named as the model's.
 """
@@ -27,7 +27,7 @@ from keras_lmf.operators import Operator, operators
 from keras_lmf.runtime import open_artifact
 
 CALIBRATION_ROWS = 1000
-# What carries a model's weights. An int8 file must have one of the first two in int8.
+# What carries a model's weights. An int8 or int16 file must have one of the first two in integers.
 INTEGER = ("FULLY_CONNECTED", "CONV_2D")
 PRODUCTS = (*INTEGER, "CONV_3D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "BATCH_MATMUL")
 _WAYS_OUT = (
@@ -58,7 +58,17 @@ def write_int8(source: Source, path: Path) -> None:
         LMFError: nothing in the file computes in int8, so that it can't be called so.
     """
     _quantize("int8", source, path)
-    _require_int8(source.model, operators(path.read_bytes()))
+    _require_integers(source.model, path, "int8")
+
+
+def write_int16(source: Source, path: Path) -> None:
+    """As `write_int8`, with int16 activations; weights are int8.
+
+    Raises:
+        LMFError: as `write_int8`.
+    """
+    _quantize("int16", source, path)
+    _require_integers(source.model, path, "int16")
 
 
 def write_int8_integer(source: Source, path: Path) -> None:
@@ -68,7 +78,7 @@ def write_int8_integer(source: Source, path: Path) -> None:
         LMFError: as `write_int8`, or an input is not int8.
     """
     _quantize("int8-integer", source, path)
-    _require_int8(source.model, operators(path.read_bytes()))
+    _require_integers(source.model, path, "int8")
     for name, info in open_artifact(path).inputs.items():
         if info.quantization is None and info.dtype.kind == "f":
             raise LMFError(
@@ -117,7 +127,7 @@ def _convert(source: Source, saved_model: Path, path: Path) -> None:
 
 
 def notes(source: Source, path: Path, found: list[Operator]) -> list[str]:
-    """What a reader of an int8 file's name must know: what isn't int8, and inputs that suffer from it."""
+    """What a reader of a calibrated file must know: what isn't integers, and inputs that suffer from it."""
     said = []
     spectral = re.compile(
         "|".join(rf"/{re.escape(name)}(_\d+)?/" for name in _spectral(source.model).layers) or "$^"
@@ -125,7 +135,7 @@ def notes(source: Source, path: Path, found: list[Operator]) -> list[str]:
     left = [
         operator
         for operator in found
-        if operator.name in PRODUCTS and not _is_int8(operator) and not spectral.search(operator.scope)
+        if operator.name in PRODUCTS and not _of_integers(operator) and not spectral.search(operator.scope)
     ]
     if left:
         where = places(source.model, [(operator.name, operator.scope) for operator in left])
@@ -191,16 +201,17 @@ def _before(layer: keras.layers.Layer) -> keras.Operation | None:
         return None
 
 
-def _is_int8(operator: Operator) -> bool:
-    return operator.activations == operator.outputs == "int8"
+def _of_integers(operator: Operator) -> bool:
+    return operator.activations == operator.outputs != "float32"
 
 
-def _require_int8(model: keras.Model, found: list[Operator]) -> None:
-    if any(operator.name in INTEGER and _is_int8(operator) for operator in found):
+def _require_integers(model: keras.Model, path: Path, dtype: str) -> None:
+    found = operators(path.read_bytes())
+    if any(operator.name in INTEGER and _of_integers(operator) for operator in found):
         return
     left = [(operator.name, operator.scope) for operator in found if operator.name in PRODUCTS]
     where = f"These stay float32: {places(model, left)}. {_WAYS_OUT}" if left else "It has no weights."
     raise LMFError(
-        f"The int8 file of model {model.name!r} has no {' or '.join(INTEGER)} that computes in int8, so it "
+        f"The {dtype} file of model {model.name!r} has no {' or '.join(INTEGER)} that computes in {dtype}, so it "
         f"isn't called so. {where} Or export to 'tflite-dynamic'."
     )

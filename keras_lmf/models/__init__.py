@@ -17,6 +17,8 @@ from keras_lmf.models.factory import fusion_model as fusion_model
 from keras_lmf.models.factory import refresh_standardization as refresh_standardization
 from keras_lmf.models.factory import set_standardization as set_standardization
 from keras_lmf.models.factory import weight_shapes as weight_shapes
+from keras_lmf.models.halves import body_model as body_model
+from keras_lmf.models.halves import front_end_model as front_end_model
 from keras_lmf.models.pretrained import load_backbone as load_backbone
 from keras_lmf.models.published_networks import load_i3d_checkpoint as load_i3d_checkpoint
 from keras_lmf.models.published_networks import load_published as load_published

@@ -16,14 +16,14 @@ from keras_lmf.data.corpora import CorpusDescription
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate
 from keras_lmf.evaluation.subsets import only
-from keras_lmf.export import FORMATS, Artifact
+from keras_lmf.export import Artifact
 from keras_lmf.files import write_atomically
 from keras_lmf.locate import RECIPE, TESTVECTORS, WEIGHTS, known_backbones
 from keras_lmf.models import pretrained
 from keras_lmf.publishing.calibrations import calibrated
 from keras_lmf.publishing.costs import cost
 from keras_lmf.publishing.retrainings import LEFT_OUT, cross_validation, experts, left_out, spreads, trained
-from keras_lmf.publishing.shipping import shipped_formats
+from keras_lmf.publishing.shipping import FORMATS, shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
 from keras_lmf.records import Backbone

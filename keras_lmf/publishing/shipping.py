@@ -10,10 +10,11 @@ from keras_lmf.export import Artifact
 from keras_lmf.publishing.costs import cost
 from keras_lmf.runtime import open_artifact
 from keras_lmf.spec import ModelSpec
-from keras_lmf.zoo.files import budget, loss
+from keras_lmf.zoo.files import BUDGETS, budget, loss
 
 Scores = dict[str, list[dict[str, float]]]
 FLOAT32 = 1e-4  # the most that a float32 file may differ from Keras on test vectors
+FORMATS = ("saved_model", *BUDGETS)  # that an entry is measured in
 SMALL_FILE, LARGEST_FILE = 2**20, 2**23  # bytes
 
 
@@ -40,7 +41,7 @@ def shipped_formats(
         if artifact.bytes > SMALL_FILE:
             reasons.append(f"{artifact.bytes:,} bytes are more than 1 MiB")
         if lost.share > budget(name):
-            reasons.append(f"it loses {lost} against Keras")
+            reasons.append(f"it loses {lost} against Keras{_worst(artifact)}")
         if (largest := _difference(artifact, *vectors)) > _allowed(artifact):
             reasons.append(f"its answers to the drawn test vectors are up to {largest:.2g} from Keras")
     shipped = [name for name, reasons in problems.items() if not reasons]
@@ -60,6 +61,14 @@ def _difference(
 ) -> float:
     answers = open_artifact(artifact.path).predict(inputs)
     return max(float(np.abs(answers[target] - values).max()) for target, values in expected.items())
+
+
+def _worst(artifact: Artifact) -> str:
+    """In brackets, the ops that add the most of it."""
+    found = [
+        f"{row.operator} {row.scope} adds {row.added:.1%}" for row in artifact.errors.head(2).itertuples()
+    ]
+    return f" ({', '.join(found)} of error)" if found else ""
 
 
 def _allowed(artifact: Artifact) -> float:

@@ -1,4 +1,4 @@
-"""What can be recognised with: a zoo entry, a run, a SavedModel or a `.tflite` file, each with what is known of it."""
+"""What can be recognised with: a zoo entry, a run or an exported file, each with what is known of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.locate import WEIGHTS, known_entries, locate
+from keras_lmf.locate import EXPORTED, WEIGHTS, known_entries, locate
 from keras_lmf.media.crops import FaceInput, followed_rate
 from keras_lmf.recipe import run_spec
 from keras_lmf.runtime import Runtime, open_artifact, prefers_tflite
@@ -57,7 +57,7 @@ class Opened:
         name: as messages call it.
         runtime: runs it.
         spec: what is known of it; `target` has classes.
-        file: that answers: a `.tflite`, the weights of a Keras model, or the folder of a SavedModel.
+        file: that answers: a `.tflite` or `.onnx`, the weights of a Keras model, or the folder of a SavedModel.
         sound: the input that takes the waveform; None without one.
         face: the input that takes the face; None without one.
         labels: the classes that it is asked about, in the model's order.
@@ -183,7 +183,7 @@ def open_model(
             f"Received a {type(artifact).__name__}. Give the name of a zoo entry, the folder of a run, the folder of "
             f"a SavedModel or a .tflite file: they say what their inputs and classes are."
         )
-    place = locate(artifact, "entry", "run", "saved_model", "tflite")
+    place = locate(artifact, "entry", "run", *EXPORTED)
     name, path = place.name, place.path
     ways: dict[str, Callable[[], Opened]] = {}
     if place.kind == "entry":
