@@ -82,6 +82,7 @@ def test_what_a_format_may_lose(
         difference_max=0.0,
         difference_mean=0.0,
         latency=Latency(1.0, 1.0),
+        errors=pd.DataFrame(),
     )
     spec = Entry.read(ZOO / "lmf-mosi-avt").spec
     for scores in (
