@@ -137,6 +137,7 @@ def test_the_page_is_told_what_the_entry_says(port: int):
     told = json.loads(get(port, "/spec.json")[1])
     entry = json.loads((ZOO / "lmf-media-av" / "model-dynamic.tflite.json").read_text())
     assert told["labels"] == entry["labels"]
+    assert len(set(told["colors"])) == len(told["labels"]) == len(told["colors"])
     assert told["inputs"] == {name: part["shape"] for name, part in entry["inputs"].items()}
     assert told["temperatures"] == {**entry["subset_temperatures"], "face + voice": entry["temperature"]}
     assert told["presence"] == entry["presence"]

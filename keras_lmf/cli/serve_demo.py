@@ -113,12 +113,15 @@ def spec(model: Opened) -> dict[str, Any]:
     Raises:
         LMFError: the file takes integers, the model needs features, or its faces come from another detector.
     """
+    from keras_lmf.evaluation import style
+
     told = {
         "name": model.name,
         "file": model.file.name,
         "licence": (model.spec.licence or {}).get("weights"),
         "target": model.spec.target.name,
         "labels": model.labels,
+        "colors": list(style.colours(model.labels).values()),
         "presence": model.spec.presence,
         "inputs": {key: [1, *info.shape] for key, info in model.runtime.inputs.items()},
         "seconds": model.seconds,
