@@ -203,5 +203,9 @@ def known_recipes() -> dict[str, Path]:
 
 def unknown_entry(name: str, hint: str, cache_dir: str | Path | None = None) -> LMFError:
     """The error for a name that is no entry's."""
+    if name in known_recipes():
+        return LMFError(
+            f"{name!r} is a recipe, no trained model: 'keras-lmf train {name} --data FOLDER' makes one."
+        )
     known = known_entries(cache_dir) | known_recipes()
     return unknown_name("zoo entry", name, known, f"{hint} 'keras-lmf list' shows them.")

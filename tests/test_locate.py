@@ -8,7 +8,8 @@ import pytest
 from zoo_entry import NAME
 
 from keras_lmf.errors import LMFError
-from keras_lmf.locate import local_path, locate
+from keras_lmf.locate import known_recipes, local_path, locate
+from keras_lmf.zoo import fetching
 
 
 @pytest.fixture
@@ -56,6 +57,9 @@ def test_another_kind_is_told_with_what_is_taken(places):
         locate(places["recipe"], "entry", "run")
     with pytest.raises(LMFError, match="is a backbone, no model by itself"):
         locate(places["backbone"], "entry")
+    for name in known_recipes():
+        with pytest.raises(LMFError, match=f"is a recipe.*train {name}"):
+            fetching.fetch(name)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -115,10 +116,28 @@ def test_a_name_of_someone_elses_is_refused(port: int):
         server({}, port)
 
 
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"GET /" + 70000 * b"a" + b" HTTP/1.1", 414),
+        (b"GET http://[ HTTP/1.1", 421),
+        (b"POST / HTTP/1.1", 501),
+    ],
+)
+def test_what_is_no_request_of_a_page_gets_an_error(port: int, request_line: bytes, status: int):
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(request_line + b"\r\n\r\n")
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+    assert answer.status == status
+    assert directives(answer)["default-src"] == ["'none'"]
+
+
 def test_the_page_is_told_what_the_entry_says(port: int):
     told = json.loads(get(port, "/spec.json")[1])
     entry = json.loads((ZOO / "lmf-media-av" / "model-dynamic.tflite.json").read_text())
     assert told["labels"] == entry["labels"]
+    assert len(set(told["colors"])) == len(told["labels"]) == len(told["colors"])
     assert told["inputs"] == {name: part["shape"] for name, part in entry["inputs"].items()}
     assert told["temperatures"] == {**entry["subset_temperatures"], "face + voice": entry["temperature"]}
     assert told["presence"] == entry["presence"]

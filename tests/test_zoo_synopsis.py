@@ -9,6 +9,7 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
+import h5py
 import pytest
 from PIL import Image
 
@@ -69,6 +70,16 @@ def test_the_figures_of_the_box_are_those_of_its_file(name: str) -> None:
     seldom = {part for part in parts if metrics[f"{kind}_{part}"]["value"] < metrics[mean]["value"] / 2}
     found = set(re.findall(rf"(\w[\w ]*) \({noun} ", rows.get("weak on", "")))
     assert found == {part.replace("_", " ") for part in seldom}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_says_where_weights_are_not_in_their_file(name: str) -> None:
+    sizes: list[int] = []
+    with h5py.File(ZOO / name / "model.weights.h5") as file:
+        file.visititems(lambda _, part: sizes.append(part.size) if isinstance(part, h5py.Dataset) else None)
+    card = (ZOO / name / "CARD.md").read_text(encoding="utf-8")
+    lacking = sum(sizes) < Entry.read(ZOO / name).parameters
+    assert ("`model.weights.h5` without the published network" in card) == lacking
 
 
 def test_no_metric_is_told_under_two_names() -> None:

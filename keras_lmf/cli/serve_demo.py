@@ -9,7 +9,6 @@ import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -114,12 +113,15 @@ def spec(model: Opened) -> dict[str, Any]:
     Raises:
         LMFError: the file takes integers, the model needs features, or its faces come from another detector.
     """
+    from keras_lmf.evaluation import style
+
     told = {
         "name": model.name,
         "file": model.file.name,
         "licence": (model.spec.licence or {}).get("weights"),
         "target": model.spec.target.name,
         "labels": model.labels,
+        "colors": list(style.colours(model.labels).values()),
         "presence": model.spec.presence,
         "inputs": {key: [1, *info.shape] for key, info in model.runtime.inputs.items()},
         "seconds": model.seconds,
@@ -212,12 +214,17 @@ def server(served: Mapping[str, Path | bytes], port: int) -> http.server.Threadi
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        path = ""  # until a request could be read: its error has headers, too
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # the browser went away
+                super().handle()
 
         def do_GET(self) -> None:
-            # A page elsewhere may give a name of its own to 127.0.0.1; it is not ours.
-            names = [f"{name}:{self.server.server_port}" for name in (HOST, "localhost")]
-            address = urlsplit(self.path).path
-            if self.headers.get("Host") not in names:
+            # A page elsewhere may give a name of its own to 127.0.0.1; it is not ours. Port 80 goes without saying.
+            name = self.headers.get("Host", "").removesuffix(f":{self.server.server_port}")
+            address = self.path.partition("?")[0]
+            if name not in (HOST, "localhost"):
                 self.send_error(421)
             elif address not in served:
                 self.send_error(404)

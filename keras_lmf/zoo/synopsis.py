@@ -121,9 +121,7 @@ def _weak(entry: Entry, key: str) -> str:
         told = ", ".join(f"{name} ({what} {found[name]:.2f})" for name in weak)
         return f"{told}: below half of the mean over all ({middle:.2f})"
     least = min(found, key=found.get)
-    return (
-        f"none with {what} below half of the mean ({middle:.2f}); the weakest is {least} ({found[least]:.2f})"
-    )
+    return f"none below half of the mean {what} ({middle:.2f}); the weakest is {least} ({found[least]:.2f})"
 
 
 def _elsewhere(entry: Entry) -> str:
@@ -135,20 +133,20 @@ def _elsewhere(entry: Entry) -> str:
         if word in block
     ]
     if not told:
-        return "on other corpora: not measured"
-    return f"{metric_name(word)} on a corpus that training left out (else): {', '.join(told)}"
+        return "not measured on any other corpus"
+    return f"{metric_name(word)} on a corpus left out of training (in brackets: trained on it, too): {', '.join(told)}"
 
 
 def _file(entry: Entry, key: str) -> str:
-    """The best file, what it costs, and how near it is to the Keras model."""
+    """The best file, whose figures the box has, what it costs, and how near it is to the Keras model."""
     cost, megabytes = entry.costs.get(key), f"{amount(size(entry, key) / 1e6)} MB"
     name = entry.files[key].name if key in entry.files else f"{key}, which keras-lmf export writes"
     told = [name, megabytes]
     if cost:
-        told += [f"{amount(cost.latency_p50_ms)} ms for a row on one thread"]
+        told += [f"{amount(cost.latency_p50_ms)} ms an answer on one thread"]
     if cost and cost.agreement is not None:
-        told += [f"the class of the Keras model in {cost.agreement:.1%}"]
-    return ", ".join(told)
+        told += [f"same class as the Keras model in {cost.agreement:.1%} of rows"]
+    return ", ".join(told) + ("; the figures above are its" if entry.metrics.get(key) else "")
 
 
 def _licence(entry: Entry) -> str:

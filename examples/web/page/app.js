@@ -113,6 +113,7 @@ at('start').addEventListener('click', () => {
     view.status('Stopped.');
   } else begin(listen);
 });
+at('file').addEventListener('click', ({target}) => (target.value = '')); // else the same file again is no change
 at('file').addEventListener('change', ({target: {files}}) => files.length && begin(stopped => read(files[0], stopped)));
 addEventListener('dragover', event => event.preventDefault());
 addEventListener('drop', event => {

@@ -8,14 +8,15 @@ const QUIET = 2000; // milliseconds between two answers that are read aloud
 export class View {
   constructor(spec) {
     this.labels = spec.labels;
-    this.told = {time: -Infinity};
+    this.colors = spec.colors;
     at('model').textContent = `${spec.name} answers, from the file ${spec.file}.`;
     at('licence').textContent = spec.licence ? `Licence of the weights: ${spec.licence}.` : '';
     at('use-microphone').hidden = !spec.sound || !spec.face;
     at('use-camera').hidden = !spec.sound || !spec.face;
     at('bars').replaceChildren(
       ...this.labels.map((label, i) => {
-        const row = element('li', `row c${i}`);
+        const row = element('li', 'row');
+        row.style.setProperty('--color', this.colors[i]);
         row.append(element('span', 'label', label), element('span', 'bar'), element('span', 'share', '–'));
         row.children[1].append(element('span', 'fill'));
         return row;
@@ -32,6 +33,8 @@ export class View {
   clear() {
     this.points = [];
     this.bounds = null;
+    this.told = {time: -Infinity};
+    at('spoken').textContent = ''; // so that the same answer of another file is read aloud, too
     at('picture').hidden = true;
     this.answer(null);
     this.sources({});
@@ -146,14 +149,13 @@ export class View {
     Object.assign(canvas, {width, height});
     [at('from').textContent, at('to').textContent] = bounds.map(seconds => `${seconds.toFixed(1)} s`);
     const context = canvas.getContext('2d');
-    const colors = this.labels.map((_, i) => color(`--c${i}`));
     const x = time => ((time - bounds[0]) / (bounds[1] - bounds[0])) * width;
     points.forEach(({time, probabilities}, i) => {
       const left = i ? x((points[i - 1].time + time) / 2) : 0;
       const right = i < points.length - 1 ? x((points[i + 1].time + time) / 2) : width;
       let top = 0;
       for (const [label, share] of (probabilities ?? []).entries()) {
-        context.fillStyle = colors[label];
+        context.fillStyle = this.colors[label];
         context.fillRect(left, top * height, right - left + 0.5, share * height);
         top += share;
       }
