@@ -64,8 +64,8 @@ def metric_against_cost(
             "The plot of the files' costs needs one or more names, and as many of everything else."
         )
     table = scores.assign(name=list(names), bytes=list(sizes), seconds=np.asarray(milliseconds) / 1000)
-    alone = table[table["name"] == apart]
-    dots = table.drop(index=alone.index) if len(alone) < len(table) else table
+    alone, others = table[table["name"] == apart], table[table["name"] != apart]
+    dots = table if others.empty else others
     drawn = Figure(figsize=(WIDTH, 3.4), layout="constrained")
     panels = drawn.subplots(1, 2, sharey=True)
     columns = {"bytes": ("size of the file", BYTES), "seconds": ("time for one row on one thread", SECONDS)}
