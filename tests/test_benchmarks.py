@@ -51,6 +51,7 @@ COMMANDS = [
     "robustness",
     "sequences",
     "silence",
+    "small_voices",
     "speech",
     "strip",
     "temperatures",
