@@ -284,7 +284,10 @@ def test_the_default_model_is_an_entry_that_takes_media() -> None:
     "words",
     [
         ("--workers", "2"),
-        ("--runner", "DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2"),
+        pytest.param(
+            ("--runner", "DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2"),
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["pool", "beam"],
 )

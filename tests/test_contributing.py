@@ -44,7 +44,7 @@ else:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_walk_through_a_new_backbone_works(tmp_path: Path) -> None:
     package = tmp_path / "keras_lmf"
     shutil.copytree(ROOT, package, ignore=shutil.ignore_patterns("_zoo", "__pycache__"))

@@ -227,7 +227,9 @@ def test_a_recipe_says_it_in_words(front_end, backbone):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [backbones.landmark_mlp, backbones.landmark_convolution])
+@pytest.mark.parametrize(
+    "make", [backbones.landmark_convolution, pytest.param(backbones.landmark_mlp, marks=pytest.mark.long)]
+)
 def test_a_tflite_file_of_builtin_ops_agrees(make, tmp_path):
     keras.utils.set_random_seed(0)
     clip = keras.Input((7, 68, 2), name="face")

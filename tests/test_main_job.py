@@ -15,7 +15,7 @@ from keras_lmf.runtime import open_artifact
 ZOO = Path(__file__).parents[1] / "zoo"
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(
         "KERAS_LMF_DATA" not in os.environ, reason="KERAS_LMF_DATA is not set: no corpora here"
     ),
@@ -25,12 +25,11 @@ pytestmark = [
 @pytest.mark.parametrize(
     ("entry", "metric", "oracle", "better_than_floor"),
     [
-        pytest.param(
+        (
             "lmf-mosi-avt",
             "mae",
             lambda y, p: mean_absolute_error(y, p[:, 0]),
             lambda v, floor: v < floor - 0.1,
-            marks=pytest.mark.long,
         ),
         (
             "lmf-ravdess-av",

@@ -204,6 +204,7 @@ def test_a_sidecar_lies_beside_every_file(published):
         assert "standard deviations" in facts["inputs"]["audio"]["unit"]
 
 
+@pytest.mark.long
 def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
     folder = tmp_path / NAME
     tiny = quick_recipe("early").replace(

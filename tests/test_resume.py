@@ -111,6 +111,7 @@ def test_ctrl_c_leaves_a_run_that_resumes(tmp_path: Path) -> None:
     assert lines[9 - done] == "epoch 10"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_loss_that_overflows_stops_the_run_and_keeps_the_best_weights(backend: str, tmp_path: Path) -> None:
     output = finish(start(backend, tmp_path / "run", "--diverge"))

@@ -74,7 +74,9 @@ def test_a_file_of_builtin_ops_answers_as_keras(word, tmp_path):
     np.testing.assert_allclose(found, answer(model, clips()), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("word", [*list(FUSIONS)[:-1], TRANSFORMER])
+@pytest.mark.parametrize(
+    "word", [TRANSFORMER, *(pytest.param(word, marks=pytest.mark.long) for word in list(FUSIONS)[:-1])]
+)
 def test_every_weight_learns_and_every_modality_counts(word):
     model, rows = klmf.build(recipe(INPUTS, FUSIONS[word], presence={})), clips()
     before = [weight.copy() for weight in model.get_weights()]

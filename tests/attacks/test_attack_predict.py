@@ -92,7 +92,14 @@ def wait_for_rows(path: Path, count: int) -> None:
 
 @posix
 @pytest.mark.slow
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "kill",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+    ],
+)
 def test_a_killed_call_goes_on_to_the_same_table(folder: Path, whole: bytes, kill: signal.Signals) -> None:
     csv, chance = f"{kill.name}.csv", random.Random(kill.name)
     for rows in sorted(chance.sample(range(1, CLIPS), 3)):
