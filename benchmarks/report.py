@@ -217,11 +217,8 @@ def unmet_corpora_table() -> str:
 def small_voices_table() -> str:
     found = pd.read_csv(RESULTS / "small_voices.csv").sort_values("accuracy, test", ascending=False)
     figures = [column for column in found if column.endswith(", test")]
-    table = found[["model", "teacher", "parameters", *figures]].rename(
-        columns=lambda name: name.removesuffix(", test")
-    )
-    for column in ("model", "teacher"):
-        table[column] = [f"`{name}`" if isinstance(name, str) else "" for name in table[column]]
+    table = found[["model", "parameters", *figures]].rename(columns=lambda name: name.removesuffix(", test"))
+    table["model"] = table["model"].map("`{}`".format)
     return table.to_markdown(index=False, floatfmt=".3f", intfmt=",")
 
 

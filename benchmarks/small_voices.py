@@ -1,11 +1,11 @@
-"""How well networks of a voice do that fit a phone: trained on three corpora, with and without a teacher.
+"""How well networks of a voice do that fit a phone: trained on three corpora, with a teacher.
 
     python benchmarks/small_voices.py --csv benchmarks/results/small_voices.csv
 
 The recipes beside this file, on voices of RAVDESS, EmoDB and nEMO: convolutions over a spectrogram, an LSTM over MFCC
-(the reference paper's, section III), and a linear layer over the lowest layer of GE2E. Each is trained on the labels
-alone, and on labels of which half is what `whisper-voice` answers. That entry has learnt from the validation rows, so
-look at the test rows. What is trained already in the folder --work is not trained again.
+(the reference paper's, section III), and a linear layer over the lowest layer of GE2E. Half of each training label is
+what `whisper-voice` answers. That entry has learnt from the validation rows, so look at the test rows. What is trained
+already in the folder --work is not trained again.
 """
 
 from __future__ import annotations
@@ -45,17 +45,15 @@ def main(data: Path | None, work: Path, csv: Path | None) -> None:
     recipe = Recipe.read(HERE / f"{RECIPES[0]}.toml")
     corpus = corpora.load(recipe.corpus.name, data, recipe.recorded, **recipe.corpus.options)
     teacher = load(TEACHER)
-    rows = [{"model": TEACHER, "teacher": "", "parameters": teacher.count_params()}]
+    rows = [{"model": TEACHER, "parameters": teacher.count_params()}]
     rows[0] |= figures(teacher, corpus, "test")
-    for taught in (TEACHER, None):
-        for name in RECIPES:
-            recipe = Recipe.read(HERE / f"{name}.toml")
-            if taught:
-                recipe = recipe.replace(training={"distillation": Distillation(teacher=(taught,))})
-            model = train(recipe, corpus, work / f"{name}-{'taught' if taught else 'alone'}").model
-            facts = {"model": name, "teacher": taught or "", "parameters": model.count_params()}
-            rows.append(facts | figures(model, corpus, "valid") | figures(model, corpus, "test"))
-            write_csv(pd.DataFrame(rows), csv)
+    for name in RECIPES:
+        recipe = Recipe.read(HERE / f"{name}.toml")
+        recipe = recipe.replace(training={"distillation": Distillation(teacher=(TEACHER,))})
+        model = train(recipe, corpus, work / name).model
+        facts = {"model": name, "parameters": model.count_params()}
+        rows.append(facts | figures(model, corpus, "valid") | figures(model, corpus, "test"))
+        write_csv(pd.DataFrame(rows), csv)
     click.echo(pd.DataFrame(rows).round(3).to_string(index=False))
 
 
