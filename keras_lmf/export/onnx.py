@@ -20,10 +20,8 @@ def write_onnx(source: Source, path: Path) -> None:
     Raises:
         LMFError: as of `tflite.float32_file`; or an op that has no counterpart in ONNX, named with its layer.
     """
-    for package in (
-        "onnx",
-        "onnxruntime",
-    ):  # asked first: without them the result of minutes couldn't be judged
+    # Asked first: without them the result of minutes couldn't be judged.
+    for package in ("onnx", "onnxruntime"):
         import_extra(package, "onnx")
     _convert(source, float32_file(source), path)
 
