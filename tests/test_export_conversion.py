@@ -10,12 +10,15 @@ import threading
 import time
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from small_model import small_model
 
 from keras_lmf.errors import LMFError
 from keras_lmf.export import export_model, process, source, tflite
+from keras_lmf.operators import operators
+from keras_lmf.runtime import open_artifact
 
 
 @pytest.mark.slow
@@ -149,6 +152,22 @@ def test_converter_reports_what_it_cannot_read(tmp_path):
     assert "SavedModel" in failure["message"]
     assert failure["operators"] == []
     assert not (tmp_path / "out.tflite").exists()
+
+
+@pytest.mark.slow
+def test_a_loop_writes_each_output_into_its_place(tmp_path):
+    """Joining those before, this one and those behind would take a new length at each step."""
+    steps = keras.Input((7, 3), name="steps")
+    layers = [keras.layers.Masking(), keras.layers.Bidirectional(keras.layers.GRU(2, return_sequences=True))]
+    model = keras.Model({"steps": steps}, {"y": layers[1](layers[0](steps))})
+    given = source.source_of(model, None, 600, tmp_path)
+    given.inputs["steps"][:, 5:] = 0  # masked
+    file = tflite.float32_file(given)
+    found = [operator.name for operator in operators(file.read_bytes())]
+    assert found.count("DYNAMIC_UPDATE_SLICE") == 2  # one for each direction
+    assert "SLICE" not in found
+    answers = open_artifact(file).predict(given.inputs)["y"]
+    np.testing.assert_allclose(answers, model.predict(given.inputs, verbose=0)["y"], atol=1e-6)
 
 
 def test_file_without_its_weights_is_refused(monkeypatch, tmp_path):

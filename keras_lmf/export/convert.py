@@ -25,6 +25,9 @@ def convert(saved_model: str) -> bytes:
         saved_model, signature_keys=["serving_default"]
     )
     converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS]
+    # A loop that keeps its outputs writes each into its place, in one op. Else it copies those before and those behind,
+    # whose lengths change with each step, and runs up to three times as long.
+    converter._experimental_enable_dynamic_update_slice = True
     return converter.convert()
 
 

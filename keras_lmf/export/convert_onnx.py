@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 OPSET = 18
+INT64 = 7  # of ONNX's types
 SIGNATURE = b"serving_default"
 WAY_OUT = (
     "The converter to ONNX, tf2onnx, has nothing for this. Express these layers with other keras.ops functions, or "
@@ -44,9 +45,8 @@ def convert(content: bytes) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "model.tflite")
         path.write_bytes(_prepared(content))
-        model, _ = tf2onnx.convert.from_tflite(
-            str(path), opset=OPSET, custom_op_handlers={"TFL_GELU": (_gelu, [])}
-        )
+        handlers = {"TFL_GELU": (_gelu, []), "TFL_DYNAMIC_UPDATE_SLICE": (_updated_row, [])}
+        model, _ = tf2onnx.convert.from_tflite(str(path), opset=OPSET, custom_op_handlers=handlers)
     for graph in _graphs(model.graph):
         if graph is not model.graph:
             # Of a loop's states, behind its counter and its condition, the converter says a wrong shape where another
@@ -143,6 +143,26 @@ def _gelu(graph: Any, node: Any, name: str, arguments: list[Any]) -> None:
     graph.remove_node(node.name)
     share = made("Add", curve, constant(1))
     made("Mul", half, share, outputs=[output], shapes=[shape], dtypes=[dtype])
+
+
+def _updated_row(graph: Any, node: Any, name: str, arguments: list[Any]) -> None:
+    """TensorFlow Lite's DYNAMIC_UPDATE_SLICE, which the converter does not know, where it sets one row (n, …).
+
+    By it a loop keeps its outputs. Of other parts of a tensor it stays, and is told as unknown.
+    """
+    from tf2onnx import utils
+
+    (rows, row, start), output = node.input, node.output[0]
+    if graph.get_shape(row) != [1, *graph.get_shape(rows)[1:]]:
+        return
+    shape, dtype = graph.get_shape(output), graph.get_dtype(output)
+    graph.remove_node(node.name)
+    first = graph.make_const(utils.make_name(f"{name}/first"), np.zeros((1, 1), "int64")).output[0]
+    place = graph.make_node("Gather", [start, first], name=utils.make_name(f"{name}/Gather")).output[0]
+    index = graph.make_node("Cast", [place], attr={"to": INT64}, name=utils.make_name(f"{name}/Cast")).output[
+        0
+    ]
+    graph.make_node("ScatterND", [rows, index, row], outputs=[output], shapes=[shape], dtypes=[dtype])
 
 
 def main(tflite: str, output: str, failure: str) -> int:
