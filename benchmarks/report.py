@@ -15,6 +15,7 @@ import fusion_figure
 import measured_tables
 import pandas as pd
 import paper_tables
+import recurrent_tables
 from comparison import COMPARISONS
 from measured_tables import READERS_WORDS
 from measurements import RESULTS
@@ -240,6 +241,7 @@ def tables() -> dict[str, dict[str, str]]:
         if corpus in BASELINES:
             page[f"{name}-baseline"] = baseline_table(corpus)
     page |= {**speed_tables(), "folds": fold_table(), "clear-faces": clear_faces_table()}
+    page["published-network"] = recurrent_tables.published_network()
     page |= {"unmet-corpora": unmet_corpora_table(), "small-voices": small_voices_table()}
     return {
         "docs/results.md": page,
@@ -250,6 +252,7 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/export.md": {
             "compression": (RESULTS / "compression" / "tfn-mosi-avt.md").read_text("utf-8").strip(),
             **measured_tables.file_ratios(),
+            "loops": recurrent_tables.loops(),
         },
         "docs/security.md": {"attacks": attack_table()},
     }

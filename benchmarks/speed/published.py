@@ -16,6 +16,7 @@ LOW_RANK, TENSOR = "low-rank", "tensor"
 TRAINING, INFERENCE = "training", "inference"
 OURS, TORCH = "keras-lmf", "PyTorch"
 PRODUCTS = "none: the LSTM's matrix products alone"
+EAGER, SCRIPT, LSTM_ALONE = "PyTorch, eager", "PyTorch, TorchScript", "PyTorch, eager, its LSTM alone"
 REFERENCE_RANK = 4
 TARGET = "sentiment"
 
