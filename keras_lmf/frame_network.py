@@ -52,10 +52,12 @@ def frame_network(content: bytes, name: str) -> FrameNetwork | None:
 
     Returns:
         None where it can't be cut so: a single picture, no network for each frame, more than one tensor of it that the
-        rest takes, or one of integers.
+        rest takes, or one of integers; more than one signature, or none.
     """
     flatbuffer_utils = import_extra("ai_edge_litert.tools.flatbuffer_utils", "litert")
     model = flatbuffer_utils.read_model_from_bytearray(content)
+    if len(model.signatureDefs or ()) != 1:
+        return None
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     inputs, outputs = (
         {tensor.name.decode(): tensor.tensorIndex for tensor in ends}
@@ -73,11 +75,8 @@ def frame_network(content: bytes, name: str) -> FrameNetwork | None:
         return None
     (start,) = starts
     rows, ends = _rows(model, kinds, shapes, start)
-    if (
-        len(ends) != 1
-        or ends[0] == start
-        or flatbuffer_utils.type_to_name(graph.tensors[ends[0]].type) != "FLOAT32"
-    ):
+    types = [flatbuffer_utils.type_to_name(graph.tensors[index].type) for index in ends]
+    if types != ["FLOAT32"] or ends == [start] or FEATURES in inputs:
         return None
     network, rest = copy.deepcopy(model), model
     network.subgraphs = network.subgraphs[:1]  # without loops, which have graphs of their own
