@@ -35,9 +35,18 @@ voice = next(name for name, told in facts["inputs"].items() if told.get("media")
 temperature = (facts.get("subset_temperatures") or {}).get(voice) or facts.get("temperature") or 1
 rate, length = int(facts["inputs"][voice]["rate"]), inputs[voice].size
 
-with wave.open(clip) as file:  # 16 bits a sample, any channels
-    own, frames = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
-sound = frames.reshape(-1, file.getnchannels()).mean(axis=1) / 32768
+try:
+    with wave.open(clip) as file:
+        own, channels, bits = file.getframerate(), file.getnchannels(), 8 * file.getsampwidth()
+        stored = file.readframes(file.getnframes())
+except (EOFError, OSError, wave.Error) as error:
+    sys.exit(f"{clip} can't be read as a WAV file: {str(error) or 'it is empty, or ends too soon'}.")
+if bits != 16:
+    sys.exit(f"{clip} has {bits} bits a sample, and 16 are needed: ffmpeg -i {clip} -c:a pcm_s16le other.wav")
+frames = np.frombuffer(stored[: len(stored) // (2 * channels) * 2 * channels], "<i2")
+sound = frames.reshape(-1, channels).mean(axis=1) / 32768
+if len(sound) < 0.3 * own:
+    sys.exit(f"{clip}: {len(sound) / own:.2f} s are too short to hear a voice in.")
 if own != rate:
     sound = np.clip(np.fft.irfft(np.fft.rfft(sound), len(sound) * rate // own) * rate / own, -1, 1)
 step, heard = rate // 50, levels(sound, rate // 50)

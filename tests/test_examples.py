@@ -190,13 +190,37 @@ def test_on_device_needs_no_sidecar_where_the_file_describes_itself(own_folders)
     assert run_on_device(own_folders, clip, alone) == beside
 
 
-def test_on_device_names_a_clip_without_a_voice(own_folders):
-    clip = write_wave(own_folders / "clip.wav", np.zeros((16000, 1), "<i2"), 16000)
+def without_a_voice(folder: Path) -> dict[str, Path]:
+    """By what is wrong: bytes that are no sound, too little of it, silence, and samples of 8 bits."""
+    silent = write_wave(folder / "silent.wav", np.zeros((16000, 1), "<i2"), 16000)
+    content = silent.read_bytes()
+    files = {"silent": silent, "short": write_wave(folder / "short.wav", np.zeros((0, 2), "<i2"), 48000)}
+    for name, wrong in {
+        "empty": b"",
+        "cut": content[:30],
+        "text": b"no sound at all",
+        "missing": None,
+    }.items():
+        files[name] = folder / f"{name}.wav"
+        if wrong is not None:
+            files[name].write_bytes(wrong)
+    with wave.open(str(folder / "8_bits.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(16000)
+        file.writeframes(bytes(16000))
+    return files | {"8 bits": folder / "8_bits.wav"}
+
+
+@pytest.mark.parametrize("wrong", ["silent", "short", "empty", "cut", "text", "missing", "8 bits"])
+def test_on_device_names_a_clip_without_a_voice(own_folders, wrong):
+    clip = without_a_voice(own_folders)[wrong]
     done = subprocess.run(
         [sys.executable, EXAMPLES / "on_device.py", clip], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "clip.wav" in done.stderr
+    assert clip.name in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.long

@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "locate": COMMON,
     "metadata": COMMON,
     "operators": {"numpy", "pandas", "ai_edge_litert", *COMMON},
+    "frame_network": {"numpy", "ai_edge_litert", *COMMON},
     "inspection": {
         "pydantic",
         "keras_lmf.operators",

@@ -76,10 +76,18 @@ def test_the_page_and_all_that_it_names_is_served(port: int, model: Opened, fold
         named |= set(
             re.findall(r"""'(?:\./)?([\w.-]+(?:/[\w.-]+)*\.(?:js|json|tflite|onnx))'""", script.read_text())
         )
-    assert {"app.js", "spec.json", "model.tflite", "yunet.onnx", "opencv.js", "litert/index.js"} <= named
+    assert {
+        "app.js",
+        "spec.json",
+        "model.tflite",
+        "frame.tflite",
+        "yunet.onnx",
+        "opencv.js",
+        "litert/index.js",
+    } <= named
     for name in named:
         assert get(port, f"/{name}")[0].status == 200, name
-    assert get(port, "/model.tflite?again")[1] == model.file.read_bytes()
+    assert get(port, "/model.tflite?again")[1] == get(port, "/model.tflite")[1]
     assert b'"./wasm-utils.js"' in get(port, "/litert/index.js")[1]
     assert get(port, "/litert/wasm/litert.wasm")[0].headers["Content-Type"] == "application/wasm"
 
@@ -138,10 +146,23 @@ def test_the_page_is_told_what_the_entry_says(port: int):
     entry = json.loads((ZOO / "lmf-media-av" / "model-dynamic.tflite.json").read_text())
     assert told["labels"] == entry["labels"]
     assert len(set(told["colors"])) == len(told["labels"]) == len(told["colors"])
-    assert told["inputs"] == {name: part["shape"] for name, part in entry["inputs"].items()}
+    shapes = {name: part["shape"] for name, part in entry["inputs"].items()}
+    assert told["inputs"] == {**shapes, "features": [6, 7]}  # what the network makes of each of 6 pictures
+    assert told["picture"] == [1, *shapes["face"][2:]]
     assert told["temperatures"] == {**entry["subset_temperatures"], "face + voice": entry["temperature"]}
     assert told["presence"] == entry["presence"]
     assert (told["seconds"], told["hop"]) == (3, 1.5)
+
+
+def test_a_file_without_a_network_of_each_frame_is_served_as_it_is(folder: Path):
+    for name in ("cnn-ferplus-face", "whisper-voice"):
+        model = open_model(name, runtime="tflite")
+        served = contents(model, folder)
+        told = json.loads(served["/spec.json"])
+        assert served["/model.tflite"] == model.file
+        assert "/frame.tflite" not in served
+        assert told["picture"] is None
+        assert told["inputs"] == {key: [1, *info.shape] for key, info in model.runtime.inputs.items()}
 
 
 def test_what_the_page_cannot_ask_is_refused(model: Opened, folder: Path, tmp_path: Path):

@@ -17,6 +17,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.locate import PACKAGE
 
 if TYPE_CHECKING:
+    from keras_lmf.frame_network import FrameNetwork
     from keras_lmf.recognition.opened import Opened
 
 HOST = "127.0.0.1"  # this machine alone
@@ -80,7 +81,8 @@ def contents(model: Opened, folder: Path) -> dict[str, Path | bytes]:
     Raises:
         LMFError: those packages or the face detector are missing, or a model that the page can't ask.
     """
-    facts = json.dumps(spec(model), ensure_ascii=False, allow_nan=False)
+    halves = _halves(model)
+    facts = json.dumps(spec(model, halves), ensure_ascii=False, allow_nan=False)
     litert, utilities = (folder / "node_modules" / "@litertjs" / name for name in ("core", "wasm-utils"))
     opencv = folder / "node_modules" / "@techstark" / "opencv-js" / "dist" / "opencv.js"
     for needed in (litert, utilities, opencv):
@@ -93,13 +95,15 @@ def contents(model: Opened, folder: Path) -> dict[str, Path | bytes]:
     index = (litert / "dist" / "index.js").read_bytes()
     served: dict[str, Path | bytes] = {
         "/spec.json": facts.encode(),
-        "/model.tflite": model.file,
+        "/model.tflite": halves.rest if halves else model.file,
         "/litert/index.js": index.replace(b'"@litertjs/wasm-utils"', b'"./wasm-utils.js"'),
         "/litert/wasm-utils.js": utilities / "dist" / "index.js",
         **{f"/litert/wasm/{file.name}": file for file in (litert / "wasm").iterdir()},
         **{f"/{file.name}": file for file in (folder / "page").iterdir()},
         "/": folder / "page" / "index.html",
     }
+    if halves:
+        served["/frame.tflite"] = halves.network
     if model.face:
         from keras_lmf.media.detectors import yunet_file
 
@@ -107,14 +111,26 @@ def contents(model: Opened, folder: Path) -> dict[str, Path | bytes]:
     return served
 
 
-def spec(model: Opened) -> dict[str, Any]:
+def _halves(model: Opened) -> FrameNetwork | None:
+    """The network of one frame and the rest, where the page can run them apart: windows share most of their frames."""
+    from keras_lmf.frame_network import frame_network
+
+    return frame_network(model.file.read_bytes(), model.face.name) if model.face else None
+
+
+def spec(model: Opened, halves: FrameNetwork | None = None) -> dict[str, Any]:
     """What the page must know of the model, and the rules by which Python cuts sound and faces.
+
+    Args:
+        model: that the page asks.
+        halves: of its file, where the page runs them instead of it.
 
     Raises:
         LMFError: the file takes integers, the model needs features, or its faces come from another detector.
     """
     from keras_lmf.evaluation import style
 
+    whole = {key: [1, *info.shape] for key, info in model.runtime.inputs.items()}
     told = {
         "name": model.name,
         "file": model.file.name,
@@ -123,7 +139,8 @@ def spec(model: Opened) -> dict[str, Any]:
         "labels": model.labels,
         "colors": list(style.colours(model.labels).values()),
         "presence": model.spec.presence,
-        "inputs": {key: [1, *info.shape] for key, info in model.runtime.inputs.items()},
+        "inputs": halves.inputs if halves else whole,
+        "picture": halves and halves.picture,
         "seconds": model.seconds,
         "hop": model.hop,
         "sound": _sound(model),

@@ -7,7 +7,7 @@ import {mean, Model} from './model.js';
 import {View} from './view.js';
 
 const PAUSE = 60; // milliseconds from one live answer to the next, at least
-const PARTS = 2000; // milliseconds between two looks at voice and face alone, which take runs of their own
+const PARTS = 15; // answers from one look at voice and face alone, which takes runs of its own, to the next
 const RATED = 20; // answers over which their rate is taken
 
 const at = id => document.getElementById(id);
@@ -56,12 +56,12 @@ async function listen(stopped) {
   if (stopped()) return started.stop();
   live = started;
   const begun = performance.now();
-  let [answers, looked] = [[], -Infinity];
+  let [answers, since] = [[], PARTS - 1];
   while (!stopped()) {
     if (live.error) throw live.error;
     const {inputs, newest} = live.window();
     const from = performance.now();
-    const parts = from > looked + PARTS;
+    const parts = since === PARTS;
     const answer = await (parts ? model.judge(inputs) : model.answer(inputs));
     if (stopped()) return;
     const now = performance.now();
@@ -72,11 +72,9 @@ async function listen(stopped) {
       answers = [...answers, now].slice(-RATED);
       if (!parts) view.speed(now - newest, now - from, (1000 * (answers.length - 1)) / (now - answers[0]));
     }
+    since = !answer ? PARTS - 1 : parts ? 0 : since + 1; // the first answer shall come soon
     if (!answer) view.sources({});
-    else if (parts) {
-      looked = now;
-      view.sources(mean([{seconds: 1, answer}]));
-    }
+    else if (parts) view.sources(mean([{seconds: 1, answer}]));
     await new Promise(resolve => setTimeout(resolve, Math.max(0, from + PAUSE - performance.now())));
   }
 }

@@ -15,7 +15,7 @@ async function load(told) {
   detect(new ImageData(rules.longest, rules.longest)); // the first time takes long
 }
 
-// ImageData → [{box, confidence}], in its pixels.
+// ImageData → boxes [x, y, width, height], in its pixels.
 function detect(frame) {
   const scale = Math.min(1, rules.longest / Math.max(frame.width, frame.height));
   const [width, height] = [frame.width, frame.height].map(side => Math.max(1, Math.round(scale * side)));
@@ -27,11 +27,10 @@ function detect(frame) {
   detector.setInputSize(size);
   detector.detect(small, faces);
   const found = Array.from({length: faces.rows}, (_, row) => {
-    const numbers = Array.from(faces.data32F.subarray(row * faces.cols, (row + 1) * faces.cols));
-    return {box: numbers.slice(0, 4).map(place => place / scale), confidence: numbers.at(-1)};
+    return Array.from(faces.data32F.subarray(row * faces.cols, row * faces.cols + 4), place => place / scale);
   });
   for (const mat of [whole, small, colours, faces]) mat.delete();
-  return found.filter(({box}) => box.every(Number.isFinite) && box[2] > 0 && box[3] > 0);
+  return found.filter(box => box.every(Number.isFinite) && box[2] > 0 && box[3] > 0);
 }
 
 // The square around the box's centre, resized by area, in [0, 1]; beyond the frame its nearest pixel.

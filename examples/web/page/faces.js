@@ -15,7 +15,7 @@ export class Faces {
     return this.worker.ask({start: {confirmations}});
   }
 
-  // {box, confidence, crop} of the face in the next frame (ImageData), or null.
+  // {box, crop} of the face in the next frame (ImageData), or null.
   next(frame, time) {
     return this.worker.ask({frame, time}, [frame.data.buffer]);
   }

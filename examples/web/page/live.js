@@ -79,13 +79,14 @@ export class Live {
     return {inputs, newest: this.newest};
   }
 
-  // The face of each step of the last window; where a step has no frame of its own, the last one before.
+  // The face of each step of the last window; where a step has no frame of its own, the last one before. Stretches of
+  // which the model takes one picture begin at the same times in each window, so that most pictures stay the same.
   steps() {
     const {rate, frames, each} = this.spec.face;
-    const [first, last] = [this.rows[0].time, this.rows.at(-1).time];
-    const count = Math.min(frames * each, Math.round((last - first) * rate) + 1);
-    return Array.from({length: count}, (_, step) => {
-      const time = last - (count - 1 - step - 0.5) / rate;
+    const [first, last] = [this.rows[0], this.rows.at(-1)].map(({time}) => Math.floor((time * rate) / each));
+    const begin = Math.max(first, last - frames + 1) * each;
+    return Array.from({length: (last + 1) * each - begin}, (_, step) => {
+      const time = (begin + step + 0.5) / rate;
       return (this.rows.findLast(row => row.time <= time) ?? this.rows[0]).seen;
     });
   }

@@ -1,7 +1,7 @@
 // One face followed through frames, as keras_lmf.media.faces.FaceTracker does; `rules` are its settings.
 
 export class FaceTracker {
-  // detect(frame) gives [{box: [x, y, width, height], confidence}]; crop(frame, box) the model's picture of it.
+  // detect(frame) gives boxes [x, y, width, height]; crop(frame, box) the model's picture of what is in one.
   constructor(rules, detect, crop, confirmations = rules.confirmations) {
     Object.assign(this, {rules, detect, crop, confirmations});
     this.track = null;
@@ -9,7 +9,7 @@ export class FaceTracker {
     this.time = this.detected = -Infinity;
   }
 
-  // {box, confidence, crop} of the face in the next frame, or null. Times are seconds and rise.
+  // {box, crop} of the face in the next frame, or null. Times are seconds and rise.
   next(frame, time) {
     const seen = this.step(frame, time);
     this.time = time;
@@ -23,21 +23,21 @@ export class FaceTracker {
       const seen = due ? null : this.kept(frame, time);
       if (seen) return seen;
     }
-    const detections = this.detect(frame);
+    const boxes = this.detect(frame);
     this.detected = time;
     if (track) {
-      const nearest = most(detections, ({box}) => overlap(track.detection.box, box));
-      if (nearest && overlap(track.detection.box, nearest.box) >= rules.same) {
+      const nearest = most(boxes, box => overlap(track.detection, box));
+      if (nearest && overlap(track.detection, nearest) >= rules.same) {
         track.detection = nearest;
         track.box = this.smoothed(time);
         track.crop = this.crop(frame, track.box);
         track.found = time;
-        return {box: track.box, confidence: nearest.confidence, crop: track.crop};
+        return {box: track.box, crop: track.crop};
       }
       const seen = time <= track.found + rules.hold + rules.early ? this.kept(frame, time) : null;
       if (seen) return seen;
     }
-    return this.search(frame, time, detections);
+    return this.search(frame, boxes, time);
   }
 
   // The face where the last detection had it; null if what is there doesn't look like it.
@@ -47,29 +47,29 @@ export class FaceTracker {
     const crop = this.crop(frame, box);
     if (resemblance(crop, track.crop) < rules.alike) return null;
     track.box = box;
-    return {box, confidence: track.detection.confidence, crop};
+    return {box, crop};
   }
 
   smoothed(time) {
     const share = 1 - Math.exp(-(time - this.time) / this.rules.smoothing);
-    return this.track.box.map((place, i) => place + share * (this.track.detection.box[i] - place));
+    return this.track.box.map((place, i) => place + share * (this.track.detection[i] - place));
   }
 
   // Without a face that is followed: the largest of those that were detected often enough.
-  search(frame, time, detections) {
+  search(frame, boxes, time) {
     this.track = null;
     const before = this.candidates;
-    this.candidates = detections.map(detection => {
-      const same = before.filter(({detection: {box}}) => overlap(detection.box, box) >= this.rules.same);
-      return {detection, count: 1 + Math.max(0, ...same.map(({count}) => count))};
+    this.candidates = boxes.map(box => {
+      const same = before.filter(candidate => overlap(box, candidate.box) >= this.rules.same);
+      return {box, count: 1 + Math.max(0, ...same.map(({count}) => count))};
     });
     const sure = this.candidates.filter(({count}) => count >= this.confirmations);
     if (!sure.length) return null;
-    const {detection} = most(sure, ({detection: {box}}) => box[2] * box[3]);
+    const {box} = most(sure, ({box}) => box[2] * box[3]);
     this.candidates = [];
-    const crop = this.crop(frame, detection.box);
-    this.track = {detection, box: detection.box, found: time, crop};
-    return {box: detection.box, confidence: detection.confidence, crop};
+    const crop = this.crop(frame, box);
+    this.track = {detection: box, box, found: time, crop};
+    return {box, crop};
   }
 }
 
