@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 from measurements import RESULTS
 
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.media.speech import LEAST_SECONDS, PROBABILITY
 
 ZOO = Path(__file__).parents[1] / "zoo"
 LARGE = 500_000  # bytes in float32: of smaller files the weights are too small a part
 SHOWN_MODEL, SHOWN_CLIP = "lmf-media-av", "ravdess"
-READERS_WORDS = {"war": "accuracy", "uar": "balanced accuracy"}
 
 
 def markdown() -> dict[str, str]:
@@ -344,6 +344,6 @@ def alone_tables() -> str:
         seeds = table["seed"].nunique()
         parts.append(
             f"`{path.stem}`, mean ± standard deviation over {seeds} seeds:\n\n"
-            + pd.DataFrame(rows).rename(columns=READERS_WORDS).to_markdown(index=False, disable_numparse=True)
+            + pd.DataFrame(rows).rename(columns=metric_name).to_markdown(index=False, disable_numparse=True)
         )
     return "\n\n".join(parts)

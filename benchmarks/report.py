@@ -16,10 +16,10 @@ import measured_tables
 import pandas as pd
 import paper_tables
 from comparison import COMPARISONS
-from measured_tables import READERS_WORDS
 from measurements import RESULTS
 
 from keras_lmf.evaluation import paired_difference, summarise
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.files import write_text
 from keras_lmf.zoo.cards import fill_marked
 from keras_lmf.zoo.description import corpus_title
@@ -76,7 +76,7 @@ def fusion_table(corpus: str) -> str:
     rows[("floor", "train")] = {name: f"{floor[name]:.3f}" for name in COMPARISONS[corpus].metrics}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.names = ["fusion", "fitted on"]
-    return table.reset_index().rename(columns=READERS_WORDS).to_markdown(index=False)
+    return table.reset_index().rename(columns=metric_name).to_markdown(index=False)
 
 
 def difference_table(corpus: str) -> str:
@@ -101,7 +101,7 @@ def difference_table(corpus: str) -> str:
                     for name in COMPARISONS[corpus].metrics
                 }
             )
-    return pd.DataFrame(rows).rename(columns=READERS_WORDS).to_markdown(index=False)
+    return pd.DataFrame(rows).rename(columns=metric_name).to_markdown(index=False)
 
 
 def initialization_table() -> str:
@@ -116,7 +116,7 @@ def initialization_table() -> str:
         difference = means["reference"] - means["variance_preserving"]
         epochs = table.groupby("initialization")["epochs"].mean()
         rows.append(
-            {"corpus": corpus, "criterion": READERS_WORDS.get(criterion, criterion), "trials": len(means)}
+            {"corpus": corpus, "criterion": metric_name(criterion), "trials": len(means)}
             | {f"{name} (epochs)": f"{means[name].mean():.3f} ({epochs[name]:.0f})" for name in means}
             | {"reference − variance_preserving": f"{difference.mean():+.3f} ± {difference.sem():.3f}"}
         )
@@ -124,8 +124,8 @@ def initialization_table() -> str:
 
 
 def baseline_table(corpus: str) -> str:
-    names = {"fitted": "fitted on", "split": "judged on"} | READERS_WORDS
-    table = results(corpus, "baseline").rename(columns=names)
+    names = {"fitted": "fitted on", "split": "judged on"}
+    table = results(corpus, "baseline").rename(columns=names).rename(columns=metric_name)
     return table.to_markdown(index=False, floatfmt=".3f")
 
 
@@ -188,7 +188,8 @@ def fold_table() -> str:
                 "protocol": PROTOCOLS.get(protocol, f"inductive; {protocol}"),
                 "folds × seeds": f"{len(folds)} × {len(pooled)}",
             }
-            for metric, word in READERS_WORDS.items():
+            for metric in ("war", "uar"):
+                word = metric_name(metric)
                 line[f"{word}, mean ± sd over folds"] = (
                     f"{folds[metric].mean():.3f} ± {folds[metric].std():.3f}"
                 )
