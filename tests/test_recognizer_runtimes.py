@@ -15,7 +15,6 @@ from click.testing import CliRunner
 from face_model import film
 from media_files import tone
 
-from keras_lmf import runtime
 from keras_lmf.cli import main
 from keras_lmf.cli.predict import DEFAULT_MODEL
 from keras_lmf.errors import LMFError
@@ -23,6 +22,7 @@ from keras_lmf.export import Latency
 from keras_lmf.locate import bundled_folder
 from keras_lmf.publishing import shipping
 from keras_lmf.recognition import Recognizer, opened
+from keras_lmf.runtime import opening
 from keras_lmf.zoo import Entry
 
 VOICE, FILE = "ge2e-ravdess-voice", "model-float16.tflite"
@@ -36,8 +36,8 @@ def noise(seconds: float = 3.0) -> np.ndarray:
 
 def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     """As if these were not installed."""
-    real = runtime.find_spec
-    monkeypatch.setattr(runtime, "find_spec", lambda name: None if name in packages else real(name))
+    real = opening.find_spec
+    monkeypatch.setattr(opening, "find_spec", lambda name: None if name in packages else real(name))
 
 
 def test_file_and_keras_model_of_an_entry_agree() -> None:
