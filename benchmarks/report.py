@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import click
+import clip_tables
 import fusion_figure
 import measured_tables
 import pandas as pd
@@ -234,7 +235,7 @@ def attack_table() -> str:
 def tables() -> dict[str, dict[str, str]]:
     """The marked tables of each page."""
     page = {"initialization": initialization_table(), "layers": layer_table()}
-    page |= paper_tables.markdown() | measured_tables.markdown()
+    page |= paper_tables.markdown() | measured_tables.markdown() | clip_tables.markdown()
     for corpus, name in MARKERS.items():
         page[name] = fusion_table(corpus)
         page[f"{name}-differences"] = difference_table(corpus)
@@ -245,7 +246,7 @@ def tables() -> dict[str, dict[str, str]]:
     return {
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),
-        "docs/clips.md": measured_tables.real_clip() | measured_tables.speech_table(),
+        "docs/clips.md": clip_tables.real_clip() | clip_tables.speech_table(),
         "docs/data.md": measured_tables.large_data(),
         "docs/train.md": measured_tables.training_tables(),
         "docs/export.md": {
