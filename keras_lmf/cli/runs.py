@@ -117,6 +117,10 @@ def _train(
     elif all_devices:
         options["devices"] = training.Devices.of_this_process()
     follows = place is not None and place["process"] > 0
+    if read.training.distillation and (clips := read.training.distillation.unlabelled):
+        from keras_lmf.data.corpora import unlabelled as without_labels
+
+        without_labels.names_of(Path(clips))  # a typo there, too, before the corpus is read
     corpus = dataset(read, data)
     if not as_json and not follows:
         click.echo(corpus.summary(), err=True)
