@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 from measured_tables import measured_on, spread
 from measurements import RESULTS
@@ -19,6 +21,12 @@ def markdown() -> dict[str, str]:
         "films": film_table(),
         "real-clips": real_clip_tables(),
     }
+
+
+def sample_answers() -> dict[str, str]:
+    """Those of docs/clips.md: what commands print about drawn clips."""
+    samples = json.loads((RESULTS / "sample_answers.json").read_text("utf-8"))
+    return {f"sample-{name}": f"```text\n{text}\n```" for name, text in samples.items()}
 
 
 def real_clip() -> dict[str, str]:

@@ -246,7 +246,7 @@ def tables() -> dict[str, dict[str, str]]:
     return {
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),
-        "docs/clips.md": clip_tables.real_clip() | clip_tables.speech_table(),
+        "docs/clips.md": clip_tables.real_clip() | clip_tables.speech_table() | clip_tables.sample_answers(),
         "docs/data.md": measured_tables.large_data(),
         "docs/train.md": measured_tables.training_tables(),
         "docs/export.md": {

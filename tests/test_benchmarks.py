@@ -49,6 +49,7 @@ COMMANDS = [
     "real_clips",
     "report",
     "robustness",
+    "sample_answers",
     "sequences",
     "silence",
     "small_voices",
