@@ -30,7 +30,7 @@ from keras_lmf.data import windows as cut_windows
 from keras_lmf.data.corpora import synthetic_clips
 from keras_lmf.export import FORMATS, export_model
 from keras_lmf.media.crops import followed_rate
-from keras_lmf.recognition.opened import open_model
+from keras_lmf.recognition.opening import open_model
 from keras_lmf.zoo import load
 
 DECODING, KERAS = "decoding alone", "Keras"

@@ -23,8 +23,9 @@ from typing import Any
 import click
 import numpy as np
 import pandas as pd
-from comparison import COMPARISONS, INITIALIZATION, initializations, recipe
+from comparison import COMPARISONS, INITIALIZATION
 from tqdm import tqdm
+from trials import initializations, recipe
 
 from keras_lmf.data import corpora
 from keras_lmf.evaluation import evaluate

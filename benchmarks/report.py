@@ -11,16 +11,17 @@ import sys
 from pathlib import Path
 
 import click
+import clip_tables
 import fusion_figure
 import measured_tables
 import pandas as pd
 import paper_tables
 import recurrent_tables
 from comparison import COMPARISONS
-from measured_tables import READERS_WORDS
 from measurements import RESULTS
 
 from keras_lmf.evaluation import paired_difference, summarise
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.files import write_text
 from keras_lmf.zoo.cards import fill_marked
 from keras_lmf.zoo.description import corpus_title
@@ -77,7 +78,7 @@ def fusion_table(corpus: str) -> str:
     rows[("floor", "train")] = {name: f"{floor[name]:.3f}" for name in COMPARISONS[corpus].metrics}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.names = ["fusion", "fitted on"]
-    return table.reset_index().rename(columns=READERS_WORDS).to_markdown(index=False)
+    return table.reset_index().rename(columns=metric_name).to_markdown(index=False)
 
 
 def difference_table(corpus: str) -> str:
@@ -102,7 +103,7 @@ def difference_table(corpus: str) -> str:
                     for name in COMPARISONS[corpus].metrics
                 }
             )
-    return pd.DataFrame(rows).rename(columns=READERS_WORDS).to_markdown(index=False)
+    return pd.DataFrame(rows).rename(columns=metric_name).to_markdown(index=False)
 
 
 def initialization_table() -> str:
@@ -117,7 +118,7 @@ def initialization_table() -> str:
         difference = means["reference"] - means["variance_preserving"]
         epochs = table.groupby("initialization")["epochs"].mean()
         rows.append(
-            {"corpus": corpus, "criterion": READERS_WORDS.get(criterion, criterion), "trials": len(means)}
+            {"corpus": corpus, "criterion": metric_name(criterion), "trials": len(means)}
             | {f"{name} (epochs)": f"{means[name].mean():.3f} ({epochs[name]:.0f})" for name in means}
             | {"reference − variance_preserving": f"{difference.mean():+.3f} ± {difference.sem():.3f}"}
         )
@@ -125,8 +126,8 @@ def initialization_table() -> str:
 
 
 def baseline_table(corpus: str) -> str:
-    names = {"fitted": "fitted on", "split": "judged on"} | READERS_WORDS
-    table = results(corpus, "baseline").rename(columns=names)
+    names = {"fitted": "fitted on", "split": "judged on"}
+    table = results(corpus, "baseline").rename(columns=names).rename(columns=metric_name)
     return table.to_markdown(index=False, floatfmt=".3f")
 
 
@@ -189,7 +190,8 @@ def fold_table() -> str:
                 "protocol": PROTOCOLS.get(protocol, f"inductive; {protocol}"),
                 "folds × seeds": f"{len(folds)} × {len(pooled)}",
             }
-            for metric, word in READERS_WORDS.items():
+            for metric in ("war", "uar"):
+                word = metric_name(metric)
                 line[f"{word}, mean ± sd over folds"] = (
                     f"{folds[metric].mean():.3f} ± {folds[metric].std():.3f}"
                 )
@@ -234,7 +236,7 @@ def attack_table() -> str:
 def tables() -> dict[str, dict[str, str]]:
     """The marked tables of each page."""
     page = {"initialization": initialization_table(), "layers": layer_table()}
-    page |= paper_tables.markdown() | measured_tables.markdown()
+    page |= paper_tables.markdown() | measured_tables.markdown() | clip_tables.markdown()
     for corpus, name in MARKERS.items():
         page[name] = fusion_table(corpus)
         page[f"{name}-differences"] = difference_table(corpus)
@@ -246,7 +248,7 @@ def tables() -> dict[str, dict[str, str]]:
     return {
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),
-        "docs/clips.md": measured_tables.real_clip() | measured_tables.speech_table(),
+        "docs/clips.md": clip_tables.real_clip() | clip_tables.speech_table() | clip_tables.sample_answers(),
         "docs/data.md": measured_tables.large_data(),
         "docs/train.md": measured_tables.training_tables(),
         "docs/export.md": {

@@ -29,7 +29,8 @@ from keras_lmf.media.sound import decode_sound, sounding, step_samples, steps_rm
 from keras_lmf.recipe import Recipe
 from keras_lmf.recognition.inputs import inputs_of
 from keras_lmf.recognition.judgement import answer, probabilities
-from keras_lmf.recognition.opened import Opened, open_model
+from keras_lmf.recognition.opened import Opened
+from keras_lmf.recognition.opening import open_model
 from keras_lmf.recognition.windows import windows_of_blocks
 
 TAKES, SECONDS = 240, (0.5, 1.5)

@@ -19,6 +19,7 @@ from measurements import CSV, write_csv
 from keras_lmf import load
 from keras_lmf.data import Dataset, corpora
 from keras_lmf.evaluation import evaluate
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.recipe import Recipe
 from keras_lmf.recipe.training import Distillation
 from keras_lmf.runtime import open_artifact
@@ -27,12 +28,12 @@ from keras_lmf.training import train
 HERE = Path(__file__).parent
 RECIPES = ("ge2e-layer-voice", "spectrogram-cnn-voice", "mfcc-lstm-voice")
 TEACHER = "whisper-voice"
-METRICS = {"war": "accuracy", "uar": "balanced accuracy", "f1_macro": "F1, mean over classes"}
+METRICS = ("war", "uar", "f1_macro")
 
 
 def figures(model: object, data: Dataset, split: str) -> dict[str, float]:
     report = evaluate(open_artifact(model).predict(data[split].inputs), data[split], resamples=0)
-    return {f"{title}, {split}": report.metrics[name] for name, title in METRICS.items()}
+    return {f"{metric_name(name)}, {split}": report.metrics[name] for name in METRICS}
 
 
 @click.command(help=__doc__)

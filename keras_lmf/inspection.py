@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import JsonValue, RootModel
 
-from keras_lmf import documents, operators, saved_model
+from keras_lmf import documents, onnx_operators, operators, saved_model
 from keras_lmf.errors import LMFError
 from keras_lmf.files import size_of
 from keras_lmf.locate import EXPORTED, MEANINGS, WEIGHTS, Place, locate
@@ -39,7 +39,7 @@ def inspect(artifact: str | Path, cache_dir: str | Path | None = None) -> dict[s
 
         Of a file or a SavedModel also: `described`, where that stands: "inside", "beside" or null; `format`; `inputs`
         and `outputs` as it stores them: shape, dtype, scale, zero_point; `calibration_range` by input of an int8 file;
-        `notes`; `operators` (not of an `.onnx`): operator, dtypes, count.
+        `notes`; `operators`: operator, dtypes (of an `.onnx` those of its weights), count.
 
         Of a `.tflite` also `activation_bytes` (`operators.activation_bytes`) and `refused_by_gpu`: operator, reason,
         count (`operators.refused_by_gpu`). Of an entry also `files`: bytes by name.
@@ -69,8 +69,8 @@ def _file(place: Place) -> dict[str, Any]:
         "notes": list(told.notes),
     }
     try:
-        ops = {"saved_model": _of_saved_model, "tflite": _of_tflite}.get(place.kind)
-        return found | (ops(path) if ops else {})
+        ops = {"saved_model": _of_saved_model, "tflite": _of_tflite, "onnx": _of_onnx}[place.kind]
+        return found | ops(path)
     except LMFError:
         raise
     except Exception as error:  # it could be opened; what its tables say of ops may still be wrong
@@ -90,6 +90,13 @@ def _of_tflite(path: Path) -> dict[str, Any]:
         "operators": operators.table(ops).to_dict("records"),
         "activation_bytes": operators.activation_bytes(content),
         "refused_by_gpu": [{"operator": op, "reason": why, "count": count} for op, why, count in refused],
+    }
+
+
+def _of_onnx(path: Path) -> dict[str, Any]:
+    counts = onnx_operators.operators(path.read_bytes(), str(path))
+    return {
+        "operators": [{"operator": op, "weights": dtype, "count": n} for (op, dtype), n in counts.items()]
     }
 
 

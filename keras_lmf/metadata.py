@@ -10,6 +10,7 @@ import hashlib
 import struct
 from collections.abc import Iterator
 
+from keras_lmf import protobuf
 from keras_lmf.errors import LMFError
 from keras_lmf.spec import MAX_TEXT_BYTES
 
@@ -22,9 +23,8 @@ DIGITS = 64
 MOST_ENTRIES = 1000
 # Places of fields in the tables of TensorFlow Lite's schema.fbs.
 MODEL_BUFFERS, MODEL_METADATA, METADATA_NAME, METADATA_BUFFER, BUFFER_DATA = 12, 16, 4, 6, 4
-# Numbers of fields in the messages of ONNX's onnx.proto, and the wire types of protobuf.
+# Numbers of fields in the messages of ONNX's onnx.proto.
 PROPERTIES, PROPERTY_KEY, PROPERTY_VALUE = 14, 1, 2
-VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
 
 
 def sealed(content: bytes) -> bytes:
@@ -71,10 +71,10 @@ def buffer(content: bytes, name: str, where: str) -> bytes | None:
 def onnx_property(content: bytes, name: str, where: str) -> bytes | None:
     """The property of that name of an .onnx file; None without it. Arguments and errors as of `buffer`."""
     try:
-        for number, (start, end) in _message(content, 0, len(content)):
+        for number, place in protobuf.parts(content, (0, len(content)), MOST_ENTRIES):
             if number != PROPERTIES:
                 continue
-            entry = dict(_message(content, start, end))
+            entry = dict(protobuf.parts(content, place, MOST_ENTRIES))
             key, value = (entry.get(part, (0, 0)) for part in (PROPERTY_KEY, PROPERTY_VALUE))
             if content[slice(*key)] != name.encode():
                 continue
@@ -84,37 +84,6 @@ def onnx_property(content: bytes, name: str, where: str) -> bytes | None:
     except ValueError as error:
         raise _unreadable(where, error) from None
     return None
-
-
-def _message(content: bytes, start: int, end: int) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Number and place of each text, list or message in a protobuf message; numbers are passed over."""
-    entries = 0
-    while start < end:
-        tag, start = _varint(content, start, end)
-        length = {FIXED64: 8, FIXED32: 4}.get(tag & 7, 0)
-        if tag & 7 == DELIMITED:
-            length, start = _varint(content, start, end)
-        elif tag & 7 == VARINT:
-            _, start = _varint(content, start, end)
-        elif not length:
-            raise ValueError(f"a field of the kind {tag & 7}")
-        if length > end - start or (entries := entries + 1) > MOST_ENTRIES:
-            raise ValueError(
-                f"a field of {length} bytes with {end - start} left, or more than {MOST_ENTRIES} fields"
-            )
-        if tag & 7 == DELIMITED:
-            yield tag >> 3, (start, start + length)
-        start += length
-
-
-def _varint(content: bytes, start: int, end: int) -> tuple[int, int]:
-    """A number, and where it ends."""
-    number = 0
-    for place, byte in enumerate(content[start : min(start + 10, end)]):
-        number |= (byte & 127) << 7 * place
-        if byte < 128:
-            return number, start + place + 1
-    raise ValueError("a number that does not end")
 
 
 def _unreadable(where: str, error: Exception) -> LMFError:

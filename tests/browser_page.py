@@ -25,7 +25,7 @@ import soundfile
 from keras_lmf.cli.serve_demo import contents, server, web_folder
 from keras_lmf.data.corpora import synthetic_clips
 from keras_lmf.media import decode
-from keras_lmf.recognition.opened import open_model
+from keras_lmf.recognition.opening import open_model
 
 DRIVER = Path(__file__).with_suffix(".mjs")
 RATE, FRAMES, SIZE = 16000, 10, 192  # samples and frames a second, pixels

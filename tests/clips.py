@@ -39,3 +39,11 @@ def make_clips(folder: Path, speakers: Sequence[str] = SPEAKERS, takes: int = 3)
 
 def lines_of(folder: Path) -> list[list[str]]:
     return [line.split(",") for line in (folder / "labels.csv").read_text().splitlines()[1:]]
+
+
+def damage(folder: Path) -> Path:
+    """A folder of `make_clips`, one of whose clips is now damaged; and a line without a label."""
+    (folder / lines_of(folder)[9][0]).write_bytes(b"RIFF")
+    lines = [[*line, f"take {number}"] for number, line in enumerate(lines_of(folder))]
+    write_table(folder, [*lines, ["none.wav", "", "anna", ""]], "file,label,speaker,note")
+    return folder

@@ -12,6 +12,7 @@ from clips import make_clips
 from one_framework import keep_apart, shared
 from zoo_entry import NAME, Mirror, make_entry, serving
 
+import keras_lmf as klmf
 from keras_lmf import locate
 from keras_lmf.zoo import fetching
 
@@ -77,6 +78,21 @@ def mirror(entry_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> I
     with serving(entry_folder.parent) as server:
         monkeypatch.setenv(locate.MIRROR, server.url)
         yield server
+
+
+@pytest.fixture(scope="session")
+def loud_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model of `loud_model.py` in every format that a Recognizer opens; not to be changed."""
+    from loud_model import export, loud_model  # with Keras, which few tests need
+
+    formats = ("saved_model", "tflite", "onnx")
+    return export(loud_model(), tmp_path_factory.mktemp("loud"), formats, temperature=2.0)
+
+
+@pytest.fixture(scope="session")
+def recognizer(loud_files: Path) -> klmf.Recognizer:
+    """Of its `.tflite` file."""
+    return klmf.Recognizer(loud_files / "model.tflite")
 
 
 @pytest.fixture

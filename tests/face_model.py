@@ -11,7 +11,7 @@ import pytest
 from media_files import write
 
 from keras_lmf.layers import LowRankFusion, ModalityPresence
-from keras_lmf.recognition import Recognizer, opened, recognizer
+from keras_lmf.recognition import Recognizer, opening, recognizer
 from keras_lmf.runtime import Runtime, TensorInfo
 from keras_lmf.spec import InputSpec, ModelSpec
 from keras_lmf.target import Target
@@ -85,7 +85,7 @@ def recognizer_of(runtime: Runtime, spec: ModelSpec, **settings) -> Recognizer:
     """Without a file; faces are found by `detector`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            recognizer, "open_model", lambda *_: opened._checked("model", runtime, spec, Path("model"))
+            recognizer, "open_model", lambda *_: opening._checked("model", runtime, spec, Path("model"))
         )
         return Recognizer("model", **{"face_detector": detector, **settings})
 

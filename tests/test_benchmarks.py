@@ -51,6 +51,7 @@ COMMANDS = [
     "real_clips",
     "report",
     "robustness",
+    "sample_answers",
     "sequences",
     "silence",
     "small_voices",
@@ -113,11 +114,12 @@ def test_the_papers_f1_of_always_no_is_the_closed_form():
 
 @pytest.mark.skipif("KERAS_LMF_DATA" not in os.environ, reason="needs the corpora")
 def test_fusions_share_the_settings_of_a_trial():
-    import comparison
+    import trials
+    from comparison import INITIALIZATION
 
     for corpus in ("iemocap", "pom"):
-        recipes = [comparison.recipe(corpus, 1, fusion, 3, 0, "") for fusion in ("early", "tensor")]
-        recipes.append(comparison.recipe(corpus, 1, "low_rank", 3, 0, comparison.INITIALIZATION))
+        recipes = [trials.recipe(corpus, 1, fusion, 3, 0, "") for fusion in ("early", "tensor")]
+        recipes.append(trials.recipe(corpus, 1, "low_rank", 3, 0, INITIALIZATION))
         assert len({recipe.training.learning_rate for recipe in recipes}) == 1
         assert recipes[0].inputs == recipes[1].inputs == recipes[2].inputs
 

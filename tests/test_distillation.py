@@ -196,6 +196,18 @@ def test_a_folder_without_clips_is_refused(tmp_path: Path) -> None:
             unlabelled.load(folder, resolved(heard(4).recorded))
 
 
+@pytest.mark.parametrize(("folder", "says"), [("away", "is no folder"), ("empty", "holds no sound or video")])
+def test_where_no_clips_are_is_told_before_the_corpus_is_read(tmp_path: Path, folder: str, says: str) -> None:
+    (tmp_path / "empty").mkdir()
+    section = {"teacher": "whisper-voice", "unlabelled": str(tmp_path / folder)}
+    words = heard(4, distillation=section).replace(corpus={"name": "clips"})
+    words.write(tmp_path / "recipe.toml")
+    # The folder of the corpus holds none.
+    told = CliRunner().invoke(main, ["train", str(tmp_path / "recipe.toml"), "--data", str(tmp_path)])
+    assert told.exit_code == 1
+    assert f"{tmp_path / folder} {says}" in " ".join(told.output.split())
+
+
 def test_teachers_hear_the_changed_copies_before_the_front_end(tmp_path: Path) -> None:
     earlier, data = build(heard(8)), voices()
     heard(8).write(tmp_path / "recipe.toml")

@@ -137,8 +137,8 @@ def test_report_is_printed_and_saved(tmp_path) -> None:
     report = evaluate(np.eye(4)[[0, 1, 2, 0]], split(y, EMOTIONS), resamples=50, seed=4)
     lines = str(report).splitlines()
     assert lines[0].startswith("`emotion` (4 classes) on `test`, 4 rows")
-    war = next(line for line in lines if line.startswith("| war"))
-    assert [cell.strip() for cell in war.split("|")[2:6]][::3] == ["0.750", "–"]  # value, and no floor
+    accuracy = next(line for line in lines if line.startswith("| accuracy"))
+    assert [cell.strip() for cell in accuracy.split("|")[2:6]][::3] == ["0.750", "–"]  # value, and no floor
 
     assert report.save(tmp_path / "new" / "folder") == tmp_path / "new" / "folder"
     assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == [

@@ -307,4 +307,4 @@ def test_report_has_a_row_per_format(exported):
     words = summary(list(parts.values()))
     assert words.loc["bytes", "model-float16.tflite"] == f"{parts['tflite-float16'].bytes:,}"
     low, high = parts["tflite"].table.loc["war", ["low", "high"]]
-    assert words.loc["war", "model.tflite"].endswith(f"[{low:.3f}, {high:.3f}]")
+    assert words.loc["accuracy", "model.tflite"].endswith(f"[{low:.3f}, {high:.3f}]")

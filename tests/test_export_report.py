@@ -57,8 +57,8 @@ def test_report_and_summary_by_hand() -> None:
     assert words["a.tflite"].to_dict() == {
         "bytes": "1,234",
         "compressed bytes": "999",
-        "war": "0.750 [0.700, 0.800]",
-        "uar": "0.500 [0.400, 0.600]",
+        "accuracy": "0.750 [0.700, 0.800]",
+        "balanced accuracy": "0.500 [0.400, 0.600]",
         "agreement with Keras": "87.5%",
         "largest difference to Keras": "2.5e-01",
         "mean difference to Keras": "1.2e-01",
@@ -68,7 +68,7 @@ def test_report_and_summary_by_hand() -> None:
         "latency p95, ms, two threads": "1",
         "peak memory, MiB": "64",
     }
-    assert words.loc["war", "floor"] == "0.250"
+    assert words.loc["accuracy", "floor"] == "0.250"
     assert words.loc["agreement with Keras", "b.tflite"] == ""
     assert summary([]).empty
 

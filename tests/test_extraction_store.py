@@ -8,7 +8,6 @@ import errno
 import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -20,12 +19,11 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
-from clips import lines_of, make_clips, tone, write_table
+from clips import damage, lines_of, make_clips, tone
 from media_files import write
 
 from keras_lmf.cli import main
 from keras_lmf.data import load
-from keras_lmf.data.checking import check_clips
 from keras_lmf.data.corpora import clips
 from keras_lmf.data.extraction import cache, chunks, store, stored
 from keras_lmf.data.recordings import Recording
@@ -34,7 +32,11 @@ from keras_lmf.executors import Beam, Executor, Here, Pool
 from keras_lmf.sources import Face, RecordedInput, Sound
 
 pytestmark = pytest.mark.usefixtures("cache")
+
+
 INPUTS = {"voice": RecordedInput(shape=(4000,), rate=16000, source=Sound())}
+
+
 BEAM = ("--runner=DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2")
 
 
@@ -54,10 +56,7 @@ def run(*words: object) -> Result:
 @pytest.fixture
 def own(folder: Path) -> Path:
     """Thirty clips, one of them damaged, one line without a label."""
-    (folder / lines_of(folder)[9][0]).write_bytes(b"RIFF")
-    lines = [[*line, f"take {number}"] for number, line in enumerate(lines_of(folder))]
-    write_table(folder, [*lines, ["none.wav", "", "anna", ""]], "file,label,speaker,note")
-    return folder
+    return damage(folder)
 
 
 def test_a_folder_holds_what_a_dataset_in_memory_does(own: Path, tmp_path: Path):
@@ -316,72 +315,3 @@ def test_the_command(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         result = run("extract", corpus, "--out", "arrays", "--data", tmp_path)
         assert result.exit_code == 1
         assert f"Unknown corpus of recordings '{corpus}'" in result.stderr
-
-
-def test_a_folder_is_checked(own: Path):
-    soundfile.write(own / "emil" / "twice.wav", tone("calm", phase=1), 16000)
-    lines = [[*line[:3], "train"] for line in lines_of(own)[:-1]]
-    lines += [["emil/twice.wav", "calm", "emil", "test"], ["bert/calm-1.wav", "calm", "", "train"]]
-    write_table(own, lines[:9] + lines[10:], "file,label,speaker,split")
-    with pytest.raises(LMFError, match=r"lines .* both name"):
-        check_clips(own)
-    write_table(own, [*lines[:-1], ["anna/none.wav", "calm", "anna", "train"]], "file,label,speaker,split")
-    report = check_clips(own)
-    assert (report.rows, report.files) == (32, 32)
-    assert report.classes == {"calm": 17, "excited": 15}
-    assert report.speakers == {"anna": 7, "bert": 6, "carl": 6, "dora": 6, "emil": 7}
-    assert report.splits == {"train": 31, "test": 1}
-    assert report.sample_rates == {"16000 Hz": 30}
-    assert report.seconds == (0.5, 0.5, 0.5)
-    assert len(report.no_picture) == 30
-    assert report.no_face == []
-    assert report.duplicates == [["anna/calm-0.wav", "emil/twice.wav"]]
-    assert report.split_speakers == {"emil": ["train", "test"]}
-    assert set(report.unreadable) == {"anna/none.wav", lines[9][0]}
-    assert "'emil' is in two splits" in report.refused
-    assert len(report.problems) == 5
-    assert max(map(len, str(report).splitlines())) <= 80
-
-
-@pytest.mark.parametrize(
-    ("header", "more", "options", "words"),
-    [
-        ("split", lambda line: "dev", [], "'dev'"),
-        ("split", lambda line: "test" if line[2] == "emil" else "train", [], None),
-        ("arousal", lambda line: "7", ["labels=arousal", "range=[0, 1]"], r"a number in \[0, 1\]"),
-        ("arousal", lambda line: "0.5", ["labels=arousal", "range=[0, 1]"], None),
-        ("mood", lambda line: "good", ["labels=mood"], "every label is 'good'"),
-        (
-            "mood",
-            lambda line: line[2],
-            ["labels=mood", "seed=0"],
-            "no training clip",
-        ),
-        ("mood", lambda line: "x", ["lables=mood"], "Unknown field 'lables'"),
-    ],
-)
-def test_check_tells_what_training_refuses(tmp_path: Path, monkeypatch, header, more, options, words):
-    lines = make_clips(tmp_path / "own", takes=1)
-    write_table(tmp_path / "own", [[*line, more(line)] for line in lines], f"file,label,speaker,{header}")
-    monkeypatch.chdir(tmp_path)
-    result = run("check", "own", *(word for option in options for word in ("--option", option)))
-    assert result.exit_code == (words is not None), result.output
-    assert re.search(words or "no problems", " ".join(result.output.split()))
-
-
-def test_stretches_that_overlap_are_told(tmp_path: Path):
-    own = tmp_path / "own"
-    lines = [[*line, "", "", "train"] for line in make_clips(own, takes=1)]
-    film = "anna/calm-0.wav"
-    stretches = [("zoe", "0", "0.2", "train"), ("yan", "0.2", "0.4", "test"), ("xu", "0.3", "0.5", "test")]
-    lines[0:1] = [[film, "calm", *stretch] for stretch in stretches]
-    header = "file,label,speaker,start,end,split"
-    write_table(own, lines, header)
-    clips.recordings(own)
-    assert check_clips(own).overlaps == [
-        [f"{film}@0.2-0.4 (labels.csv, line 3)", f"{film}@0.3-0.5 (labels.csv, line 4)"]
-    ]
-    lines[0][4] = "0.25"
-    write_table(own, lines, header)
-    with pytest.raises(LMFError, match=r"lines 2 and 3: the stretches .* overlap"):
-        clips.recordings(own)

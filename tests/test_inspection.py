@@ -9,12 +9,14 @@ from pathlib import Path
 
 import flatbuffers
 import numpy as np
+import onnx
 import pytest
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from click.testing import CliRunner
 from exporting import save_function, to_tflite
+from onnx import numpy_helper
 
 from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
@@ -22,6 +24,7 @@ from keras_lmf.export.metadata import write_metadata
 from keras_lmf.files import sha256
 from keras_lmf.inspection import inspect, text
 from keras_lmf.locate import bundled_folder
+from keras_lmf.onnx_operators import operators
 from keras_lmf.operators import Operator, activation_bytes, refused_by_gpu
 from keras_lmf.sidecar import Sidecar
 
@@ -122,6 +125,44 @@ def test_a_saved_model(plain: Path) -> None:
     counts = {row["operator"]: (row["dtype"], row["count"]) for row in found["operators"]}
     assert counts == {"MatMul": ("float32", 1), "AddV2": ("float32", 1)}
     assert found["outputs"]["y"] == {"shape": [2], "dtype": "float32", "scale": None, "zero_point": None}
+
+
+def test_ops_of_an_onnx_file(tmp_path: Path) -> None:
+    """Those in the branches of a condition among them, as ONNX's own checker and reader know the file."""
+    half = numpy_helper.from_array(np.ones((3, 2), np.float16), "w")
+    ends = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, size])
+        for name, size in (("x", 3), ("y", 2), ("z", 2))
+    ]
+    inner = [
+        onnx.helper.make_node("Cast", ["w"], ["v"], to=1),
+        onnx.helper.make_node("MatMul", ["x", "v"], ["z"]),
+    ]
+    branch = onnx.helper.make_graph(inner, "branch", [], ends[2:])
+    nodes = [
+        onnx.helper.make_node("If", ["c"], ["n"], then_branch=branch, else_branch=branch),
+        onnx.helper.make_node("Gelu", ["n"], ["m"], domain="com.microsoft"),
+        onnx.helper.make_node("Add", ["m", "b"], ["y"]),
+    ]
+    stored = [
+        half,
+        *(numpy_helper.from_array(a, n) for n, a in (("c", np.array(True)), ("b", np.ones(2, "f4")))),
+    ]
+    graph = onnx.helper.make_graph(nodes, "graph", ends[:1], ends[1:2], stored)
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("com.microsoft", 1)]
+    path = tmp_path / "model.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    found = json.loads(command(path, "--json"))["operators"]
+    assert {(row["operator"], row["weights"]): row["count"] for row in found} == {
+        ("If", "bool"): 1,
+        ("com.microsoft.Gelu", ""): 1,
+        ("Add", "float32"): 1,
+        ("Cast", "float16"): 2,
+        ("MatMul", ""): 2,
+    }
+    assert "com.microsoft.Gelu" in command(path)
+    with pytest.raises(LMFError, match="damaged or cut off"):
+        operators(path.read_bytes()[:-40], "it")
 
 
 def test_where_it_is_described(plain: Path, tmp_path: Path) -> None:

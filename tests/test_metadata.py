@@ -26,6 +26,7 @@ from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
 from keras_lmf.export.metadata import with_document, write_metadata
 from keras_lmf.export.quantize import dynamic
+from keras_lmf.files import sha256
 from keras_lmf.locate import bundled_folder
 from keras_lmf.runtime import open_artifact
 from keras_lmf.sidecar import Document, Sidecar
@@ -214,13 +215,42 @@ def test_quantisation_keeps_the_document(alone: Path, tmp_path: Path) -> None:
 
 
 def test_a_sidecar_beside_goes_first(alone: Path) -> None:
-    written = write_metadata(alone, Sidecar(sha256="", inputs={"audio": {}, "video": {}}, temperature=2.0))
+    told = Sidecar(sha256=sha256(alone), inputs={"audio": {}, "video": {}}, temperature=2.0)
+    written = write_metadata(alone, told)
     assert Document.inside(alone).temperature == Document.of(alone).temperature == 2.0
     written.model_copy(update={"temperature": 3.0}).write(alone)
     assert Document.of(alone).temperature == 3.0
     written.model_copy(update={"sha256": "0" * 64}).write(alone)
     with pytest.raises(LMFError, match="describes another"):
         open_artifact(alone)
+
+
+def test_a_sidecar_is_written_into_no_other_file(alone: Path) -> None:
+    """Not even into one that says itself what it is, and is whole."""
+    shutil.copy(Sidecar.path_of(SMALL), Sidecar.path_of(alone))
+    other = FILES["integers"].read_bytes()
+    alone.write_bytes(other)
+    told = Sidecar.path_of(alone).read_bytes()
+    done = CliRunner().invoke(main, ["metadata", str(alone)])
+    assert done.exit_code == 1
+    assert "describes another" in done.output
+    assert (alone.read_bytes(), Sidecar.path_of(alone).read_bytes()) == (other, told)
+
+
+def test_an_interrupted_call_is_made_good(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = alone.read_bytes()
+    told = Sidecar(sha256=sha256(alone), inputs={"audio": {}, "video": {}}, temperature=2.0)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("keras_lmf.export.metadata.write_atomically", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_metadata(alone, told)
+    assert alone.read_bytes() == before
+    write_metadata(alone, Sidecar.read(alone))
+    assert Document.inside(alone).temperature == Document.of(alone).temperature == 2.0
 
 
 def test_a_changed_file_is_told(alone: Path) -> None:

@@ -61,7 +61,10 @@ def test_a_report_orders_its_metrics_and_keeps_classes_apart() -> None:
     figure = plots.classification(table.loc[list(values)], y, p, ["no", "$yes$"], "title")
     texts_inside(figure)
     whole, single, matrix = figure.axes
-    for axes, expected in ((whole, {"war": 0.8, "uar": 0.9}), (single, {"no": 0.6, "$yes$": 0.7})):
+    for axes, expected in (
+        (whole, {"accuracy": 0.8, "balanced accuracy": 0.9}),
+        (single, {"no": 0.6, "$yes$": 0.7}),
+    ):
         floors, dots = axes.lines
         assert dots.get_xdata().tolist() == list(expected.values())
         assert floors.get_xdata().tolist() == [0.1, 0.1]

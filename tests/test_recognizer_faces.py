@@ -31,7 +31,7 @@ from scipy.special import softmax
 
 from keras_lmf.data import decode
 from keras_lmf.errors import LMFError
-from keras_lmf.recognition import opened
+from keras_lmf.recognition import opening
 from keras_lmf.spec import InputSpec
 
 CLOSE = 0.008  # two levels of 255, by which colours are rounded on the way through a file
@@ -276,7 +276,7 @@ def test_arrays_of_faces(tmp_path: Path) -> None:
 def test_models_that_no_media_file_fits(shapes: dict, sources: dict, message: str) -> None:
     model = Model(SHAPES | shapes, SOURCES | sources)
     with pytest.raises(LMFError, match=message):
-        opened._checked("model", model.runtime, model.spec, Path("model"))
+        opening._checked("model", model.runtime, model.spec, Path("model"))
 
 
 def test_a_truncated_film_is_told(tmp_path: Path) -> None:

@@ -15,14 +15,15 @@ from click.testing import CliRunner
 from face_model import film
 from media_files import tone
 
-from keras_lmf import runtime
 from keras_lmf.cli import main
 from keras_lmf.cli.predict import DEFAULT_MODEL
 from keras_lmf.errors import LMFError
 from keras_lmf.export import Latency
 from keras_lmf.locate import bundled_folder
 from keras_lmf.publishing import shipping
-from keras_lmf.recognition import Recognizer, opened
+from keras_lmf.recognition import Recognizer
+from keras_lmf.recognition import opening as models
+from keras_lmf.runtime import opening as artifacts
 from keras_lmf.zoo import Entry
 
 VOICE, FILE = "ge2e-ravdess-voice", "model-float16.tflite"
@@ -36,8 +37,8 @@ def noise(seconds: float = 3.0) -> np.ndarray:
 
 def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     """As if these were not installed."""
-    real = runtime.find_spec
-    monkeypatch.setattr(runtime, "find_spec", lambda name: None if name in packages else real(name))
+    real = artifacts.find_spec
+    monkeypatch.setattr(artifacts, "find_spec", lambda name: None if name in packages else real(name))
 
 
 def test_file_and_keras_model_of_an_entry_agree() -> None:
@@ -79,7 +80,7 @@ def test_float32_is_asked_or_the_nearest_to_keras(files: tuple, values: dict, ex
             key: entry.costs[key].model_copy(update={"agreement": value}) for key, value in values.items()
         },
     }
-    assert opened._tflite_of(entry.model_copy(update=changes)) == expected
+    assert models._tflite_of(entry.model_copy(update=changes)) == expected
 
 
 @pytest.mark.long

@@ -18,7 +18,8 @@ import pytest
 
 from keras_lmf.cli.serve_demo import contents, server, spec, web_folder
 from keras_lmf.errors import LMFError
-from keras_lmf.recognition.opened import Opened, open_model
+from keras_lmf.recognition.opened import Opened
+from keras_lmf.recognition.opening import open_model
 
 ZOO = Path(__file__).parents[1] / "zoo"
 PACKAGES = (

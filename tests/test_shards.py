@@ -278,7 +278,7 @@ def test_a_model_is_exported_on_shards(lazy, tmp_path):
 
 
 def test_a_model_answers_and_is_calibrated_as_in_memory(lazy, tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_lmf.runtime.ROWS_PER_BATCH", 4)
+    monkeypatch.setattr("keras_lmf.runtime.keras_model.ROWS_PER_BATCH", 4)
     runtime = open_artifact(model())
     np.testing.assert_array_equal(runtime.predict(lazy)["emotion"], runtime.predict(MEMORY)["emotion"])
     labels = np.arange(6) % 3

@@ -114,7 +114,7 @@ def test_compare_trains_each_once_and_tells_what_the_runs_say(tmp_path: Path) ->
     )
     # A run that was interrupted goes on; the others stay.
     (runs["early"][0] / "model.weights.h5").unlink()
-    assert "Δ war" in command(*call[:-1], folder=tmp_path).stdout
+    assert "Δ accuracy" in command(*call[:-1], folder=tmp_path).stdout
     assert all((path / "state.npz").read_bytes() == state for path, state in states.items())
     assert sorted(path.name for path in home.glob("*.*")) == [
         "comparison.md",

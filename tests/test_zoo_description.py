@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import keras_lmf as klmf
 from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.evaluation.protocols import protocols
 from keras_lmf.target import Target
 from keras_lmf.zoo import Entry, cards, description
@@ -27,15 +28,13 @@ RATINGS = Target(name="ratings", range=(1, 7), dimensions=("bold", "very_vivid")
 @pytest.mark.parametrize("target", [CLASSES, SENTIMENT, RATINGS])
 def test_every_protocol_has_a_readers_name(target: Target) -> None:
     words = protocols(target)
-    names = {description.metric_name(word) for word in words}
+    names = {metric_name(word) for word in words}
     assert len(names) == len(words)
     assert not [name for name in names if "_" in name]
 
 
 def test_names_of_metrics() -> None:
-    names = [
-        description.metric_name(word) for word in ("war", "f1_calm", "pearson_very_vivid", "mae", "own_word")
-    ]
+    names = [metric_name(word) for word in ("war", "f1_calm", "pearson_very_vivid", "mae", "own_word")]
     assert names == ["accuracy", "F1 of calm", "correlation of very vivid", "mean absolute error", "own word"]
 
 

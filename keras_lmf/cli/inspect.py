@@ -16,7 +16,7 @@ from keras_lmf.cli.options import JSON, plain_errors
 def inspect(artifact: str, as_json: bool) -> None:
     """What FILE takes and gives: inputs, labels, temperature, licences, versions; and its ops and memory.
 
-    FILE is a .tflite file, the folder of a SavedModel or of a training run, or a zoo entry.
+    FILE is a .tflite or .onnx file, the folder of a SavedModel or of a training run, or a zoo entry.
     """
     from keras_lmf import inspection
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +20,15 @@ from keras_lmf.cli.options import (
 )
 from keras_lmf.cli.options import files as file_names
 from keras_lmf.cli.options import words as comma_separated
-from keras_lmf.cli.progress import opening, waiting
+from keras_lmf.cli.outputs import Outputs, watch
+from keras_lmf.cli.predict_usage import DEFAULT_MODEL, require_parts, require_usage
+from keras_lmf.cli.progress import opening
 from keras_lmf.errors import LMFError
 from keras_lmf.executors import Here
-from keras_lmf.files import require_writable
 
 if TYPE_CHECKING:
-    from keras_lmf.recognition import Embedding, Prediction, Recognizer
+    from keras_lmf.recognition import Embedding, Prediction
 
-DEFAULT_MODEL = "lmf-media-av"
 FEW_FACES = 0.5  # of a film's frames
 
 
@@ -172,28 +169,21 @@ def predict(
     """
     named, work = executor(words, workers, runner)
     files = tuple(map(Path, named))
-    _check_usage(files, enrol, csv, timeline, annotate, embeddings, explain, camera)
-    if not isinstance(work, Here) and (camera is not None or timeline or annotate or embeddings):
-        raise click.UsageError(
-            "--workers and --runner go without --camera, --timeline, --annotate and --embeddings."
-        )
     every = faces == "all"
-    if every and (camera is not None or timeline or annotate or embeddings or enrol):
-        raise click.UsageError(
-            "--faces all goes without --camera, --timeline, --annotate, --embeddings and --enrol."
-        )
-    if windows and (camera is not None or explain):
-        raise click.UsageError("--windows goes without --camera and --explain.")
-    if camera is not None and smoothing is not None:
-        raise click.UsageError("--smoothing looks ahead, which --camera can't.")
-    if resume and (csv is None or timeline or annotate or embeddings):
-        raise click.UsageError(
-            "--resume goes on with a --csv, without --timeline, --annotate and --embeddings."
-        )
-    if save_enrolment is not None and not (enrol and save_enrolment.suffix == ".npz"):
-        raise click.UsageError(f"--save-enrolment writes --enrol into a .npz; received {save_enrolment}.")
-    for target in filter(None, (csv, timeline, annotate, embeddings, save_enrolment)):
-        require_writable(target)
+    outputs = Outputs(csv, timeline, annotate, embeddings, save_enrolment)
+    require_usage(
+        files,
+        outputs,
+        camera=camera is not None,
+        elsewhere=not isinstance(work, Here),
+        enrol=bool(enrol),
+        every_face=every,
+        explain=explain,
+        resume=resume,
+        smoothing=smoothing is not None,
+        windows=windows,
+    )
+    outputs.require_writable()
     if csv is None and files and (missing := all_missing(files)):  # told before anything takes time to start
         screen = Screen(Layout.empty(), files, as_json=as_json, needed=True)
         for path, reason in missing.items():
@@ -211,10 +201,10 @@ def predict(
     if save_enrolment is not None:
         click.echo(f"Enrolment: {recognizer.enrolment.save(save_enrolment)}", err=True)
     if explain:
-        _require_parts(recognizer)
+        require_parts(recognizer)
     width = recognizer.embedding_width if embeddings else 0
     if camera is not None:
-        _watch(recognizer, camera, as_json)
+        watch(recognizer, camera, as_json)
         return
     found = media_files(files, pictures=recognizer.single_picture)
     if every and recognizer.rate is not None:
@@ -233,7 +223,7 @@ def predict(
         layout,
         found,
         as_json=as_json,
-        needed=not (csv or timeline or annotate or embeddings),
+        needed=not outputs.of_answers,
     )
     few: list[str] = []
     vectors: dict[str, Embedding] = {}
@@ -250,8 +240,8 @@ def predict(
             if seen is not None and seen < FEW_FACES:
                 few.append(f"{path.name} ({seen:.0%} of its frames)")
     except KeyboardInterrupt:
+        outputs.save(vectors, width)
         if embeddings is not None:
-            _save(embeddings, vectors, width)
             kept = f"in {embeddings}"
         elif csv is not None:
             kept = f"in {csv}. The same command with --resume goes on"
@@ -266,90 +256,11 @@ def predict(
         hint = ": --face-detector yunet finds more" if recognizer.face_detector == "haar" else ""
         click.echo(f"\nFew faces were found in {', '.join(few)}{hint}.", err=True)
     if not isinstance(told, str):
-        _draw(told[0], timeline, annotate)
-    if embeddings is not None:
-        _save(embeddings, vectors, width)
+        outputs.draw(told[0])
+    outputs.save(vectors, width)
     if failed := judged.count(False):
         raise _failed(failed, len(found))
 
 
 def _failed(failed: int, asked_for: int) -> LMFError:
     return LMFError(f"{failed} of {asked_for} files could not be judged.")
-
-
-def _save(path: Path, vectors: Mapping[str, Embedding], width: int) -> None:
-    from keras_lmf.recognition import embedding
-
-    click.echo(f"Embeddings: {embedding.save(path, vectors, width)}", err=True)
-
-
-def _check_usage(
-    files: tuple[Path, ...],
-    enrol: tuple[Path, ...],
-    csv: Path | None,
-    timeline: Path | None,
-    annotate: Path | None,
-    embeddings: Path | None,
-    explain: bool,
-    camera: str | None,
-) -> None:
-    received = ", ".join(map(str, files)) or "none"
-    if camera is not None and (files or csv or timeline or annotate or embeddings or explain or enrol):
-        raise click.UsageError(
-            "--camera goes without FILES, --enrol, --csv, --timeline, --annotate, --embeddings and --explain."
-        )
-    if camera is None and not files:
-        raise click.UsageError("Missing argument 'FILES...', or --camera.")
-    if embeddings is not None and embeddings.suffix.lower() != ".npz":
-        raise click.UsageError(f"--embeddings writes a .npz; received {embeddings}.")
-    for option, target, suffix in (("--timeline", timeline, ".png"), ("--annotate", annotate, ".mp4")):
-        if target is not None and (len(files) > 1 or files[0].is_dir() or target.suffix.lower() != suffix):
-            raise click.UsageError(
-                f"{option} draws one FILE into a {suffix}; received {received} and {target}."
-            )
-
-
-def _require_parts(recognizer: Recognizer) -> None:
-    """Refuses to explain where the model can't be asked without a modality."""
-    names = recognizer.modalities
-    if len(names) == 1:
-        raise LMFError(
-            f"--explain: {recognizer!r} has one input, {names[0]}, so all of its answer comes from there."
-        )
-    if recognizer.presence != "derived":
-        raise LMFError(
-            f"--explain: {recognizer!r} needs all of {', '.join(names)}, so it can't be asked what it says without "
-            f"one. Take {DEFAULT_MODEL}, or train with [presence] in the recipe. klmf.explain takes a Keras model with "
-            f"a fusion layer apart."
-        )
-
-
-def _draw(answer: Prediction, timeline: Path | None, annotate: Path | None) -> None:
-    """The picture and the video that are asked for."""
-    if timeline is not None:
-        from keras_lmf.evaluation import plots
-
-        with waiting(f"Drawing {timeline}"):
-            picture = plots.save(answer.figure(), timeline)
-        click.echo(f"\nPicture: {picture}", err=True)
-    if annotate is not None:
-        with waiting(f"Drawing {annotate}"):
-            video = answer.annotate(annotate)
-        click.echo(f"Video: {video}", err=True)
-
-
-def _watch(recognizer: Recognizer, camera: str, as_json: bool) -> None:
-    """A line for each moment, until the camera ends or Ctrl-C."""
-    try:
-        for moment in recognizer.watch(int(camera) if camera.isdecimal() else camera):
-            if as_json:
-                click.echo(json.dumps(asdict(moment), allow_nan=False))
-                continue
-            told = (
-                f"{moment.emotion} {moment.probabilities[moment.emotion]:.2f}"
-                if moment.emotion
-                else "no face"
-            )
-            click.echo(f"{moment.time:8.1f} s  {told}")
-    except KeyboardInterrupt:
-        click.echo("Stopped.", err=True)

@@ -13,6 +13,7 @@ from keras_lmf.cli import processes
 from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors
 from keras_lmf.cli.progress import waiting
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.files import require_writable
 from keras_lmf.locate import WEIGHTS
 
@@ -116,6 +117,10 @@ def _train(
     elif all_devices:
         options["devices"] = training.Devices.of_this_process()
     follows = place is not None and place["process"] > 0
+    if read.training.distillation and (clips := read.training.distillation.unlabelled):
+        from keras_lmf.data.corpora import unlabelled as without_labels
+
+        without_labels.names_of(Path(clips))  # a typo there, too, before the corpus is read
     corpus = dataset(read, data)
     if not as_json and not follows:
         click.echo(corpus.summary(), err=True)
@@ -241,7 +246,8 @@ def _tell(run: Run, table: pd.DataFrame | None, as_json: bool) -> None:
         click.echo(json.dumps(facts if table is None else facts | {"check": rows_of(table)}))
         return
     click.echo(f"\n{run.folder}: {len(run.history)} epochs, the weights of epoch {best.name} are kept.")
-    click.echo(best.to_frame("").T.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+    told = best.rename(_heading).to_frame("").T
+    click.echo(told.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
     click.echo(f"\nNext: keras-lmf evaluate {run.folder}\n      keras-lmf export {run.folder}")
     if any(part.media for part in run.recipe.inputs.values()):
         click.echo(f"      keras-lmf predict clip.mp4 --model {run.folder}")
@@ -249,7 +255,13 @@ def _tell(run: Run, table: pd.DataFrame | None, as_json: bool) -> None:
         click.echo(
             f"\nSeed {run.recipe.seed} beside the entry's seeds, test split; the first metric decides:"
         )
-        click.echo(table.to_string(float_format="{:.4f}".format))
+        click.echo(table.rename(index=metric_name).to_string(float_format="{:.4f}".format))
+
+
+def _heading(column: str) -> str:
+    """A column of a run's history in readers' words: "val_war" → "accuracy on valid"."""
+    word = column.removeprefix("val_")
+    return metric_name(word) if word == column else f"{metric_name(word)} on valid"
 
 
 def rows_of(table: pd.DataFrame) -> dict[str, dict[str, float]]:

@@ -52,7 +52,7 @@ def serve_demo(name: str, port: int, shown: bool) -> None:
     NAME is a zoo entry that takes sound, a face or both, or a .tflite file. The page is served to this machine alone,
     and nothing leaves it. LiteRT.js and OpenCV.js are brought once by npm: without them the command says how.
     """
-    from keras_lmf.recognition.opened import open_model
+    from keras_lmf.recognition.opening import open_model
 
     model = open_model(name, runtime="tflite")
     with server(contents(model, web_folder()), port) as page:

@@ -1,25 +1,9 @@
 """Numbers from predictions: named protocols with floors and intervals, summaries over seeds, plots.
 
 Everything here takes arrays and knows no framework: Keras models, SavedModels and TFLite files are judged by
-the same code.
+the same code. The names in `__init__.pyi` are imported when they are first used, as pages of words need no arrays.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from keras_lmf.evaluation import calibration
-from keras_lmf.evaluation.paired import compare_outputs
-from keras_lmf.evaluation.report import Report, evaluate, paired_difference, summarise
-from keras_lmf.evaluation.robustness import Robustness, measure_robustness
-from keras_lmf.evaluation.terms import interactions
-
-__all__ = [
-    "Report",
-    "Robustness",
-    "calibration",
-    "compare_outputs",
-    "evaluate",
-    "interactions",
-    "measure_robustness",
-    "paired_difference",
-    "summarise",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.evaluation.protocols import ERRORS
 from keras_lmf.evaluation.style import (
     GREY,
@@ -139,7 +140,7 @@ def pareto_fronts(
 
     Args:
         table: `name`, `bytes`, `milliseconds`, `chosen`, and of the metric `value`, `low`, `high`.
-        metric: its name.
+        metric: its protocol.
         most: kB and milliseconds that a file may have; None: any.
         title: of the figure.
 
@@ -171,7 +172,7 @@ def pareto_fronts(
             axes.axvline(ends[-1], color=INK, linewidth=1, linestyle=":")
         axes.set_xlabel(cost, fontsize=TEXT)
         open_panel(axes)
-    panels[0].set_ylabel(f"{metric} on valid, 95 % interval", fontsize=TEXT, parse_math=False)
+    panels[0].set_ylabel(f"{metric_name(metric)} on valid, 95 % interval", fontsize=TEXT, parse_math=False)
     drawn.supxlabel(
         "grey line: the best of each size or time; ring: the chosen file; dotted: the budget",
         fontsize=SMALL,

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import protocols, style
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.evaluation.style import open_panel
 from keras_lmf.evaluation.terms import CONSTANT
 from keras_lmf.files import write_atomically
@@ -50,8 +51,8 @@ def classification(
     """Dots of the metrics in order of value, those of single classes apart, over the confusion matrix.
 
     Args:
-        table: a row per metric: `value`, and `low`, `high` (its interval) and `floor` where not NaN. A single class's
-            are called "f1_" and the class.
+        table: a row per protocol, by its short word: `value`, and `low`, `high` (its interval) and `floor` where not
+            NaN. A single class's are called "f1_" and the class.
         labels: as of `confusion_matrix`; the other arguments and the errors, too.
         predictions: as there.
         class_names: as there.
@@ -60,7 +61,7 @@ def classification(
     counts = _counts(labels, predictions, class_names)
     classes = {f"f1_{name}": name for name in class_names}
     single = table[table.index.isin(classes)].rename(index=classes)
-    whole = table[~table.index.isin(classes)]
+    whole = table[~table.index.isin(classes)].rename(index=metric_name)
     heights = [0.24 * len(whole) + 0.3, 0.24 * len(single) + 0.3, 1.3 + 0.56 * len(class_names)]
     figure = style.figure(title, sum(heights) + 1.2, max(style.WIDTH, 2.0 + 0.62 * len(class_names)))
     above, middle, below = figure.subplots(3, 1, height_ratios=heights)
@@ -192,7 +193,7 @@ def training_curves(history: pd.DataFrame, title: str, best_epoch: int | None = 
         if best_epoch is not None:
             label = f"best: epoch {best_epoch}"
             axes.axvline(best_epoch, color=style.GREY, linewidth=1, linestyle="--", label=label)
-        axes.set_title(name.replace("_", " "), fontsize=style.TEXT, color=style.INK, parse_math=False)
+        axes.set_title(metric_name(name), fontsize=style.TEXT, color=style.INK, parse_math=False)
         axes.set_xlabel("epoch", fontsize=style.SMALL)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         open_panel(axes)

@@ -15,7 +15,7 @@ its score is the report's floor.
 | `f1_<class>` | F1 of that class, 2 TP / (2 TP + FP + FN) | van Rijsbergen 1979 |
 | `f1_binary` | two classes only: F1 of class 1 | scikit-learn's `binary` |
 | `cohen_kappa` | (observed − chance agreement) / (1 − chance agreement), unweighted | Cohen 1960 |
-| `recall` | two classes: of class 1 (sensitivity); more: macro, the same number as `uar` | – |
+| `recall` | two classes only: of class 1 (sensitivity). Of more, the mean over classes is `uar` | – |
 | `specificity` | TN / (TN + FP); two classes: of class 1; more: mean of one-versus-rest | – |
 
 **Regression** (y, p: real numbers):
@@ -205,7 +205,6 @@ TWO_CLASSES: dict[str, Callable[[np.ndarray], float]] = {
     "f1_binary": lambda counts: f1(counts)[1],
 }
 MANY_CLASSES: dict[str, Callable[[np.ndarray], float]] = {
-    "recall": _uar,
     "specificity": lambda counts: _mean(specificities(counts), counts.sum() - counts.sum(1)),
 }
 

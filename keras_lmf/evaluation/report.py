@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.evaluation.protocols import protocols
 from keras_lmf.files import write_atomically, write_text
 from keras_lmf.target import Target
@@ -54,7 +55,7 @@ class Report:
         return {name: float(value) for name, value in self.table["value"].items()}
 
     def to_markdown(self) -> str:
-        """A caption and the table, three decimals; "–" where there is no interval or no floor."""
+        """A caption and the table in readers' words, three decimals; "–" where there is no interval or no floor."""
         kind = f"{self.target.size} classes" if self.target.classes else f"in {list(self.target.range)}"
         if self.target.dimensions:
             kind += f", means over {self.target.size} dimensions"
@@ -63,6 +64,7 @@ class Report:
             caption += f"; low and high: 95 % bootstrap interval over rows, {self.resamples} resamples"
         caption += "; floor: a constant prediction chosen from the training labels."
         cells = self.table.map(lambda value: "–" if np.isnan(value) else f"{value:.3f}")
+        cells = cells.rename(index=metric_name).rename_axis("metric")
         columns = ["right"] * len(cells.columns)
         return f"{caption}\n\n{cells.to_markdown(disable_numparse=True, colalign=['left', *columns])}"
 

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation.calibration import expected_calibration_error, softmax
 from keras_lmf.evaluation.damage import Arrays, deviation, with_missing, with_noise
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.evaluation.protocols import headline
 from keras_lmf.evaluation.report import evaluate
 from keras_lmf.evaluation.subsets import only, subsets
@@ -94,7 +95,8 @@ class Robustness:
         )
         wide = self.curves["mean"].unstack("level")
         parts = [
-            f"`{self.metric}`, {self.draws['draw'].nunique()} draws; a constant answer has {self.floor:.3f}.",
+            f"{metric_name(self.metric)}, {self.draws['draw'].nunique()} draws; "
+            f"a constant answer has {self.floor:.3f}.",
             f"relative: the area under the curve, by the trapezoid rule.{effective}",
             _markdown(self.summary.reset_index()),
             "Each subset of the modalities, the others taken away:",
@@ -118,7 +120,7 @@ class Robustness:
         """The curves of `evaluation.study_plots`."""
         from keras_lmf.evaluation import study_plots
 
-        return study_plots.robustness_curves(self.curves, self.metric, self.floor, title)
+        return study_plots.robustness_curves(self.curves, metric_name(self.metric), self.floor, title)
 
     def save(self, folder: Path | str, title: str) -> Path:
         """Writes `robustness.md`, `.csv` (the curves), `.png`, and `subsets.csv` into `folder`; returns it."""

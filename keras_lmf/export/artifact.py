@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.files import write_text
 
 REPORT_FILES = ("report.csv", "report.json", "report.md", "report.png")
@@ -80,15 +81,16 @@ def report(artifacts: Sequence[Artifact]) -> pd.DataFrame:
 
 
 def summary(artifacts: Sequence[Artifact]) -> pd.DataFrame:
-    """One column per file, as text to read: metrics with their 95 % bootstrap intervals.
+    """One column per file, as text to read: metrics, under their readers' names, with their 95 % bootstrap intervals.
 
     The last column is the floor: what a constant prediction scores (where the training labels were given).
     """
     columns = {artifact.path.name: _texts(artifact) for artifact in artifacts}
     table = artifacts[0].table if artifacts else None
+    names = {} if table is None else {name: metric_name(name) for name in table.index}
     if table is not None and table["floor"].notna().any():
         columns["floor"] = {name: f"{value:.3f}" for name, value in table["floor"].items()}
-    return pd.DataFrame(columns).fillna("")
+    return pd.DataFrame(columns).fillna("").rename(index=names)
 
 
 def write_report(artifacts: Sequence[Artifact], folder: Path) -> None:
@@ -122,7 +124,7 @@ def write_plot(artifacts: Sequence[Artifact], path: Path) -> None:
         pd.DataFrame([artifact.table.loc[metric] for artifact in artifacts]),
         [artifact.bytes for artifact in artifacts],
         [artifact.latency.p50 for artifact in artifacts],
-        metric,
+        metric_name(metric),
         error=metric in ERRORS,
         apart="saved_model",
     )

@@ -6,6 +6,7 @@ zip archive behind the file with the labels, one a line.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_lmf.errors import import_extra
-from keras_lmf.files import sha256, write_atomically
+from keras_lmf.files import write_atomically
 from keras_lmf.metadata import DIGITS, SEAL, sealed
 from keras_lmf.sidecar import KEY, Document, Sidecar, SidecarInput
 
@@ -37,21 +38,37 @@ Table = dict[int, Any]
 
 
 def write_metadata(file: Path, sidecar: Sidecar) -> Sidecar:
-    """Writes what the sidecar says into the .tflite file and beside it, atomically; the file's computation stays.
+    """Writes what the sidecar says into the .tflite file and beside it; the file's computation stays.
+
+    The sidecar goes first: of a call that is interrupted between the two, the next one knows by the hash what was to
+    be written.
 
     Returns:
         The sidecar as it was written, with the file's new size and hash.
 
     Raises:
-        LMFError: a file that was changed since its sidecar, or what it says of itself, was written.
+        LMFError: a file other than the one that the sidecar describes.
     """
-    if Document.inside(file) is None:  # one that says it already has a hash of its own
+    before = file.read_bytes()
+    if _digest(before) != sidecar.sha256 and not _was_to_be_written(before, sidecar):
         sidecar.require(file)
-    content = with_document(file.read_bytes(), sidecar)
-    write_atomically(file, lambda temporary: temporary.write_bytes(content))
-    written = sidecar.model_copy(update={"bytes": len(content), "sha256": sha256(file)})
+    content = with_document(before, sidecar)
+    written = sidecar.model_copy(update={"bytes": len(content), "sha256": _digest(content)})
     written.write(file)
+    write_atomically(file, lambda temporary: temporary.write_bytes(content))
     return written
+
+
+def _was_to_be_written(before: bytes, sidecar: Sidecar) -> bool:
+    """Whether the file with the document inside is the one that the sidecar describes."""
+    try:
+        return _digest(with_document(before, sidecar)) == sidecar.sha256
+    except Exception:  # no .tflite, or a damaged one: each damage has its own kind
+        return False
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def with_document(content: bytes, document: Document) -> bytes:

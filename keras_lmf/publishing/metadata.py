@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_lmf.export.metadata import write_metadata as write_into
+from keras_lmf.files import sha256
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.zoo import Entry, file_records
 
@@ -34,7 +35,10 @@ def described(folder: Path, entry: Entry, **facts: Any) -> Entry:
     for key, file in entry.files.items():
         if file.name.endswith(".tflite"):
             path = folder / file.name
-            sidecar = write_into(path, Sidecar.read(path).model_copy(update=facts))
+            told = Sidecar.read(path)
+            if told.sha256 != sha256(path):
+                told = write_into(path, told)  # finishes what was interrupted, or refuses
+            sidecar = write_into(path, told.model_copy(update=facts))
             names |= {key: file.name, f"{key}-sidecar": Sidecar.path_of(path).name}
             if key in costs:
                 costs[key] = costs[key].model_copy(update={"bytes": sidecar.bytes})

@@ -19,7 +19,8 @@ from keras_lmf.recognition.embedding import Embedding, Vectors
 from keras_lmf.recognition.inputs import inputs_of, windows_at_once
 from keras_lmf.recognition.judgement import answer, embed, judge, probabilities
 from keras_lmf.recognition.moments import Moment, windows_of_camera
-from keras_lmf.recognition.opened import Opened, open_model
+from keras_lmf.recognition.opened import Opened
+from keras_lmf.recognition.opening import open_model
 from keras_lmf.recognition.people import predictions
 from keras_lmf.recognition.prediction import Prediction
 from keras_lmf.recognition.summary import Summary

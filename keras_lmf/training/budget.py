@@ -19,6 +19,7 @@ from tqdm import tqdm
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate, file_plots, plots
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.evaluation.protocols import ERRORS
 from keras_lmf.export import FORMATS, export_model
 from keras_lmf.export.artifact import write_report
@@ -83,6 +84,7 @@ class Choice:
     def to_markdown(self) -> str:
         """The chosen file with its figures on "test", then all candidates."""
         row, test = self.table[self.table["chosen"]].iloc[0], self.test.loc[self.metric]
+        name = metric_name(self.metric)
         interval = "" if pd.isna(test["low"]) else " [{low:.3f}, {high:.3f}]".format(**test)
         shown = self.table.assign(
             bytes=[f"{size:,}" for size in self.table["bytes"]],
@@ -93,12 +95,12 @@ class Choice:
             ],
             fits=self.table["fits"].map({True: "yes", False: "no"}),
         ).drop(columns=["low", "high", "chosen"])
-        shown = shown.rename(columns={"milliseconds": "ms", "value": f"{self.metric} on valid"})
+        shown = shown.rename(columns={"milliseconds": "ms", "value": f"{name} on valid"})
         return "\n\n".join(
             [
                 self.title,
                 f"Chosen: {row['candidate']}, {row['format']}: {row['bytes']:,} bytes, {row['milliseconds']:.3g} ms, "
-                f"{self.metric} {row['value']:.3f} on valid. On test, which chose nothing: {self.metric} "
+                f"{name} {row['value']:.3f} on valid. On test, which chose nothing: {name} "
                 f"{test['value']:.3f}{interval}, floor {test['floor']:.3f}.",
                 shown.to_markdown(index=False, disable_numparse=True),
             ]

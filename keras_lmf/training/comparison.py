@@ -12,6 +12,7 @@ from tqdm import tqdm
 from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots, study_plots
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.evaluation.paired import compare_outputs
 from keras_lmf.evaluation.protocols import headline, protocols
 from keras_lmf.export import latency
@@ -47,14 +48,14 @@ class Comparison:
         for model, cost in self.costs.iterrows():
             line = {"model": model} | {name: f"{number:,.4g}" for name, number in cost.items()}
             line |= {name: f"{int(cost[name]):,}" for name in ("parameters", "weights_bytes")}
-            for metric, row in self.metrics.loc[model].iterrows():
+            for metric, row in self.metrics.loc[model].rename(index=metric_name).iterrows():
                 line[metric] = "{mean:.3f} ± {sd:.3f} [{low:.3f}, {high:.3f}]".format(**row).replace(
                     " ± nan", ""
                 )
                 if model != models[0]:
                     line[f"Δ {metric}"] = "{difference:+.3f} ± {standard_error:.3f}".format(**row)
             lines.append(line)
-        floors = {metric: f"{floor:.3f}" for metric, floor in self.metrics.loc[models[0], "floor"].items()}
+        floors = self.metrics.loc[models[0], "floor"].rename(metric_name).map("{:.3f}".format).to_dict()
         table = pd.DataFrame([*lines, {"model": "constant answer"} | floors]).fillna("–")
         return f"{self.title}\n\n{table.to_markdown(index=False, disable_numparse=True)}"
 
@@ -65,7 +66,7 @@ class Comparison:
         """Writes `comparison.md`, `costs.csv`, `metrics.csv` and `comparison.png` into `folder`; returns it."""
         found = self.metrics.xs(self.metric, level="metric").rename(columns={"mean": "value"})
         figure = study_plots.metric_against_parameters(
-            self.costs.join(found), self.metric, found["floor"].iloc[0], self.title
+            self.costs.join(found), metric_name(self.metric), found["floor"].iloc[0], self.title
         )
         write_atomically(folder / "costs.csv", self.costs.to_csv)
         write_atomically(folder / "metrics.csv", self.metrics.to_csv)

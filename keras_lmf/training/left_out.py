@@ -14,6 +14,7 @@ from tqdm import tqdm
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.evaluation.protocols import headline
 from keras_lmf.files import write_atomically
 from keras_lmf.models import pretrained
@@ -50,7 +51,7 @@ class LeaveOneCorpusOut:
         lines = []
         counts = [clips for clips in CLIPS if f"others_enrolled_{clips}" in self.table]
         for (corpus, metric), rows in self.table.groupby(["corpus", "metric"], sort=False):
-            facts, name = rows.iloc[0], {"corpus": corpus, "metric": metric}
+            facts, name = rows.iloc[0], {"corpus": corpus, "metric": metric_name(metric)}
             raw = {"rows": facts["rows"], "floor": f"{facts['floor']:.3f}"} | _means(rows, "")
             lines.append(name | {"clips enrolled": 0} | raw)
             for clips in counts:

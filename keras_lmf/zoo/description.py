@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.recipe import FUSIONS
 from keras_lmf.spec import MEDIA
 from keras_lmf.target import Target
@@ -22,23 +23,6 @@ if TYPE_CHECKING:
     import jinja2
     import pandas as pd
 
-# The names under which readers know the protocols of `evaluation`.
-METRICS = {
-    "war": "accuracy",
-    "uar": "balanced accuracy",
-    "f1_macro": "F1, mean over classes",
-    "f1_weighted": "F1, weighted by class",
-    "f1_binary": "F1 of class 1",
-    "cohen_kappa": "Cohen's kappa",
-    "mae": "mean absolute error",
-    "rmse": "root mean squared error",
-    "pearson": "correlation",
-    "concordance": "concordance correlation",
-    "acc2_nonneg": "accuracy, negative or not",
-    "acc2_nonzero": "accuracy, negative or positive",
-    "acc5": "accuracy, 5 steps",
-    "acc7": "accuracy, 7 steps",
-}
 # The three that matter: the first of these that an entry has.
 MAIN = ("war", "uar", "f1_macro", "mae", "pearson", "acc2_nonneg", "concordance")
 # Of a corpus: those that change what is learnt, not the split or an input's length.
@@ -47,16 +31,9 @@ KINDS = ("clip", "sound", "photo", "features")  # of what a model is given
 SMALLEST = 1e-3  # half a prediction interval, where the seeds hardly differ
 
 
-def metric_name(word: str) -> str:
-    """The reader's name of a protocol: "war" → "accuracy", "f1_happy" → "F1 of happy"."""
-    kind, _, rest = word.partition("_")
-    of = {"f1": "F1 of", "pearson": "correlation of"}.get(kind)
-    return METRICS.get(word) or (f"{of} {spaced(rest)}" if of and rest else spaced(word))
-
-
 def metrics(entry: Entry) -> list[str]:
-    """The metrics of an entry, each once: of three classes or more `recall` is `uar`; of two, `f1_binary` the F1 of
-    the second."""
+    """The metrics of an entry, each once: of three classes or more `recall`, which older entries have, is `uar`; of
+    two, `f1_binary` is the F1 of the second."""
     size = entry.target.size if entry.target.classes else 0
     again = "recall" if size > 2 else "f1_binary" if size == 2 else None
     return [word for word in entry.metrics.get("weights", {}) if word != again]

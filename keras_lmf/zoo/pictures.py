@@ -15,9 +15,9 @@ import pandas as pd
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.evaluation.protocols import ERRORS
 from keras_lmf.files import write_atomically
-from keras_lmf.zoo.description import metric_name
 from keras_lmf.zoo.entry import Entry
 
 if TYPE_CHECKING:

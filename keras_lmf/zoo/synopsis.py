@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_lmf.errors import LMFError
+from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.zoo.description import (
     amount,
     best_file,
     corpus_title,
     figure,
     kinds,
-    metric_name,
     numbers,
     size,
     spaced,

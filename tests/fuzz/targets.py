@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import io
 import json
 import pickle
@@ -29,12 +30,13 @@ from keras_lmf.data.openface import COLUMNS, read_openface
 from keras_lmf.data.pickles import read_pickle
 from keras_lmf.errors import LMFError
 from keras_lmf.media import decode
+from keras_lmf.onnx_operators import operators
 from keras_lmf.recipe import Recipe
 from keras_lmf.recipe.runs import FittedTemperature
 from keras_lmf.recognition import Enrolment
 from keras_lmf.records import Backbone
 from keras_lmf.runtime import open_artifact
-from keras_lmf.sidecar import Document, Sidecar
+from keras_lmf.sidecar import KEY, Document, Sidecar
 from keras_lmf.zoo import Entry, read_testvectors
 
 FUZZ = Path(__file__).parent
@@ -209,19 +211,44 @@ def _tflite(content: bytes) -> None:
     """A changed file alone, whose metadata is read, and beside its own sidecar."""
     with contextlib.suppress(LMFError):
         Document.inside(_at("alone/model.tflite", content))
-    path = _at("exported/model.tflite", content)
-    Sidecar(sha256=_sha256_of_smallest(), inputs={}).write(path)
-    try:
-        open_artifact(path)
-    except LMFError:
-        return
-    assert content == SMALLEST.read_bytes(), "a changed file was opened"
+    _beside_its_sidecar("model.tflite", content, SMALLEST.read_bytes())
 
 
-def _sha256_of_smallest() -> str:
-    from keras_lmf.files import sha256
+def _onnx(content: bytes) -> None:
+    """As `_tflite`; and its ops are read."""
+    with contextlib.suppress(LMFError):
+        Document.inside(_at("alone/model.onnx", content))
+    with contextlib.suppress(LMFError):
+        operators(content, "model.onnx")
+    _beside_its_sidecar("model.onnx", content, next(_onnx_seeds()))
 
-    return sha256(SMALLEST)
+
+def _beside_its_sidecar(name: str, content: bytes, whole: bytes) -> None:
+    path = _at(f"exported/{name}", content)
+    Sidecar(sha256=hashlib.sha256(whole).hexdigest(), inputs={}).write(path)
+    open_artifact(path)
+    assert content == whole, "a changed file was opened"
+
+
+def _onnx_seeds() -> Iterator[bytes]:
+    """A file with a document inside and a condition, whose branches are graphs in a node."""
+    from onnx import TensorProto, helper
+
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in ("x", "y")]
+    branch = helper.make_graph([helper.make_node("Neg", ["x"], ["z"])], "b", [], [ends[1]])
+    branch.output[0].name = "z"
+    nodes = [
+        helper.make_node("If", ["c"], ["n"], then_branch=branch, else_branch=branch),
+        helper.make_node("Add", ["n", "w"], ["y"]),
+    ]
+    stored = [
+        helper.make_tensor("c", TensorProto.BOOL, [], [True]),
+        helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 2.0]),
+    ]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {KEY: Document(inputs={"x": {}}).to_json().decode()})
+    yield model.SerializeToString()
 
 
 TARGETS = {
@@ -233,6 +260,7 @@ TARGETS = {
     "openface": Target(lambda content: read_openface(_at("face.csv", content)), _openface_seeds),
     "labels": Target(_labels, _labels_seeds),
     "media": Target(_media, _media_seeds, longest=32768),
+    "onnx": Target(_onnx, _onnx_seeds),
     "tflite": Target(_tflite, lambda: iter([SMALLEST.read_bytes()]), longest=16384),
 }
 

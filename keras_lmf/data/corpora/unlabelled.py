@@ -19,21 +19,12 @@ NAME = "unlabelled"
 NOTHING = Target(name="nothing", range=(0.0, 1.0))
 
 
-def load(folder: str | Path, inputs: Mapping[str, RecordedInput]) -> Dataset:
-    """All media files in `folder` and below, hidden ones apart, as rows of "train" whose labels mean nothing.
-
-    Of a clip that is longer than an input, its beginning is taken. One that can't be used (damaged, longer than 60 s,
-    nothing of what is asked for) is left out, and a warning names it.
-
-    Args:
-        folder: of files in any container that FFmpeg reads.
-        inputs: what they fill: `Recipe.recorded`, `resolved`.
+def names_of(folder: Path) -> list[Path]:
+    """The media files in `folder` and below, hidden ones apart, as paths in it.
 
     Raises:
-        LMFError: no such folder, no media file in it, more than a tenth that can't be used, an input that media files
-            don't fill, or PyAV isn't installed.
+        LMFError: no such folder, or no media file in it.
     """
-    folder = Path(folder)
     if not folder.is_dir():
         raise LMFError(f"{folder} is no folder: name the folder of the clips without labels.")
     names = sorted(
@@ -44,6 +35,25 @@ def load(folder: str | Path, inputs: Mapping[str, RecordedInput]) -> Dataset:
     names = [name for name in names if not any(part.startswith(".") for part in name.parts)]
     if not names:
         raise LMFError(f"{folder} holds no sound or video file, and none is in a folder below.")
+    return names
+
+
+def load(folder: str | Path, inputs: Mapping[str, RecordedInput]) -> Dataset:
+    """The media files of `names_of` as rows of "train" whose labels mean nothing.
+
+    Of a clip that is longer than an input, its beginning is taken. One that can't be used (damaged, longer than 60 s,
+    nothing of what is asked for) is left out, and a warning names it.
+
+    Args:
+        folder: of files in any container that FFmpeg reads.
+        inputs: what they fill: `Recipe.recorded`, `resolved`.
+
+    Raises:
+        LMFError: as `names_of`; more than a tenth that can't be used, an input that media files
+            don't fill, or PyAV isn't installed.
+    """
+    folder = Path(folder)
+    names = names_of(folder)
     require_decoder()
     rows = (
         Recording(
