@@ -215,9 +215,15 @@ def unmet_corpora_table() -> str:
 
 
 def small_voices_table() -> str:
-    found = pd.read_csv(RESULTS / "small_voices.csv").sort_values("accuracy, test", ascending=False)
+    """The networks of a voice that fit a phone, each with a teacher and without."""
+    found = pd.concat(
+        pd.read_csv(RESULTS / f"{name}.csv") for name in ("small_voices_taught", "small_voices")
+    )
+    found = found.sort_values(["parameters", "teacher"], ascending=False)
     figures = [column for column in found if column.endswith(", test")]
-    table = found[["model", "parameters", *figures]].rename(columns=lambda name: name.removesuffix(", test"))
+    table = found[["model", "teacher", "parameters", *figures]].rename(
+        columns=lambda name: name.removesuffix(", test")
+    )
     table["model"] = table["model"].map("`{}`".format)
     return table.to_markdown(index=False, floatfmt=".3f", intfmt=",")
 
