@@ -215,15 +215,15 @@ def unmet_corpora_table() -> str:
 
 
 def small_voices_table() -> str:
-    """The networks of a voice that fit a phone, each with a teacher and without."""
-    found = pd.concat(
-        pd.read_csv(RESULTS / f"{name}.csv") for name in ("small_voices_taught", "small_voices")
-    )
-    found = found.sort_values(["parameters", "teacher"], ascending=False)
+    """The networks of a voice that fit a phone, each by what it learnt from."""
+    ways = {"": "labels", "_taught": "answers, too", "_matched": "and vectors, too"}
+    parts = [
+        pd.read_csv(RESULTS / f"small_voices{part}.csv").assign(learns_from=way) for part, way in ways.items()
+    ]
+    found = pd.concat(parts).sort_values("parameters", ascending=False, kind="stable")
     figures = [column for column in found if column.endswith(", test")]
-    table = found[["model", "teacher", "parameters", *figures]].rename(
-        columns=lambda name: name.removesuffix(", test")
-    )
+    table = found[["model", "learns_from", "parameters", *figures]]
+    table = table.rename(columns=lambda name: name.removesuffix(", test").replace("_", " "))
     table["model"] = table["model"].map("`{}`".format)
     return table.to_markdown(index=False, floatfmt=".3f", intfmt=",")
 

@@ -30,7 +30,6 @@ from keras_lmf.training import train
 
 HERE = Path(__file__).parent
 RECIPES = ("ge2e-layer-voice", "spectrogram-cnn-voice", "mfcc-lstm-voice")
-NONE = "none"
 METRICS = {"war": "accuracy", "uar": "balanced accuracy", "f1_macro": "F1, mean over classes"}
 
 
@@ -63,18 +62,12 @@ def main(
     rows = []
     if teacher:
         model = load(teacher)
-        facts = {"model": teacher, "teacher": NONE, "features": 0.0, "parameters": model.count_params()}
-        rows.append(facts | figures(model, corpus, "test"))
+        rows.append({"model": teacher, "parameters": model.count_params()} | figures(model, corpus, "test"))
     section = Distillation(teacher=(teacher,), features=features) if teacher else None
     for name in names or RECIPES:
         recipe = Recipe.read(HERE / f"{name}.toml").replace(training={"distillation": section})
-        model = train(recipe, corpus, work / f"{name}-{teacher or NONE}-{features:g}").model
-        facts = {
-            "model": name,
-            "teacher": teacher or NONE,
-            "features": features,
-            "parameters": model.count_params(),
-        }
+        model = train(recipe, corpus, work / f"{name}-{teacher or 'alone'}-{features:g}").model
+        facts = {"model": name, "parameters": model.count_params()}
         rows.append(facts | figures(model, corpus, "valid") | figures(model, corpus, "test"))
         write_csv(pd.DataFrame(rows), csv)
     click.echo(pd.DataFrame(rows).round(3).to_string(index=False))
