@@ -221,6 +221,7 @@ def small_voices_table() -> str:
         pd.read_csv(RESULTS / f"small_voices{part}.csv").assign(learns_from=way) for part, way in ways.items()
     ]
     found = pd.concat(parts).sort_values("parameters", ascending=False, kind="stable")
+    found.loc[found["accuracy, valid"].isna(), "learns_from"] = "is the teacher"
     figures = [column for column in found if column.endswith(", test")]
     table = found[["model", "learns_from", "parameters", *figures]]
     table = table.rename(columns=lambda name: name.removesuffix(", test").replace("_", " "))
