@@ -218,9 +218,16 @@ def unmet_corpora_table() -> str:
 
 
 def small_voices_table() -> str:
-    found = pd.read_csv(RESULTS / "small_voices.csv").sort_values("accuracy, test", ascending=False)
+    """The networks of a voice that fit a phone, each by what it learnt from."""
+    ways = {"": "labels", "_taught": "answers, too", "_matched": "and vectors, too"}
+    parts = [
+        pd.read_csv(RESULTS / f"small_voices{part}.csv").assign(learns_from=way) for part, way in ways.items()
+    ]
+    found = pd.concat(parts).sort_values("parameters", ascending=False, kind="stable")
+    found.loc[found["accuracy, valid"].isna(), "learns_from"] = "is the teacher"
     figures = [column for column in found if column.endswith(", test")]
-    table = found[["model", "parameters", *figures]].rename(columns=lambda name: name.removesuffix(", test"))
+    table = found[["model", "learns_from", "parameters", *figures]]
+    table = table.rename(columns=lambda name: name.removesuffix(", test").replace("_", " "))
     table["model"] = table["model"].map("`{}`".format)
     return table.to_markdown(index=False, floatfmt=".3f", intfmt=",")
 

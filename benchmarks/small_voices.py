@@ -1,11 +1,15 @@
-"""How well networks of a voice do that fit a phone: trained on three corpora, with a teacher.
+"""How well networks of a voice do that fit a phone: trained on three corpora, with a teacher or without.
 
     python benchmarks/small_voices.py --csv benchmarks/results/small_voices.csv
+    python benchmarks/small_voices.py --teacher whisper-voice --csv benchmarks/results/small_voices_taught.csv
+    python benchmarks/small_voices.py spectrogram-cnn-voice mfcc-lstm-voice --teacher whisper-voice --features 1 \\
+        --csv benchmarks/results/small_voices_matched.csv
 
 The recipes beside this file, on voices of RAVDESS, EmoDB and nEMO: convolutions over a spectrogram, an LSTM over MFCC
-(the reference paper's, section III), and a linear layer over the lowest layer of GE2E. Half of each training label is
-what `whisper-voice` answers. That entry has learnt from the validation rows, so look at the test rows. What is trained
-already in the folder --work is not trained again.
+(the reference paper's, section III), and a linear layer over the lowest layer of GE2E. With a teacher, half of each
+training label is what it answers; with --features the vectors before the head are matched, too (the linear layer has
+none that could change). `whisper-voice` has learnt from the validation rows, so look at the test rows. What
+is trained already in the folder --work is not trained again.
 """
 
 from __future__ import annotations
@@ -27,7 +31,6 @@ from keras_lmf.training import train
 
 HERE = Path(__file__).parent
 RECIPES = ("ge2e-layer-voice", "spectrogram-cnn-voice", "mfcc-lstm-voice")
-TEACHER = "whisper-voice"
 METRICS = ("war", "uar", "f1_macro")
 
 
@@ -37,21 +40,34 @@ def figures(model: object, data: Dataset, split: str) -> dict[str, float]:
 
 
 @click.command(help=__doc__)
+@click.argument("names", nargs=-1, type=click.Choice(RECIPES))
 @click.option("--data", type=click.Path(path_type=Path), help="The corpora; default KERAS_LMF_DATA.")
+@click.option("--teacher", help="A zoo entry to learn from.")
+@click.option(
+    "--features", type=float, default=0.0, help="How much its vectors count (training.distillation.features)."
+)
 @click.option(
     "--work", type=click.Path(path_type=Path), default=Path("runs") / "small-voices", show_default=True
 )
 @CSV
-def main(data: Path | None, work: Path, csv: Path | None) -> None:
+def main(
+    names: tuple[str, ...],
+    data: Path | None,
+    teacher: str | None,
+    features: float,
+    work: Path,
+    csv: Path | None,
+) -> None:
     recipe = Recipe.read(HERE / f"{RECIPES[0]}.toml")
     corpus = corpora.load(recipe.corpus.name, data, recipe.recorded, **recipe.corpus.options)
-    teacher = load(TEACHER)
-    rows = [{"model": TEACHER, "parameters": teacher.count_params()}]
-    rows[0] |= figures(teacher, corpus, "test")
-    for name in RECIPES:
-        recipe = Recipe.read(HERE / f"{name}.toml")
-        recipe = recipe.replace(training={"distillation": Distillation(teacher=(TEACHER,))})
-        model = train(recipe, corpus, work / name).model
+    rows = []
+    if teacher:
+        model = load(teacher)
+        rows.append({"model": teacher, "parameters": model.count_params()} | figures(model, corpus, "test"))
+    section = Distillation(teacher=(teacher,), features=features) if teacher else None
+    for name in names or RECIPES:
+        recipe = Recipe.read(HERE / f"{name}.toml").replace(training={"distillation": section})
+        model = train(recipe, corpus, work / f"{name}-{teacher or 'alone'}-{features:g}").model
         facts = {"model": name, "parameters": model.count_params()}
         rows.append(facts | figures(model, corpus, "valid") | figures(model, corpus, "test"))
         write_csv(pd.DataFrame(rows), csv)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_seri
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 # One line without control characters (a terminal obeys those), not blank.
 Text = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\p{Cc}]*[^\p{Cc}\s][^\p{Cc}]*$")]
+EMBEDDING = "embedding"  # an output beside the target's: the vector of which the answer is made
 
 
 class Target(BaseModel):

@@ -11,6 +11,7 @@ import numpy as np
 from keras_lmf.data.dataset import Split
 from keras_lmf.data.validation import whole_number
 from keras_lmf.errors import LMFError, unknown_name
+from keras_lmf.target import EMBEDDING
 
 
 class Batches(keras.utils.PyDataset):
@@ -18,7 +19,8 @@ class Batches(keras.utils.PyDataset):
 
     A batch is `(inputs, labels)` or, with class weights, `(inputs, labels, weights)`. `inputs` is modality ->
     (B, …, d) float32; `labels` is target name -> (B,) int32 class indices or (B, size) float32 values; of a split
-    with soft labels (B, 1 + classes) float32, the class index and then the soft label, which one array must carry;
+    with soft labels (B, 1 + classes) float32, the class index and then the soft label, which one array must carry; of a
+    split with embeddings they stand beside it as "embedding", (B, width) float32;
     `weights` is target name -> (B,) float32. The last batch may be smaller.
 
     Pass `shuffle=False` to `fit`: its default draws the batches' order from Python's global random state.
@@ -83,9 +85,12 @@ class Batches(keras.utils.PyDataset):
             labels = np.column_stack([labels, split.soft_labels[rows]]).astype(np.float32)
         else:
             labels = labels.astype(np.int32) if split.target.classes else labels.reshape(len(rows), -1)
+        labels = {name: labels}
+        if split.embeddings is not None:
+            labels[EMBEDDING] = split.embeddings[rows]
         if self._weights is None:
-            return inputs, {name: labels}
-        return inputs, {name: labels}, {name: self._weights[rows]}
+            return inputs, labels
+        return inputs, labels, {name: self._weights[rows]}
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch's order. Keras calls this, and once more before the first epoch."""

@@ -36,6 +36,7 @@ class Split:
         target: what the labels mean.
         corpora: (N,) str, the corpus that each row comes from; None: all from one.
         soft_labels: (N, classes) float32, each row adds up to 1; None: the labels are all there is.
+        embeddings: (N, width) float32, vectors of teachers that a training matches, zeros of a row without; None: none.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Split:
     target: Target
     corpora: np.ndarray | None = None
     soft_labels: np.ndarray | None = None
+    embeddings: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,6 +80,7 @@ class Dataset:
         corpora: (N,) str, the corpus that each row comes from, where several are joined in one dataset.
         soft_labels: (N, classes) ≥ 0, each row adds up to 1: shares of votes for the classes, say. A training with
             cross-entropy aims at these; `labels` are what is measured. Only for a target with classes.
+        embeddings: (N, width) float32, what a training makes of its teachers (`Split`); no part of the .npz layout.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Dataset:
     masks: dict[str, np.ndarray] = field(default_factory=dict)
     corpora: np.ndarray | None = None
     soft_labels: np.ndarray | None = None
+    embeddings: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         validation.check_modality_names(self.inputs, self.masks)
@@ -285,7 +289,7 @@ class Dataset:
 
 
 # What a split and a dataset hold of each row beside inputs and masks.
-COLUMNS = ("labels", "groups", "ids", "corpora", "soft_labels")
+COLUMNS = ("labels", "groups", "ids", "corpora", "soft_labels", "embeddings")
 
 
 def _taken(part: Split | Dataset, rows: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:

@@ -6,8 +6,12 @@ import keras
 
 from keras_lmf.backend import layer_calls, maker
 from keras_lmf.errors import LMFError
+from keras_lmf.target import EMBEDDING
 
-EMBEDDING = "embedding"
+
+def with_embedding(model: keras.Model, target: str) -> keras.Model:
+    """The model with one more output, the vector "embedding" of `embedding_model`, whose errors are those of this."""
+    return keras.Model(model.input, model.output | embedding_model(model, target).output, name=model.name)
 
 
 def embedding_model(model: keras.Model, target: str) -> keras.Model:

@@ -128,6 +128,10 @@ class Distillation(Part):
         2.0,
         description="What divides a teacher's logits before the softmax; above 1 its classes become more equal.",
     )
+    features: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="How much it counts that the vectors before the head lie to each other as the teachers' do.",
+    )
     unlabelled: Annotated[Text, Field(max_length=4096)] | None = Field(
         None,
         description="A folder of sound or video files that train along: their labels are the answers alone.",

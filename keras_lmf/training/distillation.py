@@ -1,4 +1,6 @@
-"""Distillation: a share of each training label is what trained models, the teachers, answer (Hinton et al. 2015)."""
+"""Distillation: a share of each training label is what trained models, the teachers, answer (Hinton et al. 2015); the
+vectors of which they make their answers go along, for `training.matching`.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,12 @@ from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.calibration import softmax
 from keras_lmf.evaluation.subsets import presence
 from keras_lmf.lazy import Array, joined
+from keras_lmf.models.embedding import with_embedding
 from keras_lmf.models.start import Source, trained
 from keras_lmf.recipe import Modality, Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.sources import DEFAULTS, RecordedInput, resolved
+from keras_lmf.target import EMBEDDING
 
 KEY = "training.distillation"
 ROWS = 32  # that a teacher is asked about at once
@@ -86,12 +90,12 @@ def with_unlabelled(data: Dataset, recipe: Recipe, teachers: Sequence[Source]) -
     if section is None or section.unlabelled is None:
         return data
     found = unlabelled.load(section.unlabelled, resolved(recipe.recorded))
-    answers, count = _answers(found["train"], recipe, teachers)
-    if not count.any():
+    told = _told(found["train"], recipe, teachers)
+    if not told.count.any():
         raise LMFError(f"{KEY}: no teacher can answer a clip in {section.unlabelled}.")
-    found = found.take(count > 0)
+    found = found.take(told.count > 0)
     both = (data, found)
-    soft = answers[count > 0]
+    soft = told.answers[told.count > 0]
     return dataclasses.replace(
         data,
         inputs={name: joined([part.inputs[name] for part in both]) for name in data.inputs},
@@ -117,6 +121,9 @@ def taught(splits: Mapping[str, Split], recipe: Recipe, teachers: Sequence[Sourc
     The answer to a row is softmax(logits / temperature), the mean over the teachers that can answer it. One can't where
     an input of its is all zeros, that is absent, or all are, where it can do without some; with none, the label stays.
 
+    With `features` in the recipe's section the vectors of the teachers, side by side, each column standardised over the
+    rows that have one, are the column `embeddings` of "train"; zeros where there is none, and in the other splits.
+
     Args:
         splits: by name, with the recipe's raw inputs, as they are before any front end.
         recipe: with the section `training.distillation`.
@@ -125,13 +132,18 @@ def taught(splits: Mapping[str, Split], recipe: Recipe, teachers: Sequence[Sourc
     Raises:
         LMFError: files of a teacher that are damaged, or that don't answer its test vectors.
     """
-    return {
-        name: dataclasses.replace(
-            split,
-            soft_labels=_mixed(split, recipe, teachers) if name == "train" else _labels(split),
-        )
-        for name, split in splits.items()
-    }
+    told = _told(splits["train"], recipe, teachers)
+    found = {name: dataclasses.replace(split, soft_labels=_labels(split)) for name, split in splits.items()}
+    weight, labels = recipe.training.distillation.weight, found["train"].soft_labels
+    mixed = (1 - weight) * labels + weight * told.answers
+    soft = np.where(told.count[:, None] > 0, mixed, labels).astype(np.float32)
+    found["train"] = dataclasses.replace(found["train"], soft_labels=soft)
+    if told.embeddings is None:
+        return found
+    width = told.embeddings.shape[1]
+    nothing = {name: np.zeros((len(split), width), np.float32) for name, split in splits.items()}
+    vectors = nothing | {"train": told.embeddings}
+    return {name: dataclasses.replace(split, embeddings=vectors[name]) for name, split in found.items()}
 
 
 def _labels(rows: Split | Dataset) -> np.ndarray:
@@ -141,24 +153,36 @@ def _labels(rows: Split | Dataset) -> np.ndarray:
     return np.eye(rows.target.size, dtype=np.float32)[rows.labels]
 
 
-def _mixed(split: Split, recipe: Recipe, teachers: Sequence[Source]) -> np.ndarray:
-    weight, labels = recipe.training.distillation.weight, _labels(split)
-    answers, count = _answers(split, recipe, teachers)
-    mixed = (1 - weight) * labels + weight * answers
-    return np.where(count[:, None] > 0, mixed, labels).astype(np.float32)
+@dataclasses.dataclass(frozen=True)
+class _Told:
+    """What teachers say of N rows.
+
+    Attributes:
+        answers: (N, classes), the mean of those that can answer.
+        count: (N,) int, how many can.
+        embeddings: (N, width) float32, their vectors, standardised, side by side; None: not wanted.
+    """
+
+    answers: np.ndarray
+    count: np.ndarray
+    embeddings: np.ndarray | None
 
 
-def _answers(split: Split, recipe: Recipe, teachers: Sequence[Source]) -> tuple[np.ndarray, np.ndarray]:
-    """The mean answer (N, classes) of the teachers that can answer, and how many can (N,)."""
-    total, count = np.zeros((len(split), recipe.target.size)), np.zeros(len(split), int)
+def _told(split: Split, recipe: Recipe, teachers: Sequence[Source]) -> _Told:
+    section, classes = recipe.training.distillation, recipe.target.classes
+    answers, count = np.zeros((len(split), len(classes))), np.zeros(len(split), int)
+    vectors = []
     for teacher in teachers:
         inputs = {name: split.inputs[name] for name in teacher.recipe.inputs}
         rows = np.flatnonzero(_answerable(teacher.recipe, inputs))
-        logits = _logits(teacher, inputs, rows, f"{recipe.name}: answers of {teacher.name}")
-        order = [teacher.recipe.target.classes.index(name) for name in recipe.target.classes]
-        total[rows] += softmax(logits[:, order], recipe.training.distillation.temperature)
+        outputs = _outputs(teacher, inputs, rows, recipe)
+        order = [teacher.recipe.target.classes.index(name) for name in classes]
+        answers[rows] += softmax(outputs[teacher.recipe.target.name][:, order], section.temperature)
         count[rows] += 1
-    return total / np.maximum(count, 1)[:, None], count
+        if section.features:
+            vectors.append(_standardized(outputs[EMBEDDING], rows, len(split)))
+    answers /= np.maximum(count, 1)[:, None]
+    return _Told(answers, count, np.concatenate(vectors, axis=1) if vectors else None)
 
 
 def _answerable(recipe: Recipe, inputs: Mapping[str, Array]) -> np.ndarray:
@@ -167,12 +191,24 @@ def _answerable(recipe: Recipe, inputs: Mapping[str, Array]) -> np.ndarray:
     return there.any(axis=0) if recipe.presence else there.all(axis=0)
 
 
-def _logits(teacher: Source, inputs: Mapping[str, Array], rows: np.ndarray, title: str) -> np.ndarray:
-    """(len(rows), classes), in the order of the teacher's classes."""
-    runtime, target = open_artifact(teacher.model()), teacher.recipe.target
-    logits = np.zeros((len(rows), target.size))
+def _outputs(
+    teacher: Source, inputs: Mapping[str, Array], rows: np.ndarray, recipe: Recipe
+) -> dict[str, np.ndarray]:
+    """Its logits by its target's name, (len(rows), classes) in its own order; with features its embedding, too."""
+    model = teacher.model()
+    if recipe.training.distillation.features:
+        model = with_embedding(model, teacher.recipe.target.name)
+    runtime, title = open_artifact(model), f"{recipe.name}: answers of {teacher.name}"
+    parts = []
     for start in tqdm(range(0, len(rows), ROWS), desc=title, disable=None):
         own = rows[start : start + ROWS]
-        asked = {name: values[own] for name, values in inputs.items()}
-        logits[start : start + ROWS] = runtime.predict(asked)[target.name]
-    return logits
+        parts.append(runtime.predict({name: values[own] for name, values in inputs.items()}))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _standardized(vectors: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """(count, width): `vectors` in these rows, each column with mean 0 and deviation 1; zeros elsewhere."""
+    deviation = vectors.std(axis=0)
+    placed = np.zeros((count, vectors.shape[1]), np.float32)
+    placed[rows] = (vectors - vectors.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    return placed

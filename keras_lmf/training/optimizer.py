@@ -13,6 +13,7 @@ from keras_lmf.metrics import PearsonCorrelation
 from keras_lmf.models import build
 from keras_lmf.models.factory import FUSION
 from keras_lmf.recipe import Recipe
+from keras_lmf.training.matching import matching
 from keras_lmf.training.stages import Stage, freeze
 
 SLOWER = 0.1  # a pretrained front end's learning rate, as a multiple, where the recipe says none
@@ -70,7 +71,10 @@ def compiled(
     """The recipe's model, ready to fit in one of its stages; an epoch has `steps`. It is a `model_class`, if given."""
     training = recipe.training
     model = build(recipe)
-    if model_class is not None:
+    distillation = training.distillation
+    if distillation is not None and distillation.features:
+        model = matching(model, recipe.target.name, distillation.features, model_class or keras.Model)
+    elif model_class is not None:
         model = model_class(model.input, model.output, name=model.name)
     freeze(model, recipe, stage.frozen)
     rate = stage.learning_rate
