@@ -51,6 +51,7 @@ COMMANDS = [
     "robustness",
     "sequences",
     "silence",
+    "small_av",
     "small_voices",
     "speech",
     "strip",
