@@ -71,7 +71,7 @@ def main(seeds: int, data: Path | None, work: Path, csv: Path | None) -> None:
     for artifact in export_model(best.model, work / "files", FORMATS, evaluation=test, resamples=0):
         facts = {"file": artifact.format, "seed": best.recipe.seed, "bytes": artifact.bytes, "there": ALL}
         rows.append(facts | figures(artifact.metrics))
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).astype({"bytes": "Int64"})
     write_csv(table, csv)
     click.echo(table.round(3).to_string(index=False))
 
