@@ -232,6 +232,15 @@ def small_voices_table() -> str:
     return table.to_markdown(index=False, floatfmt=".3f", intfmt=",")
 
 
+def small_av_table() -> str:
+    """Of the trainings together, and of each file."""
+    found = pd.read_csv(RESULTS / "small_av.csv")
+    table = found.groupby(["file", "there"], sort=False)[["bytes", "war", "uar", "f1_macro"]].mean()
+    table = table.reset_index().rename(columns=READERS_WORDS | {"f1_macro": "F1, mean over classes"})
+    table["bytes"] = table["bytes"].map(lambda number: "" if pd.isna(number) else f"{number:,.0f}")
+    return table.to_markdown(index=False, floatfmt=".3f")
+
+
 def attack_table() -> str:
     """What was tried on files, downloads and trainings, and how often something went wrong."""
     figures = pd.read_csv(RESULTS / "attacks.csv")
@@ -252,6 +261,7 @@ def tables() -> dict[str, dict[str, str]]:
     page |= {**speed_tables(), "folds": fold_table(), "clear-faces": clear_faces_table()}
     page["published-network"] = recurrent_tables.published_network()
     page |= {"unmet-corpora": unmet_corpora_table(), "small-voices": small_voices_table()}
+    page |= {"small-av": small_av_table()}
     return {
         "docs/results.md": page,
         "docs/compose.md": measured_tables.backbones_in_few_words(),

@@ -54,6 +54,7 @@ COMMANDS = [
     "sample_answers",
     "sequences",
     "silence",
+    "small_av",
     "small_voices",
     "speech",
     "strip",

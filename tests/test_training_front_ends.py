@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -222,6 +223,18 @@ def test_augmentation_moves_by_seconds_of_the_front_ends_rate(data):
     # Frames in the middle of the shortest clip: no edge is in them.
     np.testing.assert_allclose(after[:, 4:9], before[:, 3:8], atol=0.1)
     assert np.abs(after[:, 4:9] - before[:, 4:9]).max() > 1
+
+
+def test_rows_that_are_equal_are_asked_about_once(data, monkeypatch):
+    (model,) = pretrained.front_ends(recipe()).values()
+    train = data["train"]
+    rows = dataclasses.replace(train, inputs={"voice": train.inputs["voice"][np.arange(len(train)) % 3]})
+    wanted, asked = model.predict_on_batch(rows.inputs["voice"]), []
+    answer = model.predict_on_batch
+    monkeypatch.setattr(model, "predict_on_batch", lambda batch: asked.extend(batch) or answer(batch))
+    found = features.split_features(rows, {"voice": model}, "equal rows").inputs["voice"]
+    np.testing.assert_array_equal(asked, rows.inputs["voice"][:3])
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)  # other batches
 
 
 def test_features_are_made_once_for_several_seeds_and_anew_for_what_changes_them(data, monkeypatch):
