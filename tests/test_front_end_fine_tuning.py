@@ -109,6 +109,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path: Path) -> 
 TOP = {
     "ge2e": ("linear", 2),
     "whisper": ("block_1", 15),
+    "whisper_convolutions": ("convolution_2", 3),
     "mini_xception": ("logits", 2),
     "expression_net": ("logits", 2),
 }

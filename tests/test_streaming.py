@@ -236,6 +236,7 @@ REFUSED = {
     "i3d": "Conv3D",
     "ge2e": "LevelNormalization 'level'",
     "whisper": "Pad",
+    "whisper_convolutions": "Pad",
     "whisper_statistics": "Pad",
     "landmarks": "GetItem",
     "landmark_statistics": "Cumsum",

@@ -20,10 +20,13 @@ from keras_lmf.errors import LMFError
 from keras_lmf.runtime import open_artifact
 from keras_lmf.zoo import Backbone, read_testvectors
 
-SHIPPED = Path(__file__).parents[1] / "zoo" / "whisper-tiny-en"
+ZOO = Path(__file__).parents[1] / "zoo"
+SHIPPED = ZOO / "whisper-tiny-en"
 RATE, STEP, UNITS, HEADS = 16000, 320, 384, 6
+RANKS = 64, 96
 SAMPLES = 15 * STEP
 FRONT_ENDS = [front_ends.whisper, front_ends.whisper_statistics]
+POOLED = [front_ends.whisper_statistics, front_ends.whisper_convolutions]
 
 
 class Reference:
@@ -57,8 +60,8 @@ class Reference:
                 layer.set_weights(self.blocks[int(i) - 1][word][: len(layer.weights)])
         return front_end
 
-    def taps(self, clip: np.ndarray) -> np.ndarray:
-        """(blocks, steps, 384) of a clip without zeros after it."""
+    def stem(self, clip: np.ndarray) -> np.ndarray:
+        """(steps and those of silence, 384) of a clip without zeros after it: what the blocks get."""
         steps = -(-len(clip) // STEP)
         padded = np.pad(clip.astype("float64"), (0, (steps + 10) * STEP - len(clip)))
         powers = np.square(padded).reshape(-1, STEP).mean(axis=1)
@@ -71,6 +74,11 @@ class Reference:
             around = np.pad(hidden, ((1, 1), (0, 0)))
             windows = np.stack([around[i : i + len(hidden)] for i in range(3)], axis=1)[::stride]
             hidden = gelu(np.tensordot(windows, kernel, 2) + bias)
+        return hidden
+
+    def taps(self, clip: np.ndarray) -> np.ndarray:
+        """(blocks, steps, 384) of a clip without zeros after it."""
+        steps, hidden = -(-len(clip) // STEP), self.stem(clip)
         angles = np.arange(len(hidden))[:, None] * 1e-4 ** (np.arange(UNITS // 2) / (UNITS // 2 - 1))
         hidden = hidden + np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
         found = []
@@ -183,6 +191,29 @@ def test_statistics_are_those_of_the_active_steps(steps, statistics):
             np.testing.assert_allclose(found[row, :, i], by_word[word], rtol=1e-3, atol=1e-4)
 
 
+def test_low_rank_convolutions_are_whole_ones_with_the_products_of_their_factors():
+    reference, random = Reference(0), np.random.default_rng(2)
+    model = front_ends.whisper_convolutions((SAMPLES,))
+    for i, ((kernel, bias), rank) in enumerate(zip(reference.convolutions, RANKS)):
+        first = random.normal(0, 1 / np.sqrt(kernel[..., 0].size), (*kernel.shape[:-1], rank))
+        second = random.normal(0, 1 / np.sqrt(rank), (rank, UNITS))
+        model.get_layer(f"convolution_{i + 1}_narrow").set_weights([first])
+        model.get_layer(f"convolution_{i + 1}_wide").set_weights([second, bias])
+        reference.convolutions[i][0] = first @ second
+    rows = clips()
+    length = 7 * STEP - 100
+    rows[0, length:] = 0
+    rows[1] = 0
+    found = answer(model, rows)
+    assert (found[1] == 0).all()
+    for row, clip in ((0, rows[0, :length]), (2, rows[2])):
+        steps = reference.stem(clip)[:-10]
+        expected = np.concatenate([steps.mean(axis=0), steps.std(axis=0)])
+        np.testing.assert_allclose(found[row], expected, rtol=1e-3, atol=1e-4)
+    assert not model.trainable_weights
+    assert model.count_params() == RANKS[0] * (3 * 80 + UNITS) + RANKS[1] * (3 * UNITS + UNITS) + 2 * UNITS
+
+
 @pytest.mark.parametrize("layers", [(1,), (3, 1)])
 def test_nothing_is_built_above_the_highest_tap(layers):
     convolutions = 3 * (80 + UNITS) * UNITS + 2 * UNITS
@@ -201,13 +232,14 @@ def test_layers_that_are_not_there_are_refused(make, layers):
         make((SAMPLES,), layers=layers)
 
 
+@pytest.mark.parametrize("make", POOLED)
 @pytest.mark.parametrize("statistics", [(), ("median",), ("mean", "mean")])
-def test_statistics_that_are_not_there_are_refused(statistics):
-    with pytest.raises(LMFError, match=r"statistics of whisper_statistics.*mean, deviation"):
-        front_ends.whisper_statistics((SAMPLES,), statistics=statistics)
+def test_statistics_that_are_not_there_are_refused(make, statistics):
+    with pytest.raises(LMFError, match=f"statistics of {make.__name__}.*mean, deviation"):
+        make((SAMPLES,), statistics=statistics)
 
 
-@pytest.mark.parametrize("make", FRONT_ENDS)
+@pytest.mark.parametrize("make", [*FRONT_ENDS, front_ends.whisper_convolutions])
 def test_features_in_place_of_a_waveform_are_refused(make):
     with pytest.raises(LMFError, match=r"\(samples,\) without the batch axis, received \(50, 64\)"):
         make((50, 64))
@@ -240,6 +272,17 @@ def test_the_shipped_weights_load_and_answer_as_pytorch():
     found = answer(model, inputs["waveform"])
     assert found.shape == (2, 50, 4 * UNITS)
     np.testing.assert_allclose(found, expected["embedding"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_shipped_convolutions_answer_nearly_as_those_that_they_are_cut_from():
+    whole, low_rank = zoo.load_backbone("whisper-tiny-en"), zoo.load_backbone("whisper-convolutions")
+    rows = clips(16000)[:1]  # voice-like, as the recordings that they are cut by
+    steps = keras.Model(whole.input, whole.get_layer("positions").input)
+    hidden = answer(steps, rows)[0, :-10]
+    expected = np.concatenate([hidden.mean(axis=0), hidden.std(axis=0)])
+    error = answer(low_rank, rows)[0] - expected
+    assert np.square(error).mean() < 0.05 * expected.var()
 
 
 @pytest.mark.long

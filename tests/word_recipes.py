@@ -42,6 +42,11 @@ ON_FRONT_ENDS = {
         "front_end": {"name": "whisper", "layers": [1], "active_decibels": 50.0},
         "backbone": OF_STEPS,
     },
+    "whisper_convolutions": {
+        "shape": [1600],
+        "front_end": {"name": "whisper_convolutions", "statistics": ["mean"]},
+        "backbone": {"name": "mlp", "units": [3]},
+    },
     "whisper_statistics": {
         "shape": [1600],
         "front_end": {"name": "whisper_statistics", "layers": [1], "statistics": ["deviation"]},

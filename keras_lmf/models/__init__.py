@@ -19,6 +19,7 @@ from keras_lmf.models.factory import set_standardization as set_standardization
 from keras_lmf.models.factory import weight_shapes as weight_shapes
 from keras_lmf.models.halves import body_model as body_model
 from keras_lmf.models.halves import front_end_model as front_end_model
+from keras_lmf.models.low_rank_kernel import low_rank_kernel as low_rank_kernel
 from keras_lmf.models.pretrained import load_backbone as load_backbone
 from keras_lmf.models.published_networks import load_i3d_checkpoint as load_i3d_checkpoint
 from keras_lmf.models.published_networks import load_published as load_published

@@ -151,6 +151,27 @@ class WhisperStatistics(WhisperEncoder):
     )
 
 
+class WhisperConvolutions(Waveform):
+    """Waveform → statistics over the clip of Whisper's convolutions, cut to low rank:
+    `backbones.front_ends.whisper_convolutions`."""
+
+    title = "Whisper's convolutions, cut to low rank"
+    papers = WhisperEncoder.papers
+    published = ("statistics", ("mean", "deviation"))
+    blocks = ("convolution_1", "convolution_2")
+    name: Literal["whisper_convolutions"]
+    sample_rate: Literal[16000] = Field(16000, description="Samples a second, in Hz: what it was trained on.")
+    statistics: Annotated[tuple[Literal["mean", "deviation"], ...], Field(min_length=1, max_length=2)] = (
+        Field(("mean", "deviation"), description="Told of the clip, in order.")
+    )
+    active_decibels: Annotated[float, Field(gt=0, le=100)] = Field(
+        35.0, description="Steps further below the loudest than this, in dB, are left out of the features."
+    )
+    pretrained: EntryName = Field(
+        "whisper-convolutions", description="The zoo's backbone a training starts from."
+    )
+
+
 class MiniXception(FrontEndWord):
     """Frames → features of each by mini-Xception: `backbones.front_ends.mini_xception`."""
 
@@ -221,6 +242,7 @@ FrontEnd = Annotated[
     | CepstralCoefficients
     | GE2E
     | Whisper
+    | WhisperConvolutions
     | WhisperStatistics
     | MiniXception
     | ExpressionNet

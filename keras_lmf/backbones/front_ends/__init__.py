@@ -17,6 +17,7 @@ from keras_lmf.backbones.front_ends.sound import ge2e as ge2e
 from keras_lmf.backbones.front_ends.sound import log_mel as log_mel
 from keras_lmf.backbones.front_ends.sound import mfcc as mfcc
 from keras_lmf.backbones.front_ends.whisper import whisper as whisper
+from keras_lmf.backbones.front_ends.whisper import whisper_convolutions as whisper_convolutions
 from keras_lmf.backbones.front_ends.whisper import whisper_statistics as whisper_statistics
 
 __all__ = sorted(name for name, value in globals().items() if isinstance(value, FunctionType))

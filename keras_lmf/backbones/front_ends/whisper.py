@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -17,11 +17,13 @@ BLOCKS = 4
 STATISTICS = ("mean", "deviation")
 UNITS, HEADS, HIDDEN = 384, 6, 1536
 HOP, BANDS = 160, 80
+STRIDES = {1: 1, 2: 2}  # of the convolutions
 STEP = 2 * HOP  # samples
 # What it was trained on ends in silence, and .2 s of it do as well as 30.
 SILENT_STEPS = 10
 LEVEL = -23.0
 LEAST = 1e-10  # mean square: what is quieter than -100 dB stays quieter than `LEVEL`
+RANKS = 64, 96  # of the compressed convolutions' kernels
 
 
 def whisper(
@@ -86,11 +88,51 @@ def whisper_statistics(
     return frozen(waveform, side_by_side(found), name)
 
 
+def whisper_convolutions(
+    shape: Sequence[int] = (48000,),
+    *,
+    sample_rate: int = 16000,
+    statistics: Sequence[str] = STATISTICS,
+    active_decibels: float = 35.0,
+    name: str = FRONT_END,
+) -> keras.Model:
+    """The lower end of `whisper`, compressed: (batch, samples) at 16 kHz → statistics (batch, 384 · statistics).
+
+    Level, spectrogram and the two convolutions with GELU are `whisper`'s. Each kernel is a product of two factors, of
+    rank 64 and 96: a convolution without bias, then a dense layer, 188 k weights instead of 535 k. Then come statistics
+    over the active steps. The receptive field of a step is 65 ms, that of the level the whole clip. Weights that fit it
+    are cut from Whisper's (`klmf.models.low_rank_kernel`). A silent clip gives zeros.
+
+    Args:
+        shape, sample_rate, active_decibels: as `whisper`.
+        statistics: "mean", "deviation": the standard deviation.
+        name: the model's name.
+    """
+    require_different("statistics of whisper_convolutions", tuple(statistics), STATISTICS)
+    waveform, mel, heard, active = _prepared(shape, sample_rate, active_decibels)
+    hidden = _stem(mel, heard, _low_rank_convolution)[:, : active.shape[1]]
+    moments = StatisticsPooling(name="pooling")(hidden, mask=active)
+    found = [moments[:, i * UNITS : (i + 1) * UNITS] for i in map(STATISTICS.index, statistics)]
+    return frozen(waveform, side_by_side(found), name)
+
+
 def _encoded(
     shape: Sequence[int], sample_rate: int, layers: Sequence[int], active_decibels: float
 ) -> tuple[Any, list[Any], Any]:
     """The input, the tapped blocks (batch, steps, 384), and which steps are active (batch, steps)."""
     require_different("layers of whisper", tuple(layers), range(1, BLOCKS + 1))
+    waveform, mel, heard, active = _prepared(shape, sample_rate, active_decibels)
+    hidden = Positions(name="positions")(_stem(mel, heard, _convolution))
+    taps = {}
+    for block in range(1, max(layers) + 1):
+        hidden = _block(hidden, heard, f"block_{block}")
+        taps[block] = hidden[:, : active.shape[1]]
+    return waveform, [taps[block] for block in layers], active
+
+
+def _prepared(shape: Sequence[int], sample_rate: int, active_decibels: float) -> tuple[Any, Any, Any, Any]:
+    """The input, its spectrogram (batch, 2 · heard steps, bands), which steps are heard, and which of the clip's own
+    are active."""
     waveform = input_layer("waveform", shape, "samples")
     count = -(-shape[0] // STEP)
     padded = ops.pad(ops.cast(waveform, "float32"), ((0, 0), (0, (count + SILENT_STEPS) * STEP - shape[0])))
@@ -103,13 +145,7 @@ def _encoded(
     )
     scaled = padded * (10 ** (LEVEL / 20) * ops.rsqrt(ops.maximum(level, LEAST)))
     heard = _heard(ops.cast(powers > 0, "float32"))
-    hidden = _stem(_log_mel(scaled, sample_rate), heard)
-    hidden = Positions(name="positions")(hidden)
-    taps = {}
-    for block in range(1, max(layers) + 1):
-        hidden = _block(hidden, heard, f"block_{block}")
-        taps[block] = hidden[:, :count]
-    return waveform, [taps[block] for block in layers], active[:, :count]
+    return waveform, _log_mel(scaled, sample_rate), heard, active[:, :count]
 
 
 def _heard(sounds: Any) -> Any:
@@ -131,15 +167,29 @@ def _log_mel(waveform: Any, sample_rate: int) -> Any:
     return ops.maximum(decibels, loudest - 80.0) / 40.0 + 1.0
 
 
-def _stem(mel: Any, heard: Any) -> Any:
-    """Two convolutions, (batch, 2 · steps, bands) → (batch, steps, units), of the heard frames, with nothing around."""
+def _stem(mel: Any, heard: Any, convolution: Callable[[Any, int], Any]) -> Any:
+    """Two convolutions, (batch, 2 · steps, bands) → (batch, steps, units), of the heard frames, with nothing around.
+
+    `convolution` is the first or the second without padding and activation.
+    """
     frames = ops.expand_dims(ops.repeat(heard, 2, axis=1), -1)
     hidden = mel
-    for i, stride in ((1, 1), (2, 2)):
+    for i in STRIDES:
         hidden = ops.pad(hidden * ops.cast(frames, hidden.dtype), ((0, 0), (1, 1), (0, 0)))
-        hidden = keras.layers.Conv1D(UNITS, 3, strides=stride, name=f"convolution_{i}")(hidden)
-        hidden = ops.gelu(hidden, approximate=False)
+        hidden = ops.gelu(convolution(hidden, i), approximate=False)
     return hidden
+
+
+def _convolution(hidden: Any, i: int) -> Any:
+    return keras.layers.Conv1D(UNITS, 3, strides=STRIDES[i], name=f"convolution_{i}")(hidden)
+
+
+def _low_rank_convolution(hidden: Any, i: int) -> Any:
+    """The kernel of `_convolution` as a product of two."""
+    narrow = keras.layers.Conv1D(
+        RANKS[i - 1], 3, strides=STRIDES[i], use_bias=False, name=f"convolution_{i}_narrow"
+    )
+    return keras.layers.Dense(UNITS, name=f"convolution_{i}_wide")(narrow(hidden))
 
 
 def _block(steps: Any, heard: Any, name: str) -> Any:
