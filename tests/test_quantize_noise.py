@@ -1,4 +1,4 @@
-"""Int8 files whose fixed scales would add too much to the answers: the first products quantise row by row."""
+"""Int8 files whose fixed scales would add too much to the answers: the outer products quantise row by row."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def rows(decades: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("decades", "first"), [(0, ("int8", "int8", "int8")), (3, ("float32", "int8", "float32"))]
+    ("decades", "outer"), [(0, ("int8", "int8", "int8")), (3, ("float32", "int8", "float32"))]
 )
-def test_the_first_product_leaves_fixed_scales_where_they_cost_too_much(network, tmp_path, decades, first):
+def test_the_outer_products_leave_fixed_scales_where_they_cost_too_much(network, tmp_path, decades, outer):
     """Rows a thousand times quieter than the loudest are rounded to nothing by one scale for all."""
     content, kernels = network
     x = rows(decades)
@@ -54,7 +54,7 @@ def test_the_first_product_leaves_fixed_scales_where_they_cost_too_much(network,
     (tmp_path / "model.tflite").write_bytes(quantize.int8(content, {"x": x}, integer_ends=False))
     found = [op for op in operators((tmp_path / "model.tflite").read_bytes()) if op.name == "FULLY_CONNECTED"]
     dtypes = [(op.activations, op.weights.partition(",")[0], op.outputs) for op in found]
-    assert dtypes == [first, *[("int8", "int8", "int8")] * 2]
+    assert dtypes == [outer, ("int8", "int8", "int8"), outer]
     difference = open_artifact(tmp_path / "model.tflite").predict({"x": x})["y"] - expected
     assert 0 < np.mean(difference**2) <= 0.01 * expected.var(axis=0).mean()
 

@@ -112,9 +112,10 @@ def int8(
     """int8 weights and activations for `PRODUCTS`, by the smallest and largest value of each on `inputs`, which are
     clipped first where int8 ends have too few steps for them (`_within_steps`).
 
-    Where that adds more than `NOISE` to the answers and the ends are float32, the first one, two, four, … products, but
-    half of them at most, quantise their activations row by row, as those of `dynamic` do, until it no longer does.
-    The first ones, as their error goes through all others.
+    Where that adds more than `NOISE` to the answers and the ends are float32, the last product and the first one, two,
+    four, … (less than half of them) quantise their activations row by row, as those of `dynamic` do, until it no longer
+    does. The first ones, as their error goes through all others; the last one, as nothing behind it mends what is
+    clipped there: silence, for example, which no calibration row has.
 
     Loops (recurrent layers that are not unrolled) can't have integer activations: their state would change its
     type from one step to the next. Their weights are int8 all the same.
@@ -136,9 +137,10 @@ def int8(
     chosen = np.unique(np.linspace(0, count - 1, min(count, JUDGED)).astype(int))
     rows = {name: values[chosen] for name, values in inputs.items()}
     expected, products, moved = _answers(content, rows), _products(content, rules), 0
-    while _noise(expected, _answers(written, rows)) > NOISE and max(1, 2 * moved) <= len(products) // 2:
+    most = (len(products) - 1) // 2
+    while _noise(expected, _answers(written, rows)) > NOISE and max(1, 2 * moved) <= most:
         moved = max(1, 2 * moved)
-        for scope, operator in products[:moved]:
+        for scope, operator in (*products[:moved], products[-1]):
             rules.add_dynamic_config(scope, operator, num_bits=8)
         written = _quantized(content, rules, ranges)
     return written
