@@ -120,7 +120,9 @@ def export_model(
     `serving_default`, `features` what the front ends give.
 
     Int8 and int16 files keep in float32 what int8 would spoil or can't hold: standardisation, the product of the
-    modalities, the activations inside loops (recurrent layers without unroll=True), CONV_3D.
+    modalities, products of two computed tensors (attention), the activations inside loops (recurrent layers without
+    unroll=True), CONV_3D. "tflite-int8" quantises the activations of its first and last products row by row, as
+    "tflite-dynamic" does, where fixed scales would add to the answers more than half a percent of their variance.
     `Artifact.operators` lists every op with its dtypes; weighted ops that are left out are in `Artifact.notes`
     and given as a warning.
 

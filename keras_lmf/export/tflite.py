@@ -32,7 +32,9 @@ INTEGER = ("FULLY_CONNECTED", "CONV_2D")
 PRODUCTS = (*INTEGER, "CONV_3D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "BATCH_MATMUL")
 _WAYS_OUT = (
     "A loop (an LSTM or GRU) keeps float32 activations beside its int8 weights: build the layer with "
-    "unroll=True to have it in int8. CONV_3D has no int8 kernel: fold time into the batch and use 2-D layers."
+    "unroll=True to have it in int8. CONV_3D has no int8 kernel: fold time into the batch and use 2-D layers. "
+    "Products of two computed tensors (attention) are slower and less exact in int8. The first and the last layers "
+    "quantise their activations row by row where fixed scales would add over half a percent of noise to the answers."
 )
 
 
@@ -53,6 +55,9 @@ def write_dynamic(source: Source, path: Path) -> None:
 
 def write_int8(source: Source, path: Path) -> None:
     """Matrix products and convolutions in int8, scaled by `source.calibration`; inputs and outputs float32.
+
+    Where fixed scales would add more than half a percent of noise to the answers, the first products and the last one
+    quantise their activations row by row instead (`quantize.int8`).
 
     Raises:
         LMFError: nothing in the file computes in int8, so that it can't be called so.
