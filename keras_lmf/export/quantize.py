@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 
 SIGNATURE = "serving_default"
-FILTERS = "mel_filters"  # as `layers.sound` names their scope; nothing of ours is imported here
+# Scopes as the modules that trace them name them; nothing of ours is imported here.
+FILTERS = "mel_filters"  # `layers.mel_spectrogram`
+INPUT_PRODUCT, RECURRENT_PRODUCT = "input_product", "recurrent_product"  # `export.loops`
 # Below this, a float16 constant's own entry and its DEQUANTIZE op take more bytes than it saves.
 LEAST_ELEMENTS = 64
 SEARCHED = 2**22  # numbers of an input, at most, that its range is chosen by
@@ -138,12 +140,14 @@ def _static(
     rules = recipe_manager.RecipeManager()
     for name in PRODUCTS:
         rules.add_static_config(".*", getattr(qtyping.TFLOperationName, name), bits, 8)
-    for loop in loops:
-        for operator in loop.operators:
-            scope = _scope(operator, loop)
-            no = algorithm_manager.AlgorithmName.NO_QUANTIZE
-            rules.add_quantization_config(scope, qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key=no)
-            rules.add_dynamic_config(scope, qtyping.TFLOperationName.FULLY_CONNECTED, num_bits=8)
+    # Gates take the sum of both products of a recurrent layer, that before the loop and that in it.
+    for scope in (
+        f"/{INPUT_PRODUCT}/",
+        *(_scope(operator, loop) for loop in loops for operator in loop.operators),
+    ):
+        no = algorithm_manager.AlgorithmName.NO_QUANTIZE
+        rules.add_quantization_config(scope, qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key=no)
+        rules.add_dynamic_config(scope, qtyping.TFLOperationName.FULLY_CONNECTED, num_bits=8)
     _keep_spectra(rules, spectral)
     if integer_ends:
         inputs = {name: _within_steps(values) for name, values in inputs.items()}
@@ -205,8 +209,9 @@ def _keep_spectra(rules: Any, spectral: Spectral) -> None:
     for name in spectral.power_readers:
         scope = _layer(name)
         rules.add_weight_only_config(scope, product, num_bits=8)
-        # A cell's first product is that with its input.
-        rules.add_quantization_config(rf"{scope}.*/MatMul(?!_)", every, algorithm_key=no)
+        # In Keras's own loop, a cell's first product is that with its input.
+        inputs = rf"{scope}(.*{INPUT_PRODUCT}/|(?!.*{RECURRENT_PRODUCT}/).*/MatMul(?!_))"
+        rules.add_quantization_config(inputs, every, algorithm_key=no)
 
 
 def _layer(name: str) -> str:
