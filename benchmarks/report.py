@@ -222,6 +222,22 @@ def small_voices_table() -> str:
     return table.to_markdown(index=False, floatfmt=".3f", intfmt=",")
 
 
+def loop_table() -> str:
+    """LSTM and GRU in files: Keras's loop, ours and TensorFlow Lite's op, a line per case and format."""
+    found = pd.read_csv(RESULTS / "lstm_op.csv")
+    table = found.pivot_table(index=["case", "format"], columns="file", values=["ms", "bytes"], sort=False)
+    shown = pd.DataFrame(index=table.index)
+    for way in ("Keras's loop", "loop in blocks", "LSTM op"):
+        times = [measured_tables.short(value) for value in table["ms", way]]
+        sizes = ["–" if pd.isna(size) else f"{size:,.0f}" for size in table["bytes", way]]
+        shown[f"{way}, ms"], shown[f"{way}, bytes"] = times, sizes
+    shown["times faster"] = [
+        f"{ratio:.1f}" for ratio in table["ms", "Keras's loop"] / table["ms", "loop in blocks"]
+    ]
+    text = shown.fillna("–").replace("nan", "–").reset_index().to_markdown(index=False, disable_numparse=True)
+    return f"{text}\n\n{measured_tables.measured_on(found)}."
+
+
 def attack_table() -> str:
     """What was tried on files, downloads and trainings, and how often something went wrong."""
     figures = pd.read_csv(RESULTS / "attacks.csv")
@@ -249,6 +265,7 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/train.md": measured_tables.training_tables(),
         "docs/export.md": {
             "compression": (RESULTS / "compression" / "tfn-mosi-avt.md").read_text("utf-8").strip(),
+            "loops": loop_table(),
             **measured_tables.file_ratios(),
         },
         "docs/security.md": {"attacks": attack_table()},

@@ -42,6 +42,7 @@ COMMANDS = [
     "fusion_speed",
     "large_data",
     "latencies",
+    "lstm_op",
     "notebooks",
     "paper_tables",
     "pictures",

@@ -247,7 +247,9 @@ def _with_half_kernels(model: Any, spectral: Spectral) -> Any:
         if name != "FULLY_CONNECTED" or not any(reader.search(scope) for reader in readers):
             continue
         data = model.buffers[graph.tensors[operator.inputs[1]].buffer].data
-        values = np.frombuffer(bytes(data or b""), "<f4")  # none: a layer that is called twice has its float16
+        values = np.frombuffer(
+            bytes(data or b""), "<f4"
+        )  # none: a layer that is called twice has its float16
         if values.size and not _beyond_float16(values):
             code = _dequantize_code(model)
             added.append(_dequantized(model, graph, operator.inputs[1], values.astype("<f2"), code))
