@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from exporting import converted_here
 
-from keras_lmf.export import loops, quantize, tflite
+from keras_lmf.export import convert_onnx, loops, quantize, tflite
 from keras_lmf.export.source import source_of
 from keras_lmf.operators import Operator, operators
 from keras_lmf.runtime import open_artifact
@@ -129,3 +129,18 @@ def test_both_products_have_int8_weights_and_float32_activations(kind, tmp_path)
     expected = answers(content, tmp_path, rows)
     for name, values in answers(written, tmp_path, rows).items():
         assert np.abs(values - expected[name]).mean() < 0.03
+
+
+@pytest.mark.long
+def test_an_onnx_file_has_the_blocks_too(tmp_path):
+    parts = {
+        name: part
+        for name, part in kinds(True).items()
+        if name in ("lstm_steps", "bilstm", "gru_steps", "gru")
+    }
+    model, rows = model_of(LONG, parts, True), clips(LONG)
+    expected = model.predict({"x": rows}, verbose=0)
+    (tmp_path / "model.onnx").write_bytes(convert_onnx.convert(float32_file(model, tmp_path)))
+    found = open_artifact(tmp_path / "model.onnx").predict({"x": rows})
+    for name in parts:
+        np.testing.assert_allclose(found[name], expected[name], atol=2e-6, err_msg=name)
