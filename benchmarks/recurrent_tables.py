@@ -1,4 +1,4 @@
-"""Tables of recurrent networks as files: the published one against PyTorch, and layers that give all their steps."""
+"""Tables of recurrent networks as files: the published one against PyTorch, and loops."""
 
 from __future__ import annotations
 
@@ -26,14 +26,19 @@ def published_network() -> str:
 
 
 def loops() -> str:
-    """Layers that give all their steps: bytes and time of a file, by who wrote it."""
-    table = pd.read_csv(RESULTS / "loops.csv")
-    shown = table[["layer", "steps", "width", "units"]].astype(str)
-    for writer in ("TensorFlow's converter", "export"):
-        shown[f"bytes, {writer}"] = table[f"bytes, {writer}"].map("{:,}".format)
-        shown[f"ms, {writer}"] = table[f"ms, {writer}"].map(short)
-    shown["times as fast"] = with_quartiles(table, "times_faster")
-    return f"{measured_on(table)}.\n\n{shown.to_markdown(index=False, disable_numparse=True)}"
+    """LSTM and GRU in files: Keras's loop, ours and TensorFlow Lite's op, a line per case and format."""
+    found = pd.read_csv(RESULTS / "lstm_op.csv")
+    table = found.pivot_table(index=["case", "format"], columns="file", values=["ms", "bytes"], sort=False)
+    shown = pd.DataFrame(index=table.index)
+    for way in ("Keras's loop", "loop in blocks", "LSTM op"):
+        times = [short(value) for value in table["ms", way]]
+        sizes = ["–" if pd.isna(size) else f"{size:,.0f}" for size in table["bytes", way]]
+        shown[f"{way}, ms"], shown[f"{way}, bytes"] = times, sizes
+    shown["times faster"] = [
+        f"{ratio:.1f}" for ratio in table["ms", "Keras's loop"] / table["ms", "loop in blocks"]
+    ]
+    text = shown.fillna("–").replace("nan", "–").reset_index().to_markdown(index=False, disable_numparse=True)
+    return f"{text}\n\n{measured_on(found)}."
 
 
 def with_quartiles(table: pd.DataFrame, column: str) -> pd.Series:

@@ -236,7 +236,7 @@ def small_av_table() -> str:
     """Of the trainings together, and of each file."""
     found = pd.read_csv(RESULTS / "small_av.csv")
     table = found.groupby(["file", "there"], sort=False)[["bytes", "war", "uar", "f1_macro"]].mean()
-    table = table.reset_index().rename(columns=READERS_WORDS | {"f1_macro": "F1, mean over classes"})
+    table = table.reset_index().rename(columns=metric_name)
     table["bytes"] = table["bytes"].map(lambda number: "" if pd.isna(number) else f"{number:,.0f}")
     return table.to_markdown(index=False, floatfmt=".3f")
 
@@ -270,8 +270,8 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/train.md": measured_tables.training_tables(),
         "docs/export.md": {
             "compression": (RESULTS / "compression" / "tfn-mosi-avt.md").read_text("utf-8").strip(),
-            **measured_tables.file_ratios(),
             "loops": recurrent_tables.loops(),
+            **measured_tables.file_ratios(),
         },
         "docs/security.md": {"attacks": attack_table()},
     }

@@ -42,7 +42,7 @@ COMMANDS = [
     "fusion_speed",
     "large_data",
     "latencies",
-    "loops",
+    "lstm_op",
     "notebooks",
     "paper_tables",
     "pictures",

@@ -158,7 +158,8 @@ def test_converter_reports_what_it_cannot_read(tmp_path):
 def test_a_loop_writes_each_output_into_its_place(tmp_path):
     """Joining those before, this one and those behind would take a new length at each step."""
     steps = keras.Input((7, 3), name="steps")
-    layers = [keras.layers.Masking(), keras.layers.Bidirectional(keras.layers.GRU(2, return_sequences=True))]
+    loop = keras.layers.GRU(2, return_sequences=True, reset_after=False)  # of which Keras's own loop is kept
+    layers = [keras.layers.Masking(), keras.layers.Bidirectional(loop)]
     model = keras.Model({"steps": steps}, {"y": layers[1](layers[0](steps))})
     given = source.source_of(model, None, 600, tmp_path)
     given.inputs["steps"][:, 5:] = 0  # masked

@@ -26,7 +26,7 @@ def convert(saved_model: str) -> bytes:
     )
     converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS]
     # A loop that keeps its outputs writes each into its place, in one op. Else it copies those before and those behind,
-    # whose lengths change with each step, and takes about twice as long (benchmarks/loops.py).
+    # whose lengths change with each step, and takes about twice as long.
     converter._experimental_enable_dynamic_update_slice = True
     return converter.convert()
 

@@ -68,7 +68,7 @@ def with_fills(content: bytes) -> bytes:
 def _constant(schema: Any, model: Any, graph: Any, values: np.ndarray) -> int:
     """Index of a new constant of the graph."""
     tensor = schema.TensorT()
-    tensor.name = f"fill/{len(graph.tensors)}".encode()  # the quantiser wants names that differ
+    tensor.name = f"fill/{len(model.buffers)}".encode()  # the quantiser wants names that differ
     tensor.shape = list(values.shape)
     tensor.type = schema.TensorType.INT32 if values.dtype.kind == "i" else schema.TensorType.FLOAT32
     tensor.buffer = len(model.buffers)

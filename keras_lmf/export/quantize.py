@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 SIGNATURE = "serving_default"
-FILTERS = "mel_filters"  # as `layers.sound` names their scope; nothing of ours is imported here
+# Scopes as the modules that trace them name them; nothing of ours is imported here.
+FILTERS = "mel_filters"  # `layers.mel_spectrogram`
+INPUT_PRODUCT, RECURRENT_PRODUCT = "input_product", "recurrent_product"  # `export.loops`
 # Below this, a float16 constant's own entry and its DEQUANTIZE op take more bytes than it saves.
 LEAST_ELEMENTS = 64
 SEARCHED = 2**22  # numbers of an input, at most, that its range is chosen by
@@ -61,10 +63,7 @@ def float16(content: bytes) -> bytes:
 
     model = flatbuffer_utils.read_model_from_bytearray(content)
     names = [flatbuffer_utils.opcode_to_name(model, code) for code in range(len(model.operatorCodes))]
-    dequantize = schema.OperatorCodeT()
-    dequantize.builtinCode = dequantize.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
-    dequantize.version = 3  # the first with float16
-    model.operatorCodes.append(dequantize)
+    dequantize = _dequantize_code(model)
     for graph in model.subgraphs:
         users: dict[int, set[str | None]] = {}
         for operator in graph.operators:
@@ -78,18 +77,37 @@ def float16(content: bytes) -> bytes:
             values = np.frombuffer(bytes(data), "<f4")
             if not users[index] <= WEIGHTED or values.size < LEAST_ELEMENTS or _beyond_float16(values):
                 continue
-            stored = copy.copy(tensor)
-            stored.type, stored.buffer = schema.TensorType.FLOAT16, len(model.buffers)
-            model.buffers.append(schema.BufferT())
-            model.buffers[-1].data = values.astype("<f2").view(np.uint8)
-            tensor.buffer, tensor.name = 0, b""  # the name stays with the constant
-            operator = schema.OperatorT()
-            operator.opcodeIndex = len(model.operatorCodes) - 1
-            operator.inputs, operator.outputs = [len(graph.tensors)], [index]
-            graph.tensors.append(stored)
-            added.append(operator)
+            added.append(_dequantized(model, graph, index, values.astype("<f2"), dequantize))
         graph.operators = [*added, *graph.operators]
     return _written(model)
+
+
+def _dequantize_code(model: Any) -> int:
+    """Index of a new entry for DEQUANTIZE of float16."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    code.version = 3  # the first with float16
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def _dequantized(model: Any, graph: Any, index: int, values: np.ndarray, code: int) -> Any:
+    """A new op with this code that makes constant `index` of the graph out of `values`, float16."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    tensor = graph.tensors[index]
+    stored = copy.copy(tensor)
+    stored.type, stored.buffer = schema.TensorType.FLOAT16, len(model.buffers)
+    model.buffers.append(schema.BufferT())
+    model.buffers[-1].data = values.view(np.uint8)
+    tensor.buffer, tensor.name = 0, b""  # the name stays with the constant
+    operator = schema.OperatorT()
+    operator.opcodeIndex = code
+    operator.inputs, operator.outputs = [len(graph.tensors)], [index]
+    graph.tensors.append(stored)
+    return operator
 
 
 def _beyond_float16(values: np.ndarray) -> bool:
@@ -103,7 +121,7 @@ def dynamic(content: bytes, spectral: Spectral = Spectral()) -> bytes:
     rules = recipe_manager.RecipeManager()
     rules.add_dynamic_config(".*", qtyping.TFLOperationName.ALL_SUPPORTED, num_bits=8)
     _keep_spectra(rules, spectral)
-    return _quantized(content, rules)
+    return _quantized(content, rules, spectral)
 
 
 def int8(
@@ -130,7 +148,7 @@ def int8(
     if integer_ends:
         inputs = {name: _within_steps(values) for name, values in inputs.items()}
     ranges = _ranges(content, inputs, rules)
-    written = _quantized(content, rules, ranges)
+    written = _quantized(content, rules, spectral, ranges)
     if integer_ends:  # their steps add most of the error
         return written
     count = len(next(iter(inputs.values())))
@@ -142,7 +160,7 @@ def int8(
         moved = max(1, 2 * moved)
         for scope, operator in (*products[:moved], products[-1]):
             rules.add_dynamic_config(scope, operator, num_bits=8)
-        written = _quantized(content, rules, ranges)
+        written = _quantized(content, rules, spectral, ranges)
     return written
 
 
@@ -150,7 +168,7 @@ def int16(content: bytes, inputs: dict[str, np.ndarray], spectral: Spectral = Sp
     """As `int8`, with int16 activations: 65,535 steps about zero in the place of 256, for every product; weights stay
     int8."""
     rules = _static(content, 16, False, spectral)
-    return _quantized(content, rules, _ranges(content, inputs, rules))
+    return _quantized(content, rules, spectral, _ranges(content, inputs, rules))
 
 
 def _static(content: bytes, bits: int, integer_ends: bool, spectral: Spectral) -> Any:
@@ -164,12 +182,14 @@ def _static(content: bytes, bits: int, integer_ends: bool, spectral: Spectral) -
     rules.add_dynamic_config(".*", qtyping.TFLOperationName.BATCH_MATMUL, num_bits=8)  # where one is a weight
     for name in PRODUCTS:
         rules.add_static_config(".*", getattr(qtyping.TFLOperationName, name), bits, 8)
-    for loop in loops:
-        for operator in loop.operators:
-            scope = _scope(operator, loop)
-            no = algorithm_manager.AlgorithmName.NO_QUANTIZE
-            rules.add_quantization_config(scope, qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key=no)
-            rules.add_dynamic_config(scope, qtyping.TFLOperationName.FULLY_CONNECTED, num_bits=8)
+    # Gates take the sum of both products of a recurrent layer, that before the loop and that in it.
+    for scope in (
+        f"/{INPUT_PRODUCT}/",
+        *(_scope(operator, loop) for loop in loops for operator in loop.operators),
+    ):
+        no = algorithm_manager.AlgorithmName.NO_QUANTIZE
+        rules.add_quantization_config(scope, qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key=no)
+        rules.add_dynamic_config(scope, qtyping.TFLOperationName.FULLY_CONNECTED, num_bits=8)
     _keep_spectra(rules, spectral)
     if integer_ends:
         for end in tfl_flatbuffer_utils.get_subgraph_input_output_operators(graph):
@@ -193,7 +213,7 @@ def _ranges(content: bytes, inputs: dict[str, np.ndarray], rules: Any) -> Any:
     return calibration.get_model_qsvs()
 
 
-def _quantized(content: bytes, rules: Any, ranges: Any = None) -> bytes:
+def _quantized(content: bytes, rules: Any, spectral: Spectral, ranges: Any = None) -> bytes:
     """The file by these rules; fixed scales need ranges."""
     from ai_edge_litert.tools import flatbuffer_utils
     from litert_quantizer import quantizer
@@ -201,7 +221,8 @@ def _quantized(content: bytes, rules: Any, ranges: Any = None) -> bytes:
     quantized = quantizer.Quantizer(content, rules.get_quantization_recipe()).quantize(
         ranges, enable_progress_report=False
     )
-    return _written(flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model)))
+    model = flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model))
+    return _written(_with_half_kernels(model, spectral))
 
 
 def _products(content: bytes, rules: Any) -> list[tuple[str, Any]]:
@@ -271,8 +292,8 @@ def _within_steps(values: np.ndarray) -> np.ndarray:
 def _keep_spectra(rules: Any, spectral: Spectral) -> None:
     """Later rules win: spectra span more decades than eight bits have steps, so of weights the mel filters are int8.
 
-    What reads power has weights that span decades, too, large ones for bands of little power: its input kernel stays
-    float32. Its recurrent kernel is int8, on float32 states.
+    What reads power has weights that span decades, too, large ones for bands of little power: its input kernel is
+    float16 (`_with_half_kernels`). Its recurrent kernel is int8, on float32 states.
     """
     from litert_quantizer import algorithm_manager, qtyping
 
@@ -285,8 +306,32 @@ def _keep_spectra(rules: Any, spectral: Spectral) -> None:
     for name in spectral.power_readers:
         scope = _layer(name)
         rules.add_weight_only_config(scope, product, num_bits=8)
-        # A cell's first product is that with its input.
-        rules.add_quantization_config(rf"{scope}.*/MatMul(?!_)", every, algorithm_key=no)
+        # In Keras's own loop, a cell's first product is that with its input.
+        inputs = rf"{scope}(.*{INPUT_PRODUCT}/|(?!.*{RECURRENT_PRODUCT}/).*/MatMul(?!_))"
+        rules.add_quantization_config(inputs, every, algorithm_key=no)
+
+
+def _with_half_kernels(model: Any, spectral: Spectral) -> Any:
+    """The model, with the input kernels of power readers in float16.
+
+    int8 with a scale per band, or per band and unit, doubles or triples the file's error; float16 leaves it as it is.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    (graph, *_), added = model.subgraphs, []
+    readers = [re.compile(rf"{_layer(name)}.*{INPUT_PRODUCT}/") for name in spectral.power_readers]
+    for operator in graph.operators:
+        scope = graph.tensors[operator.outputs[0]].name.decode()
+        name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
+        if name != "FULLY_CONNECTED" or not any(reader.search(scope) for reader in readers):
+            continue
+        data = model.buffers[graph.tensors[operator.inputs[1]].buffer].data
+        values = np.frombuffer(bytes(data or b""), "<f4")  # none: of a layer's second call it is float16
+        if values.size and not _beyond_float16(values):
+            code = _dequantize_code(model)
+            added.append(_dequantized(model, graph, operator.inputs[1], values.astype("<f2"), code))
+    graph.operators = [*added, *graph.operators]
+    return model
 
 
 def _layer(name: str) -> str:

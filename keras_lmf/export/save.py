@@ -7,6 +7,7 @@ import, as they register layers) and `path` (where they may be). OUTPUT is the f
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -42,6 +43,7 @@ def write_saved_model(
     """
     import keras
 
+    from keras_lmf.export.loops import in_blocks
     from keras_lmf.models.factory import front_ends_of
 
     ends = front_ends_of(model)
@@ -52,10 +54,11 @@ def write_saved_model(
     # Where a GPU is visible, recurrent layers would trace cuDNN ops, which neither a machine without one
     # nor TensorFlow Lite can run.
     recurrent = [layer for layer in nested_layers(model) if hasattr(layer, "use_cudnn")]
-    before = [layer.use_cudnn for layer in recurrent]
-    try:
+    with contextlib.ExitStack() as stack:
         for layer in recurrent:
+            stack.callback(setattr, layer, "use_cudnn", layer.use_cudnn)
             layer.use_cudnn = False
+        stack.enter_context(in_blocks(recurrent))
         archive = keras.export.ExportArchive()
         # As `model.export` does, but layer by layer: a tracked model, and each within it, is traced anew.
         for layer in _layers(model):
@@ -69,9 +72,6 @@ def write_saved_model(
             }
             archive.add_endpoint(FEATURES, _behind(model, ends), [inputs | given])
         archive.write_out(str(path), verbose=False)
-    finally:
-        for layer, value in zip(recurrent, before):
-            layer.use_cudnn = value
 
 
 def _behind(model: keras.Model, ends: Mapping[str, keras.Model]) -> Callable[[dict[str, Any]], Any]:
