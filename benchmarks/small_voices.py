@@ -2,7 +2,7 @@
 
     python benchmarks/small_voices.py --csv benchmarks/results/small_voices.csv
     python benchmarks/small_voices.py --teacher whisper-voice --csv benchmarks/results/small_voices_taught.csv
-    python benchmarks/small_voices.py spectrogram-cnn-voice mfcc-lstm-voice --teacher whisper-voice --features 1 \\
+    python benchmarks/small_voices.py mfcc-lstm-voice --teacher whisper-voice --features 1 \\
         --csv benchmarks/results/small_voices_matched.csv
 
 The recipes beside this file, on voices of RAVDESS, EmoDB and nEMO: convolutions over a spectrogram, an LSTM over MFCC
