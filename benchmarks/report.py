@@ -225,6 +225,7 @@ def small_voices_table() -> str:
     ]
     found = pd.concat(parts).sort_values("parameters", ascending=False, kind="stable")
     found.loc[found["accuracy, valid"].isna(), "learns_from"] = "is the teacher"
+    found = found.drop_duplicates(["model", "learns_from"])
     figures = [column for column in found if column.endswith(", test")]
     table = found[["model", "learns_from", "parameters", *figures]]
     table = table.rename(columns=lambda name: name.removesuffix(", test").replace("_", " "))
