@@ -32,6 +32,27 @@ def test_no_other_factors_of_the_rank_are_nearer(rank):
     assert error == pytest.approx(np.square(lengths[rank:]).sum(), rel=1e-6, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        pytest.param((drawn()[2] + 1e4).astype("float32"), id="float32 far from 0"),
+        pytest.param((drawn()[2] + 100).astype("float16"), id="float16 whose squares are beyond it"),
+        pytest.param(np.clip(drawn()[2] * 20, -128, 127).astype("int8"), id="int8"),
+        pytest.param(drawn()[2].tolist(), id="lists"),
+    ],
+)
+def test_inputs_of_any_dtype_are_counted_in_double_precision(inputs):
+    kernel, bias, _ = drawn()
+    found = low_rank_kernel(kernel, bias, inputs, rank=3)
+    for one, other in zip(found, low_rank_kernel(kernel, bias, np.array(inputs, "float64"), rank=3)):
+        np.testing.assert_array_equal(one, other)
+    first, second, moved = found
+    wanted = np.asarray(inputs, "float64") @ kernel
+    error = np.square(np.asarray(inputs, "float64") @ first @ second + moved - bias - wanted).sum()
+    lengths = np.linalg.svd(wanted - wanted.mean(axis=0), compute_uv=False)
+    assert error == pytest.approx(np.square(lengths[3:]).sum(), rel=1e-6)
+
+
 def test_a_convolutions_kernel_keeps_its_axes():
     kernel, bias, inputs = drawn()
     flat, *rest = low_rank_kernel(kernel, bias, inputs, rank=3)
@@ -41,7 +62,7 @@ def test_a_convolutions_kernel_keeps_its_axes():
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("rank", [0, UNITS + 1])
+@pytest.mark.parametrize("rank", [0, UNITS + 1, 2.0])
 def test_a_rank_that_is_not_there_is_refused(rank):
     with pytest.raises(LMFError, match=f"'rank' takes 1 to {UNITS}.*received {rank}"):
         low_rank_kernel(*drawn(), rank=rank)
@@ -53,6 +74,8 @@ def test_shapes_that_do_not_fit_are_refused():
         low_rank_kernel(kernel, bias, inputs[:, 1:], rank=2)
     with pytest.raises(LMFError, match=rf"inputs \(rows, {WIDTH}\) and a bias \({UNITS},\)"):
         low_rank_kernel(kernel, bias[1:], inputs, rank=2)
+    with pytest.raises(LMFError, match="one row of inputs or more"):
+        low_rank_kernel(kernel, bias, inputs[:0], rank=2)
 
 
 def test_numbers_that_are_not_finite_are_refused():

@@ -26,23 +26,24 @@ def low_rank_kernel(
         (…, width, rank), (rank, units) and (units,): inputs · first · second + bias.
 
     Raises:
-        LMFError: shapes that don't fit, another rank, or numbers that aren't finite.
+        LMFError: shapes that don't fit, no rows, another rank, or numbers that aren't finite.
     """
     whole = np.asarray(kernel, np.float64).reshape(-1, np.shape(kernel)[-1])
     units = whole.shape[1]
-    if np.ndim(inputs) != 2 or inputs.shape[1] != len(whole) or np.shape(bias) != (units,):
+    if np.ndim(inputs) != 2 or np.shape(inputs)[1] != len(whole) or np.shape(bias) != (units,):
         raise LMFError(
             f"A kernel of shape {np.shape(kernel)} takes inputs (rows, {len(whole)}) and a bias ({units},), received "
             f"{np.shape(inputs)} and {np.shape(bias)}."
         )
-    if not 1 <= rank <= units:
+    if not len(inputs):
+        raise LMFError("low_rank_kernel needs one row of inputs or more, received none.")
+    if not isinstance(rank, int | np.integer) or not 1 <= rank <= units:
         raise LMFError(f"'rank' takes 1 to {units}, the kernel's units; received {rank!r}.")
     if not all(np.isfinite(array).all() for array in (whole, bias, inputs)):
         raise LMFError("Kernel, bias and inputs must be finite numbers, received some that are not.")
-    mean = inputs.mean(axis=0, dtype=np.float64)
-    second_moments = (inputs.T @ inputs).astype(np.float64) / len(inputs)
-    covariance = whole.T @ (second_moments - np.outer(mean, mean)) @ whole
-    directions = np.linalg.eigh(covariance)[1][:, ::-1][:, :rank]
-    narrow = whole @ directions
-    lost = mean @ whole - mean @ narrow @ directions.T
-    return narrow.reshape(*np.shape(kernel)[:-1], rank), directions.T, bias + lost
+    answers = np.asarray(inputs, np.float64) @ whole
+    mean = answers.mean(axis=0)
+    answers -= mean
+    directions = np.linalg.eigh(answers.T @ answers)[1][:, ::-1][:, :rank]
+    first = (whole @ directions).reshape(*np.shape(kernel)[:-1], rank)
+    return first, directions.T, bias + mean - mean @ directions @ directions.T
