@@ -159,10 +159,9 @@ def _updated_row(graph: Any, node: Any, name: str, arguments: list[Any]) -> None
     graph.remove_node(node.name)
     first = graph.make_const(utils.make_name(f"{name}/first"), np.zeros((1, 1), "int64")).output[0]
     place = graph.make_node("Gather", [start, first], name=utils.make_name(f"{name}/Gather")).output[0]
-    index = graph.make_node("Cast", [place], attr={"to": INT64}, name=utils.make_name(f"{name}/Cast")).output[
-        0
-    ]
-    graph.make_node("ScatterND", [rows, index, row], outputs=[output], shapes=[shape], dtypes=[dtype])
+    index = graph.make_node("Cast", [place], attr={"to": INT64}, name=utils.make_name(f"{name}/Cast"))
+    inputs = [rows, index.output[0], row]
+    graph.make_node("ScatterND", inputs, outputs=[output], shapes=[shape], dtypes=[dtype])
 
 
 def main(tflite: str, output: str, failure: str) -> int:
