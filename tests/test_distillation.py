@@ -118,6 +118,17 @@ def test_a_teacher_says_nothing_of_what_it_cannot_see(teachers) -> None:
     np.testing.assert_allclose(found[4:], answers(video[4:30], *layer, 2.0), atol=1e-6)
 
 
+@pytest.mark.parametrize("features", [0.0, 1.0])
+def test_where_a_teacher_sees_no_row_the_labels_stay(teachers, features: float) -> None:
+    place, *_ = teachers[0]
+    data = sequences()
+    blind = dataclasses.replace(data, inputs={**data.inputs, "video": np.zeros_like(data.inputs["video"])})
+    words = student(place, features=features)
+    found = taught({"train": blind["train"]}, words, teachers_of(words))["train"]
+    np.testing.assert_array_equal(found.soft_labels, np.eye(3)[blind["train"].labels])
+    assert found.embeddings is None if not features else not found.embeddings.any()
+
+
 def test_training_learns_the_mixed_labels_and_validates_on_the_labels(teachers, tmp_path: Path) -> None:
     place, *layer = teachers[0]
     data, words = sequences(), student(place, weight=0.6)

@@ -199,16 +199,19 @@ def _outputs(
     if recipe.training.distillation.features:
         model = with_embedding(model, teacher.recipe.target.name)
     runtime, title = open_artifact(model), f"{recipe.name}: answers of {teacher.name}"
-    parts = []
+    outputs = {name: np.zeros((len(rows), *info.shape), info.dtype) for name, info in runtime.outputs.items()}
     for start in tqdm(range(0, len(rows), ROWS), desc=title, disable=None):
-        own = rows[start : start + ROWS]
-        parts.append(runtime.predict({name: values[own] for name, values in inputs.items()}))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        place = slice(start, start + ROWS)
+        asked = {name: values[rows[place]] for name, values in inputs.items()}
+        for name, values in runtime.predict(asked).items():
+            outputs[name][place] = values
+    return outputs
 
 
 def _standardized(vectors: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     """(count, width): `vectors` in these rows, each column with mean 0 and deviation 1; zeros elsewhere."""
-    deviation = vectors.std(axis=0)
     placed = np.zeros((count, vectors.shape[1]), np.float32)
-    placed[rows] = (vectors - vectors.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    if len(rows):
+        deviation = vectors.std(axis=0)
+        placed[rows] = (vectors - vectors.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     return placed
