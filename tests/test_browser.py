@@ -118,8 +118,8 @@ def test_a_photo_gets_pythons_answer(clip: Clip, tmp_path: Path):
     frame = cv2.resize(clip[1][0], (480, 480), interpolation=cv2.INTER_CUBIC)
     file = tmp_path / "photo.png"
     cv2.imwrite(str(file), frame[..., ::-1])
-    (seen,) = play("cnn-ferplus-face", {"step": "choose", "path": str(file)})
-    expected = Recognizer("cnn-ferplus-face", runtime="tflite")(file)
+    (seen,) = play("distilled-ferplus-face", {"step": "choose", "path": str(file)})
+    expected = Recognizer("distilled-ferplus-face", runtime="tflite")(file)
     assert seen["probabilities"] == pytest.approx(expected.probabilities, abs=1e-3)
 
 

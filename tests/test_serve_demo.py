@@ -156,7 +156,7 @@ def test_the_page_is_told_what_the_entry_says(port: int):
 
 
 def test_a_file_without_a_network_of_each_frame_is_served_as_it_is(folder: Path):
-    for name in ("cnn-ferplus-face", "whisper-voice"):
+    for name in ("distilled-ferplus-face", "whisper-voice"):
         model = open_model(name, runtime="tflite")
         served = contents(model, folder)
         told = json.loads(served["/spec.json"])
@@ -168,7 +168,7 @@ def test_a_file_without_a_network_of_each_frame_is_served_as_it_is(folder: Path)
 
 def test_what_the_page_cannot_ask_is_refused(model: Opened, folder: Path, tmp_path: Path):
     with pytest.raises(LMFError, match="takes integers"):
-        spec(open_model(ZOO / "cnn-ferplus-face" / "model-int8-integer.tflite", runtime="tflite"))
+        spec(open_model(ZOO / "distilled-ferplus-face" / "model-int8-integer.tflite", runtime="tflite"))
     shutil.copytree(folder / "page", tmp_path / "page")
     with pytest.raises(LMFError, match=re.escape(f'npm ci --omit=dev --prefix "{tmp_path}"')):
         contents(model, tmp_path)
@@ -182,7 +182,7 @@ def test_the_command_prints_its_address_and_ends_with_ctrl_c():
         "-m",
         "keras_lmf",
         "serve-demo",
-        "cnn-ferplus-face",
+        "distilled-ferplus-face",
         "--port",
         "0",
         "--no-open",

@@ -16,6 +16,7 @@ Scores = dict[str, list[dict[str, float]]]
 FLOAT32 = 1e-4  # the most that a float32 file may differ from Keras on test vectors
 FORMATS = ("saved_model", *BUDGETS)  # that an entry is measured in
 SMALL_FILE, LARGEST_FILE = 2**20, 2**23  # bytes
+SMALL_FLOAT32 = 600_000  # bytes of a float32 file; with float16 weights a larger one is half as long, and as good
 
 
 def shipped_formats(
@@ -27,7 +28,7 @@ def shipped_formats(
 ) -> list[str]:
     """The formats whose files are small and good enough; why the others are not goes into `notes`.
 
-    Those of at most 1 MiB; where none is and a media file fills all inputs, so that `predict` asks it, of those of at
+    Those of at most 1 MiB, in float32 of at most 600 kB; where none is and a media file fills all inputs, so that `predict` asks it, of those of at
     most 8 MiB the one nearest to the Keras model.
 
     `vectors` are the entry's test vectors, inputs and the Keras model's answers, which every shipped file must give
@@ -40,6 +41,8 @@ def shipped_formats(
         reasons = problems[name] = []
         if artifact.bytes > SMALL_FILE:
             reasons.append(f"{artifact.bytes:,} bytes are more than 1 MiB")
+        elif name == "tflite" and artifact.bytes > SMALL_FLOAT32:
+            reasons.append(f"{artifact.bytes:,} bytes are more than 600 kB")
         if lost.share > budget(name):
             reasons.append(f"it loses {lost} against Keras{_worst(artifact)}")
         if (largest := _difference(artifact, *vectors)) > _allowed(artifact):

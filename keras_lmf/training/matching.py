@@ -33,8 +33,8 @@ def alignment(vectors: Any, teachers: Any) -> Any:
 
     # ‖YᵀX‖² = ⟨XXᵀ, YYᵀ⟩, and ‖XᵀX‖ = ‖XXᵀ‖: of a batch these are small.
     own, other = gram(vectors), gram(teachers)
-    norms = keras.ops.sum(own**2) * keras.ops.sum(other**2)
-    return keras.ops.sum(own * other) / keras.ops.sqrt(keras.ops.maximum(norms, keras.config.epsilon() ** 2))
+    norms = [keras.ops.sqrt(keras.ops.sum(part**2) + keras.config.epsilon()) for part in (own, other)]
+    return keras.ops.sum(own * other) / (norms[0] * norms[1])
 
 
 class _Matching:
