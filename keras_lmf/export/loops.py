@@ -191,7 +191,7 @@ def _collected(
     """The outputs of so many calls of `step(index, carried)`, one below the other, and what is carried in the end.
 
     An output is a row of `width` · units. Each pushes the first out of an array of zeros: the shapes are fixed, and
-    TensorFlow Lite plans the memory once. It makes a write at an index out of parts whose shapes change.
+    TensorFlow Lite plans the memory once.
     """
     import tensorflow as tf
 
