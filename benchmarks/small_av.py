@@ -3,9 +3,9 @@
     python benchmarks/small_av.py --csv benchmarks/results/small_av.csv
 
 `small-av.toml` beside this file is the recipe: Whisper's convolutions, cut to low rank, hear, the expression network
-sees, and low-rank fusion joins them. On the test pairs of `lmf-media-av`: every training with both inputs and with each alone,
-and the file of the one that is best on validation, with both. Nothing is chosen by the test split. What is trained
-already in the folder --work is not trained again.
+sees, and low-rank fusion joins them. On the test pairs of `lmf-media-av`: every training with both inputs and with each
+alone, and the file of the one that is best on validation, with both. Nothing is chosen by the test split. What is
+trained already in the folder --work is not trained again.
 """
 
 from __future__ import annotations

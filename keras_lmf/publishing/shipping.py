@@ -28,8 +28,8 @@ def shipped_formats(
 ) -> list[str]:
     """The formats whose files are small and good enough; why the others are not goes into `notes`.
 
-    Those of at most 1 MiB, in float32 of at most 600 kB; where none is and a media file fills all inputs, so that `predict` asks it, of those of at
-    most 8 MiB the one nearest to the Keras model.
+    Those of at most 1 MiB, in float32 of at most 600 kB; where none is and a media file fills all inputs, so that
+    `predict` asks it, of those of at most 8 MiB the one nearest to the Keras model.
 
     `vectors` are the entry's test vectors, inputs and the Keras model's answers, which every shipped file must give
     nearly as exactly as it answers the test split: drawn inputs are coarser than real ones.
