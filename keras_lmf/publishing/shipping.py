@@ -16,7 +16,9 @@ Scores = dict[str, list[dict[str, float]]]
 FLOAT32 = 1e-4  # the most that a float32 file may differ from Keras on test vectors
 FORMATS = ("saved_model", *BUDGETS)  # that an entry is measured in
 SMALL_FILE, LARGEST_FILE = 2**20, 2**23  # bytes
-SMALL_FLOAT32 = 600_000  # bytes of a float32 file; with float16 weights a larger one is half as long, and as good
+SMALL_FLOAT32 = (
+    600_000  # bytes of a float32 file; with float16 weights a larger one is half as long, and as good
+)
 
 
 def shipped_formats(
