@@ -18,12 +18,13 @@ from exporting import exported_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
-from keras_lmf.publishing import entries, retrainings
+from keras_lmf.publishing import entries, exports, retrainings
 from keras_lmf.publishing.entries import alone
 from keras_lmf.publishing.retrainings import trained
 from keras_lmf.quickstart import recipe as quick_recipe
 from keras_lmf.runtime import open_artifact
-from keras_lmf.zoo import Entry, Spread
+from keras_lmf.zoo import Entry, Spread, file_records
+from keras_lmf.zoo.files import loss_of
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ def published(tmp_path_factory) -> tuple[Path, Path]:
     )
     tiny.write(zoo / NAME / "recipe.toml")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entries, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
+        patch.setattr(exports, "FORMATS", ("tflite", "tflite-float16"))  # each takes seconds
         with exported_here():
             entries.publish(zoo / NAME, work, seeds=SEEDS)
     (zoo / NAME / "limits.md").write_text(LIMITS)
@@ -71,6 +72,43 @@ def test_entry_loads_and_says_what_its_files_answer(published):
         difference = np.abs(logits - model.predict(test.inputs, batch_size=1, verbose=0)["emotion"]).max()
         assert entry.costs[key].difference_max == pytest.approx(difference, abs=1e-6)
         assert entry.costs[key].bytes == (folder / file.name).stat().st_size
+
+
+def test_files_are_written_anew_from_the_weights(published, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(published[0], tmp_path / NAME))
+    before = Entry.read(folder)
+    about_files = (
+        "The tflite-float16 file is not shipped: it was too long.",
+        "No tflite-int8 file: it failed.",
+    )
+    (folder / "model-int8.tflite").write_bytes((folder / "model.tflite").read_bytes())  # of another time
+    files = before.files | file_records(folder, {"tflite-int8": "model-int8.tflite"})
+    notes = {"protocol": (*before.protocol, *about_files), "files": files}
+    before.model_copy(update=notes).write(folder)
+    monkeypatch.setattr(exports, "FORMATS", ("tflite", "tflite-dynamic"))
+    with exported_here():
+        result = CliRunner().invoke(main, ["renew", str(folder), "--work", str(tmp_path / "work")])
+    assert result.exit_code == 0, result.output
+    entry = Entry.read(folder)
+    assert {path.name for path in folder.glob("*.tflite")} == {"model.tflite", "model-dynamic.tflite"}
+    assert {"tflite", "tflite-dynamic"} == set(entry.costs) == set(entry.metrics) - {"weights"}
+    for name in ("model.weights.h5", "testvectors.npz", "recipe.toml"):
+        assert (folder / name).read_bytes() == (published[0] / name).read_bytes()
+    kept = {"files", "metrics", "costs", "seeds"}
+    assert entry.model_dump(exclude=kept) == before.model_dump(exclude=kept)
+    assert entry.metrics["weights"] == before.metrics["weights"]
+    assert entry.seeds["weights"] == before.seeds["weights"]
+    test = klmf.data.load("synthetic", samples=600)["test"]
+    keras_logits = klmf.load(folder).predict(test.inputs, batch_size=1, verbose=0)["emotion"]
+    for key in entry.costs:
+        logits = open_artifact(folder / entry.files[key].name).predict(test.inputs)["emotion"]
+        accuracy = oracle.accuracy_score(test.labels, logits.argmax(axis=1))
+        assert entry.metrics[key]["war"].value == pytest.approx(accuracy, abs=1e-6)
+        assert entry.costs[key].difference_max == pytest.approx(np.abs(logits - keras_logits).max(), abs=1e-6)
+        spread = entry.seeds[key]["war"]
+        assert (spread.mean, spread.runs) == (entry.metrics[key]["war"].value, 1)
+        lost = oracle.accuracy_score(test.labels, keras_logits.argmax(axis=1)) - accuracy
+        assert loss_of(entry, key).share == pytest.approx(lost, abs=1e-6)  # not against the mean of all seeds
 
 
 def test_seeds_are_summarised_per_file(published):
@@ -211,7 +249,7 @@ def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
         name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 1}
     )
     tiny.replace(training={"fit_on": "train + valid"}).write(folder / "recipe.toml")
-    monkeypatch.setattr(entries, "FORMATS", ("tflite", "tflite-dynamic"))
+    monkeypatch.setattr(exports, "FORMATS", ("tflite", "tflite-dynamic"))
     export = klmf.Run.export
 
     def without_dynamic(run, path, formats, **options):

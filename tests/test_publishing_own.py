@@ -32,7 +32,7 @@ description = "8 outputs of a network"
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of an entry to be; `corpora/mine.npz` beside it."""
-    monkeypatch.setattr("keras_lmf.publishing.entries.FORMATS", ("tflite",))
+    monkeypatch.setattr("keras_lmf.publishing.exports.FORMATS", ("tflite",))
     klmf.data.load("synthetic", samples=300).save(tmp_path / "corpora" / "mine.npz")
     named = recipe("early").replace(name="mine", corpus={"name": "mine.npz"}, training={"epochs": 1})
     named.write(tmp_path / "zoo" / "mine" / "recipe.toml")

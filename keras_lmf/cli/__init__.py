@@ -44,6 +44,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Maintain the zoo": {
         "publish": ("zoo", "Make a folder with a recipe a zoo entry."),
+        "renew": ("zoo", "Write an entry's files anew."),
         "calibrate": ("zoo", "Fit an entry's temperatures anew."),
         "metadata": ("zoo", "Write what sidecars say into their files."),
         "render": ("zoo", "Write the cards and tables."),

@@ -1,4 +1,4 @@
-"""list, show, fetch, publish, calibrate, metadata, render: the zoo."""
+"""list, show, fetch, publish, renew, calibrate, metadata, render: the zoo."""
 
 from __future__ import annotations
 
@@ -140,6 +140,25 @@ def publish(folder: Path, work: Path, data: Path | None, seeds: int) -> None:
         f"{folder}: {', '.join(entry.files)}. Next: write {folder / 'limits.md'} (first the lines 'Use it for: …' and "
         "'Not for: …'), then keras-lmf render"
     )
+
+
+@click.command(epilog="Example: keras-lmf renew zoo/lmf-pom-av --work runs/zoo/lmf-pom-av")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--work", required=True, type=click.Path(path_type=Path), help="For the exported files.")
+@DATA
+@plain_errors
+def renew(folder: Path, work: Path, data: Path | None) -> None:
+    """Write the files of the zoo entry in FOLDER anew from its weights, and measure them: nothing is trained.
+
+    After the exporter has changed. Weights, temperatures and the Keras model's figures stay.
+    """
+    from keras_lmf import publishing
+
+    entry = publishing.renew(folder, work, root=data)
+    click.echo(f"{folder}: {', '.join(entry.files)}")
+    for note in filter(publishing.about_a_file, entry.protocol):
+        click.echo(note)
+    click.echo("Next: keras-lmf render", err=True)
 
 
 @click.command(epilog="Example: keras-lmf calibrate zoo/lmf-ravdess-av --work runs/zoo/lmf-ravdess-av")

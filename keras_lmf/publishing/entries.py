@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
-
 from keras_lmf import __version__
-from keras_lmf.data import Dataset, corpora
-from keras_lmf.data.corpora import CorpusDescription
+from keras_lmf.data import corpora
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate
 from keras_lmf.evaluation.subsets import only
-from keras_lmf.export import Artifact
-from keras_lmf.files import write_atomically
 from keras_lmf.locate import RECIPE, TESTVECTORS, WEIGHTS, known_backbones
 from keras_lmf.models import pretrained
 from keras_lmf.publishing.calibrations import calibrated
 from keras_lmf.publishing.costs import cost
+from keras_lmf.publishing.exports import (
+    exported,
+    gathered,
+    input_specs,
+    put_in_place,
+    require_tensorflow,
+    sidecar_spec,
+)
 from keras_lmf.publishing.retrainings import LEFT_OUT, cross_validation, experts, left_out, spreads, trained
-from keras_lmf.publishing.shipping import FORMATS, shipped_formats
+from keras_lmf.publishing.shipping import refusals, shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
 from keras_lmf.records import Backbone
 from keras_lmf.runtime import open_artifact
-from keras_lmf.sidecar import Sidecar
-from keras_lmf.spec import ENTRY_NAME, InputSpec, ModelSpec
+from keras_lmf.spec import ENTRY_NAME
 from keras_lmf.training import Run
 from keras_lmf.zoo import (
-    Calibration,
     Entry,
     Licences,
     file_records,
@@ -63,8 +63,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         root: the folder that holds the corpora; None takes KERAS_LMF_DATA.
         seeds: how many trainings.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise LMFError("Publishing exports: start again with\n  KERAS_BACKEND=tensorflow keras-lmf publish …")
+    require_tensorflow("publish")
     folder, work = Path(folder).resolve(), Path(work)
     if not re.fullmatch(ENTRY_NAME, folder.name):
         raise LMFError(
@@ -83,8 +82,8 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     runs = [trained(recipe.replace(seed=seed), corpus, work / f"seed-{seed}") for seed in range(seeds)]
     best, choice = _best(runs)
     data = best.dataset()
-    own = facts.voice_notes if any(part.front_end for part in recipe.inputs.values()) else facts.feature_notes
-    notes = [*facts.notes, *own, choice]
+    hears = any(part.front_end for part in recipe.inputs.values())
+    notes = [*facts.notes, *(facts.voice_notes if hears else facts.feature_notes), choice]
     calibration = calibrated(best.recipe, corpus, best.model, work)
     published = [Backbone.read(known_backbones()[name]) for name in pretrained.names(recipe).values()]
     licences = Licences(
@@ -92,30 +91,25 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         weights="; ".join([facts.weights_licence, *(part.licences.weights for part in published)]),
         data=facts.licence,
     )
-    specs = [_spec(run.recipe, data, facts, calibration, licences) for run in runs]
-    exports = [_exports(run, spec, 1000 if run is best else 0) for run, spec in zip(runs, specs)]
+    specs = [sidecar_spec(run.recipe, data, facts, calibration, licences) for run in runs]
+    exports = [exported(run, spec, 1000 if run is best else 0) for run, spec in zip(runs, specs)]
     refused = {name: why for _, problems in exports for name, why in problems.items()}
-    notes += [f"No {name} file: {why}"[:1000] for name, why in refused.items()]
+    notes += refusals(refused)
     artifacts = {
         name: artifact for name, artifact in exports[runs.index(best)][0].items() if name not in refused
     }
-    scores = {name: [exported[name].metrics for exported, _ in exports] for name in artifacts}
+    scores = {name: [files[name].metrics for files, _ in exports] for name in artifacts}
     scores["weights"] = [run.evaluate("test", resamples=0).metrics for run in runs]
     # All of it is made beside the runs first: an entry's folder is never half new.
     made = work / "entry"
     shutil.rmtree(made, ignore_errors=True)
     best.recipe.write(made / RECIPE)
-    shipped = (
-        pretrained.trained_part(best.recipe, best.model) if pretrained.names(best.recipe) else best.model
-    )
-    shipped.save_weights(made / WEIGHTS)
+    own = pretrained.trained_part(best.recipe, best.model) if pretrained.names(recipe) else best.model
+    own.save_weights(made / WEIGHTS)
     write_vectors(made / TESTVECTORS, best, data)
-    names = {"weights": WEIGHTS, "testvectors": TESTVECTORS}
-    for name in shipped_formats(artifacts, scores, read_testvectors(made / TESTVECTORS), specs[0], notes):
-        file = artifacts[name].path
-        for key, source in ((name, file), (f"{name}-sidecar", Sidecar.path_of(file))):
-            shutil.copyfile(source, made / source.name)
-            names[key] = source.name
+    vectors = read_testvectors(made / TESTVECTORS)
+    shipped = shipped_formats(artifacts, scores, vectors, specs[0], notes)
+    names = {"weights": WEIGHTS, "testvectors": TESTVECTORS} | gathered(artifacts, shipped, made)
     told = data.name if isinstance(recipe.corpus.name, str) else recipe.corpus.name
     entry = Entry(
         name=folder.name,
@@ -125,7 +119,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         corpus=recipe.corpus.name,
         modalities=tuple(recipe.inputs),
         parameters=best.model.count_params(),
-        inputs=_inputs(recipe, facts),
+        inputs=input_specs(recipe, facts),
         target=recipe.target,
         recipe_sha256=best.recipe.fingerprint,
         files=file_records(made, names),
@@ -151,11 +145,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
         environment=best.environment,
         keras_lmf_version=__version__,
     )
-    for path in folder.glob("*.tflite*"):
-        path.unlink()
-    for path in made.iterdir():
-        write_atomically(folder / path.name, functools.partial(shutil.copyfile, path))
-    entry.write(folder)
+    put_in_place(entry, made, folder)
     return entry
 
 
@@ -169,55 +159,6 @@ def _best(runs: Sequence[Run]) -> tuple[Run, str]:
     best = min(runs, key=lambda run: run.watched.min())
     monitor = runs[0].recipe.training.monitor
     return best, f"Seed {best.recipe.seed} of {len(runs)}: the one with the best {monitor} on validation."
-
-
-def _inputs(recipe: Recipe, facts: CorpusDescription) -> dict[str, InputSpec]:
-    """What the recipe and the corpus know of each input."""
-    said = {name: dict(zip(("unit", "description"), facts.inputs[name])) for name in recipe.inputs}
-    return {name: spec.model_copy(update=said[name]) for name, spec in recipe.spec.inputs.items()}
-
-
-def _spec(
-    recipe: Recipe,
-    data: Dataset,
-    facts: CorpusDescription,
-    calibration: Calibration | None,
-    licences: Licences,
-) -> ModelSpec:
-    """What the sidecars say: `_inputs`, with rates and ranges of features too."""
-    train = data["train"].inputs
-    inputs = {
-        name: spec.model_copy(
-            update={
-                "rate": spec.rate or facts.inputs[name].rate,
-                "range": (float(train[name].min()), float(train[name].max())),
-            }
-        )
-        for name, spec in _inputs(recipe, facts).items()
-    }
-    return recipe.spec.replace(
-        inputs=inputs,
-        licence=licences.model_dump(),
-        temperature=calibration and calibration.temperature,
-        subset_temperatures=calibration and calibration.subset_temperatures,
-    )
-
-
-def _exports(run: Run, spec: ModelSpec, resamples: int) -> tuple[dict[str, Artifact], dict[str, str]]:
-    """The artifacts by format, and why there is none of the others."""
-    export = functools.partial(run.export, resamples=resamples, spec=spec)
-    folder = run.folder / "exported"
-    try:
-        return {artifact.format: artifact for artifact in export(folder, list(FORMATS))}, {}
-    except LMFError:
-        pass  # one format at a time then, each in a folder of its own
-    artifacts, problems = {}, {}
-    for name in FORMATS:
-        try:
-            artifacts[name] = export(folder / name, [name])[0]
-        except LMFError as error:
-            problems[name] = " ".join(str(error).replace(str(run.folder), "the run").split())
-    return artifacts, problems
 
 
 def alone(runs: Sequence[Run]) -> dict[str, list[dict[str, float]]]:

@@ -21,6 +21,21 @@ SMALL_FLOAT32 = (
 )
 
 
+NOT_SHIPPED, NOT_WRITTEN = "The {} file is not shipped: ", "No {} file: "  # how notes about files begin
+
+
+def refusals(problems: Mapping[str, str]) -> list[str]:
+    """Notes on formats that could not be written, and why."""
+    return [f"{NOT_WRITTEN.format(name)}{why}"[:1000] for name, why in problems.items()]
+
+
+def about_a_file(note: str) -> bool:
+    """Whether a note is one of `refusals` or of `shipped_formats`."""
+    return note.startswith(
+        tuple(words.format(name) for words in (NOT_SHIPPED, NOT_WRITTEN) for name in FORMATS)
+    )
+
+
 def shipped_formats(
     artifacts: Mapping[str, Artifact],
     scores: Scores,
@@ -31,7 +46,7 @@ def shipped_formats(
     """The formats whose files are small and good enough; why the others are not goes into `notes`.
 
     Those of at most 1 MiB, in float32 of at most 600 kB; where none is and a media file fills all inputs, so that
-    `predict` asks it, of those of at most 8 MiB the one nearest to the Keras model.
+    `predict` asks it, of the shorter formats' files of at most 8 MiB the one nearest to the Keras model.
 
     `vectors` are the entry's test vectors, inputs and the Keras model's answers, which every shipped file must give
     nearly as exactly as it answers the test split: drawn inputs are coarser than real ones.
@@ -41,23 +56,23 @@ def shipped_formats(
     for name, artifact in files.items():
         lost = loss(_means(scores["weights"]), _means(scores[name]))
         reasons = problems[name] = []
-        if artifact.bytes > SMALL_FILE:
-            reasons.append(f"{artifact.bytes:,} bytes are more than 1 MiB")
-        elif name == "tflite" and artifact.bytes > SMALL_FLOAT32:
+        if name == "tflite" and artifact.bytes > SMALL_FLOAT32:
             reasons.append(f"{artifact.bytes:,} bytes are more than 600 kB")
+        elif artifact.bytes > SMALL_FILE:
+            reasons.append(f"{artifact.bytes:,} bytes are more than 1 MiB")
         if lost.share > budget(name):
             reasons.append(f"it loses {lost} against Keras{_worst(artifact)}")
         if (largest := _difference(artifact, *vectors)) > _allowed(artifact):
             reasons.append(f"its answers to the drawn test vectors are up to {largest:.2g} from Keras")
     shipped = [name for name, reasons in problems.items() if not reasons]
     if not shipped and spec.media == spec.inputs:
-        large = [name for name, file in files.items() if file.bytes > SMALL_FILE and len(problems[name]) == 1]
-        fitting = [name for name in large if files[name].bytes <= LARGEST_FILE]
+        large = [name for name, reasons in problems.items() if len(reasons) == 1 and name != "tflite"]
+        fitting = [name for name in large if SMALL_FILE < files[name].bytes <= LARGEST_FILE]
         nearest = max(fitting, key=lambda name: cost(files[name]).nearness, default=None)
         shipped = [name for name in fitting if name == nearest]
     for name, reasons in problems.items():
         if name not in shipped:
-            notes.append(f"The {name} file is not shipped: {', and '.join(reasons)}.")
+            notes.append(f"{NOT_SHIPPED.format(name)}{', and '.join(reasons)}.")
     return shipped
 
 

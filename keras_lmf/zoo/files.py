@@ -53,9 +53,12 @@ def budget(format: str) -> float:
 
 
 def loss_of(entry: Entry, key: str) -> Loss:
-    """What one of the entry's files loses, mean over the seeds."""
-    means = ({name: spread.mean for name, spread in entry.seeds[of].items()} for of in ("weights", key))
-    return loss(*means)
+    """What one of the entry's files loses, mean over the seeds; over the shipped one where it alone was written."""
+    model, file = entry.seeds["weights"], entry.seeds[key]
+    if [spread.runs for spread in model.values()] != [file[name].runs for name in model]:
+        shipped = ({name: one.value for name, one in entry.metrics[of].items()} for of in ("weights", key))
+        return loss(*shipped)
+    return loss(*({name: spread.mean for name, spread in of.items()} for of in (model, file)))
 
 
 def records(entries: Iterable[Entry]) -> list[dict[str, Any]]:

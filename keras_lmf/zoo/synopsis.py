@@ -90,7 +90,7 @@ def _figures(entry: Entry, key: str) -> dict[str, str]:
     if not block:
         return {}
     word, metric = next(iter(block.items()))
-    name, seeds = metric_name(word), entry.seeds.get(key, {}).get(word)
+    name, seeds = metric_name(word), entry.seeds.get("weights", {}).get(word)
     told = worth(word, metric.value) + ("" if word == "war" else f" ({name})")
     if metric.floor is not None:
         told += f"; always the same answer: {worth(word, metric.floor)} (the floor)"

@@ -1,0 +1,101 @@
+"""All formats of an entry's model, what their sidecars say, and the way of the shipped ones into the entry's folder."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import keras
+
+from keras_lmf.data import Dataset
+from keras_lmf.data.corpora import CorpusDescription
+from keras_lmf.errors import LMFError
+from keras_lmf.export import Artifact
+from keras_lmf.files import write_atomically
+from keras_lmf.publishing.shipping import FORMATS
+from keras_lmf.recipe import Recipe
+from keras_lmf.sidecar import Sidecar
+from keras_lmf.spec import InputSpec, ModelSpec
+from keras_lmf.training import Run
+from keras_lmf.zoo import Calibration, Entry, Licences
+
+
+def require_tensorflow(command: str) -> None:
+    """Exports are judged beside the Keras model on TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        raise LMFError(
+            f"This command exports: start again with\n  KERAS_BACKEND=tensorflow keras-lmf {command} …"
+        )
+
+
+def input_specs(recipe: Recipe, facts: CorpusDescription) -> dict[str, InputSpec]:
+    """What the recipe and the corpus know of each input."""
+    said = {name: dict(zip(("unit", "description"), facts.inputs[name])) for name in recipe.inputs}
+    return {name: spec.model_copy(update=said[name]) for name, spec in recipe.spec.inputs.items()}
+
+
+def sidecar_spec(
+    recipe: Recipe,
+    data: Dataset,
+    facts: CorpusDescription,
+    calibration: Calibration | None,
+    licences: Licences,
+) -> ModelSpec:
+    """What the sidecars say: `input_specs`, with rates and ranges of features too."""
+    train = data["train"].inputs
+    inputs = {
+        name: spec.model_copy(
+            update={
+                "rate": spec.rate or facts.inputs[name].rate,
+                "range": (float(train[name].min()), float(train[name].max())),
+            }
+        )
+        for name, spec in input_specs(recipe, facts).items()
+    }
+    return recipe.spec.replace(
+        inputs=inputs,
+        licence=licences.model_dump(),
+        temperature=calibration and calibration.temperature,
+        subset_temperatures=calibration and calibration.subset_temperatures,
+    )
+
+
+def exported(run: Run, spec: ModelSpec, resamples: int) -> tuple[dict[str, Artifact], dict[str, str]]:
+    """The artifacts by format, and why there is none of the others."""
+    export = functools.partial(run.export, resamples=resamples, spec=spec)
+    folder = run.folder / "exported"
+    try:
+        return {artifact.format: artifact for artifact in export(folder, list(FORMATS))}, {}
+    except LMFError:
+        pass  # one format at a time then, each in a folder of its own
+    artifacts, problems = {}, {}
+    for name in FORMATS:
+        try:
+            artifacts[name] = export(folder / name, [name])[0]
+        except LMFError as error:
+            problems[name] = " ".join(str(error).replace(str(run.folder), "the run").split())
+    return artifacts, problems
+
+
+def gathered(artifacts: Mapping[str, Artifact], shipped: Iterable[str], folder: Path) -> dict[str, str]:
+    """Copies the shipped files and their sidecars into a folder, and gives their names by the keys of an entry."""
+    names = {}
+    for name in shipped:
+        file = artifacts[name].path
+        for key, source in ((name, file), (f"{name}-sidecar", Sidecar.path_of(file))):
+            shutil.copyfile(source, folder / source.name)
+            names[key] = source.name
+    return names
+
+
+def put_in_place(entry: Entry, made: Path, folder: Path) -> None:
+    """The entry and what was made for it go into its folder; a .tflite that it no longer ships leaves it."""
+    for path in made.iterdir():
+        write_atomically(folder / path.name, functools.partial(shutil.copyfile, path))
+    entry.write(folder)
+    kept = {file.name for file in entry.files.values()}
+    for path in folder.glob("*.tflite*"):
+        if path.name not in kept:
+            path.unlink()
