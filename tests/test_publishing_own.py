@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -10,6 +11,7 @@ from exporting import exported_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
+from keras_lmf.publishing.exports import licences_of
 from keras_lmf.quickstart import recipe
 from keras_lmf.zoo import Entry
 
@@ -103,3 +105,13 @@ def test_several_corpora_need_the_figure_of_one_left_out(folder: Path) -> None:
     result = publish(folder)
     assert result.exit_code == 1
     assert "leave_one_corpus_out.csv is missing" in result.output
+
+
+def test_a_licence_is_told_once() -> None:
+    facts = SimpleNamespace(weights_licence="CC BY 4.0", licence="CC BY 4.0 too")
+    backbones = [
+        SimpleNamespace(licences=SimpleNamespace(weights=words))
+        for words in ("CC BY 4.0; before: MIT", "MIT")
+    ]
+    licences = licences_of(facts, backbones)
+    assert (licences.weights, licences.data) == ("CC BY 4.0; before: MIT; MIT", "CC BY 4.0 too")

@@ -12,7 +12,7 @@ from keras_lmf.data import corpora
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate
 from keras_lmf.evaluation.subsets import only
-from keras_lmf.locate import RECIPE, TESTVECTORS, WEIGHTS, known_backbones
+from keras_lmf.locate import RECIPE, TESTVECTORS, WEIGHTS
 from keras_lmf.models import pretrained
 from keras_lmf.publishing.calibrations import calibrated
 from keras_lmf.publishing.costs import cost
@@ -20,6 +20,8 @@ from keras_lmf.publishing.exports import (
     exported,
     gathered,
     input_specs,
+    licences_of,
+    published_backbones,
     put_in_place,
     require_tensorflow,
     sidecar_spec,
@@ -28,13 +30,11 @@ from keras_lmf.publishing.retrainings import LEFT_OUT, cross_validation, experts
 from keras_lmf.publishing.shipping import refusals, shipped_formats
 from keras_lmf.publishing.vectors import write_vectors
 from keras_lmf.recipe import Recipe
-from keras_lmf.records import Backbone
 from keras_lmf.runtime import open_artifact
 from keras_lmf.spec import ENTRY_NAME
 from keras_lmf.training import Run
 from keras_lmf.zoo import (
     Entry,
-    Licences,
     file_records,
     metric_block,
     read_testvectors,
@@ -85,12 +85,8 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     hears = any(part.front_end for part in recipe.inputs.values())
     notes = [*facts.notes, *(facts.voice_notes if hears else facts.feature_notes), choice]
     calibration = calibrated(best.recipe, corpus, best.model, work)
-    published = [Backbone.read(known_backbones()[name]) for name in pretrained.names(recipe).values()]
-    licences = Licences(
-        code="Apache-2.0",
-        weights="; ".join([facts.weights_licence, *(part.licences.weights for part in published)]),
-        data=facts.licence,
-    )
+    published = published_backbones(recipe)
+    licences = licences_of(facts, published)
     specs = [sidecar_spec(run.recipe, data, facts, calibration, licences) for run in runs]
     exports = [exported(run, spec, 1000 if run is best else 0) for run, spec in zip(runs, specs)]
     refused = {name: why for _, problems in exports for name, why in problems.items()}

@@ -14,8 +14,11 @@ from keras_lmf.data.corpora import CorpusDescription
 from keras_lmf.errors import LMFError
 from keras_lmf.export import Artifact
 from keras_lmf.files import write_atomically
+from keras_lmf.locate import known_backbones
+from keras_lmf.models import pretrained
 from keras_lmf.publishing.shipping import FORMATS
 from keras_lmf.recipe import Recipe
+from keras_lmf.records import Backbone
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import InputSpec, ModelSpec
 from keras_lmf.training import Run
@@ -28,6 +31,19 @@ def require_tensorflow(command: str) -> None:
         raise LMFError(
             f"This command exports: start again with\n  KERAS_BACKEND=tensorflow keras-lmf {command} …"
         )
+
+
+def published_backbones(recipe: Recipe) -> list[Backbone]:
+    """What the recipe takes its trained front ends from."""
+    return [Backbone.read(known_backbones()[name]) for name in pretrained.names(recipe).values()]
+
+
+def licences_of(facts: CorpusDescription, backbones: Iterable[Backbone]) -> Licences:
+    """An entry's licences: of the weights those of the corpus and of each backbone, none twice."""
+    words = [facts.weights_licence, *(backbone.licences.weights for backbone in backbones)]
+    return Licences(
+        code="Apache-2.0", weights="; ".join(dict.fromkeys("; ".join(words).split("; "))), data=facts.licence
+    )
 
 
 def input_specs(recipe: Recipe, facts: CorpusDescription) -> dict[str, InputSpec]:

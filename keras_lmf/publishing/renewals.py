@@ -10,7 +10,15 @@ from keras_lmf.data import corpora
 from keras_lmf.files import write_atomically
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.publishing.costs import cost
-from keras_lmf.publishing.exports import exported, gathered, put_in_place, require_tensorflow, sidecar_spec
+from keras_lmf.publishing.exports import (
+    exported,
+    gathered,
+    licences_of,
+    published_backbones,
+    put_in_place,
+    require_tensorflow,
+    sidecar_spec,
+)
 from keras_lmf.publishing.retrainings import spreads
 from keras_lmf.publishing.shipping import about_a_file, refusals, shipped_formats
 from keras_lmf.recipe import Recipe
@@ -23,7 +31,7 @@ def renew(folder: str | Path, work: str | Path, *, root: str | Path | None = Non
 
     Weights, test vectors, temperatures and the figures of the Keras model stay. Those of the files become those of the
     new ones, from the shipped weights alone: other trainings are no longer at hand, so `seeds` of a file has one run.
-    Runs on the TensorFlow backend.
+    Licences are told as `publish` would tell them now. Runs on the TensorFlow backend.
 
     Args:
         folder: the entry's.
@@ -44,7 +52,8 @@ def renew(folder: str | Path, work: str | Path, *, root: str | Path | None = Non
     run = Run(work / "run", recipe, corpus.select(list(recipe.inputs)))
     for name in (RECIPE, WEIGHTS):
         write_atomically(run.folder / name, lambda path, name=name: shutil.copyfile(folder / name, path))
-    spec = sidecar_spec(recipe, run.dataset(), facts, entry.calibration, entry.licences)
+    licences = licences_of(facts, published_backbones(recipe))
+    spec = sidecar_spec(recipe, run.dataset(), facts, entry.calibration, licences)
     artifacts, refused = exported(run, spec, 1000)
     notes = [note for note in entry.protocol if not about_a_file(note)] + refusals(refused)
     metrics = {"weights": entry.metrics["weights"]}
@@ -64,6 +73,7 @@ def renew(folder: str | Path, work: str | Path, *, root: str | Path | None = Non
             "seeds": {"weights": entry.seeds["weights"]}
             | {name: spreads(rows) for name, rows in scores.items()},
             "protocol": tuple(notes),
+            "licences": licences,
             "keras_lmf_version": __version__,
         }
     )
