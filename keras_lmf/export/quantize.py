@@ -79,7 +79,7 @@ def float16(content: bytes) -> bytes:
                 continue
             added.append(_dequantized(model, graph, index, values.astype("<f2"), dequantize))
         graph.operators = [*added, *graph.operators]
-    return _written(model)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _dequantize_code(model: Any) -> int:
@@ -222,7 +222,7 @@ def _quantized(content: bytes, rules: Any, spectral: Spectral, ranges: Any = Non
         ranges, enable_progress_report=False
     )
     model = flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model))
-    return _written(_with_half_kernels(model, spectral))
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(_with_half_kernels(model, spectral)))
 
 
 def _products(content: bytes, rules: Any) -> list[tuple[str, Any]]:
@@ -343,35 +343,6 @@ def _scope(operator: Any, graph: Any) -> str:
     from litert_quantizer.utils import tfl_flatbuffer_utils
 
     return f"^{re.escape(tfl_flatbuffer_utils.get_op_scope(operator, graph.tensors))}$"
-
-
-def with_short_names(content: bytes) -> bytes:
-    """The float32 file whose tensors are called as those of the files that are made of it."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    return _written(flatbuffer_utils.read_model_from_bytearray(content))
-
-
-def _written(model: Any) -> bytes:
-    """The file, without unused buffers, empty entries and the names of ops that were fused into others.
-
-    These take 3 to 5 % of a small quantised file: "dense/MatMul;dense/BiasAdd;dense/Relu" is "dense/MatMul".
-    """
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
-    for tensor in tensors:
-        quantization = tensor.quantization
-        if quantization is not None and (quantization.scale is None or not len(quantization.scale)):
-            tensor.quantization = None
-        tensor.name = tensor.name.partition(b";")[0]
-    used = {holder.buffer for holder in (*tensors, *(model.metadata or []))}
-    for index, buffer in enumerate(model.buffers):
-        if index not in used:
-            buffer.data = None
-    # Reading drops the empty buffers.
-    model = flatbuffer_utils.read_model_from_bytearray(flatbuffer_utils.convert_object_to_bytearray(model))
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def main(kind: str, float32: str, inputs: str, spectral: str, output: str, failure: str) -> int:
