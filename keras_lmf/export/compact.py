@@ -42,11 +42,11 @@ def packed(model: Any) -> bytes:
 
 
 def without_names(content: bytes) -> bytes:
-    """The file with names of inputs, outputs and the main graph alone."""
+    """The file in which inputs, outputs and the main graph have names, and all else an empty one: tools expect one."""
     model = _read(content)
     for graph, ends in _graphs(model):
         for index, tensor in enumerate(graph.tensors):
-            tensor.name = tensor.name if index in ends else None
+            tensor.name = tensor.name if index in ends else b""
     return packed(model)
 
 
@@ -82,7 +82,7 @@ def _graphs(model: Any) -> list[tuple[Any, set[int]]]:
     """Each graph, and of the main one the tensors that are its ends; the others' own names are gone."""
     main, *others = model.subgraphs
     for graph in others:
-        graph.name = None
+        graph.name = b""
     return [(main, {*main.inputs, *main.outputs}), *((graph, set()) for graph in others)]
 
 
