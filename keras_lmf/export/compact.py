@@ -25,17 +25,14 @@ CONVERTER = (
 
 
 def packed(model: Any) -> bytes:
-    """The file of a `ModelT`, without tables of no scales and buffers that no tensor has; what is equal stands once."""
-    schema = import_extra("ai_edge_litert.schema_py_generated", "export")
-    tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
-    for tensor in tensors:
-        if tensor.quantization is not None and not len(_or_empty(tensor.quantization.scale)):
-            tensor.quantization = None
-    model.metadata = [entry for entry in _or_empty(model.metadata) if entry.name != CONVERTER]
-    used = {holder.buffer for holder in (*tensors, *model.metadata)}
-    model.buffers = [
-        buffer if index in used else schema.BufferT() for index, buffer in enumerate(model.buffers)
-    ]
+    """The file of a `ModelT`, without tables of no scales and the converter's note; what is equal stands once."""
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            if tensor.quantization is not None and not len(_or_empty(tensor.quantization.scale)):
+                tensor.quantization = None
+    for entry in [entry for entry in _or_empty(model.metadata) if entry.name == CONVERTER]:
+        model.metadata.remove(entry)
+        model.buffers[entry.buffer].data = None
     builder = import_extra("flatbuffers", "export").Builder(1024)
     builder.Finish(model.Pack(_Sharing(builder)), file_identifier=b"TFL3")
     return bytes(builder.Output())

@@ -79,7 +79,7 @@ def float16(content: bytes) -> bytes:
                 continue
             added.append(_dequantized(model, graph, index, values.astype("<f2"), dequantize))
         graph.operators = [*added, *graph.operators]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return _written(model)
 
 
 def _dequantize_code(model: Any) -> int:
@@ -222,7 +222,7 @@ def _quantized(content: bytes, rules: Any, spectral: Spectral, ranges: Any = Non
         ranges, enable_progress_report=False
     )
     model = flatbuffer_utils.read_model_from_bytearray(bytes(quantized.quantized_model))
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(_with_half_kernels(model, spectral)))
+    return _written(_with_half_kernels(model, spectral))
 
 
 def _products(content: bytes, rules: Any) -> list[tuple[str, Any]]:
@@ -343,6 +343,18 @@ def _scope(operator: Any, graph: Any) -> str:
     from litert_quantizer.utils import tfl_flatbuffer_utils
 
     return f"^{re.escape(tfl_flatbuffer_utils.get_op_scope(operator, graph.tensors))}$"
+
+
+def _written(model: Any) -> bytes:
+    """The file, without the numbers of tensors that have others now."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    used |= {entry.buffer for entry in model.metadata or []}
+    for index, buffer in enumerate(model.buffers):
+        if index not in used:
+            buffer.data = None
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def main(kind: str, float32: str, inputs: str, spectral: str, output: str, failure: str) -> int:
