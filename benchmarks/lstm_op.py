@@ -2,10 +2,11 @@
 
     python benchmarks/lstm_op.py --csv benchmarks/results/lstm_op.csv
 
-Single layers with random weights, and entries of the zoo. Of each way a file with float32 and one with int8 weights:
-bytes, milliseconds of the processor for one row (median and lower quartile of interleaved calls on one thread, three
-before not counted), and the largest difference to Keras. The op is for single LSTMs alone. The table is written case
-by case. About five minutes on a free core.
+Single layers with random weights, and entries of the zoo. Keras's loop is as the converter and the quantiser write it,
+the others as an export does, without metadata. Of each way a file with float32 and one with int8 weights: bytes,
+milliseconds of the processor for one row (median and lower quartile of interleaved calls on one thread, three before
+not counted), and the largest difference to Keras. The op is for single LSTMs alone. The table is written case by case.
+About eight minutes on a free core.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ from tqdm import tqdm
 
 import keras_lmf as klmf
 from keras_lmf.export import loops, tflite
+from keras_lmf.export.compact import with_short_names, without_names
 from keras_lmf.export.convert import convert
 from keras_lmf.export.source import Source, source_of
 
 KERAS, OURS, OP = "Keras's loop", "loop in blocks", "LSTM op"
-ENTRIES = ("ge2e-ravdess-voice", "lmf-pom-av")
+ENTRIES = ("ge2e-emodb-voice", "ge2e-ravdess-voice", "lmf-pom-av", "lmf-steps-pom-av", "mult-pom-av")
 FORMATS: dict[str, Callable[[Source, Path], None]] = {
     "float32": tflite.write_tflite,
     "float16": tflite.write_float16,
@@ -82,8 +84,12 @@ def files_of(model: keras.Model, formats: tuple[str, ...]) -> tuple[dict[tuple[s
             source = source_of(model, None, 600, Path(scratch))
             for name in formats:
                 FORMATS[name](source, file := Path(scratch, "model.tflite"))
-                found[way, name] = file.read_bytes()
+                found[way, name] = file.read_bytes() if way == KERAS else as_exported(file.read_bytes(), name)
     return found, source
+
+
+def as_exported(content: bytes, name: str) -> bytes:
+    return with_short_names(content) if name == "float32" else without_names(content)
 
 
 class File:
@@ -142,8 +148,8 @@ def main(names: tuple[str, ...], repeats: int, single: bool, csv: Path | None) -
     for name, (shape, layer) in tqdm(layers().items() if single else (), desc="layers", disable=None):
         files, source = files_of(model_of(shape, layer), ("float32", "dynamic"))
         if not isinstance(layer, keras.layers.GRU):
-            files |= {(OP, "float32"): sequence_lstm.written(layer, shape)}
-            files |= {(OP, "dynamic"): sequence_lstm.written(layer, shape, int8=True)}
+            files |= {(OP, "float32"): as_exported(sequence_lstm.written(layer, shape), "float32")}
+            files |= {(OP, "dynamic"): as_exported(sequence_lstm.written(layer, shape, int8=True), "dynamic")}
         found += rows(name, files, source, repeats)
         write_csv(pd.DataFrame(found).assign(**about()), csv)
     for name in tqdm(names or ENTRIES, desc="entries", disable=None):

@@ -131,6 +131,16 @@ def test_both_products_have_int8_weights_and_float32_activations(kind, tmp_path)
         assert np.abs(values - expected[name]).mean() < 0.03
 
 
+def test_masked_steps_before_a_given_state_is_left(tmp_path):
+    """Until the first step that is not masked, Keras gives zeros, whatever the state."""
+    inputs = keras.Input((SHORT, WIDTH), name="x")
+    start = layers.Dense(4)(inputs[:, -1])
+    steps = layers.LSTM(4, return_sequences=True)(layers.Masking()(inputs), initial_state=[start, start])
+    model = keras.Model({"x": inputs}, {"y": steps}, name="loops")
+    found = answers(float32_file(model, tmp_path), tmp_path, clips(SHORT))
+    np.testing.assert_allclose(found["y"], model.predict({"x": clips(SHORT)}, verbose=0)["y"], atol=2e-6)
+
+
 @pytest.mark.long
 def test_an_onnx_file_has_the_blocks_too(tmp_path):
     parts = {

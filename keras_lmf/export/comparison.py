@@ -10,7 +10,6 @@ import pandas as pd
 
 from keras_lmf.errors import import_extra
 from keras_lmf.export.metadata import SIGNATURE
-from keras_lmf.export.quantize import with_short_names
 from keras_lmf.lazy import Array
 from keras_lmf.noise import held_back
 from keras_lmf.runtime import tensor_info
@@ -41,18 +40,17 @@ def largest_errors(float32: bytes, quantized: bytes, inputs: Mapping[str, Array]
 
     Args:
         float32: the file that was quantised.
-        quantized: the file that came of it.
+        quantized: the file that came of it, with all names.
         inputs: by modality (N, …), rows to run both on, as the model takes them.
 
     Returns:
         Columns operator, scope (the model's parts, down to the layer, as the file names them; of the last op the
         target), error and added, five rows or fewer; none where no op adds any.
     """
-    reference = with_short_names(float32)  # as those of the quantised file, by which its tensors are found
     count = len(next(iter(inputs.values())))
     chosen = np.unique(np.linspace(0, count - 1, min(count, ROWS)).astype(int))
     rows = {name: np.asarray(values[chosen]) for name, values in inputs.items()}
-    expected, found = _tensors(reference, rows), _tensors(quantized, rows)
+    expected, found = _tensors(float32, rows), _tensors(quantized, rows)
     errors = {
         name: _relative(found[name], values)
         for name, values in expected.items()
@@ -60,7 +58,7 @@ def largest_errors(float32: bytes, quantized: bytes, inputs: Mapping[str, Array]
     }
 
     flatbuffer_utils = import_extra("ai_edge_litert.tools.flatbuffer_utils", "export")
-    graph = flatbuffer_utils.read_model_from_bytearray(reference)
+    graph = flatbuffer_utils.read_model_from_bytearray(float32)
     main = graph.subgraphs[0]
     names = [tensor.name.decode() for tensor in main.tensors]
     # The converter loses the name of the last layer, which the target has.
@@ -74,7 +72,8 @@ def largest_errors(float32: bytes, quantized: bytes, inputs: Mapping[str, Array]
             taken = [names[index] for index in operator.inputs if index in computed]
             before = max((errors.get(name, 0.0) for name in taken), default=0.0)
             error = errors[names[output]]
-            lines.append((op, ends.get(output, names[output]), error, error - before))
+            scope = ends.get(output, names[output]).partition(";")[0]  # without ops that were fused into it
+            lines.append((op, scope, error, error - before))
     table = pd.DataFrame(lines, columns=COLUMNS).sort_values("added", ascending=False)
     return table[table["added"] > 0].head(MOST).reset_index(drop=True)
 

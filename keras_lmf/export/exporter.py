@@ -21,6 +21,7 @@ from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.export import onnx, tflite
 from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
+from keras_lmf.export.compact import with_short_names, without_names
 from keras_lmf.export.comparison import largest_errors
 from keras_lmf.export.description import described_inputs, document_of, require_fit, sidecar_of, spec_of
 from keras_lmf.export.metadata import with_document
@@ -232,6 +233,12 @@ def _export(
         document = document_of(
             name, FORMATS[name].rows, spec, source.open(written), source.calibration, notes
         )
+        errors = pd.DataFrame()
+        if written.suffix == ".tflite" and not float32:
+            errors = _errors(source, written)  # by names, which the file then loses
+            written.write_bytes(without_names(written.read_bytes()))
+        elif written.suffix == ".tflite":
+            written.write_bytes(with_short_names(written.read_bytes()))
         if embed := _EMBED.get(written.suffix):
             written.write_bytes(embed(written.read_bytes(), document))
         runtime = dataclasses.replace(source.open(written), name=label)
@@ -252,9 +259,7 @@ def _export(
             latency=_latency(source, written),
             operators=table(found),
             notes=tuple(notes),
-            errors=_errors(source, written)
-            if written.suffix == ".tflite" and not float32
-            else pd.DataFrame(),
+            errors=errors,
         )
         Sidecar.path_of(artifact.path).unlink(missing_ok=True)  # it describes what is about to be replaced
         _move(written, artifact.path, Path(scratch))

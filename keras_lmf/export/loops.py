@@ -54,11 +54,13 @@ def _inner_loop(
     layer: Any, sequences: Tensor, initial_state: Any, mask: Any = None, training: bool = False
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """As the layer's own: the last output, all outputs where they are asked for, and the states."""
-    rows, steps, _ = sequences.shape
-    if rows != 1 or steps is None:
-        return type(layer).inner_loop(layer, sequences, initial_state, mask, training)
     import tensorflow as tf
 
+    rows, steps, _ = sequences.shape
+    first = tf.get_static_value(keras.tree.flatten(initial_state)[0])
+    # What masked steps give is the state before, but at the start, where it is zeros.
+    if rows != 1 or steps is None or (mask is not None and (first is None or first.any())):
+        return type(layer).inner_loop(layer, sequences, initial_state, mask, training)
     mask = keras.tree.flatten(mask)[0] if mask is not None else None
     states = [tf.reshape(state, (1, layer.units)) for state in keras.tree.flatten(initial_state)]
     inputs, step = _CELLS[type(layer)](layer.cell, sequences[0])
@@ -66,14 +68,13 @@ def _inner_loop(
     if layer.go_backwards:
         inputs, real = tf.reverse(inputs, [0]), None if real is None else tf.reverse(real, [0])
     step = _masked(step, real is not None, layer.zero_output_for_mask)
-    carried = states if real is None else [tf.zeros_like(states[0]), *states]
     parts = [inputs] if real is None else [inputs, real]
     if not layer.return_sequences:
-        carried = _last(parts, step, carried)
-        return carried[0], carried[0][:, None], carried[-len(states) :]
-    outputs, carried = _all(parts, step, carried)
+        states = _last(parts, step, states)
+        return states[0], states[0][:, None], states
+    outputs, states = _all(parts, step, states)
     outputs = outputs[None, :steps]
-    return outputs[:, -1], outputs, carried[-len(states) :]
+    return outputs[:, -1], outputs, states
 
 
 def _lstm(cell: Any, inputs: Tensor) -> tuple[Tensor, Step]:
@@ -82,7 +83,7 @@ def _lstm(cell: Any, inputs: Tensor) -> tuple[Tensor, Step]:
 
     def step(gates: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
         hidden, carry = states
-        i, f, new, o = keras.ops.split(gates + _recurrent_product(cell, hidden), 4, axis=1)
+        i, f, new, o = keras.ops.split(gates + _recurrent_product(cell, hidden), 4, axis=-1)
         gate = cell.recurrent_activation
         carry = gate(f) * carry + gate(i) * cell.activation(new)
         return [gate(o) * cell.activation(carry), carry]
@@ -100,7 +101,7 @@ def _gru(cell: Any, inputs: Tensor) -> tuple[Tensor, Step]:
         inner = _recurrent_product(cell, hidden)
         inner = inner if of_state is None else inner + of_state
         (z, r, new), (inner_z, inner_r, inner_new) = (
-            keras.ops.split(part, 3, axis=1) for part in (gates, inner)
+            keras.ops.split(part, 3, axis=-1) for part in (gates, inner)
         )
         z, r = cell.recurrent_activation(z + inner_z), cell.recurrent_activation(r + inner_r)
         return [z * hidden + (1 - z) * cell.activation(new + r * inner_new)]
@@ -123,9 +124,9 @@ def _recurrent_product(cell: Any, hidden: Tensor) -> Tensor:
 
 
 def _masked(step: Step, masked: bool, zeros: bool) -> Callable[..., tuple[Tensor, list[Tensor]]]:
-    """The step of (parts of one step, what is carried) → (output, what is carried).
+    """The step of (parts of one step, states) → (output, states).
 
-    A masked one leaves the states as they were. Its output is zeros or the output before, which is carried as well.
+    A masked one leaves the states as they were. Its output is zeros or the first of the states.
     """
     import tensorflow as tf
 
@@ -133,12 +134,11 @@ def _masked(step: Step, masked: bool, zeros: bool) -> Callable[..., tuple[Tensor
         states = step(parts[0], states)
         return states[0], states
 
-    def with_mask(parts: Sequence[Tensor], carried: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def with_mask(parts: Sequence[Tensor], states: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         inputs, real = parts
-        before, *states = carried
         new = step(inputs, states)
-        output = tf.where(real, new[0], tf.zeros_like(before) if zeros else before)
-        return output, [output, *(tf.where(real, *pair) for pair in zip(new, states))]
+        states = [tf.where(real, *pair) for pair in zip(new, states)]
+        return tf.where(real, new[0], tf.zeros_like(new[0])) if zeros else states[0], states
 
     return with_mask if masked else plain
 
@@ -182,7 +182,7 @@ def _all(
 def _step_of(parts: Sequence[Tensor], index: Tensor) -> list[Tensor]:
     import tensorflow as tf
 
-    return [tf.gather(part, [index]) for part in parts]
+    return [tf.gather(part, index) for part in parts]
 
 
 def _collected(

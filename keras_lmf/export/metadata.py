@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_lmf.errors import import_extra
+from keras_lmf.export.compact import packed
 from keras_lmf.files import write_atomically
 from keras_lmf.metadata import DIGITS, SEAL, sealed
 from keras_lmf.sidecar import KEY, Document, Sidecar, SidecarInput
@@ -78,7 +79,7 @@ def with_document(content: bytes, document: Document) -> bytes:
     model = flatbuffer_utils.read_model_from_bytearray(content)
     for name, text in ((STANDARD, standard(model, document)), (KEY, document.to_json())):
         _store(schema, model, name.encode(), text)
-    archived = io.BytesIO(flatbuffer_utils.convert_object_to_bytearray(model))
+    archived = io.BytesIO(packed(model))
     with zipfile.ZipFile(archived, "a") as archive:  # uncompressed, as its readers want it
         if document.labels:
             archive.writestr(zipfile.ZipInfo(LABELS), "".join(f"{label}\n" for label in document.labels))

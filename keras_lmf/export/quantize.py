@@ -345,32 +345,15 @@ def _scope(operator: Any, graph: Any) -> str:
     return f"^{re.escape(tfl_flatbuffer_utils.get_op_scope(operator, graph.tensors))}$"
 
 
-def with_short_names(content: bytes) -> bytes:
-    """The float32 file whose tensors are called as those of the files that are made of it."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    return _written(flatbuffer_utils.read_model_from_bytearray(content))
-
-
 def _written(model: Any) -> bytes:
-    """The file, without unused buffers, empty entries and the names of ops that were fused into others.
-
-    These take 3 to 5 % of a small quantised file: "dense/MatMul;dense/BiasAdd;dense/Relu" is "dense/MatMul".
-    """
+    """The file, without the numbers of tensors that have others now."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
-    for tensor in tensors:
-        quantization = tensor.quantization
-        if quantization is not None and (quantization.scale is None or not len(quantization.scale)):
-            tensor.quantization = None
-        tensor.name = tensor.name.partition(b";")[0]
-    used = {holder.buffer for holder in (*tensors, *(model.metadata or []))}
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    used |= {entry.buffer for entry in model.metadata or []}
     for index, buffer in enumerate(model.buffers):
         if index not in used:
             buffer.data = None
-    # Reading drops the empty buffers.
-    model = flatbuffer_utils.read_model_from_bytearray(flatbuffer_utils.convert_object_to_bytearray(model))
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 

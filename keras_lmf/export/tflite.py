@@ -17,7 +17,7 @@ import numpy as np
 
 from keras_lmf.backend import maker, nested_layers
 from keras_lmf.errors import LMFError, import_extra
-from keras_lmf.export.flatbuffer import with_fills
+from keras_lmf.export.flatbuffer import with_fills, with_sums
 from keras_lmf.export.process import places, run_script
 from keras_lmf.export.quantize import Spectral
 from keras_lmf.export.source import Source
@@ -40,12 +40,13 @@ _WAYS_OUT = (
 
 def write_tflite(source: Source, path: Path) -> None:
     """The float32 file."""
-    path.write_bytes(float32_file(source).read_bytes())
+    path.write_bytes(with_sums(float32_file(source).read_bytes()))
 
 
 def write_float16(source: Source, path: Path) -> None:
     """Weights as float16, computed in float32; constants of 63 or fewer numbers stay float32."""
     _quantize("float16", source, path)
+    path.write_bytes(with_sums(path.read_bytes()))
 
 
 def write_dynamic(source: Source, path: Path) -> None:
