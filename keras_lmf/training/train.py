@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import itertools
 import json
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from keras_lmf.data import corpora
 from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import plots
@@ -28,17 +25,17 @@ from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models import build, foretold_shapes, refresh_standardization, weight_shapes
 from keras_lmf.models.pretrained import fill, fill_fine_tuned, front_ends, on_features
 from keras_lmf.models.start import Copied, Source, copy_parts
-from keras_lmf.models.start import trained as trained_source
 from keras_lmf.recipe import FittedTemperature, Recipe
 from keras_lmf.recipe.runs import CALIBRATION, ENVIRONMENT
 from keras_lmf.runtime import open_artifact
 from keras_lmf.spec import DEFAULT_DETECTOR
 from keras_lmf.training.checkpoint import NotFiniteLoss, Progress, State, read_progress
 from keras_lmf.training.devices import OneDevice
-from keras_lmf.training.distillation import teachers_of, with_unlabelled
+from keras_lmf.training.distillation import with_unlabelled
 from keras_lmf.training.epochs import fit_epochs, steps_of
 from keras_lmf.training.features import features, train_features
 from keras_lmf.training.fitted import centered_apart, fit_on_train
+from keras_lmf.training.named import named, warn_of_known_people
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.parts import fit_parts
 from keras_lmf.training.prior import correct_prior
@@ -83,6 +80,7 @@ def train(
         NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder, where an epoch ended.
     """
     recipe = recipe.for_target(data.target)
+    others = named(recipe)
     folder = Path(folder) if folder is not None else Path("runs") / recipe.name
     if folder.exists() and not folder.is_dir():
         raise LMFError(f"{folder} is a file: name a folder for the run")
@@ -97,13 +95,10 @@ def train(
         raise LMFError(
             f"'start' is no model of the recipe {recipe.name!r}: its weights have other names or shapes."
         )
-    source = trained_source(recipe.start.source) if recipe.start else None
-    teachers = teachers_of(recipe)
-    named = [*([source] if source else []), *teachers]
-    for other in named:
+    for other in others.sources:
         warn_of_known_people(recipe, other)
-    learnt = with_unlabelled(run.data, recipe, teachers)
-    fingerprint = _fingerprint(recipe, learnt, start, named)
+    learnt = with_unlabelled(run.data, recipe, others.teachers)
+    fingerprint = _fingerprint(recipe, learnt, start, others.sources)
     if devices is not ONE and recipe.parts():
         raise LMFError(
             f"Fusion {recipe.fusion.name!r} trains its parts by themselves: one after the other, on one device."
@@ -113,24 +108,9 @@ def train(
     if not devices.told(lambda: _is_complete(run, fingerprint)):
         with contextlib.ExitStack() as held:
             devices.told(lambda: _enter(held, folder))
-            _train(run, learnt, fingerprint, start or source, teachers, callbacks, devices)
+            _train(run, learnt, fingerprint, start or others.start, others.teachers, callbacks, devices)
             devices.told(lambda: None)  # the others wait until all is written
     return run
-
-
-def warn_of_known_people(recipe: Recipe, source: Source) -> None:
-    """Where both are trained on the same recordings, but perhaps not with the same people in the test split."""
-    mine, theirs = recipe.corpus, source.recipe.corpus
-    for name, other in itertools.product(mine.names, theirs.names):
-        described = name in corpora.DESCRIBED and other in corpora.DESCRIBED
-        shared = corpora.material(name) & corpora.material(other) if described else name == other
-        if shared and (name, mine.options_of(name)) != (other, theirs.options_of(other)):
-            warnings.warn(
-                f"{source.name} was trained on {corpora.title(other)}, perhaps on people who are tested here: "
-                f"{recipe.name} has the corpus {name!r} with the options {mine.options_of(name)}, its recipe "
-                f"{other!r} with {theirs.options_of(other)}. Where they differ in the split, the figures are too good.",
-                stacklevel=3,
-            )
 
 
 def _enter(held: contextlib.ExitStack, folder: Path) -> None:
