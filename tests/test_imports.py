@@ -210,6 +210,7 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.metrics",
         *COMMON,
     },
+    "quantization": {"numpy", "ai_edge_litert", "litert_quantizer"},
     "export": {
         "keras",
         "keras_lmf.lazy",
@@ -231,6 +232,7 @@ ALLOWED: dict[str, set[str]] = {
         "keras_lmf.models",
         "keras_lmf.noise",
         "keras_lmf.operators",
+        "keras_lmf.quantization",
         "keras_lmf.runtime",
         "keras_lmf.sidecar",
         "keras_lmf.evaluation",

@@ -10,9 +10,9 @@ import pandas as pd
 
 from keras_lmf.errors import import_extra
 from keras_lmf.export.metadata import SIGNATURE
-from keras_lmf.export.quantize import with_short_names
 from keras_lmf.lazy import Array
 from keras_lmf.noise import held_back
+from keras_lmf.quantization.file import with_short_names
 from keras_lmf.runtime import tensor_info
 
 COLUMNS = ["operator", "scope", "error", "added"]
