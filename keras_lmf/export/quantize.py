@@ -2,8 +2,7 @@
 
 `tflite.py` starts it through `process.py` as `python -P quantize.py KIND FLOAT32 INPUTS SPECTRAL OUTPUT FAILURE`.
 INPUTS is an .npz of calibration rows, by modality (N, …), which the calibrated kinds read; SPECTRAL is JSON, the
-fields of `Spectral`. It exits with 0 and OUTPUT written, or with 1 and FAILURE written: JSON with `message` and an
-empty list `operators`.
+fields of `Spectral`. It exits with 0 and OUTPUT written, or with 1 and FAILURE written (`failures.tell`).
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_lmf import failures
 from keras_lmf.quantization import Spectral, dynamic, float16, int8, int16
 
 
@@ -30,9 +30,7 @@ def main(kind: str, float32: str, inputs: str, spectral: str, output: str, failu
         else:
             content = int8(content, dict(np.load(inputs)), kind == "int8-integer", layers)
     except Exception as error:
-        message = {"message": str(error) or type(error).__name__, "operators": []}
-        Path(failure).write_text(json.dumps(message), encoding="utf-8")
-        return 1
+        return failures.tell(failure, error)
     Path(output).write_bytes(content)
     return 0
 
