@@ -253,6 +253,13 @@ def test_a_teacher_without_a_vector_is_told_before_the_corpus_is_read(tmp_path: 
     assert teachers_of(words.replace(training={"distillation": {"features": 0.0}}))
 
 
+def test_train_looks_for_the_clips_before_the_data(tmp_path: Path) -> None:
+    """Which don't fit the recipe either."""
+    words = heard(4, distillation={"teacher": "whisper-voice", "unlabelled": str(tmp_path / "away")})
+    with pytest.raises(LMFError, match="is no folder"):
+        train(words, sequences(), tmp_path / "run")
+
+
 def test_teachers_hear_the_changed_copies_before_the_front_end(tmp_path: Path) -> None:
     earlier, data = build(heard(8)), voices()
     heard(8).write(tmp_path / "recipe.toml")
