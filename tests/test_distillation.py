@@ -7,7 +7,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-import media_files
 import numpy as np
 import pytest
 import soundfile
@@ -219,45 +218,6 @@ def test_where_no_clips_are_is_told_before_the_corpus_is_read(tmp_path: Path, fo
     told = CliRunner().invoke(main, ["train", str(tmp_path / "recipe.toml"), "--data", str(tmp_path)])
     assert told.exit_code == 1
     assert f"{tmp_path / folder} {says}" in " ".join(told.output.split())
-
-
-def test_clips_that_no_teacher_can_answer_are_told(tmp_path: Path) -> None:
-    """One that is heard and one that is seen, for a teacher that needs both of each clip."""
-    folder = tmp_path / "clips"
-    folder.mkdir()
-    random = np.random.default_rng(6)
-    soundfile.write(folder / "sound.wav", random.uniform(-0.5, 0.5, 2000), 16000)
-    media_files.write(folder / "film.mp4", frames=[media_files.numbered(number) for number in range(5)])
-    source = {"name": "face", "detector": "none"}
-    face = {"shape": [16, 16, 1], "backbone": {"name": "image_cnn", "filters": [2]}, "source": source}
-    inputs = {**heard(4).model_dump(exclude_none=True)["inputs"], "face": face}
-    both = recipe(inputs, {})
-    both.write(tmp_path / "recipe.toml")
-    build(both).save_weights(tmp_path / "model.weights.h5")
-    section = {"teacher": str(tmp_path), "unlabelled": str(folder)}
-    words = recipe(inputs, {"distillation": section}, presence={})
-    with pytest.raises(LMFError, match=f"no teacher can answer a clip in {folder}"):
-        with_unlabelled(voices(), words, teachers_of(words))
-
-
-def test_a_teacher_without_a_vector_is_told_before_the_corpus_is_read(tmp_path: Path) -> None:
-    recipe(INPUTS, {}, fusion={"name": "decision"}).write(tmp_path / "teacher" / "recipe.toml")
-    (tmp_path / "teacher" / "model.weights.h5").write_bytes(b"not read either")
-    words = student(str(tmp_path / "teacher"), features=1.0).replace(corpus={"name": "clips"})
-    words.write(tmp_path / "recipe.toml")
-    # The folder of the corpus holds none.
-    told = CliRunner().invoke(main, ["train", str(tmp_path / "recipe.toml"), "--data", str(tmp_path)])
-    assert told.exit_code == 1
-    assert "training.distillation.features" in told.output
-    assert "'decision'" in told.output
-    assert teachers_of(words.replace(training={"distillation": {"features": 0.0}}))
-
-
-def test_train_looks_for_the_clips_before_the_data(tmp_path: Path) -> None:
-    """Which don't fit the recipe either."""
-    words = heard(4, distillation={"teacher": "whisper-voice", "unlabelled": str(tmp_path / "away")})
-    with pytest.raises(LMFError, match="is no folder"):
-        train(words, sequences(), tmp_path / "run")
 
 
 def test_teachers_hear_the_changed_copies_before_the_front_end(tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ from keras_lmf import metadata
 from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
 from keras_lmf.export.metadata import with_document, write_metadata
+from keras_lmf.export.quantize import dynamic
 from keras_lmf.files import sha256
 from keras_lmf.locate import bundled_folder
-from keras_lmf.quantization import dynamic
 from keras_lmf.runtime import open_artifact
 from keras_lmf.sidecar import Document, Sidecar
 
