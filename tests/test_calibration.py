@@ -31,7 +31,7 @@ from keras_lmf.sidecar import Sidecar
 from keras_lmf.spec import InputSpec, ModelSpec
 from keras_lmf.target import Target
 from keras_lmf.training import train
-from keras_lmf.zoo.entry import Calibration, Entry
+from keras_lmf.zoo import Calibration, Entry
 
 
 def calibrated(factor: float) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from exporting import converted_here
 from keras_lmf.export import convert_onnx, loops, quantize, tflite
 from keras_lmf.export.source import source_of
 from keras_lmf.operators import Operator, operators
+from keras_lmf.quantization import spectra
 from keras_lmf.runtime import open_artifact
 
 layers = keras.layers
@@ -103,8 +104,8 @@ def test_long_sequences_run_in_blocks_and_their_inputs_are_multiplied_at_once(tm
         assert sum(loops.INPUT_PRODUCT in scope for scope in scopes) == 2
         assert sum(loops.RECURRENT_PRODUCT in scope for scope in scopes) == 2
     assert (loops.INPUT_PRODUCT, loops.RECURRENT_PRODUCT) == (
-        quantize.INPUT_PRODUCT,
-        quantize.RECURRENT_PRODUCT,
+        spectra.INPUT_PRODUCT,
+        spectra.RECURRENT_PRODUCT,
     )
 
 

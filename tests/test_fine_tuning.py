@@ -20,7 +20,7 @@ from keras_lmf.models.start import Source
 from keras_lmf.recipe import Recipe
 from keras_lmf.target import Target
 from keras_lmf.training import Run, train
-from keras_lmf.training.train import warn_of_known_people
+from keras_lmf.training.named import warn_of_known_people
 
 OWN = ("froh", "müde", "ruhig")
 TWO_STAGES = {"epochs": 4, "patience": 1, "first": {"epochs": 2, "learning_rate": 0.02}}

@@ -25,6 +25,8 @@ LIGHT = {
     "runtime",
     "data",
     "media",
+    "quantization",
+    "failures",
 }
 LIGHT_MODULES = [name for name in MODULES if name.split(".")[0] in LIGHT and name != "data.batches"]
 

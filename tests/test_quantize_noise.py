@@ -10,6 +10,7 @@ from keras_lmf.export import quantize
 from keras_lmf.export.source import source_of
 from keras_lmf.export.tflite import float32_file
 from keras_lmf.operators import operators
+from keras_lmf.quantization.calibration import noise
 from keras_lmf.runtime import open_artifact
 
 WIDTH, ROWS = 16, 200
@@ -62,7 +63,5 @@ def test_the_outer_products_leave_fixed_scales_where_they_cost_too_much(network,
 def test_noise_is_a_share_of_the_variance():
     random = np.random.default_rng(0)
     answers = random.normal(0, 3, (100_000, 2))
-    assert quantize._noise(answers, answers + random.normal(0, 0.3, answers.shape)) == pytest.approx(
-        0.01, rel=0.02
-    )
-    assert quantize._noise(np.ones((5, 2)), np.zeros((5, 2))) == 0
+    assert noise(answers, answers + random.normal(0, 0.3, answers.shape)) == pytest.approx(0.01, rel=0.02)
+    assert noise(np.ones((5, 2)), np.zeros((5, 2))) == 0

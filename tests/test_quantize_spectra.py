@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from exporting import converted_here
 
 from keras_lmf.export import quantize, tflite
@@ -166,6 +167,26 @@ def test_weights_of_one_number_stay_constants(tmp_path, monkeypatch):
     assert with_fills(content) is content
     found = answers(quantize.int8(content, inputs, False), inputs, tmp_path)
     assert np.abs(found - answers(content, inputs, tmp_path)).max() < 0.1
+
+
+def test_kernels_in_float16_share_one_operator_code(tmp_path):
+    """Of two layers that read power."""
+    steps = keras.Input((6, 16), name="steps")
+    states = keras.layers.LSTM(8, return_sequences=True, name="low")(steps)
+    states = keras.layers.LSTM(8, return_sequences=True, name="high")(states)
+    model = keras.Model({"steps": steps}, {"y": keras.layers.Dense(3, name="y")(states)}, name="states")
+    with converted_here():
+        source = source_of(model, None, 600, tmp_path)
+        content = tflite.float32_file(source).read_bytes()
+    found = quantize.dynamic(content, quantize.Spectral(power_readers=("low", "high")))
+    # Of each layer one of the kernel in float16, and one of its other weights, in int8.
+    assert sum(operator.name == "DEQUANTIZE" for operator in operators(found)) == 4
+    file = schema.Model.GetRootAs(found, 0)
+    codes = [file.OperatorCodes(i).BuiltinCode() for i in range(file.OperatorCodesLength())]
+    assert codes.count(schema.BuiltinOperator.DEQUANTIZE) == 1
+    # Eleven bits of the kernels, and int8 in the rest.
+    difference = answers(found, source.inputs, tmp_path) - answers(content, source.inputs, tmp_path)
+    assert 0 < np.abs(difference).max() < 0.02
 
 
 @pytest.mark.long

@@ -48,7 +48,7 @@ def features(scores: Scores) -> np.ndarray:
     Args:
         scores: part → (N, width); a row of NaN where it is absent.
     """
-    from keras_lmf.models.decision import checked_scores, side_by_side_with_presence
+    from keras_lmf.models.scores import checked_scores, side_by_side_with_presence
 
     return side_by_side_with_presence(*checked_scores(scores))
 
@@ -81,8 +81,8 @@ def fit(scores: Scores, labels: np.ndarray, rule: Any = "product", **settings: A
     Raises:
         LMFError: scores or labels that don't fit, no row of a part, or an unknown rule.
     """
-    from keras_lmf.models.decision import (
-        JOINTS,
+    from keras_lmf.models.joints import JOINTS
+    from keras_lmf.models.scores import (
         checked_scores,
         classes_of,
         refuse_settings,
@@ -156,7 +156,7 @@ def _checked(
     rule: str, parts: Sequence[str], width: int, settings: Mapping[str, Any]
 ) -> layers.DecisionFusion:
     """The layer of these settings, which refuses those that don't fit."""
-    from keras_lmf.models.decision import joint_layer
+    from keras_lmf.models.joints import joint_layer
 
     layer = joint_layer(rule, parts, **settings)
     layer.build(dict.fromkeys(parts, (None, width)))
@@ -198,7 +198,7 @@ def _certainty(
     logs: np.ndarray, there: np.ndarray, labels: np.ndarray, parts: Sequence[str], settings: Mapping[str, Any]
 ) -> list[float]:
     """Of each line of a rule table how often it is right where it is the first that holds, (right + 1) / (rows + 2)."""
-    from keras_lmf.models.decision import joint_layer
+    from keras_lmf.models.joints import joint_layer
 
     table = joint_layer("product", parts, classes=settings.get("classes"), rules=settings["rules"]).table
     named, free, found = np.where(there, logs.argmax(axis=2), -1), np.full(len(labels), True), []
@@ -291,11 +291,7 @@ def _linear(inputs: np.ndarray, labels: np.ndarray, width: int) -> dict[str, Any
         slope[:-1] += kernel[:-1]
         return -(known * logs).sum() + (kernel[:-1] ** 2).sum() / 2, slope.ravel()
 
-    start, options = (
-        np.zeros(np.prod(shape)),
-        {"maxiter": 10_000, "maxfun": 10**6, "ftol": 1e-12, "gtol": 1e-6},
-    )
-    kernel = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x.reshape(
-        shape
-    )
+    start, options = np.zeros(shape), {"maxiter": 10_000, "maxfun": 10**6, "ftol": 1e-12, "gtol": 1e-6}
+    found = scipy.optimize.minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options).x
+    kernel = found.reshape(shape)
     return {"kernel": kernel[:-1].tolist(), "bias": kernel[-1].tolist()}

@@ -1,17 +1,17 @@
 """What a SavedModel answers: a script that runs in a process of its own, where this one has another framework.
 
 `source.py` starts it through `process.py` as `python -P answers.py SAVED_MODEL INPUTS OUTPUT FAILURE`. INPUTS is the
-JSON of modality → .npy file. OUTPUT is an .npz of the answers by target; FAILURE is as in `convert.py`.
+JSON of modality → .npy file. OUTPUT is an .npz of the answers by target; FAILURE is that of `failures`.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 
+from keras_lmf import failures
 from keras_lmf.runtime import open_artifact
 
 
@@ -20,9 +20,7 @@ def main(saved_model: str, inputs: str, output: str, failure: str) -> int:
         rows = {name: np.load(file, mmap_mode="r") for name, file in json.loads(inputs).items()}
         np.savez(output, **open_artifact(saved_model).predict(rows))
     except Exception as error:
-        message = {"message": str(error) or type(error).__name__, "operators": []}
-        Path(failure).write_text(json.dumps(message), encoding="utf-8")
-        return 1
+        return failures.tell(failure, error)
     return 0
 
 

@@ -2,14 +2,15 @@
 
 The converter is C++ that can take its process down, so `tflite.py` starts this file through `process.py` as
 `python -P convert.py SAVED_MODEL OUTPUT FAILURE`. It exits with 0 and OUTPUT written, or with 1 and FAILURE
-written: JSON with `message` and `operators`, a list of [TensorFlow op, name scope of the op] that have no builtin.
+(`failures.tell`), whose operators are the TensorFlow ops that have no builtin.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
+
+from keras_lmf import failures
 
 WAY_OUT = (
     "TensorFlow Lite has no builtin for this, and the Flex library that has it is in no stock interpreter. "
@@ -41,10 +42,7 @@ def main(saved_model: str, output: str, failure: str) -> int:
             for entry in getattr(error, "errors", [])
             if entry.operator.name and entry.location.call
         ]
-        words = WAY_OUT if operators else str(error) or type(error).__name__
-        message = {"message": words, "operators": sorted(operators)}
-        Path(failure).write_text(json.dumps(message), encoding="utf-8")
-        return 1
+        return failures.tell(failure, WAY_OUT if operators else error, operators)
     Path(output).write_bytes(content)
     return 0
 

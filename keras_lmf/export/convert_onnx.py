@@ -7,7 +7,6 @@ in `convert.py`: FAILURE lists the TensorFlow Lite ops that the converter can't 
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import math
 import sys
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from keras_lmf import failures
 
 OPSET = 18
 INT64 = 7  # of ONNX's types
@@ -168,13 +169,9 @@ def main(tflite: str, output: str, failure: str) -> int:
     try:
         content = convert(Path(tflite).read_bytes())
     except Unsupported as error:
-        message = {"message": WAY_OUT, "operators": error.args[0]}
-        Path(failure).write_text(json.dumps(message), encoding="utf-8")
-        return 1
+        return failures.tell(failure, WAY_OUT, error.args[0])
     except Exception as error:
-        message = {"message": str(error) or type(error).__name__, "operators": []}
-        Path(failure).write_text(json.dumps(message), encoding="utf-8")
-        return 1
+        return failures.tell(failure, error)
     Path(output).write_bytes(content)
     return 0
 

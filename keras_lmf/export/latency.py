@@ -3,8 +3,8 @@
 `process.py` starts it as `python -P latency.py MODEL INPUTS THREADS OUTPUT FAILURE`. MODEL is a .tflite or
 .onnx file, the folder of a SavedModel, or a .keras file of this package's making. INPUTS is an .npz of one row by
 modality, or "": a row is drawn. OUTPUT is JSON: milliseconds `p50` and `p95` of repeated calls with the inputs set, and
-`peak_mib`, the most memory that the process held, framework and all; null where the system doesn't tell. FAILURE is as
-in `convert.py`.
+`peak_mib`, the most memory that the process held, framework and all; null where the system doesn't tell. FAILURE is
+that of `failures`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from keras_lmf import failures
 
 Rows = dict[str, np.ndarray]
 
@@ -168,9 +170,7 @@ def main(model: str, inputs: str, threads: str, output: str, failure: str) -> in
         row = dict(np.load(inputs)) if inputs else None
         result = measure(call(model, row, int(threads))) | {"peak_mib": peak_mib()}
     except Exception as error:
-        message = {"message": str(error) or type(error).__name__, "operators": []}
-        Path(failure).write_text(json.dumps(message), encoding="utf-8")
-        return 1
+        return failures.tell(failure, error)
     Path(output).write_text(json.dumps(result), encoding="utf-8")
     return 0
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_lmf import failures
 from keras_lmf.backend import nested_layers
 from keras_lmf.errors import LMFError
 from keras_lmf.export.artifact import Latency
@@ -36,8 +37,7 @@ def run_script(
     `script` is the name of a file beside this one; `what` is what it does, to `model` where it is given, for
     error messages.
 
-    FAILURE is JSON with `message` and `operators`, a list of [op, name scope of the op]: the ops that can't be
-    converted. Where there are any, the message says what can be done instead.
+    FAILURE is what `failures.tell` writes.
 
     Raises:
         LMFError: it failed, crashed or took longer than `timeout_seconds`; None: it may take any time.
@@ -72,10 +72,10 @@ def run_script(
             code = process.returncode
             cause = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
             raise LMFError(f"{what} {cause}. Its last words: {_tail(process.stderr)}")
-        report = json.loads(failure.read_text(encoding="utf-8"))
-    if report["operators"]:
-        raise LMFError(f"{what} needs {places(model, report['operators'])}.\n{report['message']}")
-    raise LMFError(f"{what} failed: {_cause(report['message'])}")
+        told = failures.read(failure)
+    if told.operators:
+        raise LMFError(f"{what} needs {places(model, told.operators)}.\n{told.message}")
+    raise LMFError(f"{what} failed: {_cause(told.message)}")
 
 
 def row_latency(

@@ -2,7 +2,7 @@
 
 `source.py` then starts it through `process.py` as `python -P save.py MODEL REQUEST OUTPUT FAILURE`. MODEL is a .keras
 file that this package wrote, REQUEST the JSON of `shapes` and `waveforms` (of `write_saved_model`), `modules` (to
-import, as they register layers) and `path` (where they may be). OUTPUT is the folder; FAILURE is as in `convert.py`.
+import, as they register layers) and `path` (where they may be). OUTPUT is the folder; FAILURE is that of `failures`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_lmf import failures
 from keras_lmf.backend import nested_layers, run_watched
 
 if TYPE_CHECKING:
@@ -129,9 +130,7 @@ def main(model: str, request: str, output: str, failure: str) -> int:
             importlib.import_module(module)
         write_saved_model(_loaded(model), Path(output), told["shapes"], told["waveforms"])
     except Exception as error:
-        message = {"message": str(error) or type(error).__name__, "operators": []}
-        Path(failure).write_text(json.dumps(message), encoding="utf-8")
-        return 1
+        return failures.tell(failure, error)
     return 0
 
 

@@ -19,11 +19,11 @@ from keras_lmf.backend import maker, nested_layers
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.export.flatbuffer import with_fills, with_sums
 from keras_lmf.export.process import places, run_script
-from keras_lmf.export.quantize import Spectral
 from keras_lmf.export.source import Source
 from keras_lmf.layers import MelSpectrogram
 from keras_lmf.lazy import Array, blocks, moments
 from keras_lmf.operators import Operator, operators
+from keras_lmf.quantization import Spectral
 from keras_lmf.runtime import open_artifact
 
 CALIBRATION_ROWS = 1000
@@ -58,7 +58,7 @@ def write_int8(source: Source, path: Path) -> None:
     """Matrix products and convolutions in int8, scaled by `source.calibration`; inputs and outputs float32.
 
     Where fixed scales would add more than half a percent of noise to the answers, the first products and the last one
-    quantise their activations row by row instead (`quantize.int8`).
+    quantise their activations row by row instead (`quantization.int8`).
 
     Raises:
         LMFError: nothing in the file computes in int8, so that it can't be called so.

@@ -13,10 +13,10 @@ import numpy as np
 
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.files import write_atomically
-from keras_lmf.media.clips import TRACKS
 from keras_lmf.media.containers import opened
 from keras_lmf.media.encoding import AAC_RATES, add_picture
 from keras_lmf.media.overlay import Mark, Overlay
+from keras_lmf.media.request import TRACKS
 from keras_lmf.media.streams import MAX_PIXELS, choose, decoded, started
 from keras_lmf.media.tracks import Upright
 

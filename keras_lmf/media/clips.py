@@ -10,15 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_lmf.errors import LMFError
 from keras_lmf.media.containers import check_end, failures_told, is_longer, opened
-from keras_lmf.media.streams import MAX_PIXELS, THREADS, sought, started
+from keras_lmf.media.request import TRACKS, Request, exact, nearest
+from keras_lmf.media.streams import MAX_PIXELS, THREADS, Timed, sought, started
 from keras_lmf.media.tracks import Picture, Sound
 
-TRACKS = {"sound": "audio", "picture": "video"}  # our names, and FFmpeg's
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
 MAX_BYTES = 2**30
 DAY = 24 * 60 * 60.0
 SOUGHT_AFTER = 5  # seconds that are sooner decoded than looked up
@@ -66,67 +70,6 @@ class Clip:
         if self.has_picture:
             return len(self.frames) / self.frame_rate
         return len(self.waveform) / self.sample_rate
-
-
-@dataclass(frozen=True)
-class _Request:
-    """The clips that are asked for: windows of `seconds`, one every `hop`; the rest as of `decode`.
-
-    Raises:
-        LMFError: one of them is out of its range.
-    """
-
-    seconds: float
-    hop: float
-    sample_rate: int
-    frame_rate: float
-    size: tuple[int, int] | None
-    tracks: tuple[str, ...]
-    max_seconds: float
-    max_frames: float
-    max_pixels: int
-    max_bytes: int
-    start: float = 0.0
-    clock: tuple[str, ...] | None = None
-    threads: int = THREADS
-
-    def __post_init__(self) -> None:
-        # The limits first: `decode` asks for a window of max_seconds.
-        limits = ("max_seconds", "max_frames", "max_pixels", "max_bytes")
-        for name in (*limits, "sample_rate", "frame_rate", "seconds", "hop"):
-            number = getattr(self, name)
-            if not number > 0 or (number == math.inf and name != "max_frames"):
-                raise LMFError(f"{name}={number!r}: it must be a finite number above 0.")
-        if self.sample_rate != int(self.sample_rate):
-            raise LMFError(
-                f"sample_rate={self.sample_rate!r}: it must be a whole number of samples a second."
-            )
-        if exact(self.hop) * exact(self.frame_rate) < 1:
-            raise LMFError(f"hop={self.hop!r}: it must be at least one frame, {1 / self.frame_rate:g} s.")
-        for name in ("tracks", "clock"):
-            words = getattr(self, name)
-            if words is not None and (not words or not set(words) <= TRACKS.keys()):
-                raise LMFError(f"{name}={words!r}: it must hold one or both of {', '.join(TRACKS)}.")
-        if not 0 <= self.start < math.inf:
-            raise LMFError(f"start={self.start!r}: it must be a number of seconds, at least 0.")
-        size = self.size
-        if size is not None and (len(size) != 2 or not all(side == int(side) and side > 0 for side in size)):
-            raise LMFError(f"size={size!r}: it must be (height, width) in whole pixels.")
-
-    def check_frames(self, path: Path, shown: deque[np.ndarray]) -> None:
-        """Raise an LMFError if a clip of these frames is too large."""
-        if len(shown) > self.max_frames:
-            raise LMFError(
-                f"{path}: the clip has more frames than max_frames={self.max_frames}. Raise max_frames, lower "
-                "frame_rate, or read the file in parts with keras_lmf.media.windows."
-            )
-        if len(shown) * shown[0].nbytes > self.max_bytes:
-            height, width = shown[0].shape[:2]
-            raise LMFError(
-                f"{path}: {len(shown)} frames of {width} × {height} pixels take more than "
-                f"max_bytes={self.max_bytes}. Give a smaller size=(height, width), read shorter windows, or raise "
-                "max_bytes."
-            )
 
 
 def decode(
@@ -177,7 +120,7 @@ def decode(
             argument out of its range, or PyAV isn't installed.
     """
     limits = max_seconds, max_frames, max_pixels, max_bytes
-    whole = _Request(max_seconds, max_seconds, sample_rate, frame_rate, size, tracks, *limits)
+    whole = Request(max_seconds, max_seconds, sample_rate, frame_rate, size, tracks, *limits)
     with contextlib.closing(_clips(Path(path), whole)) as clips:
         return next(clips)
 
@@ -224,44 +167,25 @@ def windows(
     limits = max_seconds, math.inf, max_pixels, max_bytes
     hop = seconds if hop is None else hop
     rates = sample_rate, frame_rate
-    return _clips(Path(path), _Request(seconds, hop, *rates, size, tracks, *limits, start, clock, threads))
+    return _clips(Path(path), Request(seconds, hop, *rates, size, tracks, *limits, start, clock, threads))
 
 
-def _clips(path: Path, request: _Request) -> Iterator[Clip]:
+def _clips(path: Path, request: Request) -> Iterator[Clip]:
     sample_rate, frame_rate, size = request.sample_rate, request.frame_rate, request.size
     seconds, hop = exact(request.seconds), exact(request.hop)
-    read = {*request.tracks, *(request.clock or ())}
     # Each stream is read by a container of its own, only as far as needed, however the file interleaves them.
-    second = opened(path) if "picture" in read else contextlib.nullcontext()
-    with (
-        contextlib.ExitStack() as stack,
-        failures_told(path),
-        opened(path) as for_sound,
-        second as for_picture,
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(failures_told(path))
+        for_sound = stack.enter_context(opened(path))
         too_long = LMFError(
             f"{path}: longer than {request.max_seconds:g} s, the limit max_seconds. Cut it into parts, or raise the "
             "limit; keras_lmf.media.windows reads long files."
         )
         if is_longer(path, for_sound, [TRACKS[name] for name in request.tracks], request.max_seconds):
             raise too_long
-        frames, firsts, how = {}, {}, (request.max_pixels, request.threads)
-        for name, container in (("sound", for_sound), ("picture", for_picture)):
-            if name in read and (track := started(path, container, TRACKS[name], *how)):
-                firsts[name], frames[name] = track
-        clock = firsts.keys() & set(request.clock or request.tracks) or firsts.keys()
-        zero = min((firsts[name] for name in clock), default=Fraction(0))
-        if request.start:
-            for name in frames.keys() & set(request.tracks):
-                at = zero + exact(request.start)
-                if at > firsts[name] + SOUGHT_AFTER:
-                    found = sought(path, stack.enter_context(opened(path)), TRACKS[name], at, *how)
-                    frames[name] = found or frames[name]
-        sound = picture = None
-        if "sound" in request.tracks and "sound" in frames:
-            sound = Sound(path, frames["sound"], sample_rate)
-        if "picture" in request.tracks and "picture" in frames:
-            picture = Picture(frames["picture"], size)
+        zero, frames = _frames(path, request, for_sound, stack)
+        sound = Sound(path, frames["sound"], sample_rate) if "sound" in frames else None
+        picture = Picture(frames["picture"], size) if "picture" in frames else None
         tracks = [track for track in (sound, picture) if track]
         if not tracks:
             kinds = ", ".join(sorted({stream.type for stream in for_sound.streams})) or "none"
@@ -316,14 +240,27 @@ def _clips(path: Path, request: _Request) -> Iterator[Clip]:
             )
 
 
-def exact(number: float | Fraction) -> Fraction:
-    """What was meant by a number: 7/10 by 0.7, whose multiples are then exact."""
-    return Fraction(number).limit_denominator(1_000_000)
-
-
-def nearest(seconds: Fraction, rate: Fraction | int) -> int:
-    """The number of the step nearest to a time; of two, always the later one."""
-    return math.floor(seconds * rate + Fraction(1, 2))
+def _frames(
+    path: Path, request: Request, for_sound: InputContainer, stack: contextlib.ExitStack
+) -> tuple[Fraction, dict[str, Iterator[Timed]]]:
+    """Where the clock begins, and what is decoded of each track that is asked for and there."""
+    read = {*request.tracks, *(request.clock or ())}
+    containers = {"sound": for_sound} if "sound" in read else {}
+    if "picture" in read:
+        containers["picture"] = stack.enter_context(opened(path))
+    frames, firsts, how = {}, {}, (request.max_pixels, request.threads)
+    for name, container in containers.items():
+        if track := started(path, container, TRACKS[name], *how):
+            firsts[name], frames[name] = track
+    clock = firsts.keys() & set(request.clock or request.tracks) or firsts.keys()
+    zero = min((firsts[name] for name in clock), default=Fraction(0))
+    asked = {name: frames[name] for name in request.tracks if name in frames}
+    at = zero + exact(request.start)
+    for name in asked if request.start else ():
+        if at > firsts[name] + SOUGHT_AFTER:
+            found = sought(path, stack.enter_context(opened(path)), TRACKS[name], at, *how)
+            asked[name] = found or asked[name]
+    return zero, asked
 
 
 def _stacked(shown: deque[np.ndarray], released: int, size: tuple[int, int] | None) -> np.ndarray:

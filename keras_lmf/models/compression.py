@@ -15,7 +15,8 @@ import numpy as np
 
 from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.layers import LowRankFusion
-from keras_lmf.models.factory import FUSION, build, foretold_shapes, refresh_standardization, weight_shapes
+from keras_lmf.models.factory import FUSION, build, foretold_shapes, weight_shapes
+from keras_lmf.models.standardization import refresh_standardization
 from keras_lmf.recipe import Recipe
 
 STARTS, SWEEPS, TOLERANCE = 4, 1000, 1e-10  # of alternating least squares

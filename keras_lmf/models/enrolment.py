@@ -7,7 +7,8 @@ import numpy as np
 
 from keras_lmf.backbones.sequence import STANDARDIZATION
 from keras_lmf.backend import layer_calls
-from keras_lmf.models.factory import fitted_layers, front_ends_of, refresh_standardization
+from keras_lmf.models.factory import front_ends_of
+from keras_lmf.models.standardization import fitted_layers, refresh_standardization
 
 PRIOR_CLIPS = 3  # the training speakers' mean weighs as much as so many clips
 

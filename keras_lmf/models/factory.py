@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_lmf.backbones.picture_augmentation import picture_augmentation
-from keras_lmf.backbones.sequence import STANDARDIZATION, dense, seed_stream
-from keras_lmf.backend import layer_calls, nested_layers
+from keras_lmf.backbones.sequence import dense, seed_stream
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.layers import ModalityPresence
-from keras_lmf.models.decision import joint_layer
+from keras_lmf.models.joints import joint_layer
 from keras_lmf.recipe import Recipe
 from keras_lmf.recipe.sections import MAX_PARAMETERS
 from keras_lmf.spec import attach
@@ -155,6 +154,22 @@ def weight_shapes(model: keras.Model) -> Shapes:
     return tuple((weight.path, tuple(int(width) for width in weight.shape)) for weight in model.weights)
 
 
+@dataclass(frozen=True)
+class _Limit:
+    """How many numbers all weights of a recipe's model may have."""
+
+    recipe: str
+    most: float
+
+    def require(self, models: Iterable[keras.Model]) -> None:
+        """TooManyWeights where these have more."""
+        numbers = sum(model.count_params() for model in models)
+        if numbers > self.most:
+            raise TooManyWeights(
+                f"The recipe of {self.recipe!r} builds {numbers} weights or more, allowed here are {self.most}."
+            )
+
+
 def _model(recipe: Recipe, most: float = math.inf) -> keras.Model:
     """The model of the recipe; no further part is made once there are more numbers than `most`."""
     if recipe.target is None:
@@ -162,27 +177,20 @@ def _model(recipe: Recipe, most: float = math.inf) -> keras.Model:
             f"The recipe {recipe.name!r} leaves its target to the corpus: train it, or give recipe.for_target(target)."
         )
 
-    def count(numbers: int, model: keras.Model) -> int:
-        numbers += model.count_params()
-        if numbers > most:
-            raise TooManyWeights(
-                f"The recipe of {recipe.name!r} builds {numbers} weights or more, allowed here are {most}."
-            )
-        return numbers
-
-    numbers, front_ends, shapes = 0, {}, {}
+    limit, front_ends, shapes = _Limit(recipe.name, most), {}, {}
     for name, section in recipe.inputs.items():
         shapes[name] = section.shape
         if section.front_end:
             front_ends[name] = section.front_end.build(section.shape, f"{name}_front_end")
-            numbers = count(numbers, front_ends[name])
+            limit.require(front_ends.values())
             shapes[name] = front_ends[name].output_shape[1:]
     if not (words := recipe.parts()):
-        return _network(recipe, shapes, _python_name(recipe.name), front_ends, numbers, count)
+        return _network(recipe, shapes, _python_name(recipe.name), front_ends, front_ends.values(), limit)
     parts = {}
     for part, own in words.items():
-        parts[part] = _network(own, shapes, f"{part}_part", {}, numbers, count)
-        numbers = count(numbers, parts[part])
+        made = (*front_ends.values(), *parts.values())
+        parts[part] = _network(own, shapes, f"{part}_part", {}, made, limit)
+        limit.require((*made, parts[part]))
     return _joined(recipe, parts, front_ends)
 
 
@@ -224,15 +232,18 @@ def _network(
     shapes: Mapping[str, Sequence[int]],
     name: str,
     front_ends: Mapping[str, keras.Model],
-    numbers: int,
-    count: Callable[[int, keras.Model], int],
+    made: Collection[keras.Model],
+    limit: _Limit,
 ) -> keras.Model:
-    """What follows the front ends, which give features of such `shapes`; with them in front where they are given."""
+    """What follows the front ends, which give features of such `shapes`; with them in front where they are given.
+
+    `made` are the models that count towards the limit with it.
+    """
     seeds, backbones = seed_stream(recipe.seed), {}
     for modality, section in recipe.inputs.items():
         make = section.backbone.build_steps if recipe.fusion.of_steps else section.backbone.build
         backbones[modality] = make(shapes[modality], f"{modality}_backbone", seed=next(seeds))
-        numbers = count(numbers, backbones[modality])
+        limit.require((*made, *backbones.values()))
     model = fusion_model(
         backbones,
         recipe.fusion.build(seeds, FUSION),
@@ -244,7 +255,7 @@ def _network(
         seed=next(seeds),
         name=name,
     )
-    count(0, model)
+    limit.require([model])
     return model
 
 
@@ -256,54 +267,3 @@ def _augmentations(recipe: Recipe) -> dict[str, keras.Model]:
         )
         for name in recipe.changed_pictures
     }
-
-
-def set_standardization(model: keras.Model, statistics: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    """Gives the model's feature standardisation its statistics, which then travel in its weights.
-
-    Args:
-        model: a model of `fusion_model`.
-        statistics: modality → (mean, variance), each (width,), of the unmasked steps of the training split.
-            Modalities whose backbone has no standardisation are passed over.
-    """
-    for modality, (mean, variance) in statistics.items():
-        for layer in fitted_layers(model, modality, STANDARDIZATION):
-            layer.adapt_mean.assign(mean)
-            layer.adapt_variance.assign(variance)
-    refresh_standardization(model)
-
-
-def refresh_standardization(model: keras.Model) -> keras.Model:
-    """`model`, working with the statistics that are in its weights: after `set_weights`, it still has those of before.
-
-    (`load_weights` does this by itself.)
-    """
-    for layer in nested_layers(model):
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()
-    # A function that was compiled before holds the old statistics as constants.
-    model.train_function = model.test_function = model.predict_function = None
-    return model
-
-
-def fitted_layers(model: keras.Model, modality: str, name: str) -> list[keras.layers.Layer]:
-    """The layers of a name in the sub-models that the modality's input enters, a front end and what follows it among
-    them: of those that are fitted to the training split before the training begins.
-    """
-    if modality not in model.input:
-        raise unknown_name("modality", modality, model.input)
-    return _entered(model, model.input[modality], name)
-
-
-def _entered(model: keras.Model, entry: Any, name: str) -> list[keras.layers.Layer]:
-    reached, layers = [entry], []
-    for part in model.layers:
-        if not isinstance(part, keras.Model):
-            continue
-        for inputs, outputs in layer_calls(part):
-            for own, tensor in zip(part.inputs, inputs):
-                if any(tensor is one for one in reached):
-                    layers += [layer for layer in part.layers if layer.name == name]
-                    layers += _entered(part, own, name)
-                    reached += outputs
-    return layers

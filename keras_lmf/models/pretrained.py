@@ -18,9 +18,9 @@ from keras_lmf.models.factory import (
     build,
     build_front_ends,
     foretold_shapes,
-    refresh_standardization,
     weight_shapes,
 )
+from keras_lmf.models.standardization import refresh_standardization
 from keras_lmf.models.weights import require_answers, stored_numbers, with_weights
 from keras_lmf.recipe import FRONT_ENDS, MAX_PARAMETERS, Modality, Recipe
 from keras_lmf.records import Backbone

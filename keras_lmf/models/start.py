@@ -23,8 +23,9 @@ from keras_lmf.locate import (
     locate,
     unknown_entry,
 )
-from keras_lmf.models.factory import FUSION, refresh_standardization
+from keras_lmf.models.factory import FUSION
 from keras_lmf.models.pretrained import load_own
+from keras_lmf.models.standardization import refresh_standardization
 from keras_lmf.models.weights import require_answers
 from keras_lmf.recipe import Modality, Recipe
 from keras_lmf.records import Shipped

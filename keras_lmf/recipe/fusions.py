@@ -210,7 +210,7 @@ class FusionOfAnswers(FusionWord, abc.ABC):
 
     @abc.abstractmethod
     def joint(self, target: Target, parts: Sequence[str]) -> dict[str, Any]:
-        """What is joined how: `rule` and settings of `models.decision.joint_layer`."""
+        """What is joined how: `rule` and settings of `models.joints.joint_layer`."""
 
     def build(self, seeds: Iterator[int | None], name: str) -> None:
         return None  # what joins the answers depends on the target: `joint`

@@ -87,6 +87,11 @@ class Opened:
         return float((self.sound or self.face).seconds)
 
     @property
+    def single_picture(self) -> bool:
+        """Whether a window is one picture, without sound."""
+        return self.sound is None and self.face.frames == 1
+
+    @property
     def least_hop(self) -> float:
         """The fewest seconds from one window's start to the next: a window starts with a frame."""
         # A model of single pictures may take one as short as a window.

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_lmf.errors import LMFError, unknown_name
-from keras_lmf.media.faces import DETECTORS, Detector
+from keras_lmf.media.faces import Detector
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition import enrolment as enrolments
 from keras_lmf.recognition.embedding import Embedding, Vectors
@@ -23,6 +23,7 @@ from keras_lmf.recognition.opened import Opened
 from keras_lmf.recognition.opening import open_model
 from keras_lmf.recognition.people import predictions
 from keras_lmf.recognition.prediction import Prediction
+from keras_lmf.recognition.settings import Settings
 from keras_lmf.recognition.summary import Summary
 from keras_lmf.recognition.windows import (
     Window,
@@ -33,10 +34,7 @@ from keras_lmf.recognition.windows import (
     windows_of_file,
     windows_of_sound,
 )
-from keras_lmf.spec import DEFAULT_DETECTOR
 
-LONGEST_HOP = 60.0  # of a model of single pictures, whose windows needn't touch
-SMOOTHING = (0.1, 3600.0)  # seconds
 MAX_SECONDS = 3 * 3600.0
 
 Clip = str | Path | np.ndarray | Mapping[str, np.ndarray]
@@ -135,24 +133,13 @@ class Recognizer:
         self.modalities = model.modalities
         self.rate = model.sound and model.sound.rate
         self.seconds = model.seconds
-        least = model.least_hop
-        self.hop = model.hop if hop is None else hop
         self.temperature = model.temperature
         self.presence = model.spec.presence
-        self.single_picture = model.sound is None and model.face.frames == 1
-        most = LONGEST_HOP if self.single_picture else self.seconds
-        if not isinstance(self.hop, int | float) or not least <= self.hop <= most:
-            window = "" if self.single_picture else f", the window of {model.name}"
-            raise LMFError(f"'hop' takes {least:g} to {most:g} seconds{window}; received {self.hop!r}.")
-        least, most = SMOOTHING
-        if smoothing is not None and not (isinstance(smoothing, int | float) and least <= smoothing <= most):
-            raise LMFError(f"'smoothing' takes {least:g} to {most:g} seconds, received {smoothing!r}.")
-        self.smoothing = smoothing
-        if face_detector is None:
-            face_detector = (model.face and model.spec.inputs[model.face.name].detector) or DEFAULT_DETECTOR
-        if not callable(face_detector) and face_detector not in DETECTORS:
-            raise unknown_name("face detector", face_detector, DETECTORS)
-        self.face_detector, self._max_seconds = face_detector, max_seconds
+        self.single_picture = model.single_picture
+        self._settings = settings = Settings.of(model, hop, smoothing, face_detector, max_seconds)
+        self.hop = settings.hop
+        self.smoothing = settings.smoothing
+        self.face_detector = settings.face_detector
         self.enrolment = None
         if enrolment:
             stored = isinstance(enrolment, enrolments.Enrolment)
@@ -170,9 +157,9 @@ class Recognizer:
 
     def _windows(self, model: Opened, clip: str | Path | np.ndarray, strip: Strip) -> Iterator[Window]:
         """Of a file, whose thumbnails `strip` gets, or a waveform; without the silence at its ends."""
-        sound, most = model.sound, self._max_seconds
+        sound = model.sound
         if isinstance(clip, str | Path):
-            return windows_of_file(Path(clip), model, self.hop, self.face_detector, strip, most, trim=True)
+            return windows_of_file(Path(clip), model, self._settings, strip, trim=True)
         waveform = checked_waveform(f"input {sound.name!r}", clip, sound.rate)
         return windows_of_sound(lambda: waveform_blocks(waveform, sound.rate), sound, self.hop)
 
@@ -228,8 +215,7 @@ class Recognizer:
         if face is None:
             raise LMFError(f"{self._model.name} takes no face, so it can't judge several.")
         self._require_alone(face.name, "nothing here attributes to one of several faces")
-        settings = self.hop, self.face_detector, self._max_seconds, self.smoothing
-        return predictions(self._model, Path(clip), *settings)
+        return predictions(self._model, Path(clip), self._settings)
 
     @property
     def embedding_width(self) -> int:
@@ -295,11 +281,8 @@ class Recognizer:
         sound = self._model.sound
         if isinstance(source, str | Path):
             self._require(str(source), self._model.media)
-            model, most = self._model, self._max_seconds
             # What comes later isn't known: nothing is cut.
-            windows = windows_of_file(
-                Path(source), model, self.hop, self.face_detector, Strip(), most, trim=False
-            )
+            windows = windows_of_file(Path(source), self._model, self._settings, Strip(), trim=False)
             return self._moments(str(source), windows)
         if sound is None:
             raise LMFError(f"{self._model.name} takes no sound, so it can't listen to blocks of it.")

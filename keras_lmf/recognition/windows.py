@@ -12,14 +12,15 @@ import numpy as np
 from keras_lmf import media
 from keras_lmf.errors import LMFError
 from keras_lmf.media import Clip
-from keras_lmf.media.clips import exact, nearest
 from keras_lmf.media.crops import face_tracker, followed_rate, joined
-from keras_lmf.media.faces import Detector, Faces, FaceTracker
+from keras_lmf.media.faces import Faces, FaceTracker
+from keras_lmf.media.request import exact, nearest
 from keras_lmf.media.sound import is_silent, voiced
 from keras_lmf.media.speech import lacks_speech
 from keras_lmf.media.suffixes import PICTURE_FILES
 from keras_lmf.media.thumbnails import Strip
 from keras_lmf.recognition.opened import Opened, SoundInput
+from keras_lmf.recognition.settings import Settings
 
 LEAST_SECONDS = 0.3  # of sound, for anything to be said of it
 # Decibels below the sound's own level: what is quieter at its ends is cut. Chosen in `benchmarks/silence.py`.
@@ -49,13 +50,7 @@ class Window(NamedTuple):
 
 
 def windows_of_file(
-    path: Path,
-    model: Opened,
-    hop: float,
-    detector: str | Detector,
-    strip: Strip,
-    max_seconds: float,
-    trim: bool,
+    path: Path, model: Opened, settings: Settings, strip: Strip, *, trim: bool
 ) -> Iterator[Window]:
     """The windows of a media file; a few frames of it are held at a time, a block of sound, and a window.
 
@@ -68,15 +63,15 @@ def windows_of_file(
         rate = followed_rate(model.face)
         rates = {"frame_rate": float(rate), **({"sample_rate": model.sound.rate} if model.sound else {})}
         tracks = ("sound", "picture") if model.sound else ("picture",)
-        clips = media.windows(path, 1 / rate, tracks=tracks, max_seconds=max_seconds, **rates)
+        clips = media.windows(path, 1 / rate, tracks=tracks, max_seconds=settings.max_seconds, **rates)
         first, second = next(clips), next(clips, None)
         if first.has_picture:
             photo = second is None and not first.has_sound
             # What is found in a single picture can't be confirmed.
-            tracker = face_tracker(model.face, detector, 1 if second is None else 2)
+            tracker = face_tracker(model.face, settings.face_detector, 1 if second is None else 2)
             steps = _followed(itertools.chain([first], [second] if second else [], clips), tracker, strip)
             length = max(1, round(model.seconds * rate))
-            for start, held in cut(steps, length, hop * rate):
+            for start, held in cut(steps, length, settings.hop * rate):
                 waveform = np.concatenate([sound for sound, _ in held])
                 samples = model.sound.samples if model.sound else 0
                 yield Window(
@@ -94,14 +89,14 @@ def windows_of_file(
         )
 
     def blocks() -> Iterator[np.ndarray]:
-        limits = {"tracks": ("sound",), "max_seconds": max_seconds}
+        limits = {"tracks": ("sound",), "max_seconds": settings.max_seconds}
         for clip in media.windows(path, BLOCK_SECONDS, sample_rate=sound.rate, **limits):
             yield clip.waveform
 
     if trim and path.is_file():  # a pipe can be read once
-        yield from windows_of_sound(blocks, sound, hop)
+        yield from windows_of_sound(blocks, sound, settings.hop)
     else:
-        yield from windows_of_blocks(blocks(), sound, hop)
+        yield from windows_of_blocks(blocks(), sound, settings.hop)
 
 
 def _followed(clips: Iterator[Clip], tracker: FaceTracker, strip: Strip) -> Iterator[Step]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -30,9 +31,13 @@ ROWS = 32  # that a teacher is asked about at once
 def teachers_of(recipe: Recipe) -> tuple[Source, ...]:
     """The teachers that the recipe names, not yet read; none without its section.
 
+    It needs no corpus. The classes of a recipe that leaves its target to the corpus are compared once it is known
+    (`Recipe.for_target`).
+
     Raises:
         LMFError: a fusion that trains its parts by themselves, a target without classes, a teacher that is not on this
-            machine, takes an input that the recipe doesn't have, or has other classes.
+            machine, takes an input that the recipe doesn't have, has other classes, or has no vector where `features`
+            asks for one; no folder, or an empty one, of clips without labels.
     """
     section = recipe.training.distillation
     if section is None:
@@ -41,8 +46,10 @@ def teachers_of(recipe: Recipe) -> tuple[Source, ...]:
         raise LMFError(
             f"{KEY} is for a recipe that trains as one; fusion {recipe.fusion.name!r} trains its parts by themselves."
         )
-    if not recipe.target.classes:
+    if recipe.target and not recipe.target.classes:
         raise LMFError(f"{KEY} needs a target with classes; {recipe.target.name!r} has a range.")
+    if section.unlabelled is not None:
+        unlabelled.names_of(Path(section.unlabelled))
     found = tuple(trained(word, f"{KEY}.teacher") for word in section.teacher)
     for teacher in found:
         _require_fit(teacher, recipe)
@@ -51,7 +58,13 @@ def teachers_of(recipe: Recipe) -> tuple[Source, ...]:
 
 def _require_fit(teacher: Source, recipe: Recipe) -> None:
     theirs, where = teacher.recipe, f"{KEY}: the teacher {teacher.name}"
-    if set(theirs.target.classes or ()) != set(recipe.target.classes):
+    if recipe.training.distillation.features and theirs.parts():
+        raise LMFError(
+            f"{KEY}.features compares the vectors before the head, and the teacher {teacher.name} has none: it joins "
+            f"the answers of several networks ({theirs.fusion.name!r}). Name one that was trained as one, or leave "
+            "'features' out."
+        )
+    if recipe.target and set(theirs.target.classes or ()) != set(recipe.target.classes):
         answers = ", ".join(theirs.target.classes or ()) or "a number"
         raise LMFError(
             f"{where} answers {answers}; it must answer the classes of {recipe.name!r}, in any order: "

@@ -15,8 +15,9 @@ from keras_lmf.data.dataset import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.subsets import presence
 from keras_lmf.lazy import Array
-from keras_lmf.models.decision import joint_layer
-from keras_lmf.models.factory import least_inputs, refresh_standardization
+from keras_lmf.models.factory import least_inputs
+from keras_lmf.models.joints import joint_layer
+from keras_lmf.models.standardization import refresh_standardization
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.training.checkpoint import WATCHED, State

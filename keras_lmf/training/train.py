@@ -5,43 +5,37 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import itertools
 import json
 import sys
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
-from keras_lmf.data import corpora
-from keras_lmf.data.dataset import Dataset, Split
+from keras_lmf.data.dataset import Dataset
 from keras_lmf.errors import LMFError
-from keras_lmf.evaluation import plots
-from keras_lmf.evaluation.calibration import fit_subset_temperatures, fit_temperature
-from keras_lmf.files import PARTIAL, locked, remove_partial, write_atomically, write_text
+from keras_lmf.files import PARTIAL, locked, remove_partial, write_text
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.models import build, foretold_shapes, refresh_standardization, weight_shapes
 from keras_lmf.models.pretrained import fill, fill_fine_tuned, front_ends, on_features
 from keras_lmf.models.start import Copied, Source, copy_parts
-from keras_lmf.models.start import trained as trained_source
-from keras_lmf.recipe import FittedTemperature, Recipe
+from keras_lmf.recipe import Recipe
 from keras_lmf.recipe.runs import CALIBRATION, ENVIRONMENT
-from keras_lmf.runtime import open_artifact
 from keras_lmf.spec import DEFAULT_DETECTOR
 from keras_lmf.training.checkpoint import NotFiniteLoss, Progress, State, read_progress
 from keras_lmf.training.devices import OneDevice
-from keras_lmf.training.distillation import teachers_of, with_unlabelled
+from keras_lmf.training.distillation import with_unlabelled
 from keras_lmf.training.epochs import fit_epochs, steps_of
 from keras_lmf.training.features import features, train_features
 from keras_lmf.training.fitted import centered_apart, fit_on_train
+from keras_lmf.training.named import named, warn_of_known_people
 from keras_lmf.training.optimizer import compiled
 from keras_lmf.training.parts import fit_parts
 from keras_lmf.training.prior import correct_prior
+from keras_lmf.training.results import calibrate, write_history, write_results
 from keras_lmf.training.run import CURVES, HISTORY, STATE, Run, environment, fitting
 from keras_lmf.training.stages import stage_of
 
@@ -83,6 +77,7 @@ def train(
         NotFiniteLoss: the loss became NaN or infinite; the best weights so far are in the folder, where an epoch ended.
     """
     recipe = recipe.for_target(data.target)
+    others = named(recipe)
     folder = Path(folder) if folder is not None else Path("runs") / recipe.name
     if folder.exists() and not folder.is_dir():
         raise LMFError(f"{folder} is a file: name a folder for the run")
@@ -97,13 +92,10 @@ def train(
         raise LMFError(
             f"'start' is no model of the recipe {recipe.name!r}: its weights have other names or shapes."
         )
-    source = trained_source(recipe.start.source) if recipe.start else None
-    teachers = teachers_of(recipe)
-    named = [*([source] if source else []), *teachers]
-    for other in named:
+    for other in others.sources:
         warn_of_known_people(recipe, other)
-    learnt = with_unlabelled(run.data, recipe, teachers)
-    fingerprint = _fingerprint(recipe, learnt, start, named)
+    learnt = with_unlabelled(run.data, recipe, others.teachers)
+    fingerprint = _fingerprint(recipe, learnt, start, others.sources)
     if devices is not ONE and recipe.parts():
         raise LMFError(
             f"Fusion {recipe.fusion.name!r} trains its parts by themselves: one after the other, on one device."
@@ -113,24 +105,9 @@ def train(
     if not devices.told(lambda: _is_complete(run, fingerprint)):
         with contextlib.ExitStack() as held:
             devices.told(lambda: _enter(held, folder))
-            _train(run, learnt, fingerprint, start or source, teachers, callbacks, devices)
+            _train(run, learnt, fingerprint, start or others.start, others.teachers, callbacks, devices)
             devices.told(lambda: None)  # the others wait until all is written
     return run
-
-
-def warn_of_known_people(recipe: Recipe, source: Source) -> None:
-    """Where both are trained on the same recordings, but perhaps not with the same people in the test split."""
-    mine, theirs = recipe.corpus, source.recipe.corpus
-    for name, other in itertools.product(mine.names, theirs.names):
-        described = name in corpora.DESCRIBED and other in corpora.DESCRIBED
-        shared = corpora.material(name) & corpora.material(other) if described else name == other
-        if shared and (name, mine.options_of(name)) != (other, theirs.options_of(other)):
-            warnings.warn(
-                f"{source.name} was trained on {corpora.title(other)}, perhaps on people who are tested here: "
-                f"{recipe.name} has the corpus {name!r} with the options {mine.options_of(name)}, its recipe "
-                f"{other!r} with {theirs.options_of(other)}. Where they differ in the split, the figures are too good.",
-                stacklevel=3,
-            )
 
 
 def _enter(held: contextlib.ExitStack, folder: Path) -> None:
@@ -194,9 +171,9 @@ def _train(
     def save() -> None:
         if devices.lead:
             state.save(folder / STATE)
-            _write_history(folder, state.progress)
+            write_history(folder, state.progress)
 
-    def write_results() -> keras.Model:
+    def finish() -> keras.Model:
         # Without optimizer: Keras would write the optimizer's moments too, which are the last step's.
         best = build(trained)
         best.set_weights(state.best_weights)
@@ -204,7 +181,7 @@ def _train(
         if recipe.training.prior_correction:
             correct_prior(best, data["train"], recipe.training.prior_correction)
         whole = fill(build(recipe), models, best) if models else best
-        _write_results(folder, recipe, whole, state.progress)
+        write_results(folder, recipe, whole, state.progress)
         return best
 
     if devices.lead:
@@ -223,14 +200,14 @@ def _train(
         except NotFiniteLoss as error:
             if not state.progress.best_epoch or not devices.lead:
                 raise  # what is there is no result
-            write_results()
+            finish()
             raise NotFiniteLoss(f"{error} They are in {folder / WEIGHTS}.") from None
         state.progress.finished = True
         save()
     if devices.lead:
-        best = write_results()
+        best = finish()
         if _calibrated(run) and not (folder / CALIBRATION).is_file():
-            _calibrate(folder, best, rows()["valid"], recipe.presence is not None)
+            calibrate(folder, best, rows()["valid"], recipe.presence is not None)
 
 
 def _epochs_done(folder: Path) -> int | None:
@@ -286,21 +263,6 @@ def _begin(
     return {"start": facts | {"copied": dict(copied.parts), "new": dict(copied.new)}}
 
 
-def _calibrate(folder: Path, model: keras.Model, valid: Split, presence: bool) -> None:
-    """The temperatures that fit the kept weights to the validation split (Guo et al. 2017)."""
-    runtime = open_artifact(model)
-
-    def logits(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return runtime.predict(inputs)[valid.target.name]
-
-    FittedTemperature(
-        temperature=fit_temperature(logits(valid.inputs), valid.labels),
-        subset_temperatures=fit_subset_temperatures(logits, valid.inputs, valid.labels) if presence else None,
-        split="valid",
-        rows=len(valid),
-    ).write(folder)
-
-
 def _fingerprint(recipe: Recipe, data: Dataset, start: keras.Model | None, sources: Sequence[Source]) -> str:
     parts = [recipe.fingerprint, data.fingerprint, keras.backend.backend(), keras.config.dtype_policy().name]
     parts += [source.sha256 for source in sources]
@@ -308,17 +270,3 @@ def _fingerprint(recipe: Recipe, data: Dataset, start: keras.Model | None, sourc
     for array in start.get_weights() if start is not None else ():
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def _write_history(folder: Path, progress: Progress) -> None:
-    write_text(folder / HISTORY, pd.DataFrame(progress.history).to_csv(index=False))
-
-
-def _write_results(folder: Path, recipe: Recipe, model: keras.Model, progress: Progress) -> None:
-    """The best weights and the curves, once the run is over."""
-    write_atomically(folder / WEIGHTS, model.save_weights)
-    if progress.history:
-        _write_history(folder, progress)  # a kill may have come between state and history
-        history = pd.DataFrame(progress.history).set_index("epoch")
-        figure = plots.training_curves(history, recipe.name, best_epoch=progress.best_epoch)
-        plots.save(figure, folder / CURVES)

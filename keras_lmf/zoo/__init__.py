@@ -12,18 +12,9 @@ from typing import TYPE_CHECKING, Any
 from keras_lmf.locate import bundled_folder, local_path
 from keras_lmf.records import Backbone, File, Licences
 from keras_lmf.spec import InputSpec
-from keras_lmf.zoo.entry import (
-    Calibration,
-    Cost,
-    Enrolled,
-    Entry,
-    LeftOut,
-    Metric,
-    Spread,
-    file_records,
-    metric_block,
-)
+from keras_lmf.zoo.entry import Entry, file_records
 from keras_lmf.zoo.fetching import fetch
+from keras_lmf.zoo.figures import Calibration, Cost, Enrolled, LeftOut, Metric, Spread, metric_block
 from keras_lmf.zoo.listing import app_code, brief, find, recipe, show, table
 from keras_lmf.zoo.loading import load
 

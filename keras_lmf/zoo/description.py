@@ -17,7 +17,8 @@ from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.recipe import FUSIONS
 from keras_lmf.spec import MEDIA
 from keras_lmf.target import Target
-from keras_lmf.zoo.entry import Entry, Metric, Spread
+from keras_lmf.zoo.entry import Entry
+from keras_lmf.zoo.figures import Metric, Spread
 
 if TYPE_CHECKING:
     import jinja2
