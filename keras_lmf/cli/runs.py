@@ -110,6 +110,7 @@ def _train(
     # Only now what takes seconds to import: a typo in the recipe is told at once.
     from keras_lmf import training
     from keras_lmf.cli.sources import dataset, run_folder
+    from keras_lmf.training.distillation import teachers_of
 
     options = {}
     if place:  # before anything else asks JAX for its devices
@@ -117,10 +118,12 @@ def _train(
     elif all_devices:
         options["devices"] = training.Devices.of_this_process()
     follows = place is not None and place["process"] > 0
+    # Mistakes in folders and teachers are told before the corpus is read, which may take long.
     if read.training.distillation and (clips := read.training.distillation.unlabelled):
         from keras_lmf.data.corpora import unlabelled as without_labels
 
-        without_labels.names_of(Path(clips))  # a typo there, too, before the corpus is read
+        without_labels.names_of(Path(clips))
+    teachers_of(read)
     corpus = dataset(read, data)
     if not as_json and not follows:
         click.echo(corpus.summary(), err=True)

@@ -30,6 +30,8 @@ ROWS = 32  # that a teacher is asked about at once
 def teachers_of(recipe: Recipe) -> tuple[Source, ...]:
     """The teachers that the recipe names, not yet read; none without its section.
 
+    Of a recipe that leaves its target to the corpus, classes are not compared.
+
     Raises:
         LMFError: a fusion that trains its parts by themselves, a target without classes, a teacher that is not on this
             machine, takes an input that the recipe doesn't have, or has other classes.
@@ -41,7 +43,7 @@ def teachers_of(recipe: Recipe) -> tuple[Source, ...]:
         raise LMFError(
             f"{KEY} is for a recipe that trains as one; fusion {recipe.fusion.name!r} trains its parts by themselves."
         )
-    if not recipe.target.classes:
+    if recipe.target and not recipe.target.classes:
         raise LMFError(f"{KEY} needs a target with classes; {recipe.target.name!r} has a range.")
     found = tuple(trained(word, f"{KEY}.teacher") for word in section.teacher)
     for teacher in found:
@@ -51,7 +53,7 @@ def teachers_of(recipe: Recipe) -> tuple[Source, ...]:
 
 def _require_fit(teacher: Source, recipe: Recipe) -> None:
     theirs, where = teacher.recipe, f"{KEY}: the teacher {teacher.name}"
-    if set(theirs.target.classes or ()) != set(recipe.target.classes):
+    if recipe.target and set(theirs.target.classes or ()) != set(recipe.target.classes):
         answers = ", ".join(theirs.target.classes or ()) or "a number"
         raise LMFError(
             f"{where} answers {answers}; it must answer the classes of {recipe.name!r}, in any order: "
