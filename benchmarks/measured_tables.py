@@ -67,7 +67,7 @@ def file_ratios() -> dict[str, str]:
 
 def _against_keras(table: pd.DataFrame) -> str:
     """How many times faster than `predict_on_batch`, by entry and format."""
-    times = table.pivot(index="entry", columns="format", values="times_faster").map(short)
+    times = table.pivot(index="entry", columns="format", values="times_faster").map(short, na_action="ignore")
     times.insert(0, "Keras, ms", table.groupby("entry")["keras_ms"].first().map(short))
     shown = times.fillna("–").reset_index()
     shown["entry"] = shown["entry"].map("`{}`".format)

@@ -24,7 +24,10 @@ def rows_of(vectors: Path | None, takes: dict[str, tf.TensorSpec], count: int) -
     """So many rows by input: the first of the .npz, or zeros."""
     if vectors is None:
         return {name: np.zeros((count, *spec.shape[1:]), np.float32) for name, spec in takes.items()}
-    arrays = {key.removeprefix("input/"): array for key, array in np.load(vectors).items()}
+    try:
+        arrays = {key.removeprefix("input/"): array for key, array in np.load(vectors).items()}
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{vectors} can't be read as an .npz: {error}") from None
     if missing := takes.keys() - arrays.keys():
         raise SystemExit(
             f"The signature takes {', '.join(takes)}; the .npz lacks {', '.join(sorted(missing))}."
@@ -34,6 +37,8 @@ def rows_of(vectors: Path | None, takes: dict[str, tf.TensorSpec], count: int) -
 
 def exchange(saved_model: Path, signature: str, vectors: Path | None, count: int) -> tuple[dict, dict]:
     """The body of a request and that of its answer."""
+    if not (saved_model / "saved_model.pb").is_file():
+        raise SystemExit(f"{saved_model} is no SavedModel: the folder that holds saved_model.pb is meant.")
     program = tf.saved_model.load(str(saved_model))
     if signature not in program.signatures:
         raise SystemExit(

@@ -38,8 +38,8 @@ def inspect(artifact: str | Path, cache_dir: str | Path | None = None) -> dict[s
         it.
 
         Of a file or a SavedModel also: `described`, where that stands: "inside", "beside" or null; `format`; `inputs`
-        and `outputs` as it stores them: shape, dtype, scale, zero_point; `calibration_range` by input of an int8 file;
-        `notes`; `operators`: operator, dtypes (of an `.onnx` those of its weights), count.
+        and `outputs` as it stores them: shape, dtype, scale, zero_point; `calibration_range` by input, of typical
+        rows; `notes`; `operators`: operator, dtypes (of an `.onnx` those of its weights), count.
 
         Of a `.tflite` also `activation_bytes` (`operators.activation_bytes`) and `refused_by_gpu`: operator, reason,
         count (`operators.refused_by_gpu`). Of an entry also `files`: bytes by name.
@@ -199,7 +199,7 @@ def _input(name: str, found: dict[str, Any], stored: dict[str, Any]) -> str:
         spec.get("detector") and f"faces found by {spec['detector']}",
     ]
     if limits := found.get("calibration_range", {}).get(name):
-        facts.append("calibrated with {:.4g} to {:.4g}".format(*limits))
+        facts.append("in typical rows {:.4g} to {:.4g}".format(*limits))
     return _wrapped("; ".join(filter(None, facts)), "  ")
 
 

@@ -38,7 +38,8 @@ class SidecarInput(InputSpec):
 
     Attributes:
         shape, dtype, scale, zero_point: as of `StoredTensor`.
-        calibration_range: smallest and largest number of the rows behind an int8 file; None of others.
+        calibration_range: smallest and largest number of the calibration rows, in a file of any format; None: it was
+            exported without such rows.
     """
 
     model_config = ConfigDict(extra="ignore")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -84,6 +85,14 @@ def test_the_plot_names_the_front_and_shows_the_budget() -> None:
     for axes in figure.axes:
         assert {text.get_text().split()[0] for text in axes.texts} == {"large", "small"}
     assert [9500, 9500] in [list(line.get_xdata()) for line in figure.axes[0].lines]
+    wide = pareto_fronts(table.assign(low=table["value"], high=table["value"]), "war", (9.5, 5000.0), "")
+    wide.draw_without_rendering()
+    for axes in wide.axes:  # from 1 ms to 5 s: no number of the axis lies on the next
+        low, high = axes.get_xlim()
+        shown = [tick.label1 for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+        ends = [label.get_window_extent() for label in shown if label.get_text()]
+        assert len(ends) > 1
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(ends))
     errors = pareto_fronts(table.assign(low=table["value"], high=table["value"]), "mae", (None, None), "")
     named = {text.get_text().split()[0] for text in errors.axes[0].texts}
     assert named == {"beaten", "small", "large"}  # "large" is chosen

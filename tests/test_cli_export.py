@@ -7,13 +7,15 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from click.testing import CliRunner, Result
 from exporting import exported_here
 
 import keras_lmf.export
-from keras_lmf.cli import main
+from keras_lmf.cli import main, tables
+from keras_lmf.export import Artifact, Latency
 
 ENTRY = "lmf-mosi-av"  # its corpus is not part of the package
 VECTORS = Path(__file__).parents[1] / "zoo" / ENTRY / "testvectors.npz"
@@ -118,3 +120,56 @@ def test_an_unknown_format_is_told(work: Path) -> None:
     result = command("--formats", "tflit")
     assert result.exit_code == 1
     assert "Did you mean 'tflite'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--chunks", "audio=x"), "NAME=NUMBER"), (("--formats", ","), "--formats takes names")],
+)
+def test_a_wrong_word_is_told_before_a_model_is_looked_for(words: tuple[str, ...], said: str) -> None:
+    result = CliRunner().invoke(main, ["export", "no-such-entry", *words])
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """export_model gives files of the longest name, judged, without writing any."""
+    table = pd.DataFrame(
+        {"value": [0.98, 0.97], "low": [0.968, np.nan], "high": [0.99, np.nan], "floor": [0.522, 0.5]},
+        index=["war", "uar"],
+    )
+    file = Artifact(
+        path=Path("model-int8-integer.tflite"),
+        format="tflite-int8-integer",
+        bytes=12_345_678,
+        compressed_bytes=1,
+        metrics={"war": 0.98, "uar": 0.97},
+        table=table,
+        difference_max=0.25,
+        difference_mean=0.1,
+        agreement=0.875,
+        latency=Latency(0.00113, 1.0),
+        operators=pd.DataFrame(),
+        notes=(),
+    )
+    monkeypatch.setattr(keras_lmf.export, "export_model", lambda *_, **__: [file, file])
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_files_fit_the_terminal(judged: None, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "room", lambda: width)
+    lines = command("--formats", "tflite").stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    for line in lines[1:3]:
+        start = "model-int8-integer.tflite 12,345,678 0.980 [0.968, 0.990] 0.00113 2.5e-01"
+        assert " ".join(line.split()).startswith(start)
+    assert ("87.5%" in lines[1]) == (width > 80)
+    assert "accuracy 0.522" in " ".join(lines)
+
+
+def test_a_front_end_without_scales_needs_no_corpus(asked: list[dict]) -> None:
+    words = ("export", "landmarks-enterface05", "--part", "front-end", "--formats", "tflite")
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""

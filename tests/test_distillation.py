@@ -220,6 +220,25 @@ def test_where_no_clips_are_is_told_before_the_corpus_is_read(tmp_path: Path, fo
     assert f"{tmp_path / folder} {says}" in " ".join(told.output.split())
 
 
+@pytest.mark.parametrize(
+    ("teacher", "target", "says"),
+    [
+        ("whisper-voic", None, "Did you mean 'whisper-voice'"),
+        ("whisper-voice", {"name": "emotion", "classes": ["calm", "loud"]}, "it must answer the classes"),
+        ("whisper-voice", None, "its shape is"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_told_before_the_corpus_is_read(
+    tmp_path: Path, teacher: str, target: dict | None, says: str
+) -> None:
+    words = heard(4, distillation={"teacher": teacher}).replace(corpus={"name": "clips"}, target=target)
+    words.write(tmp_path / "recipe.toml")
+    # The folder of the corpus holds none.
+    told = CliRunner().invoke(main, ["train", str(tmp_path / "recipe.toml"), "--data", str(tmp_path)])
+    assert told.exit_code == 1
+    assert says in " ".join(told.output.split())
+
+
 def test_teachers_hear_the_changed_copies_before_the_front_end(tmp_path: Path) -> None:
     earlier, data = build(heard(8)), voices()
     heard(8).write(tmp_path / "recipe.toml")

@@ -7,13 +7,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from exporting import exported_here
 from zoo_entry import recipe
 
 from keras_lmf import measurement
-from keras_lmf.cli import main
+from keras_lmf.cli import main, tables
 from keras_lmf.errors import LMFError
 from keras_lmf.export import export_model
 from keras_lmf.export.process import row_latency
@@ -104,11 +105,25 @@ def test_the_command_prints_a_table_and_json(exported: Path) -> None:
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(f"On {measurement.processor()}:\n")
-    assert "p50 ms, 1 thread" in result.stdout
+    assert "ms, 1 thread" in result.stdout
     told = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)
     assert told["machine"] == measurement.processor()
     (row,) = told["formats"]
     assert list(row) == COLUMNS
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_table_fits_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"format": "tflite-int8-integer", "file": "model-int8-integer.tflite", "bytes": 12_345_678}
+    row |= {f"{end}_ms_{count}": 0.00123 for count in ("1_thread", "2_threads") for end in ("p50", "p95")}
+    measured = pd.DataFrame([row | {"peak_mib": 48.2}, row | {"peak_mib": np.nan}])
+    monkeypatch.setattr(measurement, "measure", lambda *_: measured)
+    monkeypatch.setattr(tables, "room", lambda: width)
+    lines = CliRunner().invoke(main, ["benchmark", "model.tflite"]).stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    cells = "tflite-int8-integer 12,345,678 0.00123 / 0.00123 0.00123 / 0.00123 48"
+    assert " ".join(lines[2].split()).startswith(cells)
+    assert (row["file"] in lines[2]) == (width > 80)
 
 
 def test_mistakes_are_told(tmp_path: Path, exported: Path) -> None:

@@ -19,11 +19,12 @@ from click.testing import CliRunner
 from exporting import converted_here, save_function, to_tflite
 from numpy_networks import gelu, lstm
 from onnx import TensorProto, helper, numpy_helper
+from small_model import small_model
 
 from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
 from keras_lmf.export import convert_onnx, tflite
-from keras_lmf.export.onnx import with_document
+from keras_lmf.export.onnx import with_document, write_onnx
 from keras_lmf.export.source import source_of
 from keras_lmf.locate import bundled_folder
 from keras_lmf.metadata import onnx_property
@@ -198,6 +199,13 @@ def test_no_bytes_make_the_reader_of_properties_fail():
         except LMFError as error:
             outcomes.add(str(error).partition(",")[0])
     assert outcomes == {None, "The metadata of it can't be read"}
+
+
+def test_a_missing_converter_is_told_before_anything_is_converted(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_lmf.export.onnx.find_spec", lambda name: None)
+    with pytest.raises(LMFError, match=r"tf2onnx, which is not installed.*keras-lmf\[onnx\]"):
+        write_onnx(source_of(small_model(), None, 60, tmp_path), tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_for_any_number_of_rows(tmp_path):

@@ -110,6 +110,15 @@ def test_an_unknown_signature_is_told(exchange, saved_model):
         exchange(saved_model, "wave", None, 1)
 
 
+def test_what_is_no_saved_model_or_no_npz_is_told(exchange, saved_model, tmp_path):
+    with pytest.raises(SystemExit, match="is no SavedModel"):
+        exchange(tmp_path, "serving_default", None, 1)
+    (tmp_path / "rows.npz").write_text("no numbers")
+    for name in ("rows.npz", "nowhere.npz"):
+        with pytest.raises(SystemExit, match=rf"{name} can't be read"):
+            exchange(saved_model, "serving_default", tmp_path / name, 1)
+
+
 @pytest.mark.slow
 def test_the_example_writes_a_request_of_zeros_and_prints_the_answer(model, saved_model, tmp_path):
     process = subprocess.run(

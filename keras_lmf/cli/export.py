@@ -15,9 +15,10 @@ from keras_lmf.errors import LMFError
 from keras_lmf.files import require_writable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import keras
 
-    from keras_lmf.data import Split
     from keras_lmf.export import Artifact
     from keras_lmf.training import Run
 
@@ -76,7 +77,7 @@ def export(
     as_json: bool,
 ) -> None:
     """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
-    print its metrics. Int8 formats are calibrated on the training split.
+    print its headline metric; the report has all. Int8 formats are calibrated on the training split.
 
     Where the corpus is not at hand, and with --chunks, the formats that need none are written, without metrics. Works
     on every backend of Keras; TensorFlow must be installed.
@@ -85,12 +86,15 @@ def export(
     where they fit, trained. A table and a plot show them all. An interrupted call goes on when it is given again.
     """
     from keras_lmf.cli.sources import found, with_data
-    from keras_lmf.export import export_model, report, summary
+    from keras_lmf.export import export_model, report
 
-    source, names = found(run), words(formats)
     given = {"--chunks": chunks, "--part": part, "a budget": budget_kb or budget_ms}
     if len(both := [name for name, value in given.items() if value]) > 1:
         raise click.UsageError(f"{both[0]} and {both[1]} exclude one another.")
+    steps = lengths("--chunks", chunks) if chunks else {}
+    if not (names := words(formats)):
+        raise click.UsageError(f"--formats takes names separated by commas, received {formats!r}")
+    source = found(run)
     if budget_kb or budget_ms:
         if click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT:
             raise click.UsageError(
@@ -104,19 +108,49 @@ def export(
 
         folder = folder or source.folder / "exported-streaming"
         names = _without_corpus(names, "With --chunks, files are judged on chunks, which no corpus has.")
-        artifacts = export_model(streaming_model(source.model, lengths("--chunks", chunks)), folder, names)
+        artifacts = export_model(streaming_model(source.model, steps), folder, names)
     else:
         folder = folder or source.folder / "exported" / (part or "")
         artifacts = _exported(source, data, split, part, folder, names)
     if as_json:
         click.echo(report(artifacts).to_json(orient="records", double_precision=15))
         return
-    click.echo(summary(artifacts).to_string())
-    for artifact in artifacts:
-        for note in artifact.notes:
-            click.echo(f"\n{artifact.path.name}: {note}")
+    click.echo(_told(artifacts))
     files = [path for path in (folder / "report.md", folder / "report.png") if path.is_file()]
-    click.echo(f"\nReport: {', '.join(map(str, files))}")
+    click.echo(f"\nReport, with all figures: {', '.join(map(str, files))}")
+
+
+def _told(artifacts: Sequence[Artifact]) -> str:
+    """A line for each file, and what its columns mean."""
+    from keras_lmf.cli.tables import Column, paragraph, table
+    from keras_lmf.evaluation.metric_names import metric_name
+    from keras_lmf.export.artifact import interval
+
+    judged = artifacts[0].table if artifacts else None
+    metric = "" if judged is None else judged.index[0]
+    rows = [
+        (
+            artifact.path.name,
+            f"{artifact.bytes:,}",
+            "" if artifact.table is None else interval(artifact.table.loc[metric]),
+            "" if artifact.latency.p50 is None else f"{artifact.latency.p50:.3g}",
+            f"{artifact.difference_max:.1e}",
+            "" if artifact.agreement is None else f"{artifact.agreement:.1%}",
+        )
+        for artifact in artifacts
+    ]
+    columns = [
+        Column("file"),
+        Column("bytes", right=True),
+        Column(metric_name(metric)),
+        Column("ms", right=True),
+        Column("difference", right=True),
+        Column("same class as Keras", right=True, spare=True),
+    ]
+    words = "ms: median for one row on one thread. Difference: the largest to the Keras model's answers."
+    if judged is not None and judged["floor"].notna()[metric]:
+        words += f" A constant answer: {metric_name(metric)} {judged.loc[metric, 'floor']:.3f}."
+    return f"{table(rows, columns)}\n\n{paragraph(words)}"
 
 
 def _exported(
@@ -124,8 +158,11 @@ def _exported(
 ) -> list[Artifact]:
     """The files of the model or of its half, judged on the split where the corpus is at hand."""
     from keras_lmf.cli.sources import with_data
-    from keras_lmf.export import export_model
+    from keras_lmf.export import FORMATS, behind, export_model
 
+    calibrated = any(FORMATS[name].calibrated for name in formats if name in FORMATS)
+    if part == "front-end" and not calibrated:  # features have no metrics
+        return export_model(_half(run.model, part), folder, formats)
     try:
         run = with_data(run, data)
     except LMFError as error:
@@ -136,7 +173,18 @@ def _exported(
     rows = run.dataset()
     if part is None:
         return run.export(folder, formats, evaluation=rows[split])
-    return _export_part(run.model, part, folder, formats, rows[split], rows["train"])
+    half, train = _half(run.model, part), rows["train"]
+    if part == "front-end":
+        return export_model(half, folder, formats, calibration=train)
+    front_end = _half(run.model, "front-end")
+    return export_model(
+        half,
+        folder,
+        formats,
+        evaluation=behind(front_end, rows[split]),
+        calibration=behind(front_end, train) if calibrated else None,
+        train_labels=train.labels,
+    )
 
 
 def _within_budget(
@@ -161,27 +209,6 @@ def _half(model: keras.Model, part: str) -> keras.Model:
     from keras_lmf.models import body_model, front_end_model
 
     return {"front-end": front_end_model, "body": body_model}[part](model)
-
-
-def _export_part(
-    model: keras.Model, part: str, folder: Path, formats: list[str], judged: Split, train: Split
-) -> list[Artifact]:
-    """The files of one half; features have no metrics."""
-    from keras_lmf.export import FORMATS, behind, export_model
-
-    half = _half(model, part)
-    calibrated = any(FORMATS[name].calibrated for name in formats if name in FORMATS)
-    if part == "front-end":
-        return export_model(half, folder, formats, calibration=train if calibrated else None)
-    front_end = _half(model, "front-end")
-    return export_model(
-        half,
-        folder,
-        formats,
-        evaluation=behind(front_end, judged),
-        calibration=behind(front_end, train) if calibrated else None,
-        train_labels=train.labels,
-    )
 
 
 def _without_corpus(formats: list[str], why: str) -> list[str]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from keras_lmf.cli.options import JSON, names_of_entries, numbers, plain_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @click.command(epilog="Example: keras-lmf quickstart --folder /tmp/quickstart")
@@ -49,8 +54,33 @@ def benchmark(model: str, threads: str, as_json: bool) -> None:
         formats = json.loads(table.to_json(orient="records"))
         click.echo(json.dumps({"machine": processor(), "formats": formats}, indent=1))
         return
-    titles = {name: name.replace("_ms_", " ms, ").replace("_", " ") for name in table}
-    shown = table.assign(bytes=[f"{size:,}" for size in table["bytes"]])
-    shown = shown.rename(columns=titles | {"peak_mib": "peak memory, MiB"})
-    click.echo(f"On {processor()}:")
-    click.echo(shown.to_string(index=False, float_format="{:.3g}".format, na_rep="–"))
+    click.echo(f"On {processor()}:\n{_told(table)}")
+
+
+def _told(measured: pd.DataFrame) -> str:
+    """A line for each format, and what its columns mean."""
+    from keras_lmf.cli.tables import Column, paragraph, table
+
+    counts = [name.removeprefix("p50_ms_") for name in measured if name.startswith("p50_ms_")]
+    rows = [
+        (
+            row["format"],
+            f"{row['bytes']:,}",
+            *(f"{row[f'p50_ms_{count}']:.3g} / {row[f'p95_ms_{count}']:.3g}" for count in counts),
+            "" if math.isnan(row["peak_mib"]) else f"{row['peak_mib']:.0f}",
+            row["file"],
+        )
+        for row in measured.to_dict("records")
+    ]
+    columns = [
+        Column("format"),
+        Column("bytes", right=True),
+        *(
+            Column(f"ms, {count.replace('_', ' ')}", right=True, spare=place > 0)
+            for place, count in enumerate(counts)
+        ),
+        Column("MiB", right=True),
+        Column("file", spare=True),
+    ]
+    words = "ms: median / 95th percentile for one row. MiB: the most memory that the process held, framework and all."
+    return f"{table(rows, columns)}\n\n{paragraph(words)}"

@@ -166,6 +166,7 @@ def pareto_fronts(
         ends = [*table[column], *([1000 * limit if column == "bytes" else limit / 1000] if limit else [])]
         right = max(1.3 * max(ends), axes.get_xlim()[1])
         axes.set_xlim(min(ends) / 1.3, right)
+        _ticks(axes, unit)
         line = [*front["value"], front["value"].iloc[-1]]
         axes.step([*front[column], right], line, where="post", color=PALE, linewidth=4, zorder=0)
         if limit:
@@ -216,9 +217,14 @@ def _logarithmic(axes: Axes, costs: np.ndarray, unit: EngFormatter) -> None:
     span = max((high - low) / (0.94 - FREE), np.log(2))
     axes.set_xscale("log")
     axes.set_xlim(*np.exp([low - 0.06 * span, low + 0.94 * span]))
-    # As many as have room.
+    _ticks(axes, unit)
+
+
+def _ticks(axes: Axes, unit: EngFormatter) -> None:
+    """On an axis in the logarithm, as many as have room between its limits."""
+    left, right = axes.get_xlim()
     steps = ((100, (1,)), (4, (1, 2, 5)), (0, (1, 1.5, 2, 3, 4, 5, 7)))
-    subs = next(subs for least, subs in steps if np.exp(span) > least)
+    subs = next(subs for least, subs in steps if right / left > least)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(unit)
     axes.xaxis.set_minor_formatter(NullFormatter())

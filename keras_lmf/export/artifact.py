@@ -93,6 +93,12 @@ def summary(artifacts: Sequence[Artifact]) -> pd.DataFrame:
     return pd.DataFrame(columns).fillna("").rename(index=names)
 
 
+def interval(row: pd.Series) -> str:
+    """A row of an evaluation's table: "0.980 [0.968, 0.990]"."""
+    ends = "" if pd.isna(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
+    return f"{row['value']:.3f}{ends}"
+
+
 def write_report(artifacts: Sequence[Artifact], folder: Path) -> None:
     """Write report.csv, report.json, report.md and, where there are metrics, report.png into `folder`.
 
@@ -155,8 +161,7 @@ def _milliseconds(artifact: Artifact) -> dict[str, float | None]:
 def _texts(artifact: Artifact) -> dict[str, str]:
     texts = {"bytes": f"{artifact.bytes:,}", "compressed bytes": f"{artifact.compressed_bytes:,}"}
     for name, row in () if artifact.table is None else artifact.table.iterrows():
-        interval = "" if pd.isna(row["low"]) else f" [{row['low']:.3f}, {row['high']:.3f}]"
-        texts[name] = f"{row['value']:.3f}{interval}"
+        texts[name] = interval(row)
     if artifact.agreement is not None:
         texts["agreement with Keras"] = f"{artifact.agreement:.1%}"
     texts["largest difference to Keras"] = f"{artifact.difference_max:.1e}"
