@@ -185,7 +185,7 @@ def convert(folder: Path, target: Path) -> Backbone:
     except (KeyError, ValueError) as error:
         raise LMFError(f"{folder} holds other weights than the expression network's: {error}") from error
 
-    levels = pictures(rows=3)
+    levels = pictures(rows=2)
     expected = Original(arrays).taps(levels.reshape(-1, *SHAPE[1:])).reshape(len(levels), SHAPE[0], -1)
     expected[-1, -1] = 0
     return publish_backbone(
