@@ -60,7 +60,9 @@ def without_scaleless(model: Any) -> Any:
                 tensor.quantization = None
     for entry in [entry for entry in model.metadata if entry.name == b"CONVERSION_METADATA"]:
         model.metadata.remove(entry)
-        model.buffers[entry.buffer] = schema.BufferT()
+        del model.buffers[entry.buffer]
+        for tensor in [*model.metadata, *(tensor for graph in model.subgraphs for tensor in graph.tensors)]:
+            tensor.buffer -= tensor.buffer > entry.buffer
     return model
 
 

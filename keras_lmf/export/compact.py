@@ -26,13 +26,15 @@ CONVERTER = (
 
 def packed(model: Any) -> bytes:
     """The file of a `ModelT`, without tables of no scales and the converter's note; what is equal stands once."""
-    for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            if tensor.quantization is not None and not len(_or_empty(tensor.quantization.scale)):
-                tensor.quantization = None
-    for entry in [entry for entry in _or_empty(model.metadata) if entry.name == CONVERTER]:
-        model.metadata.remove(entry)
-        model.buffers[entry.buffer].data = None
+    tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
+    for tensor in tensors:
+        if tensor.quantization is not None and not len(_or_empty(tensor.quantization.scale)):
+            tensor.quantization = None
+    for note in [entry for entry in _or_empty(model.metadata) if entry.name == CONVERTER]:
+        model.metadata.remove(note)
+        del model.buffers[note.buffer]
+        for holder in (*tensors, *model.metadata):
+            holder.buffer -= holder.buffer > note.buffer
     builder = import_extra("flatbuffers", "export").Builder(1024)
     builder.Finish(model.Pack(_Sharing(builder)), file_identifier=b"TFL3")
     return bytes(builder.Output())
