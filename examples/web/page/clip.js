@@ -38,8 +38,8 @@ async function filmOf(file, rate) {
   };
 }
 
-// All windows {start, end, inputs} of what `opened` gave, in seconds. `shown` gets each frame and the face in it. Throws
-// once `signal` is aborted.
+// All windows {start, end, inputs} of what `opened` gave, in seconds. `shown` gets each frame and the face in it.
+// Throws once `signal` is aborted.
 export async function* windows({sound, film}, spec, faces, shown, signal) {
   if (film) yield* filmWindows(film, sound, spec, faces, shown, signal);
   else yield* soundWindows(sound, spec);
@@ -68,7 +68,8 @@ async function* filmWindows(film, sound, spec, faces, shown, signal) {
     const inputs = {[name]: faceInput(seen.slice(from, to), spec.face)};
     if (spec.sound) {
       const [first, end] = [from, to].map(step => Math.round((step / rate) * spec.sound.rate));
-      inputs[spec.sound.name] = soundInput(sound.subarray(first, Math.min(end, first + spec.sound.samples)), spec.sound);
+      const part = sound.subarray(first, Math.min(end, first + spec.sound.samples));
+      inputs[spec.sound.name] = soundInput(part, spec.sound);
     }
     yield {start: from / rate, end: to / rate, inputs};
   }

@@ -89,16 +89,18 @@ export class Live {
 }
 
 async function permitted(devices) {
-  const [audio, video] = [['microphone', MICROPHONE], ['camera', CAMERA]].map(([name, how]) => devices.includes(name) && how);
+  const audio = devices.includes('microphone') && MICROPHONE;
+  const video = devices.includes('camera') && CAMERA;
+  const names = devices.join(' and ');
   try {
     return await navigator.mediaDevices.getUserMedia({audio, video});
   } catch (error) {
     if (error.name === 'NotAllowedError') {
-      throw new Error(`The browser may not use the ${devices.join(' and ')}. Allow it beside the address, or choose a file.`);
+      throw new Error(`The browser may not use the ${names}. Allow it beside the address, or choose a file.`);
     }
     const here = (await navigator.mediaDevices.enumerateDevices()).map(({kind}) => KINDS[kind]);
     const missing = devices.filter(name => !here.includes(name));
-    if (!missing.length) throw new Error(`The ${devices.join(' and ')} can't be used: ${error.message}.`);
+    if (!missing.length) throw new Error(`The ${names} can't be used: ${error.message}.`);
     const fix = missing.length < devices.length ? 'Untick it, or choose a file' : 'Choose a file instead';
     throw new Error(`There is no ${missing.join(' and no ')} on this machine. ${fix}.`);
   }

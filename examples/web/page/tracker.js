@@ -1,7 +1,8 @@
 // One face followed through frames, as keras_lmf.media.faces.FaceTracker does.
 
 export class FaceTracker {
-  // `rules` are its settings; detect(frame) gives boxes [x, y, width, height]; crop(frame, box) the model's picture of what is in one.
+  // `rules` are its settings; detect(frame) gives boxes [x, y, width, height]; crop(frame, box) the model's picture of
+  // what is in one.
   constructor(rules, detect, crop) {
     Object.assign(this, {rules, detect, crop});
     this.track = null; // {detection, box, crop, found}, `found` when it was detected last
