@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_lmf.errors import import_extra
+from keras_lmf.errors import import_extra, unknown_name
 
 PICTURE, FEATURES = "picture", "features"  # names in the halves
 WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "RESIZE_BILINEAR"}
-REDUCED = {"MEAN", "SUM"}
+ALONG_AXES = {"MEAN", "SUM", "REVERSE_V2"}  # which axes, the second input says
 ELEMENTWISE = {
     *("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARE", "SQRT", "RSQRT", "EXP"),
     *("RELU", "RELU6", "LEAKY_RELU", "PRELU", "ELU", "GELU", "HARD_SWISH", "LOGISTIC", "TANH"),
@@ -53,6 +53,9 @@ def frame_network(content: bytes, name: str) -> FrameNetwork | None:
     Returns:
         None where it can't be cut so: a single picture, no network for each frame, more than one tensor of it that the
         rest takes, or one of integers; more than one signature, or none.
+
+    Raises:
+        LMFError: the file has no such input.
     """
     flatbuffer_utils = import_extra("ai_edge_litert.tools.flatbuffer_utils", "litert")
     model = flatbuffer_utils.read_model_from_bytearray(content)
@@ -63,6 +66,8 @@ def frame_network(content: bytes, name: str) -> FrameNetwork | None:
         {tensor.name.decode(): tensor.tensorIndex for tensor in ends}
         for ends in (signature.inputs, signature.outputs)
     )
+    if name not in inputs:
+        raise unknown_name("input of the .tflite file", name, inputs)
     shapes = [tuple(tensor.shape or ()) for tensor in graph.tensors]
     frames = shapes[inputs[name]][1:]
     kinds = [flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) for operator in graph.operators]
@@ -118,7 +123,7 @@ def _by_row(model: Any, operator: Any, kind: str, shapes: list[tuple[int, ...]],
         return False
     if kind in WEIGHTED or kind in POOLED:
         return first in rows and not rows & set(others)
-    if kind in REDUCED:
+    if kind in ALONG_AXES:
         data = model.buffers[model.subgraphs[0].tensors[others[0]].buffer].data
         return data is not None and 0 not in np.frombuffer(bytes(data), "<i4") % len(shapes[first])
     if kind == "CONCATENATION":

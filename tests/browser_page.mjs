@@ -26,13 +26,13 @@ const shown = () =>
   page.evaluate(() => {
     const at = id => document.getElementById(id);
     const texts = selector => [...document.querySelectorAll(selector)].map(({textContent}) => textContent);
-    const shares = [...document.querySelectorAll('#bars .fill')].map(({style}) => parseFloat(style.width) / 100);
+    const shares = [...document.querySelectorAll('#bars progress')].map(({value}) => value);
     return {
       status: at('status').textContent,
       emotion: at('emotion').textContent,
       spoken: at('spoken').textContent,
-      probabilities: Object.fromEntries(texts('#bars .label').map((label, i) => [label, shares[i]])),
-      parts: texts('#parts li'),
+      probabilities: Object.fromEntries(texts('#bars .name').map((label, i) => [label, shares[i]])),
+      parts: texts('#parts .name'),
       speed: at('speed').hidden ? null : texts('#speed dd'),
     };
   });
@@ -70,17 +70,29 @@ const STEPS = {
     return page.evaluate(
       async ([width, height]) => {
         const given = async name => (await fetch(`given/${name}`)).arrayBuffer();
-        const [{Model}, {Faces}, {judged}] = await Promise.all(['/model.js', '/faces.js', '/clip.js'].map(path => import(path)));
+        const [{Model}, {Faces}, {windows}] = await Promise.all(['/model.js', '/faces.js', '/clip.js'].map(path => import(path)));
         const spec = await (await fetch('spec.json')).json();
         const [model, faces] = [await Model.load(spec), await Faces.load(spec.face)];
         const [sound, bytes] = [new Float32Array(await given('sound')), new Uint8ClampedArray(await given('frames'))];
         const size = 4 * width * height;
         const frame = number => new ImageData(bytes.slice(number * size, (number + 1) * size), width, height);
         const film = {count: bytes.length / size, frame};
-        return judged(model, faces, {sound, film}, {told: () => {}, stopped: () => false});
+        const {signal} = new AbortController();
+        const judged = [];
+        for await (const {start, end, inputs} of windows({sound, film}, spec, faces, () => {}, signal)) {
+          judged.push({start, end, answer: await model.judge(inputs)});
+        }
+        return judged;
       },
       [width, height],
     );
+  },
+
+  // Start, where it can't go on: what the page says.
+  async refused() {
+    await page.click('#start');
+    await page.waitForFunction(() => /machine|may not/.test(document.getElementById('status').textContent));
+    return shown();
   },
 
   // Microphone and camera by the keyboard alone, for so many answers of all that is there.

@@ -51,13 +51,26 @@ def write_film(path: Path, sound: np.ndarray, frames: np.ndarray) -> Path:
         block = av.AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
         block.sample_rate, block.pts = RATE, 0
         container.mux(voice.encode(block))
-        for index, array in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(array, format="rgb24")
-            frame.pts = index
-            container.mux(picture.encode(frame))
-        for stream in (picture, voice):
-            container.mux(stream.encode(None))
+        container.mux(voice.encode(None))
+        mux_frames(container, picture, frames)
     return path
+
+
+def write_silent_film(path: Path, frames: np.ndarray) -> Path:
+    """A film with no track of sound, as browsers play it."""
+    with av.open(path, "w") as container:
+        picture = container.add_stream("libvpx", rate=FRAMES)
+        picture.height, picture.width, picture.pix_fmt = *frames.shape[1:3], "yuv420p"
+        mux_frames(container, picture, frames)
+    return path
+
+
+def mux_frames(container: av.container.OutputContainer, stream: av.VideoStream, frames: np.ndarray) -> None:
+    for index, array in enumerate(frames):
+        frame = av.VideoFrame.from_ndarray(array, format="rgb24")
+        frame.pts = index
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
 
 
 def test_a_dropped_sound_gets_pythons_answer(clip: Clip, tmp_path: Path):
@@ -78,7 +91,7 @@ def test_a_dropped_sound_gets_pythons_answer(clip: Clip, tmp_path: Path):
     assert heard["emotion"].split()[0] == expected.emotion
     assert heard["spoken"] == heard["emotion"]
     assert silent["emotion"] == "–"
-    assert "nothing to judge by" in silent["status"]
+    assert "nothing to judge by: no voice" in silent["status"]
     assert Path(__file__).name in text["status"]
     assert text["emotion"] == "–"
 
@@ -103,7 +116,7 @@ def test_a_film_gets_pythons_answer_window_by_window(clip: Clip, tmp_path: Path)
         shares = expected.timeline[list(expected.probabilities)].to_numpy()
         found = [window["answer"]["probabilities"] for window in windows]
         np.testing.assert_allclose(found, shares, rtol=0, atol=tolerance)
-        weights = [window["seconds"] for window in windows]
+        weights = [window["end"] - window["start"] for window in windows]
         for name, alone in expected.by_modality.items():
             rows = [window["answer"]["alone"][name] for window in windows]
             mean = list(alone.values())
@@ -123,6 +136,37 @@ def test_a_photo_gets_pythons_answer(clip: Clip, tmp_path: Path):
     assert seen["probabilities"] == pytest.approx(expected.probabilities, abs=1e-3)
 
 
+def test_what_a_file_lacks_is_told(clip: Clip, tmp_path: Path):
+    film = write_silent_film(tmp_path / "silent.webm", clip[1])
+    empty = write_silent_film(tmp_path / "empty.webm", np.full_like(clip[1][:5], 90))
+    broken = tmp_path / "broken.webm"
+    broken.write_bytes(film.read_bytes()[:100])
+    photo = tmp_path / "broken.png"
+    photo.write_bytes(b"\x89PNG")
+    seen, *nothing = play(
+        "lmf-media-av", *({"step": "choose", "path": str(file)} for file in (film, empty, broken, photo))
+    )
+    assert seen["parts"] == ["face"]
+    assert "face alone" in seen["status"]
+    assert [answer["emotion"] for answer in nothing] == ["–"] * 3
+    for answer, file in zip(nothing, (empty, broken, photo)):
+        assert answer["status"].startswith(f"{file.name}: no")
+
+
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("--use-fake-ui-for-media-stream=deny", ["microphone and camera", "llow"]),
+        ("--use-fake-device-for-media-stream=device-count=0", ["no camera", "Untick"]),
+    ],
+    ids=["refused", "no camera"],
+)
+def test_devices_that_cannot_be_had_are_told(flag: str, told: list[str]):
+    (answer,) = play("lmf-media-av", {"step": "refused"}, flags=(flag,))
+    assert all(words in answer["status"] for words in told)
+    assert answer["emotion"] == "–"
+
+
 def test_live_by_keyboard_and_on_a_phone(clip: Clip, tmp_path: Path):
     phone = {"width": 390, "height": 844}
     keys, live, *widths = play(
@@ -134,7 +178,7 @@ def test_live_by_keyboard_and_on_a_phone(clip: Clip, tmp_path: Path):
     )
     assert keys == [[name, True] for name in ("start", "microphone", "camera", "file")]
     assert sum(live["probabilities"].values()) == pytest.approx(1, abs=1e-3)
-    assert [part.split(" ")[0] for part in live["parts"]] == ["voice", "face", "voice"]
+    assert live["parts"] == ["voice", "face", "voice × face"]
     assert len(live["speed"]) == 3
     assert live["stopped"] == "Stopped."
     assert widths == [390, 390]

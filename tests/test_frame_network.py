@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from keras_lmf.errors import LMFError
 from keras_lmf.frame_network import FrameNetwork, frame_network
 from keras_lmf.operators import operators
 
@@ -26,7 +27,8 @@ def network(pictures):
     hidden = tf.image.resize(pictures, (12, 12)) - tf.constant([0.3, 0.4])
     hidden = tf.nn.relu(tf.nn.conv2d(hidden, KERNELS[0], 2, "SAME"))
     deeper = tf.nn.conv2d(tf.nn.depthwise_conv2d(hidden, KERNELS[1], [1] * 4, "SAME"), KERNELS[2], 1, "SAME")
-    joined = tf.concat([tf.nn.relu(deeper + hidden), tf.nn.max_pool2d(hidden, 3, 1, "SAME")], axis=-1)
+    mirrored = tf.reverse(tf.nn.max_pool2d(hidden, 3, 1, "SAME"), [2])
+    joined = tf.concat([tf.nn.relu(deeper + hidden) * mirrored, mirrored], axis=-1)
     return tf.reduce_mean(joined, axis=(1, 2))[:, 2:6] @ WEIGHTS
 
 
@@ -66,6 +68,14 @@ def deep_and_shallow(face, voice):
     hidden = tf.nn.conv2d(tf.reshape(face, face.shape[1:]), KERNELS[0], 2, "SAME")
     ends = [tf.reduce_mean(tf.sin(part), axis=(0, 1, 2))[None] for part in (hidden, tf.nn.relu(hidden))]
     return (ends[0] + ends[1] + voice) @ WEIGHTS
+
+
+def in_reverse(face, voice):
+    """The rest takes the frames backwards, and the network's rows as they are."""
+    pictures = tf.reshape(face, face.shape[1:])
+    return (
+        tf.reduce_mean(network(pictures) - network(tf.reverse(pictures, [0])), axis=0)[None] + voice @ WEIGHTS
+    )
 
 
 def unknown_op(face, voice):
@@ -146,10 +156,16 @@ def test_an_entry_answers_alike_from_halves():
         (mean_of_all, (1, 1, SIDE, SIDE, CHANNELS)),
         (lambda face, voice: tf.reduce_mean(face, axis=(1, 2, 3)) @ WEIGHTS[:2] + voice @ WEIGHTS, None),
         (deep_and_shallow, None),
+        (in_reverse, None),
         (unknown_op, None),
     ],
-    ids=["a picture", "one frame", "no network", "two tensors", "unknown op"],
+    ids=["a picture", "one frame", "no network", "two tensors", "frames in reverse", "unknown op"],
 )
 def test_what_has_no_network_of_a_frame_stays_whole(answer: Callable, shape: tuple[int, ...] | None):
     content = written(answer, shape) if shape else written(answer)
     assert frame_network(content, "face") is None
+
+
+def test_an_unknown_input_is_told_with_the_nearest():
+    with pytest.raises(LMFError, match=r"'faces'.*'face'.*face, voice"):
+        frame_network(written(mean_of_all), "faces")

@@ -188,9 +188,12 @@ def test_the_command_prints_its_address_and_ends_with_ctrl_c():
         "--no-open",
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())[1])
-        assert get(port, "/")[0].status == 200
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())[1])
+            assert get(port, "/")[0].status == 200
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()  # where it has not ended
     assert process.returncode == 0
     assert "Traceback" not in errors

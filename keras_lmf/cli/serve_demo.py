@@ -88,8 +88,8 @@ def contents(model: Opened, folder: Path) -> dict[str, Path | bytes]:
     for needed in (litert, utilities, opencv):
         if not needed.exists():
             raise LMFError(
-                f"The page needs {needed.relative_to(folder)}, which is not in {folder}. This brings it, once: "
-                f'npm ci --omit=dev --prefix "{folder}"'
+                f"The page needs {needed.relative_to(folder)}, which is not in {folder}. npm, which comes with "
+                f'Node.js 20 or newer, brings it, once: npm ci --omit=dev --prefix "{folder}"'
             )
     # A worker resolves no package names, and this is the only one.
     index = (litert / "dist" / "index.js").read_bytes()
@@ -133,7 +133,6 @@ def spec(model: Opened, halves: FrameNetwork | None = None) -> dict[str, Any]:
     whole = {key: [1, *info.shape] for key, info in model.runtime.inputs.items()}
     told = {
         "name": model.name,
-        "file": model.file.name,
         "licence": (model.spec.licence or {}).get("weights"),
         "target": model.spec.target.name,
         "labels": model.labels,

@@ -1,14 +1,15 @@
 // The page: what its controls start, and what is shown of it.
 
-import {judged, opened} from './clip.js';
+import {opened, windows} from './clip.js';
 import {Faces} from './faces.js';
 import {Live} from './live.js';
 import {mean, Model} from './model.js';
 import {View} from './view.js';
 
 const PAUSE = 60; // milliseconds from one live answer to the next, at least
-const PARTS = 15; // answers from one look at voice and face alone, which takes runs of its own, to the next
+const PARTS = 16; // of so many live answers one says where it comes from, which takes more runs of the model
 const RATED = 20; // answers over which their rate is taken
+const COURSE = 60; // seconds of live answers that are shown
 
 const at = id => document.getElementById(id);
 const spec = await (await fetch('spec.json')).json();
@@ -16,108 +17,109 @@ const view = new View(spec);
 const loading = Model.load(spec);
 const finder = spec.face ? Faces.load(spec.face) : null; // takes longer, and a voice need not wait for it
 finder?.catch(() => {}); // is told to whoever asks for it
-let live = null;
-let listening = false;
-let work = 0; // its number: what is older ends
+const devices = [spec.sound && 'microphone', spec.face && 'camera'].filter(Boolean);
+let job = null; // what runs: its AbortController
 
-const names = [spec.sound && 'microphone', spec.face && 'camera'].filter(Boolean);
-const title = running => (running ? 'Stop' : `Start ${names.join(' and ')}`);
+const chosen = () => devices.filter(name => at(name).checked);
+
+function controls() {
+  at('start').textContent = job ? 'Stop' : `Start ${chosen().join(' and ')}`;
+  at('devices').disabled = Boolean(job);
+}
 
 function stop() {
-  work++;
-  live?.stop();
-  live = null;
-  listening = false;
-  at('start').textContent = title(false);
+  job?.abort();
+  job = null;
+  controls();
 }
 
-// What begins ends all before; its errors are told. `job` gets a function that says whether something else began.
-async function begin(job) {
+// What begins ends all before; its errors are told.
+async function begin(work) {
   stop();
+  const mine = (job = new AbortController());
+  controls();
   view.clear();
-  const mine = work;
   try {
-    await job(() => work !== mine);
+    await work(mine.signal);
   } catch (error) {
-    if (work !== mine) return;
-    stop();
-    view.status(error.message);
+    if (job === mine) view.status(error.message);
   }
+  if (job === mine) stop();
 }
 
-async function listen(stopped) {
+async function listen(signal) {
+  const names = chosen();
+  if (!names.length) throw new Error('Choose the microphone, the camera or both.');
   const model = await loading;
-  const chosen = Object.fromEntries(['microphone', 'camera'].map(name => [name, names.includes(name) && at(name).checked]));
-  if (!chosen.microphone && !chosen.camera) throw new Error('Choose the microphone, the camera or both.');
   view.status('Waiting for your permission …');
-  listening = true;
-  at('start').textContent = title(true);
-  const started = await Live.start(spec, finder, chosen, (picture, seen) => view.frame(picture, seen, true));
-  if (stopped()) return started.stop();
-  live = started;
+  const live = await Live.start(spec, names, finder, (frame, seen) => view.frame(frame, seen, true), signal);
   const begun = performance.now();
-  let [answers, since] = [[], PARTS - 1];
-  while (!stopped()) {
-    if (live.error) throw live.error;
+  let course = [];
+  let count = 0; // of answers in a row by the same modalities
+  let times = []; // of the last answers in a row
+  while (true) {
     const {inputs, newest} = live.window();
     const from = performance.now();
-    const parts = since === PARTS;
+    const parts = count % PARTS === 1;
     const answer = await (parts ? model.judge(inputs) : model.answer(inputs));
-    if (stopped()) return;
+    if (signal.aborted) return;
     const now = performance.now();
-    view.next(answer?.probabilities ?? null);
-    view.add((now - begun) / 1000, answer?.probabilities);
-    view.status(answer ? 'Live.' : nothing(chosen));
-    if (answer) {
-      answers = [...answers, now].slice(-RATED);
-      if (!parts) view.speed(now - newest, now - from, (1000 * (answers.length - 1)) / (now - answers[0]));
-    }
-    since = !answer ? PARTS - 1 : parts ? 0 : since + 1; // the first answer shall come soon
+    const last = course.at(-1);
+    count = !answer ? 0 : String(answer.there) === String(last?.answer?.there) ? count + 1 : 1;
+    times = answer ? [...times, now].slice(-RATED) : [];
+    const end = (now - begun) / 1000;
+    course = [...course, {start: last?.end ?? 0, end, answer}].filter(({start}) => start > end - COURSE);
+    view.next(answer?.probabilities);
+    view.course(course);
+    view.status(answer ? 'Live.' : `There is ${nothing(names)} yet.`);
     if (!answer) view.sources({});
-    else if (parts) view.sources(mean([{seconds: 1, answer}]));
-    await new Promise(resolve => setTimeout(resolve, Math.max(0, from + PAUSE - performance.now())));
+    else if (parts) view.sources(mean(course.slice(-1)));
+    else view.speed(now - newest, now - from, (1000 * (times.length - 1)) / (now - times[0]));
+    await new Promise(resolve => setTimeout(resolve, from + PAUSE - performance.now()));
   }
 }
 
-function nothing({microphone, camera}) {
-  return `There is ${[microphone && 'no voice', camera && 'no face'].filter(Boolean).join(' and ')} yet.`;
-}
-
-async function read(file, stopped) {
+async function read(file, signal) {
   const model = await loading;
   view.status(`Reading ${file.name} …`);
   const clip = await opened(file, spec);
-  const windows = await judged(model, await finder, clip, {
-    stopped,
-    told: windows => show(windows),
-    shown: (picture, seen) => view.frame(picture, seen, false),
-  });
-  if (stopped()) return;
+  const shown = (frame, seen) => signal.aborted || view.frame(frame, seen, false);
+  const judged = [];
+  for await (const {start, end, inputs} of windows(clip, spec, await finder, shown, signal)) {
+    const answer = await model.judge(inputs);
+    if (signal.aborted) return;
+    judged.push({start, end, answer});
+    const found = mean(judged);
+    view.answer(found?.probabilities);
+    view.sources(found ?? {});
+    view.course(judged);
+  }
   view.speak();
-  view.status(windows.some(({answer}) => answer) ? `${file.name}: done.` : `${file.name}: nothing to judge by.`);
+  const there = model.media.filter(name => judged.some(({answer}) => answer?.there.includes(name)));
+  const alone = there.length < model.media.length ? `, by the ${there[0]} alone` : '';
+  view.status(`${file.name}: ${there.length ? `done${alone}` : `nothing to judge by: ${nothing(devices)}`}.`);
 }
 
-function show(windows) {
-  const found = mean(windows);
-  view.answer(found?.probabilities ?? null);
-  view.sources(found ?? {});
-  view.windows(windows);
+function nothing(names) {
+  return names.map(name => (name === 'microphone' ? 'no voice' : 'no face')).join(' and ');
 }
 
-at('start').textContent = title(false);
+const choose = file => file && begin(signal => read(file, signal));
+
+controls();
+for (const name of devices) at(name).addEventListener('change', controls);
 at('start').addEventListener('click', () => {
-  if (listening) {
-    stop();
-    view.status('Stopped.');
-  } else begin(listen);
+  if (!job) return begin(listen);
+  stop();
+  view.status('Stopped.');
 });
 at('file').addEventListener('click', ({target}) => (target.value = '')); // else the same file again is no change
-at('file').addEventListener('change', ({target: {files}}) => files.length && begin(stopped => read(files[0], stopped)));
+at('file').addEventListener('change', ({target}) => choose(target.files[0]));
 addEventListener('dragover', event => event.preventDefault());
 addEventListener('drop', event => {
   event.preventDefault();
-  const [file] = event.dataTransfer.files;
-  if (file) begin(stopped => read(file, stopped));
+  at('file').files = event.dataTransfer.files;
+  choose(event.dataTransfer.files[0]);
 });
 
 try {

@@ -5,16 +5,17 @@ import {decoded, soundInput, voiced} from './sound.js';
 
 // What of a file the model takes: {sound, film}, `film` as {count, frame(number)}, or null without a picture.
 export async function opened(file, spec) {
-  const sound = spec.sound && !file.type.startsWith('image/') ? await decoded(file, spec.sound.rate) : new Float32Array(0);
-  const film = !spec.face ? null : file.type.startsWith('image/') ? await photo(file) : await filmOf(file, spec.face.rate);
+  const isPhoto = file.type.startsWith('image/');
+  const sound = spec.sound && !isPhoto ? await decoded(file, spec.sound.rate) : new Float32Array(0);
+  const film = spec.face && (await (isPhoto ? photo(file) : filmOf(file, spec.face.rate)));
   if (sound.length || film) return {sound, film};
   const wanted = [spec.sound && 'sound', spec.face && 'picture'].filter(Boolean).join(' and no ');
   throw new Error(`${file.name}: no ${wanted} that this browser can read.`);
 }
 
 async function photo(file) {
-  const picture = await createImageBitmap(file, {colorSpaceConversion: 'none'});
-  return {count: 1, frame: () => pixels(picture, picture.width, picture.height)};
+  const picture = await createImageBitmap(file, {colorSpaceConversion: 'none'}).catch(() => null);
+  return picture && {count: 1, frame: () => pixels(picture, picture.width, picture.height)};
 }
 
 async function filmOf(file, rate) {
@@ -37,45 +38,41 @@ async function filmOf(file, rate) {
   };
 }
 
-// Judges all windows: [{start, end, seconds, answer}]. `told` is called after each one with those so far, and `shown`
-// after each frame with its pixels and its face; it ends early once `stopped` says so.
-export async function judged(model, faces, {sound, film}, {told, shown, stopped}) {
-  const {spec} = model;
-  const windows = [];
-  const add = async (start, end, inputs, seconds = end - start) => {
-    windows.push({start, end, seconds, answer: await model.judge(inputs)});
-    told(windows);
-  };
-  if (!film) {
-    const {rate, samples, name} = spec.sound;
-    const heard = voiced(sound, spec.sound);
-    for (const [from, to] of spans(heard.sound.length, samples, spec.hop * rate)) {
-      if (stopped()) break;
-      const inputs = {[name]: soundInput(heard.sound.subarray(from, to), spec.sound)};
-      await add((heard.first + from) / rate, (heard.first + to) / rate, inputs);
-    }
-    return windows;
+// All windows {start, end, inputs} of what `opened` gave, in seconds. `shown` gets each frame and the face in it.
+// Throws once `signal` is aborted.
+export async function* windows({sound, film}, spec, faces, shown, signal) {
+  if (film) yield* filmWindows(film, sound, spec, faces, shown, signal);
+  else yield* soundWindows(sound, spec);
+}
+
+function* soundWindows(whole, spec) {
+  const {rate, samples, name} = spec.sound;
+  const {sound, first} = voiced(whole, spec.sound);
+  for (const [from, to] of spans(sound.length, samples, spec.hop * rate)) {
+    const inputs = {[name]: soundInput(sound.subarray(from, to), spec.sound)};
+    yield {start: (first + from) / rate, end: (first + to) / rate, inputs};
   }
-  const {rate, name} = spec.face;
-  await faces.start(film.count === 1 ? 1 : spec.face.confirmations);
+}
+
+async function* filmWindows(film, sound, spec, faces, shown, signal) {
+  const {rate, name, confirmations} = spec.face;
+  await faces.start(film.count === 1 ? 1 : confirmations);
   const seen = [];
   for (const [from, to] of spans(film.count, Math.max(1, Math.round(spec.seconds * rate)), spec.hop * rate)) {
     while (seen.length < to) {
       const frame = await film.frame(seen.length);
-      const picture = shown && (await createImageBitmap(frame)); // the worker takes the frame away
-      if (stopped()) return windows;
+      signal.throwIfAborted(); // another film may have begun, and its faces
       seen.push(await faces.next(frame, seen.length / rate));
-      shown?.(picture, seen.at(-1));
+      shown(frame, seen.at(-1));
     }
     const inputs = {[name]: faceInput(seen.slice(from, to), spec.face)};
     if (spec.sound) {
       const [first, end] = [from, to].map(step => Math.round((step / rate) * spec.sound.rate));
-      const part = sound.subarray(first, end).subarray(0, spec.sound.samples);
+      const part = sound.subarray(first, Math.min(end, first + spec.sound.samples));
       inputs[spec.sound.name] = soundInput(part, spec.sound);
     }
-    await add(from / rate, to / rate, inputs, film.count === 1 && !sound.length ? 0 : (to - from) / rate);
+    yield {start: from / rate, end: to / rate, inputs};
   }
-  return windows;
 }
 
 // Windows of `length` steps, one every `hop`; the last may be shorter, and holds something that the one before doesn't.

@@ -1,23 +1,23 @@
 // Faces as the model takes them; `rules` are spec.face, from keras_lmf.media.crops.
 
-import {Asked} from './workers.js';
+import {ask} from './workers.js';
 
 export class Faces {
   static async load(rules) {
     const faces = new Faces();
-    faces.worker = new Asked('face.worker.js');
-    await faces.worker.ask({load: rules});
+    faces.worker = new Worker('face.worker.js');
+    await ask(faces.worker, {load: rules});
     return faces;
   }
 
   // From here on another film, or a single picture, which nothing can confirm.
   start(confirmations) {
-    return this.worker.ask({start: {confirmations}});
+    return ask(this.worker, {start: {confirmations}});
   }
 
   // {box, crop} of the face in the next frame (ImageData), or null.
   next(frame, time) {
-    return this.worker.ask({frame, time}, [frame.data.buffer]);
+    return ask(this.worker, {frame, time});
   }
 }
 

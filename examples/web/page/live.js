@@ -3,38 +3,37 @@
 import {faceInput, pixels} from './faces.js';
 import {soundInput} from './sound.js';
 
+// As it is: no gain, no filter.
+const MICROPHONE = {channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false};
+const CAMERA = {width: 640, height: 480, facingMode: 'user'};
+const KINDS = {audio: 'microphone', audioinput: 'microphone', video: 'camera', videoinput: 'camera'};
+
 export class Live {
-  // `finder` promises the Faces; `shown` gets each camera frame and the face in it.
-  static async start(spec, finder, {microphone, camera}, shown) {
-    const live = Object.assign(new Live(), {spec, shown, rows: [], heard: 0});
-    live.sound = new Float32Array(microphone ? spec.sound.samples : 0);
-    live.stream = await navigator.mediaDevices.getUserMedia({
-      // As it is: no gain, no filter.
-      audio: microphone && {
-        channelCount: 1,
-        echoCancellation: false,
-        noiseSuppression: false,
-        autoGainControl: false,
-      },
-      video: camera && {width: 640, height: 480, facingMode: 'user'},
-    });
-    live.running = true;
-    try {
-      if (microphone) await live.listen();
-    } catch (error) {
-      live.stop();
-      throw error;
+  // `devices` are "microphone", "camera" or both; `finder` promises the Faces; `shown` gets each camera frame and the
+  // face in it. The end of `signal` turns the devices off.
+  static async start(spec, devices, finder, shown, signal) {
+    const live = Object.assign(new Live(), {spec, signal, rows: [], heard: 0});
+    live.stream = await permitted(devices);
+    const stop = () => live.stream.getTracks().forEach(track => track.stop());
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
+    signal.throwIfAborted();
+    for (const track of live.stream.getTracks()) {
+      track.onended = () => (live.error = new Error(`The ${KINDS[track.kind]} was taken away.`));
     }
-    if (camera) live.look(finder).catch(error => (live.error = error));
+    live.sound = new Float32Array(devices.includes('microphone') ? spec.sound.samples : 0);
+    if (live.sound.length) await live.listen();
+    if (devices.includes('camera')) live.look(finder, shown).catch(error => (live.error = error));
     return live;
   }
 
   async listen() {
-    this.context = new AudioContext({sampleRate: this.spec.sound.rate});
-    await this.context.audioWorklet.addModule('microphone.js');
-    const node = new AudioWorkletNode(this.context, 'microphone', {numberOfOutputs: 0});
-    node.port.onmessage = ({data}) => data.forEach(block => this.hear(block));
-    this.context.createMediaStreamSource(this.stream).connect(node);
+    const context = new AudioContext({sampleRate: this.spec.sound.rate});
+    this.signal.addEventListener('abort', () => context.close());
+    await context.audioWorklet.addModule('microphone.js');
+    const node = new AudioWorkletNode(context, 'microphone', {numberOfOutputs: 0});
+    node.port.onmessage = ({data}) => this.hear(data);
+    context.createMediaStreamSource(this.stream).connect(node);
   }
 
   // The newest samples stand at the end.
@@ -46,37 +45,34 @@ export class Live {
   }
 
   // One frame in 1 / rate seconds, or as many as there is time for.
-  async look(finder) {
+  async look(finder, shown) {
     const {rate, frames, each, confirmations} = this.spec.face;
     const video = Object.assign(document.createElement('video'), {muted: true, playsInline: true});
     video.srcObject = this.stream;
     await video.play();
     const faces = await finder;
-    await faces.start(confirmations);
-    while (true) {
-      const time = performance.now();
+    if (!this.signal.aborted) await faces.start(confirmations);
+    while (!this.signal.aborted) {
+      const now = performance.now();
       const frame = pixels(video, video.videoWidth, video.videoHeight);
-      const picture = await createImageBitmap(frame); // the worker takes the frame away
-      if (!this.running) return;
-      const seen = await faces.next(frame, time / 1000);
-      if (!this.running) return;
-      this.rows = [...this.rows, {time: time / 1000, seen}].slice(-frames * each);
-      this.newest = time;
-      this.shown(picture, seen);
-      await new Promise(resolve => setTimeout(resolve, 1000 / rate - (performance.now() - time)));
+      const seen = await faces.next(frame, now / 1000);
+      if (this.signal.aborted) return;
+      this.rows = [...this.rows, {time: now / 1000, seen}].slice(-frames * each);
+      this.newest = now;
+      shown(frame, seen);
+      await new Promise(resolve => setTimeout(resolve, 1000 / rate - (performance.now() - now)));
     }
   }
 
   // {inputs, newest}: the last window, and when its newest sample or frame came, by performance.now(). Before a whole
-  // window is there, it is a short one with zeros after its end.
+  // window is there, it is a short one with zeros after its end. Throws what went wrong meanwhile.
   window() {
-    const {spec} = this;
+    if (this.error) throw this.error;
+    const {spec, sound, heard, newest} = this;
     const inputs = {};
-    if (this.sound.length) {
-      inputs[spec.sound.name] = soundInput(this.sound.subarray(this.sound.length - this.heard), spec.sound);
-    }
+    if (sound.length) inputs[spec.sound.name] = soundInput(sound.subarray(sound.length - heard), spec.sound);
     if (this.rows.length) inputs[spec.face.name] = faceInput(this.steps(), spec.face);
-    return {inputs, newest: this.newest};
+    return {inputs, newest};
   }
 
   // The face of each step of the last window; where a step has no frame of its own, the last one before. Stretches of
@@ -90,10 +86,22 @@ export class Live {
       return (this.rows.findLast(row => row.time <= time) ?? this.rows[0]).seen;
     });
   }
+}
 
-  stop() {
-    this.running = false;
-    for (const track of this.stream.getTracks()) track.stop();
-    this.context?.close();
+async function permitted(devices) {
+  const audio = devices.includes('microphone') && MICROPHONE;
+  const video = devices.includes('camera') && CAMERA;
+  const names = devices.join(' and ');
+  try {
+    return await navigator.mediaDevices.getUserMedia({audio, video});
+  } catch (error) {
+    if (error.name === 'NotAllowedError') {
+      throw new Error(`The browser may not use the ${names}. Allow it beside the address, or choose a file.`);
+    }
+    const here = (await navigator.mediaDevices.enumerateDevices()).map(({kind}) => KINDS[kind]);
+    const missing = devices.filter(name => !here.includes(name));
+    if (!missing.length) throw new Error(`The ${names} can't be used: ${error.message}.`);
+    const fix = missing.length < devices.length ? 'Untick it, or choose a file' : 'Choose a file instead';
+    throw new Error(`There is no ${missing.join(' and no ')} on this machine. ${fix}.`);
   }
 }

@@ -1,14 +1,8 @@
-// In the audio thread: hands the microphone's samples on, some at a time.
+// In the audio thread: hands the microphone's samples on.
 
 class Microphone extends AudioWorkletProcessor {
-  held = [];
-
   process([[channel]]) {
-    if (channel) this.held.push(channel.slice());
-    if (this.held.length >= 8) {
-      this.port.postMessage(this.held);
-      this.held = [];
-    }
+    if (channel) this.port.postMessage(channel);
     return true;
   }
 }

@@ -1,6 +1,6 @@
 // What a model says of one window: probabilities, each modality alone, and what comes from which.
 
-import {Asked} from './workers.js';
+import {ask} from './workers.js';
 
 const TOGETHER = ' × ';
 
@@ -10,14 +10,15 @@ export class Model {
     const model = new Model();
     model.spec = spec;
     model.media = [spec.sound, spec.face].filter(Boolean).map(({name}) => name);
-    model.worker = new Asked('model.worker.js');
-    await model.worker.ask({load: spec});
-    model.ofNothing = await model.logits({}); // which also warms it up
+    model.worker = new Worker('model.worker.js');
+    await ask(model.worker, {load: spec});
+    model.ofNothing = await model.logits({}, []); // which also warms it up
     return model;
   }
 
-  logits(inputs) {
-    return this.worker.ask({inputs});
+  // Of these inputs alone.
+  logits(inputs, names) {
+    return ask(this.worker, {inputs: Object.fromEntries(names.map(name => [name, inputs[name]]))});
   }
 
   // The modalities that are there, by the rule that zeros are none; null where too little is there to judge by.
@@ -31,11 +32,11 @@ export class Model {
     return softmax(logits, this.spec.temperatures[[...there].sort().join(' + ')]);
   }
 
-  // {there, probabilities} of inputs {name: Float32Array}; null with nothing to judge by.
+  // {there, logits, probabilities} of inputs {name: Float32Array}; null with nothing to judge by.
   async answer(inputs) {
     const there = this.there(inputs);
     if (!there) return null;
-    const logits = await this.logits(only(inputs, there));
+    const logits = await this.logits(inputs, there);
     return {there, logits, probabilities: this.probabilities(logits, there)};
   }
 
@@ -45,65 +46,59 @@ export class Model {
     const answer = await this.answer(inputs);
     if (!answer || this.spec.presence !== 'derived' || this.media.length < 2) return answer;
     const {there} = answer;
-    const singles = await inTurn(there, name =>
-      there.length === 1 ? answer.logits : this.logits(only(inputs, [name])),
-    );
-    const [constant, whole, ...parts] = [this.ofNothing, answer.logits, ...singles].map(centred);
-    const terms = parts.map(part => part.map((value, i) => value - constant[i]));
-    const contributions = Object.fromEntries(there.map((name, m) => [name, terms[m]]));
-    if (there.length > 1) {
-      contributions[there.join(TOGETHER)] = whole.map(
-        (value, i) => value - constant[i] - terms.reduce((sum, term) => sum + term[i], 0),
-      );
+    const constant = centred(this.ofNothing);
+    let rest = minus(centred(answer.logits), constant);
+    const [alone, contributions] = [{}, {}];
+    for (const name of there) {
+      const logits = there.length === 1 ? answer.logits : await this.logits(inputs, [name]);
+      alone[name] = this.probabilities(logits, [name]);
+      contributions[name] = minus(centred(logits), constant);
+      rest = minus(rest, contributions[name]);
     }
-    const alone = Object.fromEntries(there.map((name, m) => [name, this.probabilities(singles[m], [name])]));
+    if (there.length > 1) contributions[there.join(TOGETHER)] = rest;
     return {...answer, alone, contributions};
   }
 }
 
-// What is said of several windows [{seconds, answer}], weighted by their seconds; null where none says anything.
+// What is said of several windows [{start, end, answer}], weighted by their lengths; null where none says anything.
 export function mean(windows) {
-  const told = windows.filter(({answer}) => answer);
+  const told = windows.filter(({answer}) => answer).map(({start, end, answer}) => ({seconds: end - start, ...answer}));
   if (!told.length) return null;
-  const timeless = told.every(({seconds}) => !seconds); // a photo
-  const average = pick => {
-    const rows = told.map(({seconds, answer}) => [timeless ? 1 : seconds, pick(answer)]).filter(([, row]) => row);
-    const weight = rows.reduce((sum, [seconds]) => sum + seconds, 0);
-    return rows[0][1].map((_, i) => rows.reduce((sum, [seconds, row]) => sum + seconds * row[i], 0) / weight);
+  const average = (rows, pick) => {
+    const seconds = sum(rows.map(row => row.seconds));
+    return pick(rows[0]).map((_, i) => sum(rows.map(row => row.seconds * pick(row)[i])) / seconds);
   };
-  const names = new Set(told.flatMap(({answer}) => Object.keys(answer.alone ?? {})));
+  const alone = {};
+  for (const name of new Set(told.flatMap(row => Object.keys(row.alone ?? {})))) {
+    alone[name] = average(told.filter(row => row.alone[name]), row => row.alone[name]);
+  }
   const lengths = {};
-  for (const {seconds, answer} of told) {
-    for (const [title, numbers] of Object.entries(answer.contributions ?? {})) {
-      lengths[title] = (lengths[title] ?? 0) + (timeless ? 1 : seconds) * Math.hypot(...numbers);
+  for (const {seconds, contributions = {}} of told) {
+    for (const [title, numbers] of Object.entries(contributions)) {
+      lengths[title] = (lengths[title] ?? 0) + seconds * Math.hypot(...numbers);
     }
   }
-  const whole = Object.values(lengths).reduce((sum, length) => sum + length, 0);
-  return {
-    probabilities: average(answer => answer.probabilities),
-    alone: Object.fromEntries([...names].map(name => [name, average(answer => answer.alone?.[name])])),
-    shares: Object.fromEntries(Object.entries(lengths).map(([title, length]) => [title, length / whole])),
-  };
+  const whole = sum(Object.values(lengths));
+  const shares = Object.fromEntries(Object.entries(lengths).map(([title, length]) => [title, length / whole]));
+  return {probabilities: average(told, row => row.probabilities), alone, shares};
 }
 
 function softmax(logits, temperature) {
   const largest = Math.max(...logits);
   const powers = Array.from(logits, value => Math.exp((value - largest) / temperature));
-  const sum = powers.reduce((total, power) => total + power, 0);
-  return powers.map(power => power / sum);
+  const whole = sum(powers);
+  return powers.map(power => power / whole);
 }
 
 function centred(logits) {
-  const average = logits.reduce((sum, value) => sum + value, 0) / logits.length;
+  const average = sum(logits) / logits.length;
   return Array.from(logits, value => value - average);
 }
 
-function only(inputs, names) {
-  return Object.fromEntries(names.map(name => [name, inputs[name]]));
+function minus(one, other) {
+  return one.map((value, i) => value - other[i]);
 }
 
-async function inTurn(things, ask) {
-  const answers = [];
-  for (const thing of things) answers.push(await ask(thing));
-  return answers;
+function sum(values) {
+  return values.reduce((total, value) => total + value, 0);
 }

@@ -48,10 +48,10 @@ function size(shape) {
   return shape.reduce((product, width) => product * width, 1);
 }
 
-self.onmessage = async ({data: {id, load: told, inputs}}) => {
+self.onmessage = async ({data: {load: told, inputs}, ports: [port]}) => {
   try {
-    self.postMessage({id, answer: told ? await load(told) : await logits(inputs)});
+    port.postMessage({answer: await (told ? load(told) : logits(inputs))});
   } catch (error) {
-    self.postMessage({id, error: String(error)});
+    port.postMessage({error: String(error)});
   }
 };

@@ -2,10 +2,9 @@
 
 // The sound of a file, mono at `rate`; empty without any.
 export async function decoded(file, rate) {
-  const bytes = await file.arrayBuffer();
   let buffer;
   try {
-    buffer = await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes);
+    buffer = await new OfflineAudioContext(1, 1, rate).decodeAudioData(await file.arrayBuffer());
   } catch {
     return new Float32Array(0);
   }

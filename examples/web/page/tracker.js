@@ -1,10 +1,11 @@
-// One face followed through frames, as keras_lmf.media.faces.FaceTracker does; `rules` are its settings.
+// One face followed through frames, as keras_lmf.media.faces.FaceTracker does.
 
 export class FaceTracker {
-  // detect(frame) gives boxes [x, y, width, height]; crop(frame, box) the model's picture of what is in one.
-  constructor(rules, detect, crop, confirmations = rules.confirmations) {
-    Object.assign(this, {rules, detect, crop, confirmations});
-    this.track = null;
+  // `rules` are its settings; detect(frame) gives boxes [x, y, width, height]; crop(frame, box) the model's picture of
+  // what is in one.
+  constructor(rules, detect, crop) {
+    Object.assign(this, {rules, detect, crop});
+    this.track = null; // {detection, box, crop, found}, `found` when it was detected last
     this.candidates = [];
     this.time = this.detected = -Infinity;
   }
@@ -63,7 +64,7 @@ export class FaceTracker {
       const same = before.filter(candidate => overlap(box, candidate.box) >= this.rules.same);
       return {box, count: 1 + Math.max(0, ...same.map(({count}) => count))};
     });
-    const sure = this.candidates.filter(({count}) => count >= this.confirmations);
+    const sure = this.candidates.filter(({count}) => count >= this.rules.confirmations);
     if (!sure.length) return null;
     const {box} = most(sure, ({box}) => box[2] * box[3]);
     this.candidates = [];

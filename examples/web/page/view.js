@@ -1,69 +1,63 @@
 // What the page shows.
 
+const SOURCES = ['#3d7ea6', '#e0a800', '#2f9e77']; // colours of the modalities, and of both together
+const QUIET = 2000; // milliseconds between two answers that are read aloud
+
 const at = id => document.getElementById(id);
 const percent = share => `${Math.round(100 * share)}\u00a0%`;
-const LIVE = 60; // seconds of the timeline
-const QUIET = 2000; // milliseconds between two answers that are read aloud
 
 export class View {
   constructor(spec) {
-    this.labels = spec.labels;
-    this.colors = spec.colors;
-    at('model').textContent = `${spec.name} answers, from the file ${spec.file}.`;
-    at('licence').textContent = spec.licence ? `Licence of the weights: ${spec.licence}.` : '';
-    at('use-microphone').hidden = !spec.sound || !spec.face;
-    at('use-camera').hidden = !spec.sound || !spec.face;
-    at('bars').replaceChildren(
-      ...this.labels.map((label, i) => {
-        const row = element('li', 'row');
-        row.style.setProperty('--color', this.colors[i]);
-        row.append(element('span', 'label', label), element('span', 'bar'), element('span', 'share', '–'));
-        row.children[1].append(element('span', 'fill'));
-        return row;
-      }),
-    );
-    const crop = at('crop');
-    if (spec.face) crop.width = crop.height = spec.face.size;
-    this.grey = spec.face?.grey;
+    const {labels, colors, sound, face} = spec;
+    Object.assign(this, {labels, colors, face, media: [sound?.name, face?.name].filter(Boolean)});
+    at('model').textContent = `Model: ${spec.name}`;
+    at('licence').textContent = spec.licence ? `Licence of its weights: ${spec.licence}.` : '';
+    at('devices').hidden = !sound || !face;
+    at('kinds').textContent = [sound && 'sound', 'film', face && 'photo'].filter(Boolean).join(', ');
+    at('file').accept = [sound && 'audio/*', 'video/*', face && 'image/*'].filter(Boolean).join();
+    if (face) at('crop').width = at('crop').height = face.size;
     this.clear();
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.timeline());
-    addEventListener('resize', () => this.timeline());
   }
 
   clear() {
-    this.points = [];
-    this.bounds = null;
     this.told = {time: -Infinity};
     at('spoken').textContent = ''; // so that the same answer of another file is read aloud, too
     at('picture').hidden = true;
-    this.answer(null);
+    this.answer();
     this.sources({});
+    this.course([]);
     this.speed();
-    this.timeline();
   }
 
   status(text) {
     if (at('status').textContent !== text) at('status').textContent = text; // else it is read aloud again
   }
 
-  // Probabilities by label, or null with nothing to judge by; the number of the most probable label.
+  // The most probable label: its number, and in words.
+  best(probabilities) {
+    const label = probabilities.indexOf(Math.max(...probabilities));
+    return {label, text: `${this.labels[label]} ${percent(probabilities[label])}`};
+  }
+
+  // Probabilities by label, or none; the number of the most probable label.
   answer(probabilities) {
-    const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
-    const text = best < 0 ? '–' : `${this.labels[best]} ${percent(probabilities[best])}`;
-    at('emotion').textContent = text;
-    [...at('bars').children].forEach((row, i) => {
-      row.classList.toggle('best', i === best);
-      row.querySelector('.fill').style.width = probabilities ? `${100 * probabilities[i]}%` : 0;
-      row.lastChild.textContent = probabilities ? percent(probabilities[i]) : '–';
-    });
-    return best;
+    const best = probabilities && this.best(probabilities);
+    at('emotion').textContent = best?.text ?? '–';
+    at('bars').replaceChildren(
+      ...this.labels.map((name, label) => {
+        const row = line(name, this.colors[label], probabilities?.[label]);
+        row.classList.toggle('best', label === best?.label);
+        return row;
+      }),
+    );
+    return best?.label;
   }
 
   // One of many answers that follow one another: read aloud where it is another one than before.
   next(probabilities) {
-    const best = this.answer(probabilities);
-    if (best < 0 || best === this.told.best || performance.now() < this.told.time + QUIET) return;
-    this.told = {best, time: performance.now()};
+    const label = this.answer(probabilities);
+    if (label === undefined || label === this.told.label || performance.now() < this.told.time + QUIET) return;
+    this.told = {label, time: performance.now()};
     this.speak();
   }
 
@@ -74,21 +68,14 @@ export class View {
   // Shares {"voice": 0.6, "face": 0.3, "voice × face": 0.1}, and what each modality alone says; nothing of a model
   // of one modality.
   sources({shares = {}, alone = {}}) {
-    const titles = Object.keys(shares);
-    at('sources').hidden = !titles.length;
-    at('shares').replaceChildren(
-      ...titles.map((title, i) => {
-        const part = element('span', `part s${i}`);
-        part.style.flexGrow = shares[title];
-        return part;
-      }),
-    );
-    const lines = titles.map(title => {
-      const best = alone[title]?.indexOf(Math.max(...alone[title]));
-      const told = alone[title] ? `; alone it says ${this.labels[best]} ${percent(alone[title][best])}` : '';
-      return `${title} ${percent(shares[title])}${told}`;
+    const rows = Object.entries(shares).map(([name, share]) => {
+      const row = line(name, SOURCES.at(this.media.indexOf(name)), share); // −1, the last: both together
+      const note = alone[name] ? `alone it says ${this.best(alone[name]).text}` : 'what needs both';
+      row.append(element('span', 'note', note));
+      return row;
     });
-    at('parts').replaceChildren(...lines.map((line, i) => element('li', `s${i}`, line)));
+    at('sources').hidden = !rows.length;
+    at('parts').replaceChildren(...rows);
   }
 
   // Milliseconds from the newest sample or frame to the answer, those of the model, and answers a second.
@@ -100,75 +87,67 @@ export class View {
     at('rate').textContent = rate.toFixed(1);
   }
 
-  // A frame (ImageBitmap) with the box of the face in it; a camera's is shown as in a mirror.
-  frame(picture, seen, mirrored) {
-    const canvas = at('frame');
+  // A frame (ImageData) with the box of the face in it, and the model's picture; a camera's is shown as in a mirror.
+  frame(frame, seen, mirrored) {
     at('picture').hidden = false;
-    Object.assign(canvas, {width: picture.width, height: picture.height});
+    at('taken').textContent = seen ? 'This is what the model takes of the face.' : 'No face is found here.';
+    const canvas = Object.assign(at('frame'), {width: frame.width, height: frame.height});
     canvas.classList.toggle('mirrored', mirrored);
     const context = canvas.getContext('2d');
-    context.drawImage(picture, 0, 0);
-    picture.close();
+    context.putImageData(frame, 0, 0);
     const crop = at('crop').getContext('2d');
-    crop.clearRect(0, 0, crop.canvas.width, crop.canvas.height);
-    if (!seen) return;
-    Object.assign(context, {lineWidth: Math.max(2, canvas.width / 160), strokeStyle: color('--accent')});
-    context.strokeRect(...seen.box);
-    const image = crop.createImageData(crop.canvas.width, crop.canvas.height);
-    const channels = this.grey ? 1 : 3;
-    for (let i = 0; i < image.data.length; i++) {
-      const [pixel, channel] = [i >> 2, i & 3];
-      image.data[i] = channel === 3 ? 255 : 255 * seen.crop[pixel * channels + Math.min(channel, channels - 1)];
+    const {size, grey} = this.face;
+    const image = crop.createImageData(size, size);
+    if (seen) {
+      const width = Math.max(1, frame.width / 250);
+      for (const [strokeStyle, lineWidth] of [['black', 2 * width], ['white', width]]) {
+        Object.assign(context, {strokeStyle, lineWidth});
+        context.strokeRect(...seen.box);
+      }
+      const channels = grey ? 1 : 3;
+      for (let pixel = 0; pixel < size * size; pixel++) {
+        const [red, green = red, blue = red] = seen.crop.subarray(pixel * channels, (pixel + 1) * channels);
+        image.data.set([255 * red, 255 * green, 255 * blue, 255], 4 * pixel);
+      }
     }
     crop.putImageData(image, 0, 0);
   }
 
-  // A live answer at a time in seconds.
-  add(time, probabilities) {
-    this.points = [...this.points, {time, probabilities}].filter(point => point.time > time - LIVE);
-    this.bounds = [Math.max(this.points[0].time, time - LIVE), time];
-    this.timeline();
-  }
-
-  // The windows of a clip.
-  windows(windows) {
-    this.points = windows.map(({start, end, answer}) => ({
-      time: (start + end) / 2,
-      probabilities: answer?.probabilities,
-    }));
-    this.bounds = [windows[0].start, windows.at(-1).end];
-    this.timeline();
-  }
-
-  timeline() {
+  // Answers [{start, end, answer}] over time, in seconds; two that overlap share what both cover. One is no course.
+  course(spans) {
+    at('course').hidden = spans.length < 2;
+    if (spans.length < 2) return;
     const canvas = at('timeline');
-    const {points, bounds} = this;
-    at('course').hidden = !bounds || bounds[1] <= bounds[0];
-    if (at('course').hidden) return;
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight].map(side => side * devicePixelRatio);
-    Object.assign(canvas, {width, height});
-    [at('from').textContent, at('to').textContent] = bounds.map(seconds => `${seconds.toFixed(1)} s`);
     const context = canvas.getContext('2d');
-    const x = time => ((time - bounds[0]) / (bounds[1] - bounds[0])) * width;
-    points.forEach(({time, probabilities}, i) => {
-      const left = i ? x((points[i - 1].time + time) / 2) : 0;
-      const right = i < points.length - 1 ? x((points[i + 1].time + time) / 2) : width;
+    const [begin, end] = [spans[0].start, spans.at(-1).end];
+    const edges = [begin, ...spans.slice(1).map(({start}, i) => (spans[i].end + start) / 2), end].map(
+      time => ((time - begin) / (end - begin)) * canvas.width,
+    );
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    spans.forEach(({answer}, i) => {
       let top = 0;
-      for (const [label, share] of (probabilities ?? []).entries()) {
+      answer?.probabilities.forEach((share, label) => {
+        const height = share * canvas.height;
         context.fillStyle = this.colors[label];
-        context.fillRect(left, top * height, right - left + 0.5, share * height);
-        top += share;
-      }
+        context.fillRect(edges[i], top, edges[i + 1] - edges[i] + 0.5, height);
+        top += height;
+      });
     });
-    const told = points.filter(({probabilities}) => probabilities).length;
-    canvas.setAttribute('aria-label', `${told} answers in ${(bounds[1] - bounds[0]).toFixed(1)} seconds`);
+    [at('from').textContent, at('to').textContent] = [begin, end].map(seconds => `${seconds.toFixed(1)} s`);
+    const told = spans.filter(({answer}) => answer).length;
+    canvas.setAttribute('aria-label', `${told} answers in ${(end - begin).toFixed(1)} seconds`);
   }
 }
 
-function element(name, className, text = '') {
-  return Object.assign(document.createElement(name), {className, textContent: text});
+// A line of a list: a name and its colour, a share of 1 as a bar and as a number, or none yet.
+function line(name, color, share) {
+  const row = element('li', 'line');
+  row.style.setProperty('--color', color);
+  const bar = Object.assign(element('progress'), {value: share ?? 0, ariaHidden: 'true'});
+  row.append(element('span', 'name', name), bar, element('span', 'share', share === undefined ? '–' : percent(share)));
+  return row;
 }
 
-function color(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name);
+function element(name, className = '', textContent = '') {
+  return Object.assign(document.createElement(name), {className, textContent});
 }
