@@ -198,6 +198,24 @@ def test_without_opencv_the_extra_is_named_where_a_face_is_looked_for(
         Model().recognizer(face_detector="har")
 
 
+def test_shares_count_each_window_by_its_seconds(tmp_path: Path) -> None:
+    """What the voice, the face and both together add to the centred logits, of windows of 3 and of 1 s."""
+    clip = film(tmp_path / "film.mkv", 4, sound=steps((0.5, 3), (0.1, 1)), rate=RATE)
+    model = Model()
+    answer = model.recognizer(hop=3)(clip)
+    assert answer.timeline[["start", "end"]].to_numpy().tolist() == [[0, 3], [3, 4]]
+    seen = model.seen[0]
+    silent, faceless = ({key: values * (key != absent) for key, values in seen.items()} for absent in SHAPES)
+    nothing = {key: values * 0 for key, values in seen.items()}
+    both, face, voice, none = (
+        found - found.mean(axis=1, keepdims=True) for found in map(logits, (seen, silent, faceless, nothing))
+    )
+    terms = {"voice": voice - none, "face": face - none, "voice × face": both - voice - face + none}
+    lengths = {name: np.linalg.norm(term, axis=1) @ [3, 1] for name, term in terms.items()}
+    expected = {name: length / sum(lengths.values()) for name, length in lengths.items()}
+    assert answer.shares == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.slow
 def test_a_long_film_takes_no_more_memory_than_a_frame_and_some_windows(tmp_path: Path) -> None:
     large = np.full((480, 640, 3), 99, np.uint8)
