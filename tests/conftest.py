@@ -80,6 +80,24 @@ def mirror(entry_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> I
         yield server
 
 
+@pytest.fixture
+def exported_in_process() -> Iterator[None]:
+    """As `exporting.exported_here`: each process of an export takes seconds to import TensorFlow."""
+    from exporting import exported_here
+
+    with exported_here():
+        yield
+
+
+@pytest.fixture
+def few_steps() -> Iterator[None]:
+    """As `untraced.untraced`, for trainings of a few steps."""
+    from untraced import untraced
+
+    with untraced():
+        yield
+
+
 @pytest.fixture(scope="session")
 def loud_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model of `loud_model.py` in every format that a Recognizer opens; not to be changed."""

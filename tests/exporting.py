@@ -36,7 +36,7 @@ def converted_here() -> Iterator[None]:
 def exported_here() -> Iterator[None]:
     """So converted, and no latency measured, which takes a process of its own, too."""
     with converted_here(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporter, "_latency", lambda *_: Latency(1.0, 2.0))
+        patch.setattr(exporter, "_latency", lambda *_: Latency(1.0, 2.0, 0.75, 1.5, 10.0))
         yield
 
 

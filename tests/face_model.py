@@ -23,6 +23,7 @@ SOURCES = {"voice": InputSpec(media="waveform", rate=RATE), "face": InputSpec(me
 BOX = (16, 8, 32, 32)  # x, y, width, height in frames of 64 × 48 pixels
 FPS = 25
 STEP = 2.5  # frames of a film to one that is followed: 5 a picture, 10 a second
+CLOSE = 0.008  # two levels of 255, by which colours are rounded on the way through a file
 
 
 def keras_model() -> keras.Model:
@@ -135,3 +136,9 @@ def pictures(start: float, seconds: float, faces: tuple[float, float] = (0, 99))
         if found:
             seen[picture] = brightness(shown[found[0]]) / 255
     return seen
+
+
+def steps(*levels: tuple[float, float]) -> np.ndarray:
+    """(samples, 1) of constant amplitude, of half the rate in frequency: (amplitude, seconds) …"""
+    sizes = np.concatenate([np.full(round(s * RATE), a, np.float32) for a, s in levels])
+    return (sizes * np.where(np.arange(len(sizes)) % 2, -1, 1))[:, None].astype(np.float32)

@@ -7,19 +7,14 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
 from clips import damage, lines_of, make_clips, tone, write_table
+from command_line import command
 
-from keras_lmf.cli import main
 from keras_lmf.data.checking import check_clips
 from keras_lmf.data.corpora import clips
 from keras_lmf.errors import LMFError
 
 pytestmark = pytest.mark.usefixtures("cache")
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def test_a_folder_is_checked(folder: Path):
@@ -69,7 +64,7 @@ def test_check_tells_what_training_refuses(tmp_path: Path, monkeypatch, header, 
     lines = make_clips(tmp_path / "own", takes=1)
     write_table(tmp_path / "own", [[*line, more(line)] for line in lines], f"file,label,speaker,{header}")
     monkeypatch.chdir(tmp_path)
-    result = run("check", "own", *(word for option in options for word in ("--option", option)))
+    result = command("check", "own", *(word for option in options for word in ("--option", option)))
     assert result.exit_code == (words is not None), result.output
     assert re.search(words or "no problems", " ".join(result.output.split()))
 

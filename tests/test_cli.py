@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -10,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from command_line import command
 from other_backend import OTHER_BACKENDS, environment
 from sklearn.metrics import accuracy_score
 
 import keras_lmf as klmf
-from keras_lmf.cli import main
 from keras_lmf.data import corpora
 
 RECIPE = """
@@ -41,11 +39,6 @@ rank = 2
 loss = "cross_entropy"
 epochs = 3
 """
-
-
-def command(*words: object, folder: Path) -> Result:
-    with contextlib.chdir(folder):
-        return CliRunner().invoke(main, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.stats
-from click.testing import CliRunner, Result
+from command_line import command
 from zoo_entry import NAME, Mirror, recipe, rewrite
 
 import keras_lmf as klmf
-from keras_lmf.cli import main
 from keras_lmf.models import build
 from keras_lmf.zoo import Entry, description, file_records
 
@@ -29,10 +28,6 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
-
-
-def command(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def evaluated(source: object) -> dict:
@@ -58,6 +53,7 @@ def test_evaluate_prints_the_published_metrics(work: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("exported_in_process")
 def test_export_tells_the_entrys_licences_and_inputs(work: Path) -> None:
     result = command("export", BUNDLED, "--formats", "tflite", "--json")
     assert result.exit_code == 0, result.output

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 from clips import make_clips, write_table
+from command_line import command
 
-from keras_lmf.cli import main
 from keras_lmf.data import load
 from keras_lmf.errors import LMFError
 from keras_lmf.recipe import Recipe
@@ -36,24 +35,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "my_clips"
 
 
-def run(*words: str) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
-
-
 def test_train_and_evaluate_a_folder(folder: Path):
-    result = run("train", "tones.toml", "--data", "my_clips/", "--folder", "run")
+    result = command("train", "tones.toml", "--data", "my_clips/", "--folder", "run")
     assert result.exit_code == 0, result.output
     assert "my_clips: 40 samples, target 'emotion', 2 classes" in result.stderr
     assert "24 samples, 3 groups: calm 12, excited 12" in result.stderr
     assert result.stderr.count("8 samples, 1 groups: calm 4, excited 4") == 2
-    result = run("evaluate", "run", "--data", "my_clips", "--resamples", "0", "--json")
+    result = command("evaluate", "run", "--data", "my_clips", "--resamples", "0", "--json")
     assert result.exit_code == 0, result.output
     assert "war" in json.dumps(json.loads(result.stdout))
 
 
 def test_clips_that_are_left_out_are_told_in_plain_words(folder: Path):
     (folder / "anna" / "calm-0.wav").write_bytes(b"no sound")
-    result = run("train", "tones.toml", "--data", "my_clips", "--folder", "run")
+    result = command("train", "tones.toml", "--data", "my_clips", "--folder", "run")
     assert result.exit_code == 0, result.output
     assert "Warning: my_clips: 1 of 40 clips can't be used:" in result.stderr
     assert "line 2, anna/calm-0.wav: no media file" in result.stderr
@@ -63,7 +58,7 @@ def test_clips_that_are_left_out_are_told_in_plain_words(folder: Path):
 
 def test_a_recipe_of_another_corpus_is_told_what_the_folder_is(folder: Path):
     recipe(corpus="emodb").write(Path("other.toml"))
-    result = run("train", "other.toml", "--data", "my_clips")
+    result = command("train", "other.toml", "--data", "my_clips")
     assert result.exit_code == 1
     assert "It is a folder of clips (labels.csv), the corpus 'clips'." in result.stderr
 
@@ -73,7 +68,7 @@ def test_a_misspelt_label_is_told_with_the_nearest_class(folder: Path):
     for file, label, speaker in [line for line in lines if line[0].endswith("calm-0.wav")]:
         lines[lines.index([file, label, speaker])][1] = "clam"
     write_table(folder, lines)
-    result = run("train", "tones.toml", "--data", "my_clips")
+    result = command("train", "tones.toml", "--data", "my_clips")
     assert result.exit_code == 1
     assert "Unknown label in my_clips: 'clam'. Did you mean 'calm'?" in result.stderr
     assert "5 rows (id 'anna/calm-0.wav', …)" in result.stderr

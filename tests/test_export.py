@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics as oracle
+from exporting import exported_here
 from small_model import small_model
 
 from keras_lmf.data import Split
 from keras_lmf.errors import LMFError
-from keras_lmf.export import Latency, artifact, export_model, exporter, report
+from keras_lmf.export import artifact, export_model, exporter, report
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
 
@@ -76,7 +77,8 @@ def split():
 @pytest.fixture(scope="module")
 def exported(model, split, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
-    return folder, export_model(model, folder, evaluation=split, resamples=20)
+    with exported_here():
+        return folder, export_model(model, folder, evaluation=split, resamples=20)
 
 
 @pytest.fixture(scope="module")
@@ -190,12 +192,6 @@ def test_report(exported):
     assert (folder / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.fixture
-def untimed(monkeypatch):
-    """No measurement of the latency, which starts TensorFlow anew."""
-    monkeypatch.setattr(exporter, "_latency", lambda *_: Latency(1.0, 2.0))
-
-
 def write_other_model(source, path):
     """A writer that is off by 1 % of the last layer's kernel."""
     other = keras.models.clone_model(source.model)
@@ -216,7 +212,7 @@ def write_nan(source, path):
         (write_nan, "saved_model file of model 'small' answers with NaN or infinity: output 'y', row 0"),
     ],
 )
-def test_guards_keep_the_file_that_was_there(untimed, monkeypatch, tmp_path, write, message):
+def test_guards_keep_the_file_that_was_there(exported_in_process, monkeypatch, tmp_path, write, message):
     model = small_model()
     export_model(model, tmp_path, ["saved_model"])
     before = (tmp_path / "saved_model" / "saved_model.pb").read_bytes()
@@ -227,7 +223,7 @@ def test_guards_keep_the_file_that_was_there(untimed, monkeypatch, tmp_path, wri
     assert (tmp_path / "saved_model" / "saved_model.pb").read_bytes() == before
 
 
-def test_tolerance_is_the_callers(untimed, monkeypatch, tmp_path):
+def test_tolerance_is_the_callers(exported_in_process, monkeypatch, tmp_path):
     monkeypatch.setitem(
         exporter.FORMATS, "saved_model", exporter.Format("saved_model", write_other_model, 256, True)
     )
@@ -239,7 +235,7 @@ def test_tolerance_is_the_callers(untimed, monkeypatch, tmp_path):
     assert not (tmp_path / "report.png").exists()
 
 
-def test_saved_model_is_replaced_by_a_newer_one(untimed, tmp_path):
+def test_saved_model_is_replaced_by_a_newer_one(exported_in_process, tmp_path):
     model = small_model()
     export_model(model, tmp_path, ["saved_model"])
     model.set_weights([weight + 1 for weight in model.get_weights()])
@@ -252,7 +248,7 @@ def test_saved_model_is_replaced_by_a_newer_one(untimed, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"saved_model", "saved_model.json", *REPORTS}
 
 
-def test_folder_of_something_else_is_not_replaced(untimed, tmp_path):
+def test_folder_of_something_else_is_not_replaced(exported_in_process, tmp_path):
     (tmp_path / "saved_model").mkdir()
     (tmp_path / "saved_model" / "thesis.txt").write_text("mine")
     with pytest.raises(LMFError, match="is no SavedModel"):

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import sklearn.metrics as oracle
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from exporting import exported_here
 
 from keras_lmf.data import Split
-from keras_lmf.export import InputDescription, export_model, report, summary
+from keras_lmf.export import InputDescription, export_model, process, report, summary
 from keras_lmf.recipe import Recipe
 from keras_lmf.runtime import open_artifact
 from keras_lmf.target import Target
@@ -86,21 +87,22 @@ def exported(model, split, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        artifacts = export_model(
-            model,
-            folder,
-            WRITTEN,
-            evaluation=split,
-            calibration=rows("train", 200, 2),
-            resamples=20,
-            recipe=RECIPE,
-            licence={"code": "Apache-2.0", "weights": "CC-BY-4.0", "data": "none"},
-            descriptions={
-                "audio": InputDescription(
-                    rate=20.0, unit="log power", description="mel bands", range=(-4.0, 4.0)
-                )
-            },
-        )
+        with exported_here():
+            artifacts = export_model(
+                model,
+                folder,
+                WRITTEN,
+                evaluation=split,
+                calibration=rows("train", 200, 2),
+                resamples=20,
+                recipe=RECIPE,
+                licence={"code": "Apache-2.0", "weights": "CC-BY-4.0", "data": "none"},
+                descriptions={
+                    "audio": InputDescription(
+                        rate=20.0, unit="log power", description="mel bands", range=(-4.0, 4.0)
+                    )
+                },
+            )
     return folder, {part.format: part for part in artifacts}, [str(warning.message) for warning in caught]
 
 
@@ -246,11 +248,13 @@ def test_the_report_names_the_ops_that_add_the_largest_errors(exported):
     assert parts["tflite"].errors.empty
 
 
-@pytest.mark.parametrize("name", WRITTEN)
-def test_latency(exported, name):
-    latency = exported[1][name].latency
+def test_latency(exported, split):
+    row = {key: values[:1] for key, values in split.inputs.items()}
+    latency = process.latency_of(exported[1]["tflite"].path, row, timeout_seconds=300)
     assert 0 < latency.p50 <= latency.p95 < 1000
     assert 0 < latency.p50_two_threads <= latency.p95_two_threads < 1000
+    folder = process.row_latency(exported[1]["saved_model"].path, row, 2, timeout_seconds=300)
+    assert 0 < folder["p50"] <= folder["p95"] < 1000
 
 
 def test_sidecar(split, exported):

@@ -39,6 +39,7 @@ def test_unknown_description(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("exported_in_process")
 def test_a_file_without_int8_products_is_not_called_int8(tmp_path):
     clip = keras.Input((3, 6, 6, 2), name="video")
     pooled = keras.layers.GlobalAveragePooling3D(name="emotion")(keras.layers.Conv3D(3, 3, name="only")(clip))

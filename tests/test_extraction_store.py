@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
 from clips import damage, lines_of, make_clips, tone
+from command_line import command
 from media_files import write
 
-from keras_lmf.cli import main
 from keras_lmf.data import load
 from keras_lmf.data.corpora import clips
 from keras_lmf.data.extraction import cache, chunks, store, stored
@@ -47,10 +46,6 @@ def content(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 @pytest.fixture
@@ -298,20 +293,20 @@ def test_pool_gives_results_in_order_and_ends_with_a_worker():
 
 def test_the_command(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    result = run("extract", own, "--out", "arrays", "--worker", "2")
+    result = command("extract", own, "--out", "arrays", "--worker", "2")
     assert result.exit_code == 2
     assert "No such option '--worker'" in result.stderr or "No such option: --worker" in result.stderr
-    result = run("extract", own, "--out", "arrays", "--workers", "2", "--runner", "DirectRunner")
+    result = command("extract", own, "--out", "arrays", "--workers", "2", "--runner", "DirectRunner")
     assert result.exit_code == 2
     assert "exclude one another" in result.stderr
-    result = run("extract", own / "anna", own, "--out", "arrays")
+    result = command("extract", own / "anna", own, "--out", "arrays")
     assert result.exit_code == 2
-    result = run("extract", "no_such_corpus", "--out", "arrays")
+    result = command("extract", "no_such_corpus", "--out", "arrays")
     assert result.exit_code == 1
     assert "Unknown corpus of recordings 'no_such_corpus'" in result.stderr
     assert "ravdess" in result.stderr
     assert "ferplus" not in result.stderr
     for corpus in ("fer2013", "ferplus"):
-        result = run("extract", corpus, "--out", "arrays", "--data", tmp_path)
+        result = command("extract", corpus, "--out", "arrays", "--data", tmp_path)
         assert result.exit_code == 1
         assert f"Unknown corpus of recordings '{corpus}'" in result.stderr

@@ -1,73 +1,18 @@
-"""Corpora as features: MMSA's .pkl by the corpus's name, and CMU-MultimodalSDK's .csd, hostile ones too."""
+"""Corpora as features: MMSA's .pkl by the corpus's name, and CMU-MultimodalSDK's .csd."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
+from csd_files import LABELS, TEST, TRAIN, VALID, mosi, steps, write_csd
 
 from keras_lmf.data import load
 from keras_lmf.data.corpora import published
 from keras_lmf.data.corpora.published.checking import compare
 from keras_lmf.errors import LMFError
-
-# Of the SDK's standard folds of CMU-MOSI, one video of each.
-TRAIN, VALID, TEST = "2iD-tVS8NPw", "WKA5OygbEKI", "tmZoasNr4rU"
-LABELS, AUDIO = "CMU_MOSI_Opinion_Labels.csd", "CMU_MOSI_COVAREP.csd"
-Entries = Mapping[str, tuple[np.ndarray, np.ndarray]]
-
-
-def write_csd(path: Path, root: str, entries: Entries, **options: object) -> Path:
-    """As the SDK writes it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        group = file.create_group(root)
-        data = group.create_group("data")
-        for name, (features, intervals) in entries.items():
-            entry = data.create_group(name)
-            entry.create_dataset("features", data=features, **options)
-            entry.create_dataset("intervals", data=intervals, **options)
-        metadata = group.create_group("metadata")
-        words = metadata.create_dataset("root name", (1,), dtype=h5py.special_dtype(vlen=str))
-        words[0] = f'"{root}"'
-    return path
-
-
-def steps(width: int, values: list[float], each: float) -> tuple[np.ndarray, np.ndarray]:
-    """Steps of so many seconds from 0 on; of each its value in the first column, ten times that in the others."""
-    rows = np.array(values)[:, None] * np.array([1.0] + [10.0] * (width - 1))
-    starts = np.arange(len(values)) * each
-    return rows, np.stack([starts, starts + each], axis=1)
-
-
-def mosi(folder: Path) -> Path:
-    segments = np.array([[0.0, 1.0], [1.0, 2.0]])
-    write_csd(
-        folder / LABELS,
-        "Opinion Segment Labels",
-        {
-            TRAIN: (np.array([[2.4], [-1.0]]), segments),
-            VALID: (np.array([[0.5]]), segments[:1]),
-            TEST: (np.array([[-3.0], [3.2]]), segments),  # the last is out of its range
-            "nobody": (np.array([[1.0]]), segments[:1]),  # in no fold
-        },
-    )
-    write_csd(
-        folder / AUDIO,
-        "COVAREP",
-        {
-            TRAIN: steps(3, [1, 2, 3, 4, 5, -np.inf, 7, 8], 0.25),
-            VALID: steps(3, [4, 4, 4, 4], 0.25),
-            TEST: steps(3, [6] * 8, 0.25),
-        },
-        compression="gzip",
-        shuffle=True,
-    )
-    return folder
 
 
 def test_csd_gives_the_mean_over_each_segment(tmp_path: Path) -> None:
@@ -201,121 +146,6 @@ def test_arrays_of_ours_come_first_unless_a_layout_is_named(tmp_path: Path) -> N
     assert list(load("cmu_mosi", tmp_path).inputs) == ["audio", "video", "text"]
     with pytest.warns(UserWarning, match="left out"):
         assert load("cmu_mosi", tmp_path, layout="sdk").inputs["audio"].shape == (4, 3)
-
-
-# Each damages the file of features of an otherwise whole download.
-def _external_link(file: h5py.File, folder: Path) -> None:
-    write_csd(folder / "other.csd", "x", {"y": steps(3, [1] * 8, 0.25)})
-    del file[f"COVAREP/data/{TRAIN}"]
-    file[f"COVAREP/data/{TRAIN}"] = h5py.ExternalLink(str(folder / "other.csd"), "/x/data/y")
-
-
-def _soft_link(file: h5py.File, folder: Path) -> None:
-    del file[f"COVAREP/data/{TRAIN}/features"]
-    file[f"COVAREP/data/{TRAIN}/features"] = h5py.SoftLink(f"/COVAREP/data/{TEST}/features")
-
-
-def _external_storage(file: h5py.File, folder: Path) -> None:
-    (folder / "secret.bin").write_bytes(bytes(8 * 24))
-    del file[f"COVAREP/data/{TRAIN}/features"]
-    file[f"COVAREP/data/{TRAIN}"].create_dataset(
-        "features", (8, 3), "f8", external=[(str(folder / "secret.bin"), 0, 8 * 24)]
-    )
-
-
-def _virtual(file: h5py.File, folder: Path) -> None:
-    write_csd(folder / "other.csd", "x", {"y": steps(3, [1] * 8, 0.25)})
-    layout = h5py.VirtualLayout((8, 3), "f8")
-    layout[:] = h5py.VirtualSource(str(folder / "other.csd"), "/x/data/y/features", (8, 3))
-    del file[f"COVAREP/data/{TRAIN}/features"]
-    file[f"COVAREP/data/{TRAIN}"].create_virtual_dataset("features", layout)
-
-
-def _huge(file: h5py.File, folder: Path) -> None:
-    del file[f"COVAREP/data/{TRAIN}/features"]
-    file[f"COVAREP/data/{TRAIN}"].create_dataset("features", (2**40, 3), "f8", chunks=(1024, 3))
-
-
-def _huge_chunk(file: h5py.File, folder: Path) -> None:
-    del file[f"COVAREP/data/{TRAIN}/features"]
-    file[f"COVAREP/data/{TRAIN}"].create_dataset(
-        "features", (8, 3), "f8", chunks=(2**27, 3), maxshape=(None, 3)
-    )
-
-
-def _objects(file: h5py.File, folder: Path) -> None:
-    del file[f"COVAREP/data/{TRAIN}/features"]
-    file[f"COVAREP/data/{TRAIN}"].create_dataset("features", data=[["a"]] * 8, dtype=h5py.string_dtype())
-
-
-def _filter(file: h5py.File, folder: Path) -> None:
-    del file[f"COVAREP/data/{TRAIN}/features"]
-    file[f"COVAREP/data/{TRAIN}"].create_dataset("features", data=np.ones((8, 3)), compression="lzf")
-
-
-def _one_axis(file: h5py.File, folder: Path) -> None:
-    del file[f"COVAREP/data/{TRAIN}/features"]
-    file[f"COVAREP/data/{TRAIN}/features"] = np.ones(8)
-
-
-def _too_few(file: h5py.File, folder: Path) -> None:
-    del file[f"COVAREP/data/{TRAIN}/features"]
-    file[f"COVAREP/data/{TRAIN}/features"] = np.ones((7, 3))
-
-
-def _another_width(file: h5py.File, folder: Path) -> None:
-    del file[f"COVAREP/data/{TEST}/features"]
-    file[f"COVAREP/data/{TEST}/features"] = np.ones((8, 4))
-
-
-def _no_data(file: h5py.File, folder: Path) -> None:
-    del file["COVAREP/data"]
-
-
-def _two_roots(file: h5py.File, folder: Path) -> None:
-    file.create_group("another")
-
-
-def _group_for_features(file: h5py.File, folder: Path) -> None:
-    del file[f"COVAREP/data/{TRAIN}/features"]
-    file.create_group(f"COVAREP/data/{TRAIN}/features")
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (_external_link, "is a link: refused"),
-        (_soft_link, "is a link: refused"),
-        (_external_storage, "lies in other files"),
-        (_virtual, "lies in other files"),
-        (_huge, "more numbers than the file can hold"),
-        (_huge_chunk, "more numbers than the file can hold"),
-        (_objects, "holds object, must be numbers"),
-        (_filter, "packed as the SDK packs nothing"),
-        (_one_axis, r"must be \(T, d\)"),
-        (_too_few, r"features \(7, 3\) with intervals \(8, 2\)"),
-        (_another_width, "has 4 features, the first entry 3"),
-        (_no_data, "holds no 'data'"),
-        (_two_roots, "2 groups, must be one"),
-        (_group_for_features, "holds a group, must be numbers"),
-    ],
-)
-def test_hostile_csd(damage: Callable[[h5py.File, Path], None], words: str, tmp_path: Path) -> None:
-    folder = mosi(tmp_path / "cmu_mosi")
-    with h5py.File(folder / AUDIO, "r+") as file:
-        damage(file, tmp_path)
-    with pytest.raises(LMFError, match=words) as told:
-        load("cmu_mosi", tmp_path)
-    assert str(folder / AUDIO) in str(told.value)
-
-
-def test_damaged_csd(tmp_path: Path) -> None:
-    folder = mosi(tmp_path / "cmu_mosi")
-    whole = (folder / AUDIO).read_bytes()
-    for content in (b"", b"no HDF5", whole[: len(whole) // 2]):
-        (folder / AUDIO).write_bytes(content)
-        with pytest.raises(LMFError, match=AUDIO):
-            load("cmu_mosi", tmp_path)
 
 
 def test_other_columns_of_labels(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import keras
 import numpy as np
 import pytest
 import zoo_entry
-from resume_worker import recipe, sequences
+from resume_worker import InterruptAfter, sequences
+from resume_worker import pooled_recipe as recipe
 from scipy.special import softmax
 from sklearn.metrics import log_loss
+from untraced import untraced
 
 from keras_lmf.data import Dataset, corpora
 from keras_lmf.errors import LMFError
@@ -22,27 +24,18 @@ from keras_lmf.target import Target
 from keras_lmf.training import Run, train
 from keras_lmf.training.named import warn_of_known_people
 
+pytestmark = pytest.mark.usefixtures("few_steps")
+
 OWN = ("froh", "müde", "ruhig")
 TWO_STAGES = {"epochs": 4, "patience": 1, "first": {"epochs": 2, "learning_rate": 0.02}}
-
-
-class InterruptAfter(keras.callbacks.Callback):
-    """Ctrl-C at the end of an epoch, counted from 1."""
-
-    def __init__(self, epoch: int) -> None:
-        super().__init__()
-        self.at = epoch
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if epoch + 1 == self.at:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run on other data."""
     folder = tmp_path_factory.mktemp("runs") / "source"
-    return train(recipe(training={"epochs": 1}), sequences(seed=5), folder)
+    with untraced():
+        return train(recipe(training={"epochs": 1}), sequences(seed=5), folder)
 
 
 def own_labels() -> Dataset:
@@ -202,7 +195,7 @@ def test_an_entry_is_found_by_name_and_checked(entry_folder: Path, monkeypatch, 
     [
         ({"from": "no/such/run"}, "no/such/run"),
         ({"inputs": {"audio": "vidoe"}}, "Did you mean 'video'"),
-        ({"inputs": {"audio": "video"}}, "backbone is mlp, mine lstm"),
+        ({"inputs": {"audio": "video"}}, "backbone is mlp, mine average_pooling"),
         ({"freeze": ["head"]}, "'head', whose weights are random"),
     ],
 )
@@ -213,13 +206,17 @@ def test_what_does_not_fit_is_refused(source: Run, tmp_path: Path, start: dict, 
 
 def test_networks_of_other_shapes_and_front_ends_are_refused(source: Run, tmp_path: Path) -> None:
     wider = tuned(source, {"inputs": {"audio": "audio"}}).replace(
-        inputs={"audio": {"backbone": {"units": 7}}}
+        inputs={"audio": {"backbone": {"units": [7]}}}
     )
-    with pytest.raises(LMFError, match=r"other shapes: \(4, 24\), mine \(4, 28\)"):
+    with pytest.raises(LMFError, match=r"other shapes: \(4, 5\), mine \(4, 7\)"):
         train(wider, own_labels(), tmp_path / "run")
     sections = tuned(source, {"inputs": {"audio": "audio"}}).model_dump(exclude_none=True)
     sections["inputs"] |= {
-        "audio": {"shape": [800], "front_end": {"name": "mfcc"}, "backbone": {"name": "lstm", "units": 6}}
+        "audio": {
+            "shape": [800],
+            "front_end": {"name": "mfcc"},
+            "backbone": {"name": "average_pooling", "units": [5]},
+        }
     }
     sections["training"]["class_weights"] = "none"
     data = own_labels()

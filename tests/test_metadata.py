@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -12,57 +11,21 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from click.testing import CliRunner
+from documented import DIGITS, FILES, KEY, SMALL, described_alone, entries, with_text
 from flatbuffers.number_types import Int8Flags, Uint32Flags
 from flatbuffers.table import Table
 
-from keras_lmf import metadata
 from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
 from keras_lmf.export.metadata import with_document, write_metadata
 from keras_lmf.export.quantize import dynamic
 from keras_lmf.files import sha256
-from keras_lmf.locate import bundled_folder
 from keras_lmf.runtime import open_artifact
 from keras_lmf.sidecar import Document, Sidecar
-
-ZOO = bundled_folder()
-SMALL = ZOO / "lmf-synthetic-av" / "model.tflite"
-FILES = {  # of each kind of input
-    "features": SMALL,
-    "integers": SMALL.with_name("model-int8-integer.tflite"),
-    "sound": ZOO / "ge2e-ravdess-voice" / "model-float16.tflite",
-    "pictures": ZOO / "expression-ferplus-face" / "model-int8-integer.tflite",
-    "numbers": ZOO / "lmf-mosi-avt" / "model.tflite",
-}
-KEY = b"keras_lmf.document"
-DIGITS = 64
-
-
-def entries(content: bytes) -> dict[bytes, bytes]:
-    """All metadata, as LiteRT's schema reads it."""
-    model = schema.Model.GetRootAs(content, 0)
-    found = [model.Metadata(i) for i in range(model.MetadataLength())]
-    return {entry.Name(): model.Buffers(entry.Buffer()).DataAsNumpy().tobytes() for entry in found}
-
-
-def with_text(content: bytes, text: bytes | None) -> bytes:
-    """The file with that text as its document, or without one; nothing behind it."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    kept = [entry for entry in model.metadata if entry.name not in (KEY, b"TFLITE_METADATA")]
-    model.metadata = kept
-    if text is not None:
-        entry, stored = schema.MetadataT(), schema.BufferT()
-        entry.name, entry.buffer, stored.data = KEY, len(model.buffers), np.frombuffer(text, np.uint8)
-        model.metadata, model.buffers = [*kept, entry], [*model.buffers, stored]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def answers(content: bytes) -> dict[str, np.ndarray]:
@@ -88,10 +51,7 @@ def described(file: Path) -> bytes:
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Path:
-    """A described file under another name, nothing beside it."""
-    path = tmp_path / "renamed.tflite"
-    path.write_bytes(with_document(SMALL.read_bytes(), Sidecar.read(SMALL)))
-    return path
+    return described_alone(tmp_path)
 
 
 def test_answers_stay_to_the_bit(file: Path, described: bytes) -> None:
@@ -251,66 +211,6 @@ def test_an_interrupted_call_is_made_good(alone: Path, monkeypatch: pytest.Monke
     assert alone.read_bytes() == before
     write_metadata(alone, Sidecar.read(alone))
     assert Document.inside(alone).temperature == Document.of(alone).temperature == 2.0
-
-
-def test_a_changed_file_is_told(alone: Path) -> None:
-    content = alone.read_bytes()
-    generator = np.random.default_rng(0)
-    mark = content.rindex(b"keras_lmf sha256 ")
-    for bit in generator.integers(0, 8 * len(content), 300):
-        byte = int(bit) // 8
-        changed = bytearray(content)
-        changed[byte] ^= 1 << (int(bit) % 8)
-        if mark <= byte < len(content) - DIGITS:
-            continue  # then it has no hash
-        with pytest.raises(LMFError, match="sha256 differs"):
-            metadata.require_unchanged(bytes(changed), "it")
-    alone.write_bytes(content[:-1] + b"x")
-    for call in (Document.of, open_artifact):
-        with pytest.raises(LMFError, match="damaged, or was changed"):
-            call(alone)
-
-
-def test_no_offset_leads_astray() -> None:
-    """Damage without a hash: an error of ours, or what stands there, and never more than a file may say."""
-    content = with_text(SMALL.read_bytes(), b'{"inputs": {}}')
-    generator = np.random.default_rng(1)
-    found = set()
-    places = [*range(0, 400, 4), *generator.integers(0, len(content) - 4, 1000)]
-    for place in places:
-        for value in (0, 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, int(generator.integers(0, len(content)))):
-            changed = bytearray(content)
-            struct.pack_into("<I", changed, int(place), value)
-            try:
-                text = metadata.buffer(bytes(changed), KEY.decode(), "it")
-                found.add(type(text))
-                assert text is None or len(text) <= 2**20
-            except LMFError:
-                found.add(LMFError)
-    assert found == {bytes, type(None), LMFError}
-    for length in range(0, len(content), 97):
-        with contextlib.suppress(LMFError):
-            metadata.buffer(content[:length], KEY.decode(), "it")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"\xff", "not plain JSON"),
-        (b"[" * 100000, "not plain JSON"),
-        (b" " * (2**20 + 1), "1048577 bytes, allowed 1048576"),
-        (b'{"inputs": {}, "inputs": {}}', "'inputs' is there twice"),
-        (b'{"inputs": {"audio": {"shape": [1, 8]}}, "temperature": 0}', "temperature"),
-        (b'{"inputs": {"audio": {"shape": [1, 9]}, "video": {"shape": [1, 8]}}}', "'audio' has rows of"),
-        (b'{"inputs": {"audio": {"shape": [1, 8]}}}', "'video' has rows of"),
-        (b'{"inputs": {"audio": {"media": "smell"}}}', "media"),
-    ],
-)
-def test_a_document_that_does_no_harm(tmp_path: Path, text: bytes, message: str) -> None:
-    path = tmp_path / "model.tflite"
-    path.write_bytes(with_text(SMALL.read_bytes(), text))
-    with pytest.raises(LMFError, match=message):
-        open_artifact(path)
 
 
 def test_a_file_that_says_nothing(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.slow
 
 NAME = "lmf-synthetic-av"
 SEEDS = 2
+SAMPLES = 2000  # of fewer, the temperature is fitted by five trainings more
 LIMITS = "Use it for: a try.\nNot for: earnest.\n\nRandom numbers.\n"
 
 
@@ -38,7 +39,7 @@ def published(tmp_path_factory) -> tuple[Path, Path]:
     """The folder of a tiny entry, and where its runs are."""
     zoo, work = tmp_path_factory.mktemp("zoo"), tmp_path_factory.mktemp("work")
     tiny = quick_recipe("low_rank").replace(
-        name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 6}
+        name=NAME, corpus={"options": {"samples": SAMPLES}}, training={"epochs": 2}
     )
     tiny.write(zoo / NAME / "recipe.toml")
     with pytest.MonkeyPatch.context() as patch:
@@ -61,7 +62,7 @@ def test_the_best_seed_on_validation_is_shipped(published):
 def test_entry_loads_and_says_what_its_files_answer(published):
     folder, _ = published
     entry = Entry.read(folder)
-    test = klmf.data.load("synthetic", samples=600)["test"]
+    test = klmf.data.load("synthetic", samples=SAMPLES)["test"]
     model = klmf.load(folder)
     for key, file in entry.files.items():
         if not file.name.endswith(".tflite"):
@@ -114,7 +115,7 @@ def test_files_are_written_anew_from_the_weights(published, tmp_path, monkeypatc
 def test_seeds_are_summarised_per_file(published):
     folder, work = published
     entry = Entry.read(folder)
-    test = klmf.data.load("synthetic", samples=600)["test"]
+    test = klmf.data.load("synthetic", samples=SAMPLES)["test"]
     scores = []
     for seed in range(SEEDS):
         file = work / f"seed-{seed}" / "exported" / "model-float16.tflite"
@@ -246,7 +247,7 @@ def test_a_sidecar_lies_beside_every_file(published):
 def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
     folder = tmp_path / NAME
     tiny = quick_recipe("early").replace(
-        name=NAME, corpus={"options": {"samples": 600}}, training={"epochs": 1}
+        name=NAME, corpus={"options": {"samples": SAMPLES}}, training={"epochs": 1}
     )
     tiny.replace(training={"fit_on": "train + valid"}).write(folder / "recipe.toml")
     monkeypatch.setattr(exports, "FORMATS", ("tflite", "tflite-dynamic"))

@@ -180,7 +180,7 @@ def test_every_file_is_timed_and_those_that_are_not_shipped_are_written_for_it(
         shipped = key in before.files
         # Those of `exported_here` are of what was written.
         assert [getattr(one, name) for name in times] == (
-            [12.5, 25.0, 8.0, 1.0] if shipped else [1.0, 2.0, None, None]
+            [12.5, 25.0, 8.0, 1.0] if shipped else [1.0, 2.0, 0.75, 10.0]
         )
         if shipped:
             packed = zlib.compress((folder / before.files[key].name).read_bytes())

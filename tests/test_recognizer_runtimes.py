@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,9 +17,7 @@ from media_files import tone
 from keras_lmf.cli import main
 from keras_lmf.cli.predict import DEFAULT_MODEL
 from keras_lmf.errors import LMFError
-from keras_lmf.export import Latency
 from keras_lmf.locate import bundled_folder
-from keras_lmf.publishing import shipping
 from keras_lmf.recognition import Recognizer
 from keras_lmf.recognition import opening as models
 from keras_lmf.runtime import opening as artifacts
@@ -143,41 +140,3 @@ def test_the_command_says_which_file_answers(tmp_path: Path) -> None:
         done = CliRunner().invoke(main, ["predict", str(clip), "--model", VOICE, "--runtime", word])
         assert done.exit_code == 0, done.stderr
         assert f"Model: {bundled_folder() / VOICE / file}" in done.stderr.splitlines()
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({"tflite": (500_000, 1.0), "tflite-float16": (300_000, 1.0)}, ["tflite", "tflite-float16"]),
-        ({"tflite": (900_000, 1.0), "tflite-float16": (500_000, 1.0)}, ["tflite-float16"]),
-        ({"tflite": (1_100_000, 1.0), "tflite-dynamic": (300_000, 0.9)}, ["tflite-dynamic"]),
-        ({"tflite": (4_000_000, 1.0), "tflite-dynamic": (1_200_000, 0.99)}, ["tflite"]),
-        ({"tflite": (9_000_000, 1.0), "tflite-dynamic": (6_000_000, 0.97)}, ["tflite-dynamic"]),
-        ({"tflite": (9_000_000, 1.0)}, []),
-    ],
-    ids=["small", "float16 small", "one small", "nearest", "one not too large", "too large"],
-)
-def test_large_files_are_shipped_where_none_is_small(
-    files: dict, expected: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shipping, "_difference", lambda *_: 0.0)
-    artifacts = {
-        key: SimpleNamespace(
-            format=key,
-            bytes=size,
-            agreement=agreement,
-            difference_max=0.0,
-            difference_mean=0.0,
-            latency=Latency(1.0, 1.0),
-            compressed_bytes=size,
-        )
-        for key, (size, agreement) in files.items()
-    }
-    scores = {key: [{"war": 0.8}] for key in ("weights", *files)}
-    notes: list[str] = []
-    spec = Entry.read(bundled_folder() / VOICE).spec
-    assert shipping.shipped_formats(artifacts, scores, ({}, {}), spec, notes) == expected
-    assert len(notes) == len(files) - len(expected)
-    small = [name for name in expected if files[name][0] <= 2**20]
-    features = Entry.read(bundled_folder() / "lmf-ravdess-av").spec
-    assert shipping.shipped_formats(artifacts, scores, ({}, {}), features, notes) == small

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from word_recipes import CASES, recipe, two
@@ -12,10 +14,16 @@ from word_recipes import CASES, recipe, two
 from keras_lmf import backbones, layers
 from keras_lmf.errors import LMFError
 from keras_lmf.models import build, foretold_shapes, weight_shapes
-from keras_lmf.recipe import BACKBONES, FRONT_ENDS, FUSIONS
+from keras_lmf.recipe import BACKBONES, FRONT_ENDS, FUSIONS, Recipe
 from keras_lmf.training import Run
 
 MOST = 2**20  # of one number in a recipe
+
+
+@functools.cache
+def built(word: str) -> tuple[Recipe, keras.Model]:
+    words = recipe({"input": CASES[word]})
+    return words, build(words)
 
 
 def test_every_word_is_tried():
@@ -35,8 +43,7 @@ def test_a_word_says_what_it_is_called_and_described(section):
 @pytest.mark.slow
 @pytest.mark.parametrize("word", CASES)
 def test_the_size_is_foretold_and_weights_come_from_the_seed(word):
-    words = recipe({"input": CASES[word]})
-    model = build(words)
+    words, model = built(word)
     assert foretold_shapes(words) == weight_shapes(model)
     again = build(words).get_layer("input_backbone").get_weights()
     for one, other in zip(model.get_layer("input_backbone").get_weights(), again, strict=True):
@@ -46,12 +53,11 @@ def test_the_size_is_foretold_and_weights_come_from_the_seed(word):
 @pytest.mark.slow
 @pytest.mark.parametrize("word", [word for word in BACKBONES if not word.startswith("published")])
 def test_a_backbone_is_the_function_of_its_name(word):
-    words = recipe({"input": CASES[word]})
+    words, model = built(word)
     section = words.inputs["input"]
-    built = build(words).get_layer("input_backbone")
     options = section.backbone.model_dump(exclude={"name"})
     made = getattr(backbones, word)(section.shape, **options)
-    assert weight_shapes(built) == weight_shapes(made)
+    assert weight_shapes(model.get_layer("input_backbone")) == weight_shapes(made)
     assert set(inspect.signature(getattr(backbones, word)).parameters) >= options.keys()
 
 

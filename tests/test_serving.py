@@ -120,13 +120,14 @@ def test_what_is_no_saved_model_or_no_npz_is_told(exchange, saved_model, tmp_pat
 
 
 @pytest.mark.slow
-def test_the_example_writes_a_request_of_zeros_and_prints_the_answer(model, saved_model, tmp_path):
-    process = subprocess.run(
-        [sys.executable, EXAMPLE, saved_model], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert process.returncode == 0, process.stderr
+def test_the_example_writes_a_request_of_zeros_and_prints_the_answer(
+    model, saved_model, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(saved_model)])
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
     inputs = json.loads((tmp_path / "request.json").read_text())["inputs"]
     assert inputs == {"voice": [[0.0] * SAMPLES], "face": [[0.0] * 5]}
     zeros = {name: np.zeros((1, *values.shape[1:]), "float32") for name, values in rows().items()}
     expected = model(zeros, training=False)["emotion"].numpy()
-    np.testing.assert_allclose(json.loads(process.stdout)["outputs"], expected, atol=1e-5)
+    np.testing.assert_allclose(json.loads(capsys.readouterr().out)["outputs"], expected, atol=1e-5)

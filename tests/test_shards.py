@@ -265,6 +265,7 @@ def model() -> keras.Model:
 
 @pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="files are written on TensorFlow")
+@pytest.mark.usefixtures("exported_in_process")
 def test_a_model_is_exported_on_shards(lazy, tmp_path):
     disk, memory = datasets(lazy)
     (artifact,) = export_model(

@@ -43,7 +43,7 @@ def with_temperature(where: str, temperature: float, tmp_path, entry_folder) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["sidecar", "run", "entry"])
-def test_a_temperature_has_the_same_bounds_everywhere(where, tmp_path, entry_folder):
+def test_a_temperature_has_the_same_bounds_everywhere(where, tmp_path, entry_folder, exported_in_process):
     for temperature in BOUNDS:
         assert with_temperature(where, temperature, tmp_path, entry_folder) == temperature
     for temperature in (BOUNDS[0] / 1.01, BOUNDS[1] * 1.01):
@@ -68,7 +68,9 @@ def test_a_loaded_model_carries_what_its_entry_says(home, entry_folder):
 
 
 @pytest.mark.slow
-def test_an_export_says_what_the_model_carries_and_the_call_comes_first(home, entry_folder, tmp_path):
+def test_an_export_says_what_the_model_carries_and_the_call_comes_first(
+    home, entry_folder, tmp_path, exported_in_process
+):
     loaded = klmf.load(entry_folder)
     (written,) = klmf.export_model(
         loaded, tmp_path, ["saved_model"], temperature=2.5, licence={"code": "MIT"}
@@ -80,7 +82,7 @@ def test_an_export_says_what_the_model_carries_and_the_call_comes_first(home, en
 
 
 @pytest.mark.slow
-def test_a_new_medium_is_one_word(monkeypatch, tmp_path):
+def test_a_new_medium_is_one_word(monkeypatch, tmp_path, exported_in_process):
     """A sensor's signal: known to inputs, tolerance and sidecar once it is in the table."""
     with pytest.raises(ValueError, match="Unknown media 'signal'"):
         InputSpec(media="signal", rate=4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,11 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from command_line import command
 from labelled import SENTIMENT, split
 from sklearn.metrics import accuracy_score
 
-from keras_lmf.cli import main
 from keras_lmf.data.corpora import synthetic
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.paired import compare_outputs
@@ -91,12 +89,8 @@ def recipe(**changes) -> Recipe:
     return base.replace(**changes)
 
 
-def command(*words: object, folder: Path) -> Result:
-    with contextlib.chdir(folder):
-        return CliRunner().invoke(main, [str(word) for word in words])
-
-
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_steps")
 def test_compare_trains_each_once_and_tells_what_the_runs_say(tmp_path: Path) -> None:
     recipe().write(tmp_path / "small.toml")
     call = ("compare", "small.toml", "--fusion", "early,low_rank", "--seeds", 2, "--json")

@@ -165,6 +165,7 @@ def test_data_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="files are written on TensorFlow")
+@pytest.mark.usefixtures("exported_in_process")
 def test_a_run_exports_with_its_own_facts(run: Run, tmp_path: Path) -> None:
     reopened = Run.open(run.folder, sequences())
     assert reopened.model.spec == reopened.spec == run.spec

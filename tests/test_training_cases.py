@@ -8,9 +8,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from resume_worker import recipe, sequences
+from resume_worker import InterruptAfter, sequences
+from resume_worker import pooled_recipe as recipe
+from resume_worker import recipe as recurrent
 
-from keras_lmf.data import Dataset
+from keras_lmf.data import Dataset, Split
 from keras_lmf.errors import LMFError
 from keras_lmf.models import build
 from keras_lmf.recipe import Recipe
@@ -22,27 +24,15 @@ from keras_lmf.training.prior import correct_prior
 SHORT = {"training": {"epochs": 4, "learning_rate": 0.01, "patience": 10}}
 
 
-class InterruptAfter(keras.callbacks.Callback):
-    """Ctrl-C at the end of an epoch."""
-
-    def __init__(self, epoch: int) -> None:
-        super().__init__()
-        self.at = epoch
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if epoch == self.at:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float32", pytest.param("mixed_float16", marks=pytest.mark.long)])
 def test_an_interrupted_run_equals_an_undisturbed_one(policy: str, tmp_path: Path) -> None:
     keras.config.set_dtype_policy(policy)
     try:
-        whole = train(recipe(**SHORT), sequences(), tmp_path / "whole")
+        whole = train(recurrent(**SHORT), sequences(), tmp_path / "whole")
         with pytest.raises(KeyboardInterrupt):
-            train(recipe(**SHORT), sequences(), tmp_path / "cut", callbacks=[InterruptAfter(1)])
-        resumed = train(recipe(**SHORT), sequences(), tmp_path / "cut")
+            train(recurrent(**SHORT), sequences(), tmp_path / "cut", callbacks=[InterruptAfter(2)])
+        resumed = train(recurrent(**SHORT), sequences(), tmp_path / "cut")
         for a, b in zip(whole.model.get_weights(), resumed.model.get_weights()):
             np.testing.assert_array_equal(a, b)
         assert whole.history.equals(resumed.history)
@@ -51,6 +41,7 @@ def test_an_interrupted_run_equals_an_undisturbed_one(policy: str, tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_steps")
 def test_label_smoothing_is_that_of_the_closed_form(tmp_path: Path) -> None:
     """Szegedy et al. 2016, eq. 10: (1 − ε) · cross-entropy + ε · mean over classes of −log p."""
     words = recipe(training={"epochs": 1, "learning_rate": 1e-3, "label_smoothing": 0.2})
@@ -63,17 +54,10 @@ def test_label_smoothing_is_that_of_the_closed_form(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("soft", [False, True])
-def test_a_prior_correction_takes_logarithms_of_frequencies_from_the_logits(
-    tmp_path: Path, soft: bool
-) -> None:
+@pytest.mark.usefixtures("few_steps")
+def test_a_prior_correction_takes_logarithms_of_frequencies_from_the_logits(tmp_path: Path) -> None:
     data = sequences()
-    classes = len(data.target.classes)
-    frequencies = np.bincount(data["train"].labels, minlength=classes)
-    if soft:
-        votes = np.random.default_rng(0).dirichlet(np.ones(classes), len(data))
-        data = dataclasses.replace(data, soft_labels=votes)
-        frequencies = data["train"].soft_labels.sum(axis=0)
+    frequencies = np.bincount(data["train"].labels, minlength=len(data.target.classes))
     plain = recipe(training={"epochs": 1, "class_weights": "none"})
     before, after = (
         open_artifact(train(words, data, tmp_path / words.fingerprint).model).predict(data["test"].inputs)
@@ -83,18 +67,29 @@ def test_a_prior_correction_takes_logarithms_of_frequencies_from_the_logits(
     np.testing.assert_allclose(after[plain.target.name], expected, atol=1e-5)
 
 
+def moved_by_prior(split: Split) -> np.ndarray:
+    """What a whole prior correction by the labels of `split` adds to the logits."""
+    model = build(recipe())
+    before = keras.ops.convert_to_numpy(model.get_layer(split.target.name).bias).copy()
+    correct_prior(model, split, 1.0)
+    return keras.ops.convert_to_numpy(model.get_layer(split.target.name).bias) - before
+
+
+def test_the_prior_of_votes_is_their_mean() -> None:
+    data = sequences()
+    votes = np.random.default_rng(0).dirichlet(np.ones(len(data.target.classes)), len(data))
+    split = dataclasses.replace(data, soft_labels=votes)["train"]
+    np.testing.assert_allclose(moved_by_prior(split), -np.log(split.soft_labels.mean(axis=0)), atol=1e-6)
+
+
 def test_a_class_that_was_never_seen_gains_nothing_from_a_prior_correction() -> None:
     data = sequences()
     rows = data.splits == "train"
     present = np.unique(data.labels[rows])[:-1]
     some = data.take(~rows | np.isin(data.labels, present))["train"]
-    model = build(recipe())
-    before = keras.ops.convert_to_numpy(model.get_layer(some.target.name).bias).copy()
-    correct_prior(model, some, 1.0)
-    moved = keras.ops.convert_to_numpy(model.get_layer(some.target.name).bias) - before
-    counts = np.bincount(some.labels, minlength=len(before))
+    counts = np.bincount(some.labels, minlength=len(data.target.classes))
     expected = [-np.log(count / len(some)) if count else 0 for count in counts]
-    np.testing.assert_allclose(moved, expected, atol=1e-6)
+    np.testing.assert_allclose(moved_by_prior(some), expected, atol=1e-6)
 
 
 @pytest.mark.long
@@ -109,12 +104,13 @@ def test_without_validation_all_epochs_run_and_the_last_weights_are_kept(tmp_pat
     assert run.best_epoch == 3
     # Oracle: two epochs, then the third on their state, is the same as three.
     with pytest.raises(KeyboardInterrupt):
-        train(longer, data, tmp_path / "again", callbacks=[InterruptAfter(1)])
+        train(longer, data, tmp_path / "again", callbacks=[InterruptAfter(2)])
     for a, b in zip(run.model.get_weights(), train(longer, data, tmp_path / "again").model.get_weights()):
         np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_steps")
 def test_fit_on_train_and_valid_is_the_same_as_training_on_both(tmp_path: Path) -> None:
     fixed = recipe(training={"epochs": 2})
     both = train(fixed.replace(training={"fit_on": "train + valid"}), sequences(), tmp_path / "both")
@@ -158,6 +154,7 @@ def test_monitor_pearson_keeps_the_epoch_of_the_largest_correlation(tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_steps")
 def test_output_bias_starts_at_the_mean_label_of_train(tmp_path: Path) -> None:
     built, data = values("loss")
     still = built.replace(training={"epochs": 1, "learning_rate": 1e-12})
@@ -176,6 +173,7 @@ def test_without_validation_broken_weights_are_never_kept(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_steps")
 def test_a_run_is_not_judged_on_data_of_another_make(tmp_path: Path) -> None:
     run = train(recipe(training={"epochs": 1}), sequences(), tmp_path / "run")
     data = sequences()

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from keras_lmf.export import Latency
 from keras_lmf.operators import operators
-from keras_lmf.publishing import shipping
 from keras_lmf.zoo import Entry, files
 
 ZOO = Path(__file__).parents[1] / "zoo"
@@ -56,41 +53,6 @@ def test_losses_and_metrics_are_those_of_the_other_table() -> None:
         assert table.loc[(record["entry"], record["format"]), "value"] == pytest.approx(
             record["value"], rel=1e-4
         )
-
-
-@pytest.mark.parametrize(
-    ("name", "right", "shipped"),
-    [
-        ("tflite-float16", 799, True),
-        ("tflite-float16", 798, False),
-        ("tflite-dynamic", 795, True),
-        ("tflite-dynamic", 794, False),
-        ("tflite-int8", 790, True),
-        ("tflite-int8", 789, False),
-    ],
-)
-def test_what_a_format_may_lose(
-    name: str, right: int, shipped: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of 1000 rows Keras has 800 right, or 0.8 of a mean absolute error that grows by as much."""
-    monkeypatch.setattr(shipping, "_difference", lambda *_: 0.0)
-    file = SimpleNamespace(
-        format=name,
-        bytes=1000,
-        compressed_bytes=900,
-        agreement=None,
-        difference_max=0.0,
-        difference_mean=0.0,
-        latency=Latency(1.0, 1.0),
-        errors=pd.DataFrame(),
-    )
-    spec = Entry.read(ZOO / "lmf-mosi-avt").spec
-    for scores in (
-        {"weights": [{"war": 0.8}, {"war": 0.8}], name: [{"war": 0.8}, {"war": (2 * right - 800) / 1000}]},
-        {"weights": [{"mae": 1.0}], name: [{"mae": 1 + (800 - right) / 1000}]},
-    ):
-        found = shipping.shipped_formats({name: file}, scores, ({}, {}), spec, [])
-        assert found == [name] * shipped
 
 
 def test_shipped_files_run_in_the_interpreter_that_apps_have() -> None:
