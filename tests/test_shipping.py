@@ -75,11 +75,12 @@ def test_what_a_format_may_lose(name: str, right: int, shipped: bool, near: None
         ({"tflite": (500_000, 1.0), "tflite-float16": (300_000, 1.0)}, ["tflite", "tflite-float16"]),
         ({"tflite": (900_000, 1.0), "tflite-float16": (500_000, 1.0)}, ["tflite-float16"]),
         ({"tflite": (1_100_000, 1.0), "tflite-dynamic": (300_000, 0.9)}, ["tflite-dynamic"]),
-        ({"tflite": (4_000_000, 1.0), "tflite-dynamic": (1_200_000, 0.99)}, ["tflite"]),
+        ({"tflite-float16": (4_000_000, 1.0), "tflite-dynamic": (1_200_000, 0.99)}, ["tflite-float16"]),
+        ({"tflite": (4_000_000, 1.0), "tflite-dynamic": (1_200_000, 0.99)}, ["tflite-dynamic"]),
         ({"tflite": (9_000_000, 1.0), "tflite-dynamic": (6_000_000, 0.97)}, ["tflite-dynamic"]),
         ({"tflite": (9_000_000, 1.0)}, []),
     ],
-    ids=["small", "float16 small", "one small", "nearest", "one not too large", "too large"],
+    ids=["small", "float16 small", "one small", "nearest", "not float32", "one not too large", "too large"],
 )
 def test_large_files_are_shipped_where_none_is_small(files: dict, expected: list[str], near: None) -> None:
     artifacts = {

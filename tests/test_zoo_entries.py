@@ -58,6 +58,10 @@ def test_entry_loads_by_name_and_is_exported_without_another_word(name, tmp_path
     model = klmf.load(name)  # checks sha256, shapes and test vectors
     assert list(model.output) == [entry.target.name]
     with exported_here():
+        if "tflite" not in entry.costs:  # a note of the entry says why
+            with pytest.raises(klmf.LMFError, match="differs from the Keras model"):
+                klmf.export_model(model, tmp_path, ["tflite"])
+            return
         (artifact,) = klmf.export_model(model, tmp_path, ["tflite"])
     assert Sidecar.read(artifact.path).spec == entry.spec
     inputs, expected = read_testvectors(ZOO / name / "testvectors.npz")
