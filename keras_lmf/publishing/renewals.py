@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from keras_lmf import __version__, zoo
 from keras_lmf.data import corpora
+from keras_lmf.errors import LMFError
 from keras_lmf.files import write_atomically
 from keras_lmf.locate import RECIPE, WEIGHTS
 from keras_lmf.publishing.costs import cost
@@ -40,7 +43,7 @@ def renew(folder: str | Path, work: str | Path, *, root: str | Path | None = Non
 
     Raises:
         LMFError: another backend, no entry, a corpus that is not at hand, weights that do not answer the entry's test
-            vectors.
+            vectors, or no format that could be written.
     """
     require_tensorflow("renew")
     folder, work = Path(folder).resolve(), Path(work)
@@ -55,23 +58,28 @@ def renew(folder: str | Path, work: str | Path, *, root: str | Path | None = Non
     licences = licences_of(facts, published_backbones(recipe))
     spec = sidecar_spec(recipe, run.dataset(), facts, entry.calibration, licences)
     artifacts, refused = exported(run, spec, 1000)
+    if not artifacts:
+        raise LMFError(f"No file of {entry.name!r} could be written. {' '.join(refusals(refused))}")
     notes = [note for note in entry.protocol if not about_a_file(note)] + refusals(refused)
-    metrics = {"weights": entry.metrics["weights"]}
     scores = {name: [artifact.metrics] for name, artifact in artifacts.items()}
-    model = [{name: metric.value for name, metric in metrics["weights"].items()}]
+    measured = {
+        name for (metrics,) in scores.values() for name in metrics
+    }  # an older entry may have metrics that are no longer measured
+    model, seeds = (_only(measured, block["weights"]) for block in (entry.metrics, entry.seeds))
+    values = {name: metric.value for name, metric in model.items()}
     vectors = read_testvectors(folder / entry.files["testvectors"].name)
     made = work / "entry"
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
-    shipped = shipped_formats(artifacts, scores | {"weights": model}, vectors, spec, notes)
+    shipped = shipped_formats(artifacts, scores | {"weights": [values]}, vectors, spec, notes)
     files = {key: entry.files[key] for key in ("weights", "testvectors")}
     renewed = entry.model_copy(
         update={
             "files": files | file_records(made, gathered(artifacts, shipped, made)),
-            "metrics": metrics | {name: metric_block(artifact.table) for name, artifact in artifacts.items()},
+            "metrics": {"weights": model}
+            | {name: metric_block(artifact.table) for name, artifact in artifacts.items()},
             "costs": {name: cost(artifact) for name, artifact in artifacts.items()},
-            "seeds": {"weights": entry.seeds["weights"]}
-            | {name: spreads(rows) for name, rows in scores.items()},
+            "seeds": {"weights": seeds} | {name: spreads(rows) for name, rows in scores.items()},
             "protocol": tuple(notes),
             "licences": licences,
             "keras_lmf_version": __version__,
@@ -79,3 +87,7 @@ def renew(folder: str | Path, work: str | Path, *, root: str | Path | None = Non
     )
     put_in_place(renewed, made, folder)
     return renewed
+
+
+def _only(names: Collection[str], block: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in block.items() if name in names}
