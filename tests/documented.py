@@ -17,7 +17,7 @@ SMALL = ZOO / "lmf-synthetic-av" / "model.tflite"
 FILES = {  # of each kind of input
     "features": SMALL,
     "integers": SMALL.with_name("model-int8-integer.tflite"),
-    "sound": ZOO / "ge2e-ravdess-voice" / "model-float16.tflite",
+    "sound": ZOO / "ge2e-ravdess-voice" / "model-dynamic.tflite",
     "pictures": ZOO / "expression-ferplus-face" / "model-int8-integer.tflite",
     "numbers": ZOO / "lmf-mosi-avt" / "model.tflite",
 }

@@ -183,10 +183,10 @@ def test_on_device_answers_about_a_real_clip_as_the_recognizer(own_folders):
 def test_on_device_needs_no_sidecar_where_the_file_describes_itself(own_folders):
     entry = EXAMPLES.parent / "zoo" / "ge2e-ravdess-voice"
     clip = write_wave(own_folders / "clip.wav", voices(4.0, 1, 16000), 16000)
-    beside = run_on_device(own_folders, clip, entry / "model-float16.tflite")
-    content = (entry / "model-float16.tflite").read_bytes()
+    beside = run_on_device(own_folders, clip, entry / "model-dynamic.tflite")
+    content = (entry / "model-dynamic.tflite").read_bytes()
     alone = own_folders / "alone.tflite"
-    alone.write_bytes(with_document(content, Sidecar.read(entry / "model-float16.tflite")))
+    alone.write_bytes(with_document(content, Sidecar.read(entry / "model-dynamic.tflite")))
     assert run_on_device(own_folders, clip, alone) == beside
 
 

@@ -23,7 +23,7 @@ from keras_lmf.recognition import opening as models
 from keras_lmf.runtime import opening as artifacts
 from keras_lmf.zoo import Entry
 
-VOICE, FILE = "ge2e-ravdess-voice", "model-float16.tflite"
+VOICE, FILE = "ge2e-emodb-voice", "model-float16.tflite"
 MANY_FILES = "lmf-iemocap-at"
 SHIPPED = ("weights", "testvectors", "tflite", "tflite-float16", "tflite-dynamic")
 

@@ -45,7 +45,7 @@ def test_without_its_sidecar_damage_is_an_error_of_ours_where_it_can_be_told(alo
 
 @pytest.mark.parametrize("what", ["labels", "temperature", "rate", "sha256"])
 def test_a_sidecar_that_was_changed_is_told(alone: Path, what: str) -> None:
-    source = bit_flips.ZOO / "ge2e-ravdess-voice" / "model-float16.tflite"
+    source = bit_flips.ZOO / "ge2e-ravdess-voice" / "model-dynamic.tflite"
     file = Path(shutil.copy(source, alone.parent))
     sidecar = Path(shutil.copy(Sidecar.path_of(source), alone.parent))
     text = sidecar.read_text()
@@ -58,7 +58,7 @@ def test_a_sidecar_that_was_changed_is_told(alone: Path, what: str) -> None:
     assert old in text
     sidecar.write_text(text.replace(old, new))
     for call in (Sidecar.read, open_artifact):
-        with pytest.raises(LMFError, match=r"model-float16\.tflite\.json is damaged, or was changed"):
+        with pytest.raises(LMFError, match=r"model-dynamic\.tflite\.json is damaged, or was changed"):
             call(file)
     sidecar.write_text(text)
     open_artifact(file)
