@@ -99,7 +99,7 @@ def test_files_are_written_anew_from_the_weights(published, tmp_path, monkeypatc
     assert entry.model_dump(exclude=kept) == before.model_dump(exclude=kept)
     assert entry.metrics["weights"] == before.metrics["weights"]
     assert entry.seeds["weights"] == before.seeds["weights"]
-    test = klmf.data.load("synthetic", samples=600)["test"]
+    test = klmf.data.load("synthetic", samples=SAMPLES)["test"]
     keras_logits = klmf.load(folder).predict(test.inputs, batch_size=1, verbose=0)["emotion"]
     for key in entry.costs:
         logits = open_artifact(folder / entry.files[key].name).predict(test.inputs)["emotion"]

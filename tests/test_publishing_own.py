@@ -111,7 +111,7 @@ def test_a_licence_is_told_once() -> None:
     facts = SimpleNamespace(weights_licence="CC BY 4.0", licence="CC BY 4.0 too")
     backbones = [
         SimpleNamespace(licences=SimpleNamespace(weights=words))
-        for words in ("CC BY 4.0; before: MIT", "MIT")
+        for words in ("CC BY 4.0; before: MIT (A; B)", "MIT (A; C)")
     ]
     licences = licences_of(facts, backbones)
-    assert (licences.weights, licences.data) == ("CC BY 4.0; before: MIT; MIT", "CC BY 4.0 too")
+    assert (licences.weights, licences.data) == ("CC BY 4.0; before: MIT (A; B); MIT (A; C)", "CC BY 4.0 too")

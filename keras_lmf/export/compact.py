@@ -28,7 +28,8 @@ def packed(model: Any) -> bytes:
     """The file of a `ModelT`, without tables of no scales and the converter's note; what is equal stands once."""
     tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
     for tensor in tensors:
-        if tensor.quantization is not None and not len(_or_empty(tensor.quantization.scale)):
+        scales = tensor.quantization
+        if scales is not None and scales.details is None and not len(_or_empty(scales.scale)):
             tensor.quantization = None
     for note in [entry for entry in _or_empty(model.metadata) if entry.name == CONVERTER]:
         model.metadata.remove(note)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_lmf.errors import import_extra
+from keras_lmf.quantization.file import file_of
 
 # A smaller constant takes fewer bytes than the op that makes it.
 LEAST_BYTES = 1024
@@ -52,12 +53,7 @@ def with_fills(content: bytes) -> bytes:
     if not filled:
         return content
     _add_code(schema, model, "FILL")
-    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
-    used |= {entry.buffer for entry in model.metadata or []}
-    for index, buffer in enumerate(model.buffers):
-        if index not in used:
-            buffer.data = None
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return file_of(model)
 
 
 def with_sums(content: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,10 +41,9 @@ def published_backbones(recipe: Recipe) -> list[Backbone]:
 
 def licences_of(facts: CorpusDescription, backbones: Iterable[Backbone]) -> Licences:
     """An entry's licences: of the weights those of the corpus and of each backbone, none twice."""
-    words = [facts.weights_licence, *(backbone.licences.weights for backbone in backbones)]
-    return Licences(
-        code="Apache-2.0", weights="; ".join(dict.fromkeys("; ".join(words).split("; "))), data=facts.licence
-    )
+    told = "; ".join([facts.weights_licence, *(backbone.licences.weights for backbone in backbones)])
+    words = re.split(r"; (?![^(]*\))", told)  # none inside brackets
+    return Licences(code="Apache-2.0", weights="; ".join(dict.fromkeys(words)), data=facts.licence)
 
 
 def input_specs(recipe: Recipe, facts: CorpusDescription) -> dict[str, InputSpec]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_lmf.export.metadata import write_metadata as write_into
-from keras_lmf.files import sha256
+from keras_lmf.files import compressed_size_of, sha256
 from keras_lmf.sidecar import Sidecar
 from keras_lmf.zoo import Entry, file_records
 
@@ -14,8 +14,8 @@ from keras_lmf.zoo import Entry, file_records
 def write_metadata(folder: str | Path) -> Entry:
     """Writes what the sidecars of a published entry say into its .tflite files; their computation and figures stay.
 
-    Sizes and hashes in the sidecars and in entry.json become those of the new files. Files that say it already stay
-    as they are.
+    Sizes and hashes in the sidecars and in entry.json become those of the new files. Files of this version that say it
+    already stay as they are.
 
     Raises:
         LMFError: no entry, or a file that its sidecar does not describe.
@@ -41,6 +41,7 @@ def described(folder: Path, entry: Entry, **facts: Any) -> Entry:
             sidecar = write_into(path, told.model_copy(update=facts))
             names |= {key: file.name, f"{key}-sidecar": Sidecar.path_of(path).name}
             if key in costs:
-                costs[key] = costs[key].model_copy(update={"bytes": sidecar.bytes})
+                sizes = {"bytes": sidecar.bytes, "compressed_bytes": compressed_size_of(path)}
+                costs[key] = costs[key].model_copy(update=sizes)
     files = entry.files | file_records(folder, names)
     return entry.model_copy(update={"files": files, "costs": costs})

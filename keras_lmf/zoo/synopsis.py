@@ -98,7 +98,7 @@ def _figures(entry: Entry, key: str) -> dict[str, str]:
     if metric.low is not None and metric.high is not None:
         sure += [f"95 % interval {metric.low:.3f} to {metric.high:.3f}"]
     if seeds and seeds.runs > 1:
-        sure += [f"{seeds.runs} trainings {figure(seeds)}"]
+        sure += [f"{seeds.runs} trainings of the Keras model {figure(seeds)}"]
     elif seeds:
         sure += ["one training, so how far another would differ is not known"]
     if folds := entry.cross_validation.get(word):

@@ -56,6 +56,7 @@ function* soundWindows(whole, spec) {
 
 async function* filmWindows(film, sound, spec, faces, shown, signal) {
   const {rate, name, confirmations} = spec.face;
+  signal.throwIfAborted(); // the film took a while to decode
   await faces.start(film.count === 1 ? 1 : confirmations);
   const seen = [];
   for (const [from, to] of spans(film.count, Math.max(1, Math.round(spec.seconds * rate)), spec.hop * rate)) {

@@ -2,7 +2,7 @@
 export function ask(worker, question) {
   const {port1, port2} = new MessageChannel();
   return new Promise((resolve, reject) => {
-    worker.onerror = ({message}) => reject(new Error(message));
+    worker.addEventListener('error', ({message}) => reject(new Error(message)), {once: true});
     port1.onmessage = ({data: {answer, error}}) => {
       port1.close();
       if (error) reject(new Error(error));
