@@ -116,7 +116,7 @@ def test_show_explains_an_entry(bundle: Path, entry_folder: Path) -> None:
     for part in (
         f"{NAME}: Emotion (2 classes) from audio and video by low-rank fusion, trained on made-up data.",
         "75% right; always the same answer: 50% right",
-        "95 % interval 0.700 to 0.800; 5 trainings 0.760 ± 0.010",
+        "95 % interval 0.700 to 0.800; 5 trainings of the Keras model 0.760 ± 0.010",
         "logits of calm, excited",
         "(8)",
         "standard deviations",
