@@ -117,8 +117,10 @@ def test_the_zoos_plot_names_every_model_and_tells_what_comes_along() -> None:
     np.testing.assert_array_equal(front.get_xydata(), [[1e5, 0.4], [4e5, 0.5]])
     discs, rings = [], []
     for group in axes.collections:
-        for place, face in zip(group.get_offsets(), group.get_facecolors()):
-            (rings if face[:3].min() == 1 else discs).append(place[0])
-    assert (sorted(discs), rings) == ([1e5, 2e6], [4e5])
+        found = rings if group.get_facecolors()[0, :3].min() == 1 else discs
+        found += [(place[0], group.get_zorder()) for place in group.get_offsets()]
+    assert sorted(place for place, _ in discs) == [1e5, 2e6]
+    assert [place for place, _ in rings] == [4e5]
+    assert max(layer for _, layer in rings) < min(layer for _, layer in discs)
     with pytest.raises(LMFError, match="one file or more"):
         file_plots.gain_against_bytes(table[:0], "title")

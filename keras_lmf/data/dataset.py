@@ -21,6 +21,8 @@ from keras_lmf.files import write_atomically
 from keras_lmf.lazy import Array, LazyArray, blocks, moments, taken
 from keras_lmf.target import Target
 
+CONSTANT = 1e-7  # as a deviation: Keras's Normalization divides by no less
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -161,10 +163,11 @@ class Dataset:
     def statistics(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance, two (d,) float64 arrays, of `steps`.
 
-        The variance of a feature that is constant in train is given as 1, so that dividing by it is safe.
+        Where a feature's deviation in train is `CONSTANT` or less, it is taken for constant and its variance given as
+        1: to divide by it would make a feature of rounding errors, which differ from one engine to the next.
         """
         mean, variance = moments(functools.partial(self._blocks_of_steps, modality))
-        return mean, np.where(variance == 0, 1.0, variance)
+        return mean, np.where(variance <= CONSTANT**2, 1.0, variance)
 
     def _blocks_of_steps(self, modality: str) -> Iterator[np.ndarray]:
         """What `steps` gives, in pieces."""

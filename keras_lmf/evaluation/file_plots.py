@@ -116,8 +116,9 @@ def gain_against_bytes(table: pd.DataFrame, title: str) -> Figure:
     found = colours(table["model"].unique())
     for name, files in table.sort_values("bytes").groupby("model", sort=False):
         axes.plot(files["bytes"], files["gain"], color=found[name], linewidth=1, alpha=0.6)
-        faces = [found[name] if there else "white" for there in files["there"]]
-        axes.scatter(files["bytes"], files["gain"], s=30, c=faces, edgecolors=found[name], zorder=3)
+        for there, face, layer in ((False, "white", 3), (True, found[name], 4)):  # so no ring hides a disc
+            dots = files[files["there"] == there]
+            axes.scatter(dots["bytes"], dots["gain"], s=30, c=face, edgecolors=found[name], zorder=layer)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(BYTES)
