@@ -19,8 +19,13 @@ from keras_lmf.errors import LMFError
 DTYPE = re.compile(r"b1|[iu][1248]|f[248]|[SU][1-9][0-9]{0,6}|O[48]?")
 NDARRAY = object()  # stands for the class numpy.ndarray, which a pickle only passes on
 LONGEST_EMPTY = 2**20  # axis of an array without values, which no file size bounds
+MOST_AXES, AXIS_BITS = 64, 63  # of numpy's arrays
 SIMPLE = (str, bytes, int, float, type(None), np.generic)
+NUMBERS = (int, float, np.number, np.bool_)
 KEY_BITS = 61  # Python hashes whole numbers modulo 2^61 - 1: larger ones can be chosen to collide
+MOST_NUMBERS = (
+    10_000  # as keys of a dict or set: a file can choose them so that they get into each other's way
+)
 
 
 class PickledDtype:
@@ -69,8 +74,12 @@ class PickledArray:
 
 def _filled(content: object, dtype: np.dtype, shape: tuple, order: str) -> np.ndarray:
     """The array of `shape` that `content` fills exactly; `content` is bytes, or a list for objects."""
-    if not isinstance(shape, tuple) or not all(type(axis) is int and axis >= 0 for axis in shape):
-        raise LMFError(f"an array of shape {repr(shape)[:60]}.")
+    if (
+        not isinstance(shape, tuple)
+        or len(shape) > MOST_AXES
+        or not all(type(axis) is int and axis >= 0 and axis.bit_length() <= AXIS_BITS for axis in shape)
+    ):  # what it is instead may take forever to be printed
+        raise LMFError(f"an array whose shape is not a tuple of at most {MOST_AXES} whole numbers.")
     if dtype.kind == "O":
         if not isinstance(content, list) or not all(isinstance(value, SIMPLE) for value in content):
             raise LMFError("an object array; only object arrays of strings and numbers are read.")
@@ -103,8 +112,9 @@ def _scalar(dtype: object, content: object = b"") -> np.generic:
 
 def _bytes(text: str = "", encoding: object = "latin1") -> bytes:
     """What protocols 0–2 write for bytes: latin-1 text and how to encode it."""
-    if not isinstance(text, str) or as_text(encoding).replace("-", "") != "latin1":
-        raise LMFError(f"bytes encoded as {encoding!r:.40}.")
+    name = as_text(encoding)
+    if not isinstance(text, str) or name.replace("-", "") != "latin1":
+        raise LMFError(f"bytes encoded as {name[:40]!r}.")
     return text.encode("latin-1")
 
 
@@ -115,13 +125,15 @@ def as_text(value: object) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
-def as_dict(keys: Iterable[object], values: Iterable[object]) -> dict:
-    """The dict of `keys` and as many `values`."""
-    return dict(zip(as_keys(keys), values, strict=True))
+def as_dict(keys: Iterable[object], values: Iterable[object], held: int = 0) -> dict:
+    """The dict of `keys` and as many `values`, for one that holds so many already."""
+    return dict(zip(as_keys(keys, held), values, strict=True))
 
 
-def as_keys(values: Iterable[object]) -> list:
-    """`values` that a dict or set may take: of others, the file could choose many with one hash."""
+def as_keys(values: Iterable[object], held: int = 0) -> list:
+    """`values` that a dict or set may take that holds so many already: of others, the file could choose many whose
+    hashes are slow together.
+    """
     keys = list(values)
     for key in keys:
         if not isinstance(key, SIMPLE) or (
@@ -130,6 +142,14 @@ def as_keys(values: Iterable[object]) -> list:
             raise LMFError(
                 "a key, or an element of a set, that is neither a string nor a small number: refused."
             )
+    if (
+        held + len(keys) > MOST_NUMBERS
+        and keys != list(range(held, held + len(keys)))  # numbered rows, which nobody chose
+        and any(isinstance(key, NUMBERS) for key in keys)
+    ):
+        raise LMFError(
+            f"a dict or set of more than {MOST_NUMBERS:,} keys with numbers among them, other than 0, 1, 2 …: refused."
+        )
     return keys
 
 

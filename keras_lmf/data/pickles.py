@@ -151,15 +151,13 @@ def _run(content: mmap.mmap) -> object:
         del stack[start:]
         return items
 
-    def pairs_since_mark() -> dict:
-        items = since_mark()
+    def pairs(items: list, held: int = 0) -> dict:
         allowance.spend(32 * len(items))
-        return as_dict(items[::2], items[1::2])
+        return as_dict(items[::2], items[1::2], held)
 
-    def keys_since_mark() -> list:
-        items = since_mark()
+    def keys(items: list, held: int = 0) -> list:
         allowance.spend(64 * len(items))
-        return as_keys(items)
+        return as_keys(items, held)
 
     for name, argument in _operations(content):
         if name in COSTS:
@@ -200,9 +198,9 @@ def _run(content: mmap.mmap) -> object:
                     raise ValueError("a tuple of more values than there are")
                 stack[-size:] = [tuple(stack[-size:])]
             case "DICT":
-                stack.append(pairs_since_mark())
+                stack.append(pairs(since_mark()))
             case "FROZENSET":
-                stack.append(frozenset(keys_since_mark()))
+                stack.append(frozenset(keys(since_mark())))
             case "APPEND":
                 value = stack.pop()
                 list.append(stack[-1], value)
@@ -211,13 +209,13 @@ def _run(content: mmap.mmap) -> object:
                 list.extend(stack[-1], items)
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
-                dict.update(stack[-1], as_dict([key], [value]))
+                dict.update(stack[-1], as_dict([key], [value], len(stack[-1])))
             case "SETITEMS":
-                pairs = pairs_since_mark()
-                dict.update(stack[-1], pairs)
+                items = since_mark()
+                dict.update(stack[-1], pairs(items, len(stack[-1])))
             case "ADDITEMS":
-                keys = keys_since_mark()
-                set.update(stack[-1], keys)
+                items = since_mark()
+                set.update(stack[-1], keys(items, len(stack[-1])))
             case "GLOBAL":
                 stack.append(_named(*argument.split(" ", 1)))
             case "STACK_GLOBAL":

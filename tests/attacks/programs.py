@@ -124,6 +124,9 @@ FORBIDDEN |= {
 SHARED = b"](" + b"K\0" * 10 + b"e" + b"".join(b"q%c](" % k + b"h%c" % k * 10 + b"e" for k in range(12))
 HUGE = b"\x8a\x06" + b"\xff" * 5 + b"\0"  # 2^40 - 1
 COLLIDING = [b"\x8a\x0a" + (k * (2**61 - 1)).to_bytes(10, "little") for k in range(50_000)]  # of one hash
+MANY = [
+    b"J" + struct.pack("<i", k) for k in range(1, 20_001)
+]  # as many can be chosen that a dict is slow with them
 BOMBS: dict[str, bytes] = {
     "half a million sets": b"(" + b"\x8f" * 500_000 + b"l.",
     "half a million dicts": b"(" + b"}" * 500_000 + b"l.",
@@ -140,6 +143,20 @@ BOMBS: dict[str, bytes] = {
     "keys of one hash": b"}(" + b"N".join(COLLIDING) + b"Nu.",
     "elements of one hash": b"\x8f(" + b"".join(COLLIDING) + b"\x90.",
     "elements of one hash, called": call(b"builtins", b"set", b"](" + b"".join(COLLIDING) + b"e") + b".",
+    **{
+        f"numbers as keys, {how}": begin + separator.join(MANY) + end
+        for how, begin, separator, end in (
+            ("at once", b"}(", b"N", b"Nu."),
+            ("one by one", b"}", b"Ns", b"Ns."),
+            ("as elements", b"\x8f(", b"", b"\x90."),
+        )
+    },
+    "shape that is 2^60 tuples": array(b"f8", b")" + b"2\x86" * 60, b"C\0") + b".",
+    "encoding that is 2^60 tuples": call(b"_codecs", b"encode", b"K\0)" + b"2\x86" * 60) + b".",
+    "shape of 100 000 long axes": array(
+        b"f8", b"(\x8a\x08" + b"\xff" * 7 + b"\x7fq\1" + b"h\1" * 100_000 + b"t", b"C\0"
+    )
+    + b".",
     "tuple as a key, 100 000 deep": b"})" + b"\x85" * 100_000 + b"Ns.",
     "tuple as a key, 2^60 wide": b"})" + b"2\x86" * 60 + b"Ns.",
     "frozenset as a key": b"}(\x91Ns.",

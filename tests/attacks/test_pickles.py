@@ -127,6 +127,13 @@ def test_a_registered_extension_is_refused_even_when_cached(tmp_path: Path, cana
         copyreg.clear_extension_cache()
 
 
+def test_as_many_numbers_as_a_corpus_has_keys_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "keys.pkl"
+    for content in (dict.fromkeys(range(9_999)), dict.fromkeys(map(str, range(20_000))), set(range(9_999))):
+        path.write_bytes(pickle.dumps(content))
+        assert read_pickle(path) == content
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_stay_small(name: str, tmp_path: Path) -> None:
