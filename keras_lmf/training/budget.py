@@ -33,6 +33,7 @@ from keras_lmf.training.train import train
 
 DIVISORS = (1, 2, 4, 8)  # of all widths
 MOST = 8  # trainings
+ALIGNED = ("left", "left", "right", "right", "left", "left")  # columns of the report
 
 
 class Budget(NamedTuple):
@@ -102,7 +103,7 @@ class Choice:
                 f"Chosen: {row['candidate']}, {row['format']}: {row['bytes']:,} bytes, {row['milliseconds']:.3g} ms, "
                 f"{name} {row['value']:.3f} on valid. On test, which chose nothing: {name} "
                 f"{test['value']:.3f}{interval}, floor {test['floor']:.3f}.",
-                shown.to_markdown(index=False, disable_numparse=True),
+                shown.to_markdown(index=False, disable_numparse=True, colalign=ALIGNED),
             ]
         )
 
