@@ -66,9 +66,9 @@ def short_clip(folder: Path, seconds: float) -> Path:
     return clip
 
 
-def long_clip(path: Path, minutes: float, rate: int = 16000) -> Path:
+def long_clip(path: Path, minutes: float) -> Path:
     """Noise that swells and fades; silence would be passed over."""
-    random = np.random.default_rng(0)
+    rate, random = 16000, np.random.default_rng(0)
     loudness = 0.1 + 0.1 * np.sin(2 * np.pi * np.arange(rate) / rate)
     with soundfile.SoundFile(path, "w", rate, 1, subtype="PCM_16") as stream:
         for _ in range(round(60 * minutes)):

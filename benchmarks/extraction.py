@@ -79,7 +79,7 @@ def sounds(folder: Path, count: int) -> Path:
     return folder
 
 
-def wide_table(folder: Path, rows: int = 50_000) -> float:
+def wide_table(folder: Path, rows: int) -> float:
     """CPU seconds that reading a labels.csv of so many files takes; the files aren't there, as nothing opens them."""
     folder.mkdir()
     lines = [f"clips/{n:06d}.wav,{('happy', 'sad')[n % 2]},speaker{n % 100},x" for n in range(rows)]
@@ -136,7 +136,7 @@ def main(count: int, many: int, csv: Path | None) -> None:
 
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        tell("a table of 50,000 files is read", wide_table(place / "wide"), "CPU seconds")
+        tell("a table of 50,000 files is read", wide_table(place / "wide", 50_000), "CPU seconds")
         shown = films(place / "films", count)
         warm = films(place / "warm", 12)
         for detector, both in BOTH.items():

@@ -8,7 +8,6 @@ of its own, which waits while TensorFlow's are taken.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from speed.turns import one_thread
 from tqdm import tqdm
 
 from keras_lmf.cli.options import JSON, numbers, plain_errors
-from keras_lmf.errors import LMFError, import_extra, unknown_name
+from keras_lmf.errors import LMFError, import_extra, require_extra, unknown_name
 from keras_lmf.files import write_atomically, write_text
 from keras_lmf.measurement import processor
 from keras_lmf.training.run import environment
@@ -165,8 +164,8 @@ def benchmark(
         )
     # Asked first: these are needed last, after minutes.
     import_extra("ai_edge_litert.interpreter", "export")
-    if against and importlib.util.find_spec(against) is None:
-        raise LMFError(f'{against} is not installed. Install it: pip install "keras-lmf[backends]"')
+    if against:
+        require_extra(against, "backends")
     one_thread("tensorflow")
     batches = sorted(set(batches))
     ranks = sorted({*ranks, REFERENCE_RANK})

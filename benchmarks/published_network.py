@@ -12,7 +12,6 @@ row is a file that takes the LSTM's last state in the place of the text: what is
 from __future__ import annotations
 
 import functools
-import importlib.util
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +39,7 @@ from speed.published import (
 from speed.turns import Step, ratio, take_turns
 
 from keras_lmf.cli.options import plain_errors
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, require_extra
 from keras_lmf.export import FORMATS, export_model
 from keras_lmf.models import load_published
 from keras_lmf.runtime import open_artifact
@@ -149,8 +148,7 @@ def measure(**turns: Any) -> pd.DataFrame:
 @CSV
 @plain_errors
 def main(csv: Path | None, **turns: Any) -> None:
-    if importlib.util.find_spec("torch") is None:
-        raise LMFError('PyTorch is not installed. Install it: pip install "keras-lmf[backends]"')
+    require_extra("torch", "backends")
     table = measure(**turns)
     click.echo(table.to_string(index=False, float_format="{:.4g}".format))
     write_csv(table.assign(**about((*PACKAGES, "torch"))), csv)

@@ -151,8 +151,8 @@ def speed_machine() -> str:
     return f"Measured on {machine}, one thread; python {environment['python']}, {packages}."
 
 
-def captioned(caption: str, table: pd.DataFrame, floatfmt: str = ",.4g") -> str:
-    return f"{caption}\n\n{table.to_markdown(index=False, floatfmt=floatfmt)}"
+def captioned(caption: str, table: pd.DataFrame) -> str:
+    return f"{caption}\n\n{table.to_markdown(index=False, floatfmt=',.4g')}"
 
 
 def speed_tables() -> dict[str, str]:

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import re
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -118,7 +119,15 @@ def import_extra(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise LMFError(
-            f"This needs {module.partition('.')[0]}, which can't be imported ({error}). "
-            f'Install it: pip install "keras-lmf[{extra}]"'
-        ) from error
+        raise _missing_extra(module, extra, f"can't be imported ({error})") from error
+
+
+def require_extra(module: str, extra: str) -> None:
+    """As `import_extra`, but only looked up: for what would take long to import, or load another framework."""
+    if find_spec(module) is None:
+        raise _missing_extra(module, extra, "is not installed")
+
+
+def _missing_extra(module: str, extra: str, why: str) -> LMFError:
+    package = module.partition(".")[0]
+    return LMFError(f'This needs {package}, which {why}. Install it: pip install "keras-lmf[{extra}]"')

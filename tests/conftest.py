@@ -125,3 +125,20 @@ def folder(tmp_path: Path) -> Path:
     """Five speakers, three clips of each of two labels."""
     make_clips(tmp_path / "my_clips")
     return tmp_path / "my_clips"
+
+
+@pytest.fixture
+def own_folders(tmp_path, monkeypatch) -> Path:
+    """Whatever an example writes goes below `tmp_path`."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    for variable in (
+        "TMPDIR",
+        "KERAS_HOME",
+        "MPLCONFIGDIR",
+        "IPYTHONDIR",
+        "JUPYTER_RUNTIME_DIR",
+        "JUPYTER_CONFIG_DIR",
+    ):
+        monkeypatch.setenv(variable, str(temporary))
+    return tmp_path

@@ -22,11 +22,11 @@ def tone(seconds: float, rate: int, channels: int = 1, frequency: float = 440.0)
     return np.repeat(wave[:, None], channels, axis=1).astype(np.float32)
 
 
-def numbered(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """A frame (height, width, 3) whose vertical bars are the bits of `number`, the lowest on the left."""
+def numbered(number: int) -> np.ndarray:
+    """A frame (HEIGHT, WIDTH, 3) whose vertical bars are the bits of `number`, the lowest on the left."""
     bits = (number >> np.arange(BITS)) & 1
-    row = np.repeat(bits, width // BITS)
-    return np.broadcast_to((row * 255).astype(np.uint8)[None, :, None], (height, width, 3)).copy()
+    row = np.repeat(bits, WIDTH // BITS)
+    return np.broadcast_to((row * 255).astype(np.uint8)[None, :, None], (HEIGHT, WIDTH, 3)).copy()
 
 
 def number_of(frame: np.ndarray) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from drawn_weights import drawn
 from exporting import exported_here
+from networks import answer
 
 from keras_lmf import backbones
 from keras_lmf.backbones import audio
@@ -46,10 +47,6 @@ def trained(model: keras.Model) -> keras.Model:
             layer.adapt_variance.assign(features.var(axis=0) + 1e-6)
             layer.finalize_state()
     return model
-
-
-def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(model(rows))
 
 
 @pytest.fixture(scope="module")

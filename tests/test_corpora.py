@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from real_corpora import ROOT, needs_data
 from sklearn.linear_model import LogisticRegression
 
 from keras_lmf.data import Dataset, load
 from keras_lmf.data.corpora import CORPORA, describe
 from keras_lmf.errors import LMFError
-
-ROOT = os.environ.get("KERAS_LMF_DATA")
-needs_data = pytest.mark.skipif(not ROOT, reason="KERAS_LMF_DATA is not set: the corpora may not be shipped")
 
 
 def sizes(data: Dataset) -> dict[str, int]:
@@ -252,7 +249,7 @@ def test_corpora_are_found_by_argument_or_environment_at_the_call(tmp_path, monk
         load(name)
 
 
-@pytest.mark.skipif(not ROOT, reason="KERAS_LMF_DATA is not set: no corpora here")
+@needs_data
 def test_the_folder_of_the_corpora_is_text_or_a_path():
     assert load("ravdess", ROOT).fingerprint == load("ravdess", Path(ROOT)).fingerprint
 

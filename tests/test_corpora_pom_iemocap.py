@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from real_corpora import ROOT, needs_data
 from scipy.stats import pearsonr
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import f1_score, mean_absolute_error
@@ -16,9 +16,6 @@ from sklearn.preprocessing import StandardScaler
 from keras_lmf.data import load
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation import evaluate
-
-ROOT = os.environ.get("KERAS_LMF_DATA")
-needs_data = pytest.mark.skipif(not ROOT, reason="KERAS_LMF_DATA is not set: the corpora may not be shipped")
 
 
 def raw(corpus: str, file: str) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from real_corpora import needs_data
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
@@ -115,7 +116,7 @@ def test_links_of_a_page_lead_somewhere(page: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("KERAS_LMF_DATA" not in os.environ, reason="KERAS_LMF_DATA is not set: no corpora here")
+@needs_data
 def test_tables_are_those_of_the_results() -> None:
     ran = subprocess.run(
         [sys.executable, REPOSITORY / "benchmarks" / "report.py", "--check"], capture_output=True, text=True

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import logging
 import os
 import re
 import subprocess
@@ -12,9 +10,9 @@ import sys
 import wave
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
+from real_corpora import ROOT, needs_data
 
 import keras_lmf as klmf
 from keras_lmf.export.metadata import with_document
@@ -22,7 +20,6 @@ from keras_lmf.media.sound import decode_sound
 from keras_lmf.sidecar import Sidecar
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 ENTRY = EXAMPLES.parent / "zoo" / "lmf-synthetic-av"
 # Runs an example as a program, then says what got imported.
 RUN_ON_DEVICE = """
@@ -33,26 +30,6 @@ sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 print("imported:", *{name.partition(".")[0] for name in sys.modules} & {"tensorflow", "keras", "keras_lmf"})
 """
-
-
-sys.path.append(str(EXAMPLES.parent / "benchmarks"))  # last: tests and benchmarks both have a clips.py
-
-
-@pytest.fixture
-def own_folders(tmp_path, monkeypatch) -> Path:
-    """Whatever an example writes goes below `tmp_path`."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    for variable in (
-        "TMPDIR",
-        "KERAS_HOME",
-        "MPLCONFIGDIR",
-        "IPYTHONDIR",
-        "JUPYTER_RUNTIME_DIR",
-        "JUPYTER_CONFIG_DIR",
-    ):
-        monkeypatch.setenv(variable, str(temporary))
-    return tmp_path
 
 
 def run(folder: Path, *arguments: str | Path) -> str:
@@ -169,9 +146,9 @@ def test_on_device_answers_as_the_recognizer(own_folders, seconds, channels):
     )
 
 
-@pytest.mark.skipif("KERAS_LMF_DATA" not in os.environ, reason="KERAS_LMF_DATA is not set: no clips here")
+@needs_data
 def test_on_device_answers_about_a_real_clip_as_the_recognizer(own_folders):
-    source = sorted((Path(os.environ["KERAS_LMF_DATA"]) / "clips" / "ravdess_wav_48k").glob("*.wav"))[0]
+    source = sorted((Path(ROOT) / "clips" / "ravdess_wav_48k").glob("*.wav"))[0]
     frames = np.round(32768 * decode_sound(source)).clip(-32768, 32767).astype("<i2")
     clip = write_wave(own_folders / "clip.wav", frames[:, None], 16000)
     recognizer = klmf.Recognizer("ge2e-ravdess-voice", runtime="tflite")
@@ -231,83 +208,3 @@ def test_skin_finds_the_responses_and_learns_which_of_them_follow_an_event(own_f
     shares = dict(re.findall(r"^(\S.*\S) +([\d.]+) +[\d.]+$", printed, flags=re.MULTILINE))
     together = sum(float(share) for subset, share in shares.items() if "skin" in subset and "×" in subset)
     assert together > 0.4  # of what speaks for "moved"
-
-
-# -- notebooks -----------------------------------------------------------------------------------------------
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
-def notebook(request: pytest.FixtureRequest) -> Path:
-    return request.param
-
-
-@pytest.mark.long
-def test_a_notebook_runs_and_its_assertions_hold(own_folders, notebook):
-    from notebooks import executed
-
-    before = nbformat.read(notebook, as_version=4)
-    after = executed(notebook, own_folders)
-    pictures = [
-        sum("image/png" in output.get("data", {}) for cell in one.cells for output in cell.get("outputs", []))
-        for one in (before, after)
-    ]
-    assert pictures[0] == pictures[1] <= 4
-
-
-def test_a_notebook_is_stored_as_it_ran_from_top_to_bottom(notebook):
-    """On no particular machine: no path of it, no log."""
-    read = nbformat.read(notebook, as_version=4)
-    nbformat.validate(read)
-    assert len(read.cells) <= 25
-    assert notebook.stat().st_size < 400_000
-    code = [cell for cell in read.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    outputs = [output for cell in code for output in cell.outputs]
-    assert len(outputs) >= 4
-    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
-    texts = [*(cell.source for cell in read.cells), *map(str, outputs)]
-    for text in texts:
-        assert not re.search(r"(?<![\w.])/(home|opt|root|tmp|usr|var|work|Users)/|WARNING|Warning:", text)
-
-
-def test_links_of_a_notebook_lead_somewhere(notebook):
-    cells = nbformat.read(notebook, as_version=4).cells
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    targets = re.findall(r"\]\(([^)#\s]+)", text)
-    assert targets
-    for target in targets:
-        assert target.startswith("https://") or (EXAMPLES / target).exists(), target
-
-
-def header(path: Path) -> str:
-    """The source of a notebook's first cell of code."""
-    return next(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
-
-
-def test_all_notebooks_begin_alike():
-    assert len(NOTEBOOKS) == 4
-    assert len({header(path) for path in NOTEBOOKS}) == 1
-
-
-@pytest.mark.parametrize(
-    ("missing", "extras"),
-    [
-        (("keras_lmf", "tensorflow"), "tf,export,media,face"),
-        (("keras_lmf",), "export,media,face"),
-        ((), None),
-    ],
-)
-def test_a_notebook_installs_the_wheel_where_keras_lmf_is_missing(tmp_path, monkeypatch, missing, extras):
-    ran: list[list[str]] = []
-    monkeypatch.chdir(tmp_path)
-    # What else the cell does, to this process.
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    monkeypatch.setattr(logging, "basicConfig", lambda: None)
-    monkeypatch.setattr(logging.getLogger("tensorflow"), "setLevel", lambda level: None)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else object())
-    monkeypatch.setattr(subprocess, "run", lambda command, check: ran.append(command))
-    if missing:
-        with pytest.raises(FileNotFoundError, match="upload it"):
-            exec(header(NOTEBOOKS[0]), {})
-    wheel = tmp_path / "keras_lmf-0.1.0-py3-none-any.whl"
-    wheel.touch()
-    exec(header(NOTEBOOKS[0]), {})
-    assert [command[-1] for command in ran] == ([f"{wheel}[{extras}]"] if extras else [])

@@ -8,6 +8,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from networks import answer
 from numpy_networks import convolve, relu
 from other_backend import pytorch
 
@@ -33,10 +34,6 @@ def pictures(*shape: int) -> np.ndarray:
     flat = coarse.reshape(-1, 6, 6, shape[-1])
     large = [cv2.resize(picture, shape[-2:-4:-1]).reshape(shape[-3:]) for picture in flat]
     return np.array(large, "float32").reshape(shape)
-
-
-def answer(model: keras.Model, clips: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(model(clips))
 
 
 def filled(model: keras.Model, published: keras.Model) -> keras.Model:

@@ -27,7 +27,7 @@ from keras_lmf.data.corpora import clips
 from keras_lmf.data.extraction import cache, chunks, store, stored
 from keras_lmf.data.recordings import Recording
 from keras_lmf.errors import LMFError
-from keras_lmf.executors import Beam, Executor, Here, Pool
+from keras_lmf.executors import Beam, Executor, Pool
 from keras_lmf.sources import Face, RecordedInput, Sound
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -280,15 +280,6 @@ def test_a_damaged_folder_is_told_with_its_file(own: Path, tmp_path: Path, file:
     place.write_bytes(place.read_bytes()[:150])
     with pytest.raises(LMFError, match=Path(file).stem):
         load(out)
-
-
-def test_pool_gives_results_in_order_and_ends_with_a_worker():
-    assert list(Pool(2).map(abs, [-3, 2, -1])) == [3, 2, 1]
-    assert list(Here().map(abs, [-3, 2])) == [3, 2]
-    with pytest.raises(LMFError, match="A worker process died"):
-        list(Pool(1).map(os._exit, [3]))
-    with pytest.raises(LMFError, match="workers=0"):
-        Pool(0)
 
 
 def test_the_command(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from real_corpora import ROOT, needs_data
 
 from keras_lmf.data import load
 from keras_lmf.data.corpora import describe, fer2013, voices_and_faces
 from keras_lmf.data.corpora.fer2013 import enlarged
 from keras_lmf.errors import LMFError
-
-ROOT = os.environ.get("KERAS_LMF_DATA")
-needs_data = pytest.mark.skipif(ROOT is None, reason="needs KERAS_LMF_DATA, the folder of the corpora")
 
 
 @pytest.mark.slow

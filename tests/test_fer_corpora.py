@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from real_corpora import ROOT, needs_data
 
 from keras_lmf.data import load
 from keras_lmf.data.corpora.published.checking import compare
 from keras_lmf.errors import LMFError
-
-ROOT = os.environ.get("KERAS_LMF_DATA")
-needs_data = pytest.mark.skipif(not ROOT, reason="KERAS_LMF_DATA is not set: the corpora may not be shipped")
 
 VOTES = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
 Row = tuple[int, np.ndarray, str]

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from networks import answer, filled
 from other_backend import pytorch
 
 from keras_lmf import zoo
@@ -20,10 +21,6 @@ PAD = ((0, 0), (0, 1), (0, 0), (0, 0), (0, 0))  # one frame of zeros after a cli
 STARTS = dict(zip(frames.TAPS, np.cumsum([0, *frames.TAPS.values()])))
 
 
-def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(model(rows))
-
-
 def pictures(*shape: int, seed: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0.02, 1, shape).astype("float32")
 
@@ -31,13 +28,6 @@ def pictures(*shape: int, seed: int = 3) -> np.ndarray:
 @pytest.fixture(scope="module")
 def published() -> keras.Model:
     return zoo.load_backbone("mini-xception")
-
-
-def filled(model: keras.Model, published: keras.Model) -> keras.Model:
-    for layer in model.layers:
-        if layer.weights:
-            layer.set_weights(published.get_layer(layer.name).get_weights())
-    return model
 
 
 def test_the_shipped_weights_answer_their_test_vectors(published):

@@ -6,6 +6,7 @@ import keras
 import librosa
 import numpy as np
 import pytest
+from networks import answer
 from numpy_networks import lstm, relu
 
 from keras_lmf.backbones import front_ends
@@ -76,10 +77,6 @@ def mel_of(clip: np.ndarray) -> np.ndarray:
     clip = clip.astype("float64")
     clip = clip * 10 ** (-30 / 20) / np.sqrt(np.mean(clip[clip != 0] ** 2))
     return librosa.feature.melspectrogram(y=clip, sr=RATE, n_fft=400, hop_length=160, n_mels=40).T
-
-
-def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(model(rows))
 
 
 @pytest.mark.long

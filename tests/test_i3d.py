@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 
 import keras
@@ -12,23 +11,23 @@ import numpy as np
 import pytest
 import tensorflow
 from loud_model import export
+from networks import answer
 from numpy_networks import batch_norm, convolve, max_pool, relu
+from real_corpora import ROOT, needs_data
 
 from keras_lmf.backbones import i3d, load_i3d_variables
 from keras_lmf.errors import LMFError
 from keras_lmf.models import load_i3d_checkpoint
 from keras_lmf.runtime import open_artifact
 
-pytestmark = pytest.mark.skipif(
-    "KERAS_LMF_DATA" not in os.environ, reason="needs the names of the checkpoint"
-)
+pytestmark = needs_data  # the names of the checkpoint
 SHAPE = (10, 33, 40, 3)  # no size is a multiple of its strides, so that every kind of padding is met
 SCOPE = "RGB/inception_i3d/"
 
 
 @pytest.fixture(scope="module")
 def shapes() -> dict[str, tuple[int, ...]]:
-    path = Path(os.environ["KERAS_LMF_DATA"], "reference", "i3d_rgb_imagenet_variables.json")
+    path = Path(ROOT, "reference", "i3d_rgb_imagenet_variables.json")
     return {name: tuple(shape) for name, shape in json.loads(path.read_text()).items()}
 
 
@@ -92,10 +91,6 @@ class Original:
         for letter in "bc":
             x = self.mixed(x, f"Mixed_5{letter}")
         return x
-
-
-def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(model(rows))
 
 
 def features_of(model: keras.Model) -> keras.Model:

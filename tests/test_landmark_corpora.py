@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from real_corpora import ROOT, needs_data
 
 from keras_lmf.data import load
 from keras_lmf.data.corpora import enterface05_landmarks
 from keras_lmf.data.openface import ACTION_UNITS, read_openface
 from keras_lmf.errors import LMFError
 
-ROOT = os.environ.get("KERAS_LMF_DATA")
-needs_data = pytest.mark.skipif(not ROOT, reason="KERAS_LMF_DATA is not set: the corpora may not be shipped")
 NAME = "enterface05_landmarks"
 WORDS = {
     "anger": "angry",

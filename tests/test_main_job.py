@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from real_corpora import needs_data
 from sklearn.metrics import accuracy_score, mean_absolute_error
 
 import keras_lmf as klmf
@@ -14,12 +14,7 @@ from keras_lmf.runtime import open_artifact
 
 ZOO = Path(__file__).parents[1] / "zoo"
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(
-        "KERAS_LMF_DATA" not in os.environ, reason="KERAS_LMF_DATA is not set: no corpora here"
-    ),
-]
+pytestmark = [pytest.mark.long, needs_data]
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def test_no_bytes_make_the_reader_of_properties_fail():
 
 
 def test_a_missing_converter_is_told_before_anything_is_converted(tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_lmf.export.onnx.find_spec", lambda name: None)
+    monkeypatch.setattr("keras_lmf.errors.find_spec", lambda name: None)
     with pytest.raises(LMFError, match=r"tf2onnx, which is not installed.*keras-lmf\[onnx\]"):
         write_onnx(source_of(small_model(), None, 60, tmp_path), tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import warnings
 import zipfile
 from collections import Counter
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from downloads import found, written
+from real_corpora import ROOT, needs_data
 
 from keras_lmf.data import load
 from keras_lmf.data.corpora import CORPORA, published
@@ -21,9 +21,6 @@ from keras_lmf.data.corpora.published.options import choose
 from keras_lmf.data.corpora.published.rows import Rows
 from keras_lmf.data.recordings import Recordings
 from keras_lmf.errors import LMFError
-
-ROOT = os.environ.get("KERAS_LMF_DATA")
-needs_data = pytest.mark.skipif(not ROOT, reason="KERAS_LMF_DATA is not set: the corpora may not be shipped")
 
 # What the corpora's papers and pages say.
 SIZES = {

@@ -267,7 +267,7 @@ def test_latency_of_a_slow_call_ends(monkeypatch):
 def test_latency_is_of_the_file_with_its_inputs_set(linear, tmp_path):
     content, kernel, bias, x = linear
     (tmp_path / "model.tflite").write_bytes(content)
-    call = latency.tflite_call(str(tmp_path / "model.tflite"), {"x": x[:1]})
+    call = latency.tflite_call(str(tmp_path / "model.tflite"), {"x": x[:1]}, 1)
     call()
     interpreter = call.__self__
     found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])

@@ -6,6 +6,7 @@ import keras
 import librosa
 import numpy as np
 import pytest
+from networks import answer
 
 from keras_lmf.errors import LMFError
 from keras_lmf.layers import MFCC, LogMelSpectrogram, MelSpectrogram, SpecAugment
@@ -42,10 +43,6 @@ def power(waveform: np.ndarray, settings: dict) -> np.ndarray:
         fmin=settings.get("lowest", 0.0),
         fmax=settings.get("highest"),
     ).T
-
-
-def answer(layer: keras.layers.Layer, clips: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(layer(clips))
 
 
 @pytest.mark.parametrize("settings", SETTINGS)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -102,6 +103,31 @@ def test_predicts_table_fits_the_terminal(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert "".join(line[:60].split()[0] for line in lines[1:] if line.split()).startswith("long_")
     assert ("shares" in lines[0]) == (width > 80)
+
+
+@pytest.mark.parametrize("count", [2, 5, 9, 30])
+def test_a_report_fits_the_terminal_with_all_its_words(count: int, width: int) -> None:
+    names = [f"a long title {place}" for place in range(count)]
+    shown = pd.DataFrame([[f"{row}.735 [{row}.613, 0.845]"] * count for row in range(3)], columns=names)
+    text = (
+        f"{'What was looked for. ' * 12}\n\n{shown.to_markdown(index=False, disable_numparse=True)}\n\nDone."
+    )
+    told = tables.report(text)
+    assert max(map(len, told.splitlines())) <= width
+    for words in (" ".join(names), text.replace("|", " ").replace(":", "").replace("-", "")):
+        assert set(words.split()) <= set(told.split())
+
+
+def test_a_report_in_a_pipe_is_markdown() -> None:
+    text = pd.DataFrame({"name": ["a" * 90], "value": [1.5]}).to_markdown(index=False)
+    assert tables.report(text) == text
+
+
+def test_a_table_of_pandas_has_its_numbers_at_their_ends() -> None:
+    shown = tables.frame(
+        pd.DataFrame({"name": ["a", "bc"], "value": [10.25, float("nan")], "n": [7, 12]}), "{:.1f}"
+    )
+    assert shown.splitlines() == ["name  value   n", "a      10.2   7", "bc           12"]
 
 
 # -- the zoo's facts -----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from drawn_weights import drawn
 from loud_model import export
+from networks import answer
 
 from keras_lmf.backbones import cnn_2plus1d, cnn_gru, cnn_lstm, frames
 from keras_lmf.runtime import open_artifact
@@ -25,10 +26,6 @@ MAKERS = {
 
 def clips(rows: int = 3, seed: int = 2) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0.02, 1, (rows, *SHAPE)).astype("float32")
-
-
-def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(model(rows))
 
 
 @pytest.fixture(scope="module")

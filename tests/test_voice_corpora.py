@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from real_corpora import ROOT, needs_data
 
 from keras_lmf.data import Dataset, load
 from keras_lmf.data.corpora import describe, published
 from keras_lmf.errors import LMFError
-
-ROOT = os.environ.get("KERAS_LMF_DATA")
-needs_data = pytest.mark.skipif(not ROOT, reason="KERAS_LMF_DATA is not set: the corpora may not be shipped")
 
 EMODB_WORDS = dict(zip("WLEAFTN", ["angry", "bored", "disgust", "fearful", "happy", "sad", "neutral"]))
 

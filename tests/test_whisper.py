@@ -11,6 +11,7 @@ import librosa
 import numpy as np
 import pytest
 from loud_model import export
+from networks import answer, filled
 from numpy_networks import gelu, layer_norm, softmax
 from other_backend import pytorch
 
@@ -112,17 +113,6 @@ def clips(samples: int = SAMPLES) -> np.ndarray:
     glide = sum(np.sin(2 * np.pi * k * pitch) / k for k in range(1, 20)) * 0.1
     noise = random.standard_normal((2, samples)) * [np.linspace(0.05, 0.1, samples), np.full(samples, 0.3)]
     return np.stack([glide, *noise]).astype("float32")
-
-
-def answer(model: keras.Model, rows: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(model(rows))
-
-
-def filled(model: keras.Model, other: keras.Model) -> keras.Model:
-    for layer in model.layers:
-        if layer.weights:
-            layer.set_weights(other.get_layer(layer.name).get_weights())
-    return model
 
 
 @pytest.mark.slow

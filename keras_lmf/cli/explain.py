@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from keras_lmf.cli import tables
 from keras_lmf.cli.options import DATA, JSON, plain_errors
 from keras_lmf.cli.progress import waiting
 from keras_lmf.cli.runs import RUN, SPLIT
@@ -64,7 +65,7 @@ def explain(run: str, data: Path | None, split: str, folder: Path | None, as_jso
         )
         return
     shown = table.dropna(axis=1, how="all")
-    click.echo(shown.to_string(index=False, float_format="{:.3f}".format, na_rep=""))
+    click.echo(tables.frame(shown, "{:.3f}"))
     if not found.linear:
         click.echo(
             "\nThe head has hidden layers: a contribution is what the modalities change together, no part of the "

@@ -190,6 +190,7 @@ def _exported(
 def _within_budget(
     run: Run, folder: Path, budget: tuple[float | None, float | None], formats: list[str], as_json: bool
 ) -> None:
+    from keras_lmf.cli.tables import report
     from keras_lmf.training import Budget, within_budget
 
     require_writable(folder / "budget.md")
@@ -201,7 +202,7 @@ def _within_budget(
             json.dumps({"file": str(choice.file), "test": rows_of(choice.test), "candidates": candidates})
         )
         return
-    click.echo(choice)
+    click.echo(report(choice.to_markdown()))
     click.echo(f"\nFile: {choice.file}\nTable and plot: {folder / 'budget.md'}, {folder / 'budget.png'}")
 
 

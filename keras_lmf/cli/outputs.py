@@ -36,6 +36,15 @@ class Outputs(NamedTuple):
         """Whether any of them needs more of an answer than its row, which other processes don't hand over."""
         return any((self.timeline, self.annotate, self.embeddings))
 
+    @property
+    def kept(self) -> str:
+        """Where what was judged is after an interruption, in words."""
+        if self.embeddings is not None:
+            return f"in {self.embeddings}"
+        if self.csv is not None:
+            return f"in {self.csv}. The same command with --resume goes on"
+        return "above. --csv keeps them for --resume"
+
     def require_writable(self) -> None:
         """An LMFError for the first that can't be written, before anything takes time."""
         for target in filter(None, self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.executors import Here
 
 if TYPE_CHECKING:
-    from keras_lmf.recognition import Embedding, Prediction
+    from keras_lmf.recognition import Embedding, Prediction, Recognizer
 
 FEW_FACES = 0.5  # of a film's frames
 
@@ -219,35 +220,46 @@ def predict(
         layout = of_windows(recognizer, found, faces=every)
     else:
         layout = of_clips(recognizer, found, explain=explain, faces=every)
-    screen = Screen(
-        layout,
-        found,
-        as_json=as_json,
-        needed=not outputs.of_answers,
-    )
+    screen = Screen(layout, found, as_json=as_json, needed=not outputs.of_answers)
+    asked_for = [path for path in found if utf8(str(path)) not in known]
+    told = answers(recognizer, asked, work, asked_for)
+    _judge(recognizer, told, judged, len(found), screen, table, outputs, width)
+
+
+def _judge(
+    recognizer: Recognizer,
+    answered: Iterable[tuple[Path, list[Prediction] | str, float | None]],
+    judged: list[bool],
+    count: int,
+    screen: Screen,
+    table: Table | None,
+    outputs: Outputs,
+    width: int,
+) -> None:
+    """Tells each of the answers and writes what is asked for; an LMFError where one of the `count` files has none.
+
+    Args:
+        judged: whether each of the earlier ones could be; those of this call join them.
+        width: of an embedding.
+    """
     few: list[str] = []
     vectors: dict[str, Embedding] = {}
     told: list[Prediction] | str = ""
     try:
-        asked_for = [path for path in found if utf8(str(path)) not in known]
-        for path, told, seen in answers(recognizer, asked, work, asked_for):
+        for path, told, seen in answered:
             if table is not None:
                 table.add(path, told)
             screen.add(path, told)
             judged.append(not isinstance(told, str))
-            if embeddings is not None and not isinstance(told, str):
+            if outputs.embeddings is not None and not isinstance(told, str):
                 vectors[utf8(str(path))] = recognizer.embed(path)
             if seen is not None and seen < FEW_FACES:
                 few.append(f"{path.name} ({seen:.0%} of its frames)")
     except KeyboardInterrupt:
         outputs.save(vectors, width)
-        if embeddings is not None:
-            kept = f"in {embeddings}"
-        elif csv is not None:
-            kept = f"in {csv}. The same command with --resume goes on"
-        else:
-            kept = "above. --csv keeps them for --resume"
-        raise click.ClickException(f"Interrupted: {len(judged)} of {len(found)} files are {kept}.") from None
+        raise click.ClickException(
+            f"Interrupted: {len(judged)} of {count} files are {outputs.kept}."
+        ) from None
     finally:
         screen.close()
         if table is not None:
@@ -259,7 +271,7 @@ def predict(
         outputs.draw(told[0])
     outputs.save(vectors, width)
     if failed := judged.count(False):
-        raise _failed(failed, len(found))
+        raise _failed(failed, count)
 
 
 def _failed(failed: int, asked_for: int) -> LMFError:

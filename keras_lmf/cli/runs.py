@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_lmf.cli import processes
+from keras_lmf.cli import processes, tables
 from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors
 from keras_lmf.cli.progress import waiting
 from keras_lmf.errors import LMFError
@@ -192,7 +192,7 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(rows_of(report.table)))
         return
-    click.echo(report)
+    click.echo(tables.report(report.to_markdown()))
     click.echo(f"\nReport and plot: {folder}")
 
 
@@ -205,7 +205,7 @@ def _leave_one_corpus_out(run: Run, seeds: int, as_json: bool) -> None:
     if as_json:
         click.echo(found.table.to_json(orient="records", double_precision=15))
         return
-    click.echo(found)
+    click.echo(tables.report(found.to_markdown()))
     click.echo(f"\nTable: {path}")
 
 
@@ -245,7 +245,7 @@ def _tell(run: Run, table: pd.DataFrame | None, as_json: bool) -> None:
         return
     click.echo(f"\n{run.folder}: {len(run.history)} epochs, the weights of epoch {best.name} are kept.")
     told = best.rename(_heading).to_frame("").T
-    click.echo(told.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
+    click.echo(tables.frame(told, "{:.4f}"))
     click.echo(f"\nNext: keras-lmf evaluate {run.folder}\n      keras-lmf export {run.folder}")
     if any(part.media for part in run.recipe.inputs.values()):
         click.echo(f"      keras-lmf predict clip.mp4 --model {run.folder}")
@@ -253,7 +253,9 @@ def _tell(run: Run, table: pd.DataFrame | None, as_json: bool) -> None:
         click.echo(
             f"\nSeed {run.recipe.seed} beside the entry's seeds, test split; the first metric decides:"
         )
-        click.echo(table.rename(index=metric_name).to_string(float_format="{:.4f}".format))
+        click.echo(
+            tables.frame(table.rename(index=metric_name).rename_axis("metric").reset_index(), "{:.4f}")
+        )
 
 
 def _heading(column: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from keras_lmf.cli import tables
 from keras_lmf.cli.options import DATA, JSON, names_of_entries, plain_errors, words
 from keras_lmf.cli.progress import waiting
 from keras_lmf.cli.runs import SPLIT, recipe_of
@@ -74,12 +75,12 @@ def robustness(
         found = against(found, curves(opened(baseline, data), found.metric))
     found.save(folder, judged.recipe.name)
     if as_json:
-        tables = {"summary": found.summary, "subsets": found.subsets, "curves": found.curves}
-        rows = {key: _records(table) for key, table in tables.items()}
+        parts = {"summary": found.summary, "subsets": found.subsets, "curves": found.curves}
+        rows = {key: _records(table) for key, table in parts.items()}
         click.echo(json.dumps({"metric": found.metric, "floor": found.floor} | rows))
         return
-    click.echo(found)
-    click.echo(f"Tables and plot: {folder}")
+    click.echo(tables.report(found.to_markdown()))
+    click.echo(f"\nTables and plot: {folder}")
 
 
 @click.command(
@@ -137,12 +138,13 @@ def compare(
         )
         result.save(home)
         if as_json:
-            tables = {"costs": result.costs, "metrics": result.metrics}
+            parts = {"costs": result.costs, "metrics": result.metrics}
             told.append(
-                {"title": result.title, "folder": str(home)} | {key: _records(tables[key]) for key in tables}
+                {"title": result.title, "folder": str(home)}
+                | {key: _records(part) for key, part in parts.items()}
             )
             continue
-        click.echo(result)
+        click.echo(tables.report(result.to_markdown()))
         click.echo(f"\nTables and plot: {home}\n")
     if as_json:
         click.echo(json.dumps(told))
@@ -169,7 +171,7 @@ def tune(recipe: str, trials: int, folder: Path | None, data: Path | None, as_js
     if as_json:
         click.echo(json.dumps({"recipe": str(folder / "recipe.toml"), "trials": _records(table)}))
         return
-    click.echo(table.to_string(index=False, float_format="{:.4g}".format))
+    click.echo(tables.frame(table, "{:.4g}"))
     click.echo(f"\nThe best recipe: {folder / 'recipe.toml'}\nNext: keras-lmf train {folder / 'recipe.toml'}")
 
 

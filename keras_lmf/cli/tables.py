@@ -6,15 +6,16 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
 GAP = 2  # spaces between columns
-NARROWEST = 8  # a column that is made narrower keeps so many letters a line
+NARROWEST = 8
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Column:
         right: for numbers: aligned at their ends.
         spare: left out where a terminal is too narrow for it.
         wraps: made narrower where there is no other way; its cells then take several lines.
+        narrowest: then it keeps so many letters a line.
     """
 
     title: str
@@ -34,6 +36,7 @@ class Column:
     right: bool = False
     spare: bool = False
     wraps: bool = False
+    narrowest: int = NARROWEST
 
     @property
     def whole(self) -> int:
@@ -47,18 +50,20 @@ def fitted(columns: Sequence[Column], room: int | None) -> dict[int, int]:
     The last spare column goes first; then the widest that wraps is made narrower.
     """
     widths = {place: column.whole for place, column in enumerate(columns)}
-    over = 0 if room is None else sum(widths.values()) + GAP * (len(widths) - 1) - room
+    over = 0 if room is None else _whole(widths) - room
     for place in reversed(range(len(columns))):
         if over > 0 and columns[place].spare:
             over -= widths.pop(place) + GAP
     wrapping = [place for place in widths if columns[place].wraps]
-    while over > 0 and wrapping:
-        widest = max(wrapping, key=widths.get)
-        if widths[widest] <= NARROWEST:
-            break
-        widths[widest] -= 1
+    while over > 0 and (wide := [place for place in wrapping if widths[place] > columns[place].narrowest]):
+        widths[max(wide, key=widths.get)] -= 1
         over -= 1
     return widths
+
+
+def _whole(widths: dict[int, int]) -> int:
+    """The width of a line with these columns."""
+    return sum(widths.values()) + GAP * (len(widths) - 1)
 
 
 class Table:
@@ -113,18 +118,54 @@ def table(rows: Iterable[Sequence[str]], columns: Sequence[Column]) -> str:
     """All rows at once; widths are those of the cells. A column without a word is left out."""
     rows = [list(row) for row in rows]
     kept = [place for place in range(len(columns)) if any(row[place] for row in rows)]
-    sized = [
-        Column(
-            columns[place].title,
-            max(len(row[place]) for row in rows),
-            columns[place].right,
-            columns[place].spare,
-            columns[place].wraps,
-        )
-        for place in kept
-    ]
-    told = Table(sized)
+    told = Table([replace(columns[place], width=max(len(row[place]) for row in rows)) for place in kept])
     return "\n".join([told.header(), *(told.row([row[place] for place in kept]) for row in rows)])
+
+
+def frame(cells: pd.DataFrame, form: str) -> str:
+    """A table of pandas without its index, its decimal numbers written by `form`, nothing for NaN."""
+    rows = [
+        [form.format(value) if isinstance(value, float) else str(value) for value in row]
+        for row in cells.astype(object).where(cells.notna(), "").itertuples(index=False)
+    ]
+    right = [kind.kind in "if" for kind in cells.dtypes]
+    return _between_words(list(map(str, cells)), right, rows)
+
+
+def report(text: str) -> str:
+    """A report in Markdown: in a terminal its tables and paragraphs are as wide as that; in a pipe as it is."""
+    text = text.rstrip()
+    if room() is None:
+        return text
+    return "\n\n".join(_block(block.splitlines()) for block in text.split("\n\n"))
+
+
+def _block(lines: Sequence[str]) -> str:
+    if not lines[0].startswith("|"):
+        return "\n".join(map(paragraph, lines))
+    titles, rule, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    return _between_words(titles, [mark.endswith(":") for mark in rule], rows)
+
+
+def _between_words(titles: Sequence[str], right: Sequence[bool], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose columns are made narrower between words alone; where that isn't enough, the rows one by one."""
+    narrowest = [
+        max(len(word) for cell in (title, *cells) for word in (cell.split() or [""]))
+        for title, *cells in zip(titles, *rows)
+    ]
+    columns = [
+        Column(title, max(map(len, cells), default=0), numbers, wraps=True, narrowest=letters)
+        for title, numbers, letters, *cells in zip(titles, right, narrowest, *rows)
+    ]
+    if (width := room()) is None or _whole(fitted(columns, width)) <= width:
+        return table(rows, columns)
+    indent = max(map(len, titles)) + GAP
+    return "\n\n".join(
+        "\n".join(
+            paragraph(title.ljust(indent) + cell, indent) for title, cell in zip(titles, row, strict=True)
+        )
+        for row in rows
+    )
 
 
 def room() -> int | None:

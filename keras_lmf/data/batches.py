@@ -104,7 +104,7 @@ class Batches(keras.utils.PyDataset):
         return epoch_order(len(self.split), self.seed, self.epoch, self._corpora)
 
 
-def epoch_order(rows: int, seed: int | None, epoch: int, corpora: np.ndarray | None = None) -> np.ndarray:
+def epoch_order(rows: int, seed: int | None, epoch: int, corpora: np.ndarray | None) -> np.ndarray:
     """The rows of an epoch, in order: a function of its arguments alone; no global random state is touched.
 
     Without `corpora` each row comes once. With them the corpora take turns, row by row, so that any batch holds equally

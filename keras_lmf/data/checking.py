@@ -129,8 +129,6 @@ def check_clips(folder: str | Path, **options: Any) -> ClipsReport:
         LMFError: no labels.csv and no folders named by class, a table that can't be read (it names the line), or PyAV
             or OpenCV isn't installed.
     """
-    from tqdm import tqdm
-
     try:
         chosen = _Options.model_validate(options)
     except ValidationError as error:
@@ -146,20 +144,8 @@ def check_clips(folder: str | Path, **options: Any) -> ClipsReport:
         recordings(folder, **chosen.model_dump())
     except LMFError as error:
         refused = str(error)
-    detector = open_detector(DEFAULT_DETECTOR)
-    found: dict[str, Probe] = {}
-    unreadable: dict[str, str] = {}
-    faceless, same = [], defaultdict(list)
     files = list(dict.fromkeys(row.file for row in rows if row.file))
-    for file in tqdm(files, desc="check", unit="clip", leave=False, delay=2, disable=None):
-        path = place(folder, file)
-        try:
-            found[file] = probe(path)
-            same[sha256(path)].append(file)
-            if found[file].size and not shows_face(path, found[file], detector):
-                faceless.append(file)
-        except (LMFError, OSError) as error:
-            unreadable[file] = " ".join(str(error).removeprefix(f"{path}: ").split())
+    found, unreadable, faceless, duplicates = _looked_through(folder, files)
     told = found.values()
     lengths = [one.seconds for one in told] or [0.0]
     return ClipsReport(
@@ -176,7 +162,7 @@ def check_clips(folder: str | Path, **options: Any) -> ClipsReport:
         no_picture=[file for file, one in found.items() if one.size is None],
         no_face=faceless,
         unreadable=unreadable,
-        duplicates=[files for files in same.values() if len(files) > 1],
+        duplicates=duplicates,
         odd=_odd(rows, found),
         split_speakers=_split_speakers(rows),
         overlaps=[
@@ -186,6 +172,28 @@ def check_clips(folder: str | Path, **options: Any) -> ClipsReport:
         ],
         refused=refused,
     )
+
+
+def _looked_through(
+    folder: Path, files: Iterable[str]
+) -> tuple[dict[str, Probe], dict[str, str], list[str], list[list[str]]]:
+    """What is in each file, why one can't be read, those without a face, and groups of equal ones."""
+    from tqdm import tqdm
+
+    detector = open_detector(DEFAULT_DETECTOR)
+    found: dict[str, Probe] = {}
+    unreadable: dict[str, str] = {}
+    faceless, same = [], defaultdict(list)
+    for file in tqdm(files, desc="check", unit="clip", leave=False, delay=2, disable=None):
+        path = place(folder, file)
+        try:
+            found[file] = probe(path)
+            same[sha256(path)].append(file)
+            if found[file].size and not shows_face(path, found[file], detector):
+                faceless.append(file)
+        except (LMFError, OSError) as error:
+            unreadable[file] = " ".join(str(error).removeprefix(f"{path}: ").split())
+    return found, unreadable, faceless, [equal for equal in same.values() if len(equal) > 1]
 
 
 def _odd(rows: Iterable[Row], found: Mapping[str, Probe]) -> dict[str, str]:

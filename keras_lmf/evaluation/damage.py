@@ -13,9 +13,8 @@ Arrays = dict[str, np.ndarray]
 def deviation(rows: np.ndarray, media: str | None = None) -> np.ndarray:
     """Standard deviation of the real numbers of (N, …) rows: (d,) for features, one number for a word of `MEDIA`."""
     real = real_numbers(rows, media)
-    if (
-        media
-    ):  # sums, in which zeros that are not real don't count, instead of a copy of all sound or pictures
+    # Sums, in which zeros that are not real don't count, instead of a copy of all sound or pictures.
+    if media:
         count = max(1, int(real.sum()) * (rows.size // real.size))
         mean = rows.sum(dtype=np.float64) / count
         squares = sum(float(np.dot(row, row)) for row in rows.reshape(len(rows), -1))
@@ -25,7 +24,7 @@ def deviation(rows: np.ndarray, media: str | None = None) -> np.ndarray:
     return flat[steps].std(axis=0, dtype=np.float64) if steps.any() else np.zeros(width)
 
 
-def real_numbers(rows: np.ndarray, media: str | None = None) -> np.ndarray:
+def real_numbers(rows: np.ndarray, media: str | None) -> np.ndarray:
     """Which numbers are real, a bool array that broadcasts to the rows: not of a step (or frame) that is all zero, and
     not after the last number of a waveform that isn't zero."""
     if media == "waveform":

@@ -89,12 +89,7 @@ def open_panel(axes: Axes, grid: str = "both") -> None:
     axes.tick_params(colors=GREY, labelcolor=INK, labelsize=SMALL)
 
 
-def label_lines(
-    axes: Axes,
-    ends: Mapping[str, tuple[float, float]],
-    colour: Mapping[str, str],
-    fontsize: float = SMALL,
-) -> None:
+def label_lines(axes: Axes, ends: Mapping[str, tuple[float, float]], colour: Mapping[str, str]) -> None:
     """Each line's name right of the panel at the height of its end, moved apart where two would touch.
 
     Call it when the limits and scales of the axes are final.
@@ -103,21 +98,20 @@ def label_lines(
         axes: of the lines.
         ends: name → x and y, in the data's units, of the line's end.
         colour: name → colour of the line.
-        fontsize: points.
     """
     if not ends:
         return
     names = sorted(ends, key=lambda name: ends[name][1])
     heights = (axes.transScale + axes.transLimits).transform([ends[name] for name in names])[:, 1]
     points = 72 * axes.figure.get_figheight() * axes.get_position().height
-    for name, height in zip(names, spread(heights, 1.3 * fontsize / points)):
+    for name, height in zip(names, spread(heights, 1.3 * SMALL / points)):
         axes.annotate(
             name,
             ends[name],
             (1.03, height),
             textcoords="axes fraction",
             va="center",
-            fontsize=fontsize,
+            fontsize=SMALL,
             color=legible(colour[name]),
             parse_math=False,
             annotation_clip=False,

@@ -66,7 +66,7 @@ def drawn(shapes: Mapping[str, tuple[Sequence[int | None], Any]]) -> Rows:
     return rows
 
 
-def tflite_call(path: str, inputs: Rows | None, threads: int = 1) -> Callable[[], object]:
+def tflite_call(path: str, inputs: Rows | None, threads: int) -> Callable[[], object]:
     """`invoke` of an interpreter, all inputs set."""
     from ai_edge_litert.interpreter import Interpreter
 

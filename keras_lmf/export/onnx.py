@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
-from keras_lmf.errors import LMFError, import_extra
+from keras_lmf.errors import import_extra, require_extra
 from keras_lmf.export.process import run_script
 from keras_lmf.export.source import Source
 from keras_lmf.export.tflite import float32_file
@@ -24,10 +23,7 @@ def write_onnx(source: Source, path: Path) -> None:
     # Asked first: without them the result of minutes couldn't be judged.
     for package in ("onnx", "onnxruntime"):
         import_extra(package, "onnx")
-    if find_spec("tf2onnx") is None:  # imported in this process it could load TensorFlow
-        raise LMFError(
-            'This needs tf2onnx, which is not installed. Install it: pip install "keras-lmf[onnx]"'
-        )
+    require_extra("tf2onnx", "onnx")  # imported in this process it could load TensorFlow
     _convert(source, float32_file(source), path)
 
 

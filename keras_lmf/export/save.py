@@ -29,7 +29,7 @@ def write_saved_model(
     model: keras.Model,
     path: Path,
     shapes: Mapping[str, Sequence[int | None]],
-    waveforms: Collection[str] = (),
+    waveforms: Collection[str],
 ) -> None:
     """Write a SavedModel folder. Keras is on the TensorFlow backend.
 

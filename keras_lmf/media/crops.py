@@ -58,7 +58,7 @@ def face_tracker(face: FaceInput, detector: str | Detector, confirmations: int =
     return FaceTracker(detector, confirmations=confirmations, **_settings(face))
 
 
-def faces_tracker(face: FaceInput, detector: str | Detector, confirmations: int = 2) -> MultiFaceTracker:
+def faces_tracker(face: FaceInput, detector: str | Detector, confirmations: int) -> MultiFaceTracker:
     """For such crops of several faces."""
     return MultiFaceTracker(detector, confirmations=confirmations, **_settings(face))
 

@@ -118,7 +118,7 @@ class Summary:
     """
 
     def __init__(
-        self, model: Opened, name: str, file: Path | None, strip: Strip, smoothing: float | None = None
+        self, model: Opened, name: str, file: Path | None, strip: Strip, smoothing: float | None
     ) -> None:
         self._labels, self._file, self._strip, self._smoothing = model.labels, file, strip, smoothing
         self._windows = Seen(model, name)

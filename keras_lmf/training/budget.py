@@ -33,6 +33,7 @@ from keras_lmf.training.train import train
 
 DIVISORS = (1, 2, 4, 8)  # of all widths
 MOST = 8  # trainings
+ALIGNED = ("left", "left", "right", "right", "left", "left")  # columns of the report
 
 
 class Budget(NamedTuple):
@@ -102,7 +103,7 @@ class Choice:
                 f"Chosen: {row['candidate']}, {row['format']}: {row['bytes']:,} bytes, {row['milliseconds']:.3g} ms, "
                 f"{name} {row['value']:.3f} on valid. On test, which chose nothing: {name} "
                 f"{test['value']:.3f}{interval}, floor {test['floor']:.3f}.",
-                shown.to_markdown(index=False, disable_numparse=True),
+                shown.to_markdown(index=False, disable_numparse=True, colalign=ALIGNED),
             ]
         )
 
@@ -149,7 +150,33 @@ def within_budget(run: Run, folder: str | Path, budget: Budget, formats: Sequenc
         raise LMFError(
             "A budget is for .tflite files: name a format of theirs, for example 'tflite-dynamic'."
         )
-    metric, tables, trained = "war" if data.target.classes else "mae", {}, 0
+    metric = "war" if data.target.classes else "mae"
+    table = _measured(run, base, data, folder, budget, formats, metric)
+    eligible = table[table["fits"] & table["value"].notna()]
+    if eligible.empty:
+        nearest = table.loc[table["bytes"].idxmin()]
+        raise LMFError(
+            f"No candidate is within {budget}. The smallest file is {nearest['candidate']}, {nearest['format']}: "
+            f"{nearest['bytes']:,} bytes, {nearest['milliseconds']:.3g} ms; the fastest takes "
+            f"{table['milliseconds'].min():.3g} ms. Allow more, or start from a recipe with smaller networks."
+        )
+    order = eligible.assign(error=eligible["value"] * (1 if metric in ERRORS else -1))
+    best = order.sort_values(["error", "bytes"], kind="stable").index[0]
+    table["chosen"] = table.index == best
+    file = _copied(Path(table.loc[best, "place"]) / FORMATS[table.loc[best, "format"]].file, folder)
+    answers = open_artifact(file).predict(data["test"].inputs)
+    test = evaluate(answers, data["test"], train_labels=data["train"].labels).table
+    title = f"{base.name} on {data.name} within {budget}; {len(data['valid'])} rows of valid chose."
+    return Choice(title, budget, metric, table.drop(columns="place"), file, test)
+
+
+def _measured(
+    run: Run, base: Recipe, data: Dataset, folder: Path, budget: Budget, formats: list[str], metric: str
+) -> pd.DataFrame:
+    """`Choice.table` without `chosen`, but with `place`, the folder of the files: what each candidate costs, and of
+    those that were trained, what they are worth."""
+    tables: dict[str, pd.DataFrame] = {}
+    trained = 0
     for name, recipe in tqdm(_candidates(base).items(), desc="candidates", leave=False, disable=None):
         home, fitting, costs = folder / f"run-{recipe.fingerprint[:12]}", formats, None
         own = run if recipe.fingerprint == run.recipe.fingerprint else None
@@ -179,22 +206,7 @@ def within_budget(run: Run, folder: str | Path, budget: Budget, formats: Sequenc
     table = pd.concat(tables, names=["candidate", "format"]).reset_index()
     table["bytes"] = table["bytes"].astype(int)
     table["fits"] = [budget.holds(row.bytes, row.milliseconds) for row in table.itertuples()]
-    eligible = table[table["fits"] & table["value"].notna()]
-    if eligible.empty:
-        nearest = table.loc[table["bytes"].idxmin()]
-        raise LMFError(
-            f"No candidate is within {budget}. The smallest file is {nearest['candidate']}, {nearest['format']}: "
-            f"{nearest['bytes']:,} bytes, {nearest['milliseconds']:.3g} ms; the fastest takes "
-            f"{table['milliseconds'].min():.3g} ms. Allow more, or start from a recipe with smaller networks."
-        )
-    order = eligible.assign(error=eligible["value"] * (1 if metric in ERRORS else -1))
-    best = order.sort_values(["error", "bytes"], kind="stable").index[0]
-    table["chosen"] = table.index == best
-    file = _copied(Path(table.loc[best, "place"]) / FORMATS[table.loc[best, "format"]].file, folder)
-    answers = open_artifact(file).predict(data["test"].inputs)
-    test = evaluate(answers, data["test"], train_labels=data["train"].labels).table
-    title = f"{base.name} on {data.name} within {budget}; {len(data['valid'])} rows of valid chose."
-    return Choice(title, budget, metric, table.drop(columns="place"), file, test)
+    return table
 
 
 def _candidates(base: Recipe) -> dict[str, Recipe]:

@@ -45,7 +45,7 @@ function levels(sound, {step, rate, hertz}) {
 }
 
 // Whether there is enough sound for a voice, and as long above the level of silence as a voice lasts.
-export function hasVoice(sound, rules) {
+function hasVoice(sound, rules) {
   if (sound.length < rules.least) return false;
   const padded = new Float32Array(sound.length + 3 * rules.step);
   padded.set(sound, rules.step);

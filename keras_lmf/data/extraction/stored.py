@@ -102,7 +102,7 @@ def described(folder: str | Path) -> Description:
     return documents.read(Path(folder) / ARRAYS, Description)
 
 
-def open_arrays(folder: str | Path, inputs: Mapping[str, RecordedInput] | None = None) -> Dataset:
+def open_arrays(folder: str | Path, inputs: Mapping[str, RecordedInput] | None) -> Dataset:
     """What `extract` wrote, as a dataset whose inputs stay on the disk.
 
     At once are checked: the table's SHA-256, and dtype, shape and size of each shard's .npy. Features are finite, or
