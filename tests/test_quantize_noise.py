@@ -1,6 +1,10 @@
-"""Int8 files whose fixed scales would add too much to the answers: the outer products quantise row by row."""
+"""Int8 files whose fixed scales would add too much to the answers: the outer products quantise row by row. And files
+of odd models: units that never fire, inputs that are integers.
+"""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -64,4 +68,32 @@ def test_noise_is_a_share_of_the_variance():
     random = np.random.default_rng(0)
     answers = random.normal(0, 3, (100_000, 2))
     assert noise(answers, answers + random.normal(0, 0.3, answers.shape)) == pytest.approx(0.01, rel=0.02)
-    assert noise(np.ones((5, 2)), np.zeros((5, 2))) == 0
+    assert noise(np.full((5, 2), 3.0), np.full((5, 2), 2.0)) == pytest.approx(
+        1 / 9
+    )  # rows that are answered alike
+    assert noise(np.zeros((5, 2)), np.ones((5, 2))) == 0
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_units_that_never_fire_and_token_ids(tmp_path, ends: bool):
+    """y = (relu(E[tokens] W + b), relu(E[tokens] V − 100)) U: the second half is always 0."""
+    tokens = keras.Input((4,), dtype="int32", name="tokens")
+    embedded = keras.layers.Flatten()(keras.layers.Embedding(60, 8, name="table")(tokens))
+    live = keras.layers.Dense(32, activation="relu", name="live")(embedded)
+    dead = keras.layers.Dense(16, activation="relu", name="dead")(embedded)
+    joint = keras.layers.Concatenate()([live, dead])
+    model = keras.Model({"tokens": tokens}, {"y": keras.layers.Dense(3, name="y")(joint)})
+    random = np.random.default_rng(3)
+    model.set_weights([random.normal(size=weight.shape) for weight in model.get_weights()])
+    model.get_layer("dead").bias.assign(np.full(16, -100.0))
+    rows = {"tokens": random.integers(0, 60, (ROWS, 4)).astype("int32")}
+    source = source_of(model, SimpleNamespace(inputs=rows, target=SimpleNamespace(name="y")), 300, tmp_path)
+    table, (kernel, bias), (last, end) = (
+        model.get_layer(name).get_weights() for name in ("table", "live", "y")
+    )
+    embedded = table[0][rows["tokens"]].reshape(ROWS, -1).astype("float64")
+    expected = np.maximum(embedded @ kernel + bias, 0) @ last[:32] + end
+    content = quantize.int8(float32_file(source).read_bytes(), rows, integer_ends=ends)
+    (tmp_path / "model.tflite").write_bytes(content)
+    found = open_artifact(tmp_path / "model.tflite").predict(rows)["y"]
+    assert 0 < np.mean((found - expected) ** 2) <= 0.005 * expected.var(axis=0).mean()

@@ -12,7 +12,11 @@ SEARCHED = 2**22  # numbers of an input, at most, that its range is chosen by
 
 
 def ranges_of(content: bytes, inputs: dict[str, np.ndarray], rules: Any) -> Any:
-    """The smallest and the largest value of every tensor on the rows, as the quantiser takes them."""
+    """The smallest and the largest value of every tensor on the rows, as the quantiser takes them.
+
+    Of a tensor that is 0 on all of them, as behind units that never fire, they are -1 and 1: steps of next to nothing
+    can't be written.
+    """
     from litert_quantizer import calibrator
     from litert_quantizer.utils import qsv_utils
 
@@ -24,7 +28,11 @@ def ranges_of(content: bytes, inputs: dict[str, np.ndarray], rules: Any) -> Any:
         qsv_update_func=qsv_utils.min_max_update,
     )
     calibration.calibrate({SIGNATURE: list(_one_by_one(inputs))}, rules)
-    return calibration.get_model_qsvs()
+    ranges = calibration.get_model_qsvs()
+    for tensor in ranges.values():
+        if not tensor["min"].any() and not tensor["max"].any():
+            tensor["min"], tensor["max"] = tensor["min"] - 1, tensor["max"] + 1
+    return ranges
 
 
 def _one_by_one(inputs: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
@@ -42,9 +50,11 @@ def answers_of(content: bytes, rows: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def noise(expected: np.ndarray, found: np.ndarray) -> float:
-    """The mean square of the difference as a share of the variance over the rows; 0 where there is none."""
-    variance = expected.var(axis=0, dtype=np.float64).mean()
-    return float(np.mean(np.square(found - expected, dtype=np.float64)) / variance) if variance else 0.0
+    """The mean square of the difference as a share of the variance over the rows; of the answers' mean square where all
+    rows are answered alike, and 0 where all answers are 0.
+    """
+    whole = expected.var(axis=0, dtype=np.float64).mean() or np.mean(np.square(expected, dtype=np.float64))
+    return float(np.mean(np.square(found - expected, dtype=np.float64)) / whole) if whole else 0.0
 
 
 def within_steps(values: np.ndarray) -> np.ndarray:

@@ -60,7 +60,10 @@ def int8(
     """
     rules = _static(content, 8, integer_ends, spectral)
     if integer_ends:
-        inputs = {name: within_steps(values) for name, values in inputs.items()}
+        inputs = {
+            name: within_steps(values) if values.dtype.kind == "f" else values  # token ids stay integers
+            for name, values in inputs.items()
+        }
     ranges = ranges_of(content, inputs, rules)
     written = _quantized(content, rules, spectral, ranges)
     if integer_ends:  # their steps add most of the error
