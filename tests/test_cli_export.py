@@ -116,19 +116,20 @@ def test_a_model_of_features_has_no_parts(work: Path) -> None:
     assert "has no front end" in result.stderr
 
 
-def test_an_unknown_format_is_told(work: Path) -> None:
-    result = command("--formats", "tflit")
-    assert result.exit_code == 1
-    assert "Did you mean 'tflite'?" in result.stderr
-
-
 @pytest.mark.parametrize(
-    ("words", "said"),
-    [(("--chunks", "audio=x"), "NAME=NUMBER"), (("--formats", ","), "--formats takes names")],
+    ("words", "code", "said"),
+    [
+        (("--chunks", "audio=x"), 2, "NAME=NUMBER"),
+        (("--formats", ","), 2, "--formats takes names"),
+        (("--budget-kb", "100", "--split", "valid"), 2, "the split 'valid' chooses"),
+        (("--formats", "tflite,tflit"), 1, "Did you mean 'tflite'?"),
+    ],
 )
-def test_a_wrong_word_is_told_before_a_model_is_looked_for(words: tuple[str, ...], said: str) -> None:
+def test_a_wrong_word_is_told_before_a_model_is_looked_for(
+    words: tuple[str, ...], code: int, said: str
+) -> None:
     result = CliRunner().invoke(main, ["export", "no-such-entry", *words])
-    assert result.exit_code == 2
+    assert result.exit_code == code
     assert said in result.stderr
 
 

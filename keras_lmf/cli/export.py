@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from keras_lmf.cli.options import DATA, JSON, lengths, plain_errors, words
 from keras_lmf.cli.runs import RUN, SPLIT, rows_of
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import require_writable
 
 if TYPE_CHECKING:
@@ -85,21 +85,24 @@ def export(
     With a budget one file is written: rank, widths and format are chosen among candidates that are measured here and,
     where they fit, trained. A table and a plot show them all. An interrupted call goes on when it is given again.
     """
-    from keras_lmf.cli.sources import found, with_data
-    from keras_lmf.export import export_model, report
-
     given = {"--chunks": chunks, "--part": part, "a budget": budget_kb or budget_ms}
     if len(both := [name for name, value in given.items() if value]) > 1:
         raise click.UsageError(f"{both[0]} and {both[1]} exclude one another.")
     steps = lengths("--chunks", chunks) if chunks else {}
     if not (names := words(formats)):
         raise click.UsageError(f"--formats takes names separated by commas, received {formats!r}")
+    split_given = click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT
+    if (budget_kb or budget_ms) and split_given:
+        raise click.UsageError("With a budget, the split 'valid' chooses, and 'test' judges what was chosen.")
+    # Only now what takes seconds to import.
+    from keras_lmf.cli.sources import found, with_data
+    from keras_lmf.export import FORMATS, export_model, report
+
+    for name in names:
+        if name not in FORMATS:
+            raise unknown_name("export format", name, FORMATS)
     source = found(run)
     if budget_kb or budget_ms:
-        if click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT:
-            raise click.UsageError(
-                "With a budget, the split 'valid' chooses, and 'test' judges what was chosen."
-            )
         folder = folder or source.folder / "budget"
         _within_budget(with_data(source, data), folder, (budget_kb, budget_ms), names, as_json)
         return
@@ -160,7 +163,7 @@ def _exported(
     from keras_lmf.cli.sources import with_data
     from keras_lmf.export import FORMATS, behind, export_model
 
-    calibrated = any(FORMATS[name].calibrated for name in formats if name in FORMATS)
+    calibrated = any(FORMATS[name].calibrated for name in formats)
     if part == "front-end" and not calibrated:  # features have no metrics
         return export_model(_half(run.model, part), folder, formats)
     try:
@@ -219,7 +222,7 @@ def _without_corpus(formats: list[str], why: str) -> list[str]:
     """
     from keras_lmf.export import FORMATS
 
-    calibrated = [name for name in formats if name in FORMATS and FORMATS[name].calibrated]
+    calibrated = [name for name in formats if FORMATS[name].calibrated]
     default = click.get_current_context().get_parameter_source("formats") is ParameterSource.DEFAULT
     if calibrated and not default:
         raise LMFError(
