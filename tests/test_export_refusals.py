@@ -55,6 +55,13 @@ def test_unknown_format_writes_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_has_the_name_of_a_file_is_told_before_any_is_written(tmp_path):
+    (tmp_path / "model-float16.tflite").mkdir()
+    with pytest.raises(LMFError, match=r"model-float16\.tflite can't be written: Is a directory"):
+        export_model(small_model(), tmp_path, ["tflite", "tflite-float16"])
+    assert [path.name for path in tmp_path.iterdir()] == ["model-float16.tflite"]
+
+
 @pytest.mark.parametrize(
     ("facts", "message"),
     [

@@ -178,6 +178,8 @@ def export_model(
         spec = spec.replace(**{name: value for name, value in changes.items() if value is not None})
         tolerance = spec.tolerance if tolerance is None else tolerance
         require_writable(folder / REPORT_FILES[0])
+        for name in formats:
+            _require_place(folder / FORMATS[name].file)
         # A report must never describe files that have been replaced since.
         for name in REPORT_FILES:
             (folder / name).unlink(missing_ok=True)
@@ -211,6 +213,14 @@ def _check_formats(formats: Sequence[str], calibration: Split | None) -> None:
             "Export needs TensorFlow, which is not installed. Install it beside Keras's backend "
             f'({keras.backend.backend()}): pip install "keras-lmf[tf]"'
         )
+
+
+def _require_place(final: Path) -> None:
+    """An LMFError where something else has the name of a file, or of a SavedModel's folder, that is to be written."""
+    if final.suffix:
+        require_writable(final)
+    elif final.exists() and not (final / "saved_model.pb").is_file():
+        raise LMFError(f"{str(final)!r} is there and is no SavedModel. Move it away, or export elsewhere.")
 
 
 def _export(
@@ -289,8 +299,6 @@ def _move(written: Path, final: Path, scratch: Path) -> None:
     if not final.exists():
         written.replace(final)
         return
-    if not (final / "saved_model.pb").is_file():
-        raise LMFError(f"{str(final)!r} is there and is no SavedModel. Move it away, or export elsewhere.")
     # A folder can't be renamed onto a full one: move the old one aside, and back if that fails.
     before = final.rename(scratch / "before")
     try:
