@@ -127,6 +127,20 @@ def test_a_saved_model(plain: Path) -> None:
     assert found["outputs"]["y"] == {"shape": [2], "dtype": "float32", "scale": None, "zero_point": None}
 
 
+def test_a_saved_model_with_a_loop(tmp_path: Path) -> None:
+    """As LSTM and GRU are one: its body's ops, and what it carries."""
+
+    def twice(x):
+        return tf.while_loop(lambda at, _: at < 2, lambda at, y: (at + 1, tf.tanh(y)), (0, x))[1]
+
+    found = inspect(save_function(twice, tmp_path / "saved_model"))
+    counts = {row["operator"]: (row["dtype"], row["count"]) for row in found["operators"]}
+    assert counts.keys() == {"StatelessWhile", "Less", "AddV2", "Tanh"}
+    assert counts["Tanh"] == ("float32", 1)
+    assert counts["Less"] == ("int32", 1)
+    assert set(counts["StatelessWhile"][0].split(", ")) == {"float32", "int32"}
+
+
 def test_ops_of_an_onnx_file(tmp_path: Path) -> None:
     """Those in the branches of a condition among them, as ONNX's own checker and reader know the file."""
     half = numpy_helper.from_array(np.ones((3, 2), np.float16), "w")

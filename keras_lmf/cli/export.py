@@ -163,20 +163,21 @@ def _exported(
     from keras_lmf.cli.sources import with_data
     from keras_lmf.export import FORMATS, behind, export_model
 
+    half = _half(run.model, part) if part else None
     calibrated = any(FORMATS[name].calibrated for name in formats)
     if part == "front-end" and not calibrated:  # features have no metrics
-        return export_model(_half(run.model, part), folder, formats)
+        return export_model(half, folder, formats)
     try:
         run = with_data(run, data)
     except LMFError as error:
         if data is not None:
             raise
         formats = _without_corpus(formats, " ".join(str(error).split()))
-        return export_model(_half(run.model, part) if part else run.model, folder, formats)
+        return export_model(half or run.model, folder, formats)
     rows = run.dataset()
-    if part is None:
+    if half is None:
         return run.export(folder, formats, evaluation=rows[split])
-    half, train = _half(run.model, part), rows["train"]
+    train = rows["train"]
     if part == "front-end":
         return export_model(half, folder, formats, calibration=train)
     front_end = _half(run.model, "front-end")
