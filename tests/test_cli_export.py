@@ -15,6 +15,7 @@ from exporting import exported_here
 
 import keras_lmf.export
 from keras_lmf.cli import main, tables
+from keras_lmf.errors import LMFError
 from keras_lmf.export import Artifact, Latency
 
 ENTRY = "lmf-mosi-av"  # its corpus is not part of the package
@@ -131,6 +132,19 @@ def test_a_wrong_word_is_told_before_a_model_is_looked_for(
     result = CliRunner().invoke(main, ["export", "no-such-entry", *words])
     assert result.exit_code == code
     assert said in result.stderr
+
+
+def test_a_format_that_fails_leaves_the_others(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(source: object, path: Path) -> None:
+        raise LMFError("not today")
+
+    formats = keras_lmf.export.FORMATS
+    monkeypatch.setitem(formats, "tflite-float16", formats["tflite-float16"]._replace(write=fails))
+    result = command("--formats", "tflite-float16,tflite", "--json")
+    assert result.exit_code == 1
+    assert "No tflite-float16 file: not today" in result.stderr
+    (row,) = json.loads(result.stdout)
+    assert row["file"] == "model.tflite"
 
 
 @pytest.fixture

@@ -77,7 +77,8 @@ def export(
     as_json: bool,
 ) -> None:
     """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
-    print its headline metric; the report has all. Int8 formats are calibrated on the training split.
+    print its headline metric; the report has all. Int8 formats are calibrated on the training split. Where a format
+    can't be had, the others are written, and the exit code is 1.
 
     Where the corpus is not at hand, and with --chunks, the formats that need none are written, without metrics. Works
     on every backend of Keras; TensorFlow must be installed.
@@ -96,7 +97,7 @@ def export(
         raise click.UsageError("With a budget, the split 'valid' chooses, and 'test' judges what was chosen.")
     # Only now what takes seconds to import.
     from keras_lmf.cli.sources import found, with_data
-    from keras_lmf.export import FORMATS, export_model, report
+    from keras_lmf.export import FORMATS, NotAllWritten, export_model, report
 
     for name in names:
         if name not in FORMATS:
@@ -106,21 +107,29 @@ def export(
         folder = folder or source.folder / "budget"
         _within_budget(with_data(source, data), folder, (budget_kb, budget_ms), names, as_json)
         return
-    if chunks:
-        from keras_lmf.models import streaming_model
+    refused = None
+    try:
+        if chunks:
+            from keras_lmf.models import streaming_model
 
-        folder = folder or source.folder / "exported-streaming"
-        names = _without_corpus(names, "With --chunks, files are judged on chunks, which no corpus has.")
-        artifacts = export_model(streaming_model(source.model, steps), folder, names)
-    else:
-        folder = folder or source.folder / "exported" / (part or "")
-        artifacts = _exported(source, data, split, part, folder, names)
+            folder = folder or source.folder / "exported-streaming"
+            names = _without_corpus(names, "With --chunks, files are judged on chunks, which no corpus has.")
+            artifacts = export_model(streaming_model(source.model, steps), folder, names)
+        else:
+            folder = folder or source.folder / "exported" / (part or "")
+            artifacts = _exported(source, data, split, part, folder, names)
+    except NotAllWritten as error:
+        if not error.artifacts:
+            raise
+        refused, artifacts = error, error.artifacts
     if as_json:
         click.echo(report(artifacts).to_json(orient="records", double_precision=15))
-        return
-    click.echo(_told(artifacts))
-    files = [path for path in (folder / "report.md", folder / "report.png") if path.is_file()]
-    click.echo(f"\nReport, with all figures: {', '.join(map(str, files))}")
+    else:
+        click.echo(_told(artifacts))
+        files = [path for path in (folder / "report.md", folder / "report.png") if path.is_file()]
+        click.echo(f"\nReport, with all figures: {', '.join(map(str, files))}")
+    if refused:
+        raise refused
 
 
 def _told(artifacts: Sequence[Artifact]) -> str:
