@@ -118,6 +118,9 @@ def test_a_file_of_which_nothing_is_known(plain: Path) -> None:
     path.write_bytes(b"no model")
     with pytest.raises(LMFError, match="damaged or cut off"):
         inspect(path)
+    path.write_bytes(b"")
+    with pytest.raises(LMFError, match="is empty"):
+        inspect(path)
 
 
 def test_a_saved_model(plain: Path) -> None:
