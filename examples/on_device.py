@@ -23,15 +23,20 @@ def levels(sound: np.ndarray, step: int) -> np.ndarray:
 
 
 ours = Path(__file__).parents[1] / "zoo/whisper-voice/model-dynamic.tflite"
-clip, model = sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else ours
+clip, model = [*sys.argv[1:], str(ours)][:2] if len(sys.argv) > 1 else sys.exit(__doc__)
+try:
+    run = Interpreter(model).get_signature_runner("serving_default")
+except ValueError as error:
+    sys.exit(f"{model} is no .tflite file that can be run: {error}")
 # What the file says of itself; of an older one, the JSON beside it.
-content = Model.GetRootAs(model.read_bytes())
+content = Model.GetRootAs(Path(model).read_bytes())
 metadata = [content.Metadata(i) for i in range(content.MetadataLength())]
 inside = [content.Buffers(one.Buffer()) for one in metadata if one.Name() == b"keras_lmf.document"]
 facts = json.loads(inside[0].DataAsNumpy().tobytes() if inside else Path(f"{model}.json").read_bytes())
-run = Interpreter(str(model)).get_signature_runner("serving_default")
-inputs = {name: np.zeros(tensor["shape"], "float32") for name, tensor in run.get_input_details().items()}
-voice = next(name for name, told in facts["inputs"].items() if told.get("media") == "waveform")
+inputs = {name: np.zeros(told["shape"], told["dtype"]) for name, told in run.get_input_details().items()}
+voice = next((name for name, told in facts["inputs"].items() if told.get("media") == "waveform"), None)
+if voice is None or inputs[voice].dtype != "f4" or (len(inputs) > 1 and facts["presence"] != "derived"):
+    sys.exit(f"{model} takes {', '.join(inputs)}; it must do with a voice alone, in float32.")
 temperature = (facts.get("subset_temperatures") or {}).get(voice) or facts.get("temperature") or 1
 rate, length = int(facts["inputs"][voice]["rate"]), inputs[voice].size
 
@@ -43,8 +48,8 @@ except (EOFError, OSError, wave.Error) as error:
     sys.exit(f"{clip} can't be read as a WAV file: {str(error) or 'it is empty, or ends too soon'}.")
 if bits != 16:
     sys.exit(f"{clip} has {bits} bits a sample, and 16 are needed: ffmpeg -i {clip} -c:a pcm_s16le other.wav")
-frames = np.frombuffer(stored[: len(stored) // (2 * channels) * 2 * channels], "<i2")
-sound = frames.reshape(-1, channels).mean(axis=1) / 32768
+whole = len(stored) // (2 * channels) * channels  # a file that was cut may end in a frame
+sound = np.frombuffer(stored, "<i2", whole).reshape(-1, channels).mean(axis=1) / 32768
 if len(sound) < 0.3 * own:
     sys.exit(f"{clip}: {len(sound) / own:.2f} s are too short to hear a voice in.")
 if own != rate:

@@ -32,6 +32,12 @@ def rows_of(vectors: Path | None, takes: dict[str, tf.TensorSpec], count: int) -
         raise SystemExit(
             f"The signature takes {', '.join(takes)}; the .npz lacks {', '.join(sorted(missing))}."
         )
+    for name, spec in takes.items():
+        if not spec.shape[1:].is_compatible_with(arrays[name].shape[1:]):
+            raise SystemExit(
+                f"The signature takes rows of {tuple(spec.shape[1:])} as {name}; those of the .npz are "
+                f"{arrays[name].shape[1:]}."
+            )
     return {name: arrays[name][:count].astype(np.float32) for name in takes}
 
 
@@ -61,8 +67,10 @@ def main() -> None:
     parser.add_argument("saved_model", type=Path, help="the folder of a SavedModel of an export")
     parser.add_argument("--signature", default="serving_default", help="or waveform, or features")
     parser.add_argument("--vectors", type=Path, help=".npz of (N, …) arrays, input/<name>; none: zeros")
-    parser.add_argument("--rows", type=int, default=1, help="how many")
+    parser.add_argument("--rows", type=int, default=1, help="how many, 1 or more")
     arguments = parser.parse_args()
+    if arguments.rows < 1:
+        parser.error(f"--rows takes 1 or more, received {arguments.rows}")
     request, answer = exchange(arguments.saved_model, arguments.signature, arguments.vectors, arguments.rows)
     Path("request.json").write_text(json.dumps(request), encoding="utf-8")
     print(json.dumps(answer))

@@ -63,7 +63,7 @@ def require_harmless(folder: Path) -> None:
 
 
 def operators(folder: Path) -> list[tuple[str, str]]:
-    """The ops that the signature `serving_default` of the SavedModel in `folder` runs, each with its dtype."""
+    """The ops that the signature `serving_default` of the SavedModel in `folder` runs, each with its dtypes."""
     program = import_extra("tensorflow.core.protobuf.saved_model_pb2", "tf").SavedModel()
     program.ParseFromString((folder / SAVED_MODEL).read_bytes())
     tensorflow = import_extra("tensorflow", "tf")
@@ -72,10 +72,12 @@ def operators(folder: Path) -> list[tuple[str, str]]:
     (answer, *_) = program.meta_graphs[0].signature_def["serving_default"].outputs.values()
     (call,) = (node for node in graph.node if node.name == answer.name.partition(":")[0])
     return [
-        (node.op, tensorflow.as_dtype(node.attr["T"].type).name)
+        (node.op, ", ".join(sorted({tensorflow.as_dtype(kind).name for kind in kinds})))
         for name in sorted(_reached(bodies, _called(call)))
         for node in bodies[name]
-        if "T" in node.attr and node.op != "Identity"  # computes
+        # A loop has the dtypes of all that it carries. What only passes numbers on doesn't compute.
+        if "T" in node.attr and node.op not in ("Identity", "IdentityN")
+        for kinds in [node.attr["T"].list.type or [node.attr["T"].type]]
     ]
 
 

@@ -15,6 +15,7 @@ from exporting import exported_here
 
 import keras_lmf.export
 from keras_lmf.cli import main, tables
+from keras_lmf.errors import LMFError
 from keras_lmf.export import Artifact, Latency
 
 ENTRY = "lmf-mosi-av"  # its corpus is not part of the package
@@ -116,20 +117,34 @@ def test_a_model_of_features_has_no_parts(work: Path) -> None:
     assert "has no front end" in result.stderr
 
 
-def test_an_unknown_format_is_told(work: Path) -> None:
-    result = command("--formats", "tflit")
-    assert result.exit_code == 1
-    assert "Did you mean 'tflite'?" in result.stderr
-
-
 @pytest.mark.parametrize(
-    ("words", "said"),
-    [(("--chunks", "audio=x"), "NAME=NUMBER"), (("--formats", ","), "--formats takes names")],
+    ("words", "code", "said"),
+    [
+        (("--chunks", "audio=x"), 2, "NAME=NUMBER"),
+        (("--formats", ","), 2, "--formats takes names"),
+        (("--budget-kb", "100", "--split", "valid"), 2, "the split 'valid' chooses"),
+        (("--formats", "tflite,tflit"), 1, "Did you mean 'tflite'?"),
+    ],
 )
-def test_a_wrong_word_is_told_before_a_model_is_looked_for(words: tuple[str, ...], said: str) -> None:
+def test_a_wrong_word_is_told_before_a_model_is_looked_for(
+    words: tuple[str, ...], code: int, said: str
+) -> None:
     result = CliRunner().invoke(main, ["export", "no-such-entry", *words])
-    assert result.exit_code == 2
+    assert result.exit_code == code
     assert said in result.stderr
+
+
+def test_a_format_that_fails_leaves_the_others(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(source: object, path: Path) -> None:
+        raise LMFError("not today")
+
+    formats = keras_lmf.export.FORMATS
+    monkeypatch.setitem(formats, "tflite-float16", formats["tflite-float16"]._replace(write=fails))
+    result = command("--formats", "tflite-float16,tflite", "--json")
+    assert result.exit_code == 1
+    assert "No tflite-float16 file: not today" in result.stderr
+    (row,) = json.loads(result.stdout)
+    assert row["file"] == "model.tflite"
 
 
 @pytest.fixture

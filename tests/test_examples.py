@@ -200,6 +200,26 @@ def test_on_device_names_a_clip_without_a_voice(own_folders, wrong):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        ("zoo/distilled-ferplus-face/model-dynamic.tflite", "takes face"),
+        ("zoo/lmf-small-av/model-int8-integer.tflite", "takes face, voice"),
+        ("zoo/lmf-synthetic-av/model.tflite", "takes audio, video"),
+        ("missing.tflite", "missing.tflite"),
+        ("README.md", "README.md"),
+        ("zoo", "zoo"),
+    ],
+)
+def test_on_device_names_a_model_that_no_voice_can_ask(own_folders, model, named):
+    clip = write_wave(own_folders / "clip.wav", voices(4.0, 1, 16000), 16000)
+    command = [sys.executable, EXAMPLES / "on_device.py", clip, EXAMPLES.parent / model]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.long
 def test_skin_finds_the_responses_and_learns_which_of_them_follow_an_event(own_folders):
     printed = run(own_folders, EXAMPLES / "skin.py")

@@ -9,7 +9,7 @@ from small_model import small_model
 
 from keras_lmf.data import Split
 from keras_lmf.errors import LMFError
-from keras_lmf.export import InputDescription, export_model, exporter
+from keras_lmf.export import InputDescription, NotAllWritten, export_model, exporter
 from keras_lmf.target import Target
 
 
@@ -53,6 +53,31 @@ def test_unknown_format_writes_nothing(tmp_path):
     with pytest.raises(LMFError, match=r"Unknown export format 'tflit'\. Did you mean 'tflite'\?"):
         export_model(small_model(), tmp_path / "out", ["saved_model", "tflit"])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("exported_in_process")
+def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
+    def fails(source, path):
+        raise LMFError("not today")
+
+    monkeypatch.setitem(
+        exporter.FORMATS, "tflite-float16", exporter.FORMATS["tflite-float16"]._replace(write=fails)
+    )
+    with pytest.raises(
+        NotAllWritten, match=r"No tflite-float16 file: not today\nWritten: .*model\.tflite"
+    ) as told:
+        export_model(small_model(), tmp_path, ["tflite-float16", "tflite"])
+    assert told.value.problems == {"tflite-float16": "not today"}
+    assert [artifact.format for artifact in told.value.artifacts] == ["tflite"]
+    files = {path.name for path in tmp_path.iterdir()}
+    assert files == {"model.tflite", "model.tflite.json", "report.csv", "report.json", "report.md"}
+
+
+def test_what_has_the_name_of_a_file_is_told_before_any_is_written(tmp_path):
+    (tmp_path / "model-float16.tflite").mkdir()
+    with pytest.raises(LMFError, match=r"model-float16\.tflite can't be written: Is a directory"):
+        export_model(small_model(), tmp_path, ["tflite", "tflite-float16"])
+    assert [path.name for path in tmp_path.iterdir()] == ["model-float16.tflite"]
 
 
 @pytest.mark.parametrize(

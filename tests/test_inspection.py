@@ -118,6 +118,9 @@ def test_a_file_of_which_nothing_is_known(plain: Path) -> None:
     path.write_bytes(b"no model")
     with pytest.raises(LMFError, match="damaged or cut off"):
         inspect(path)
+    path.write_bytes(b"")
+    with pytest.raises(LMFError, match="is empty"):
+        inspect(path)
 
 
 def test_a_saved_model(plain: Path) -> None:
@@ -125,6 +128,20 @@ def test_a_saved_model(plain: Path) -> None:
     counts = {row["operator"]: (row["dtype"], row["count"]) for row in found["operators"]}
     assert counts == {"MatMul": ("float32", 1), "AddV2": ("float32", 1)}
     assert found["outputs"]["y"] == {"shape": [2], "dtype": "float32", "scale": None, "zero_point": None}
+
+
+def test_a_saved_model_with_a_loop(tmp_path: Path) -> None:
+    """As LSTM and GRU are one: its body's ops, and what it carries."""
+
+    def twice(x):
+        return tf.while_loop(lambda at, _: at < 2, lambda at, y: (at + 1, tf.tanh(y)), (0, x))[1]
+
+    found = inspect(save_function(twice, tmp_path / "saved_model"))
+    counts = {row["operator"]: (row["dtype"], row["count"]) for row in found["operators"]}
+    assert counts.keys() == {"StatelessWhile", "Less", "AddV2", "Tanh"}
+    assert counts["Tanh"] == ("float32", 1)
+    assert counts["Less"] == ("int32", 1)
+    assert set(counts["StatelessWhile"][0].split(", ")) == {"float32", "int32"}
 
 
 def test_ops_of_an_onnx_file(tmp_path: Path) -> None:

@@ -197,6 +197,13 @@ def test_a_sidecar_is_written_into_no_other_file(alone: Path) -> None:
     assert (alone.read_bytes(), Sidecar.path_of(alone).read_bytes()) == (other, told)
 
 
+def test_a_file_without_a_sidecar_is_told(alone: Path) -> None:
+    assert not Sidecar.path_of(alone).exists()
+    done = CliRunner().invoke(main, ["metadata", str(alone)])
+    assert done.exit_code == 1
+    assert f"no {Sidecar.path_of(alone).name} beside it" in done.output
+
+
 def test_an_interrupted_call_is_made_good(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = alone.read_bytes()
     told = Sidecar(sha256=sha256(alone), inputs={"audio": {}, "video": {}}, temperature=2.0)

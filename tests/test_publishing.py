@@ -18,6 +18,7 @@ from exporting import exported_here
 
 import keras_lmf as klmf
 from keras_lmf.cli import main
+from keras_lmf.export import exporter
 from keras_lmf.publishing import entries, exports, retrainings
 from keras_lmf.publishing.entries import alone
 from keras_lmf.publishing.retrainings import trained
@@ -251,14 +252,14 @@ def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
     )
     tiny.replace(training={"fit_on": "train + valid"}).write(folder / "recipe.toml")
     monkeypatch.setattr(exports, "FORMATS", ("tflite", "tflite-dynamic"))
-    export = klmf.Run.export
+    export = exporter._export
 
-    def without_dynamic(run, path, formats, **options):
-        if "tflite-dynamic" in formats:
+    def without_dynamic(name, *arguments):
+        if name == "tflite-dynamic":
             raise klmf.LMFError("no dynamic today")
-        return export(run, path, formats, **options)
+        return export(name, *arguments)
 
-    monkeypatch.setattr(klmf.Run, "export", without_dynamic)
+    monkeypatch.setattr(exporter, "_export", without_dynamic)
     with exported_here():
         entry = entries.publish(folder, tmp_path / "work", seeds=1)
     assert "tflite" in entry.files

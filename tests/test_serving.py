@@ -119,6 +119,21 @@ def test_what_is_no_saved_model_or_no_npz_is_told(exchange, saved_model, tmp_pat
             exchange(saved_model, "serving_default", tmp_path / name, 1)
 
 
+def test_rows_that_do_not_fit_are_told(exchange, saved_model, tmp_path):
+    np.savez(tmp_path / "rows.npz", **{f"input/{name}": values for name, values in rows().items()})
+    with pytest.raises(SystemExit, match=rf"as voice; those of the .npz are \({SAMPLES},\)"):
+        exchange(saved_model, "features", tmp_path / "rows.npz", 1)
+
+
+def test_no_rows_are_refused(saved_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(saved_model), "--rows", "0"])
+    with pytest.raises(SystemExit) as told:
+        runpy.run_path(str(EXAMPLE), run_name="__main__")
+    assert told.value.code == 2
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_the_example_writes_a_request_of_zeros_and_prints_the_answer(
     model, saved_model, tmp_path, monkeypatch, capsys

@@ -21,7 +21,7 @@ from keras_lmf.errors import LMFError
 from keras_lmf.layers import StatisticsPooling
 from keras_lmf.models import build, refresh_standardization, streaming_model
 from keras_lmf.recipe import Recipe
-from keras_lmf.spec import STATE
+from keras_lmf.spec import STATE, InputSpec, ModelSpec, attach, attached
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,15 @@ def test_a_stream_may_be_longer_than_the_clips_of_the_model() -> None:
     rows = clips(longer, {"audio": [36, 30], "video": [18, 17]})
     answers = streamed(streaming.predict_on_batch, streaming.input[STATE].shape[1], chunks, rows)
     np.testing.assert_allclose(answers[-1], longer.predict_on_batch(rows)["emotion"], rtol=0, atol=1e-5)
+
+
+def test_the_spec_says_that_a_chunk_goes_in() -> None:
+    model = standardised(build(recipe(TWO)))
+    attach(model, ModelSpec(inputs={name: InputSpec(description=f"12 of {name}") for name in model.input}))
+    told = attached(streaming_model(model, {"audio": 2}))[0].inputs
+    assert told["audio"].shape[0] == 2
+    assert "chunk of 2" in told["audio"].description
+    assert told["video"].description == "12 of video"  # it comes whole
 
 
 @pytest.mark.long

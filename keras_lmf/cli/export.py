@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from keras_lmf.cli.options import DATA, JSON, lengths, plain_errors, words
 from keras_lmf.cli.runs import RUN, SPLIT, rows_of
-from keras_lmf.errors import LMFError
+from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.files import require_writable
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def export(
     as_json: bool,
 ) -> None:
     """Write the model of RUN (a run's folder or a zoo entry) in each format, run every written file on the split, and
-    print its headline metric; the report has all. Int8 formats are calibrated on the training split.
+    print its headline metric; the report has all. Int8 formats are calibrated on the training split. Where a format
+    can't be had, the others are written, and the exit code is 1.
 
     Where the corpus is not at hand, and with --chunks, the formats that need none are written, without metrics. Works
     on every backend of Keras; TensorFlow must be installed.
@@ -85,39 +86,50 @@ def export(
     With a budget one file is written: rank, widths and format are chosen among candidates that are measured here and,
     where they fit, trained. A table and a plot show them all. An interrupted call goes on when it is given again.
     """
-    from keras_lmf.cli.sources import found, with_data
-    from keras_lmf.export import export_model, report
-
     given = {"--chunks": chunks, "--part": part, "a budget": budget_kb or budget_ms}
     if len(both := [name for name, value in given.items() if value]) > 1:
         raise click.UsageError(f"{both[0]} and {both[1]} exclude one another.")
     steps = lengths("--chunks", chunks) if chunks else {}
     if not (names := words(formats)):
         raise click.UsageError(f"--formats takes names separated by commas, received {formats!r}")
+    split_given = click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT
+    if (budget_kb or budget_ms) and split_given:
+        raise click.UsageError("With a budget, the split 'valid' chooses, and 'test' judges what was chosen.")
+    # Only now what takes seconds to import.
+    from keras_lmf.cli.sources import found, with_data
+    from keras_lmf.export import FORMATS, NotAllWritten, export_model, report
+
+    for name in names:
+        if name not in FORMATS:
+            raise unknown_name("export format", name, FORMATS)
     source = found(run)
     if budget_kb or budget_ms:
-        if click.get_current_context().get_parameter_source("split") is not ParameterSource.DEFAULT:
-            raise click.UsageError(
-                "With a budget, the split 'valid' chooses, and 'test' judges what was chosen."
-            )
         folder = folder or source.folder / "budget"
         _within_budget(with_data(source, data), folder, (budget_kb, budget_ms), names, as_json)
         return
-    if chunks:
-        from keras_lmf.models import streaming_model
+    refused = None
+    try:
+        if chunks:
+            from keras_lmf.models import streaming_model
 
-        folder = folder or source.folder / "exported-streaming"
-        names = _without_corpus(names, "With --chunks, files are judged on chunks, which no corpus has.")
-        artifacts = export_model(streaming_model(source.model, steps), folder, names)
-    else:
-        folder = folder or source.folder / "exported" / (part or "")
-        artifacts = _exported(source, data, split, part, folder, names)
+            folder = folder or source.folder / "exported-streaming"
+            names = _without_corpus(names, "With --chunks, files are judged on chunks, which no corpus has.")
+            artifacts = export_model(streaming_model(source.model, steps), folder, names)
+        else:
+            folder = folder or source.folder / "exported" / (part or "")
+            artifacts = _exported(source, data, split, part, folder, names)
+    except NotAllWritten as error:
+        if not error.artifacts:
+            raise
+        refused, artifacts = error, error.artifacts
     if as_json:
         click.echo(report(artifacts).to_json(orient="records", double_precision=15))
-        return
-    click.echo(_told(artifacts))
-    files = [path for path in (folder / "report.md", folder / "report.png") if path.is_file()]
-    click.echo(f"\nReport, with all figures: {', '.join(map(str, files))}")
+    else:
+        click.echo(_told(artifacts))
+        files = [path for path in (folder / "report.md", folder / "report.png") if path.is_file()]
+        click.echo(f"\nReport, with all figures: {', '.join(map(str, files))}")
+    if refused:
+        raise refused
 
 
 def _told(artifacts: Sequence[Artifact]) -> str:
@@ -160,20 +172,21 @@ def _exported(
     from keras_lmf.cli.sources import with_data
     from keras_lmf.export import FORMATS, behind, export_model
 
-    calibrated = any(FORMATS[name].calibrated for name in formats if name in FORMATS)
+    half = _half(run.model, part) if part else None
+    calibrated = any(FORMATS[name].calibrated for name in formats)
     if part == "front-end" and not calibrated:  # features have no metrics
-        return export_model(_half(run.model, part), folder, formats)
+        return export_model(half, folder, formats)
     try:
         run = with_data(run, data)
     except LMFError as error:
         if data is not None:
             raise
         formats = _without_corpus(formats, " ".join(str(error).split()))
-        return export_model(_half(run.model, part) if part else run.model, folder, formats)
+        return export_model(half or run.model, folder, formats)
     rows = run.dataset()
-    if part is None:
+    if half is None:
         return run.export(folder, formats, evaluation=rows[split])
-    half, train = _half(run.model, part), rows["train"]
+    train = rows["train"]
     if part == "front-end":
         return export_model(half, folder, formats, calibration=train)
     front_end = _half(run.model, "front-end")
@@ -220,7 +233,7 @@ def _without_corpus(formats: list[str], why: str) -> list[str]:
     """
     from keras_lmf.export import FORMATS
 
-    calibrated = [name for name in formats if name in FORMATS and FORMATS[name].calibrated]
+    calibrated = [name for name in formats if FORMATS[name].calibrated]
     default = click.get_current_context().get_parameter_source("formats") is ParameterSource.DEFAULT
     if calibrated and not default:
         raise LMFError(

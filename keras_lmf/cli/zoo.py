@@ -195,6 +195,10 @@ def metadata(paths: tuple[Path, ...]) -> None:
     for path in paths:
         if locate(path, "entry", "tflite").kind == "entry":
             publishing.write_metadata(path)
+        elif not (beside := Sidecar.path_of(path)).is_file():
+            raise LMFError(
+                f"{path} has no sidecar: there is no {beside.name} beside it to be written into it."
+            )
         else:
             write_metadata(path, Sidecar.read(path))
         click.echo(path)

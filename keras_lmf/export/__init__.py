@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 import keras_lmf.models  # noqa: F401  says what to install without a backend
 from keras_lmf.errors import invalid
-from keras_lmf.export.artifact import Artifact, Latency, report, summary
+from keras_lmf.export.artifact import Artifact, Latency, NotAllWritten, report, summary
 from keras_lmf.export.exporter import FORMATS, export_model
 from keras_lmf.export.source import behind
 from keras_lmf.spec import InputSpec
@@ -14,6 +14,7 @@ __all__ = [
     "Artifact",
     "InputDescription",
     "Latency",
+    "NotAllWritten",
     "behind",
     "export_model",
     "report",

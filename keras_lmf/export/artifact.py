@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.files import write_text
 
@@ -69,6 +70,25 @@ class Artifact:
     operators: pd.DataFrame = field(repr=False)
     notes: tuple[str, ...]
     errors: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+
+class NotAllWritten(LMFError):
+    """There is no file of some formats. Those of the others were written, with their report.
+
+    Attributes:
+        artifacts: of the files that were written.
+        problems: format → why there is no such file.
+    """
+
+    def __init__(self, artifacts: Sequence[Artifact], problems: Mapping[str, str]) -> None:
+        self.artifacts, self.problems = list(artifacts), dict(problems)
+        formats: dict[str, list[str]] = {}
+        for name, why in problems.items():
+            formats.setdefault(why, []).append(name)
+        lines = [f"No {', '.join(names)} file: {why}" for why, names in formats.items()]
+        if artifacts:
+            lines.append(f"Written: {', '.join(str(artifact.path) for artifact in artifacts)}.")
+        super().__init__("\n".join(lines))
 
 
 def report(artifacts: Sequence[Artifact]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from keras_lmf.errors import LMFError, unknown_name
 from keras_lmf.evaluation import Report, evaluate
 from keras_lmf.export import onnx, tflite
-from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, write_report
+from keras_lmf.export.artifact import REPORT_FILES, Artifact, Latency, NotAllWritten, write_report
 from keras_lmf.export.compact import with_short_names, without_names
 from keras_lmf.export.comparison import largest_errors
 from keras_lmf.export.description import described_inputs, document_of, require_fit, sidecar_of, spec_of
@@ -160,7 +160,8 @@ def export_model(
             for "onnx" outside those of ONNX; an int8 format without `calibration`, or
             of a model with no op that can be int8; a failed, crashed or overlong conversion; a file whose outputs
             aren't finite or differ too much. That file is then not kept; one that an earlier export left under its
-            name stays as it was.
+            name stays as it was. What one format alone can't be is a `NotAllWritten`, raised after the others were
+            written.
     """
     _check_formats(formats, calibration)
     spec = spec_of(model, spec, recipe)
@@ -178,20 +179,25 @@ def export_model(
         spec = spec.replace(**{name: value for name, value in changes.items() if value is not None})
         tolerance = spec.tolerance if tolerance is None else tolerance
         require_writable(folder / REPORT_FILES[0])
+        for name in formats:
+            _require_place(folder / FORMATS[name].file)
         # A report must never describe files that have been replaced since.
         for name in REPORT_FILES:
             (folder / name).unlink(missing_ok=True)
         judge = functools.partial(evaluate, split=evaluation, train_labels=train_labels, resamples=resamples)
         # Running the Keras model row by row takes longer than running a file: once for all formats.
         expected = functools.cache(source.keras_outputs)
-        artifacts = []
+        judge_or_none = judge if evaluation is not None else None
+        artifacts, problems = [], {}
         for name in tqdm(dict.fromkeys(formats), desc="export", unit="file", leave=False, disable=None):
-            artifacts.append(
-                _export(
-                    name, source, spec, folder, expected, judge if evaluation is not None else None, tolerance
-                )
-            )
-    write_report(artifacts, folder)
+            try:
+                artifacts.append(_export(name, source, spec, folder, expected, judge_or_none, tolerance))
+            except LMFError as error:  # the others can be written all the same
+                problems[name] = str(error)
+    if artifacts or not problems:
+        write_report(artifacts, folder)
+    if problems:
+        raise NotAllWritten(artifacts, problems)
     return artifacts
 
 
@@ -211,6 +217,14 @@ def _check_formats(formats: Sequence[str], calibration: Split | None) -> None:
             "Export needs TensorFlow, which is not installed. Install it beside Keras's backend "
             f'({keras.backend.backend()}): pip install "keras-lmf[tf]"'
         )
+
+
+def _require_place(final: Path) -> None:
+    """An LMFError where something else has the name of a file, or of a SavedModel's folder, that is to be written."""
+    if final.suffix:
+        require_writable(final)
+    elif final.exists() and not (final / "saved_model.pb").is_file():
+        raise LMFError(f"{str(final)!r} is there and is no SavedModel. Move it away, or export elsewhere.")
 
 
 def _export(
@@ -289,8 +303,6 @@ def _move(written: Path, final: Path, scratch: Path) -> None:
     if not final.exists():
         written.replace(final)
         return
-    if not (final / "saved_model.pb").is_file():
-        raise LMFError(f"{str(final)!r} is there and is no SavedModel. Move it away, or export elsewhere.")
     # A folder can't be renamed onto a full one: move the old one aside, and back if that fails.
     before = final.rename(scratch / "before")
     try:

@@ -127,7 +127,9 @@ def _in_order(ends: Sequence[Any], indices: Sequence[int]) -> list[tuple[str, in
     names = {end.tensorIndex: end.name.decode() for end in ends}
     if len(names) < len(ends) or not names.keys() >= set(indices):
         told = ", ".join(sorted(end.name.decode() for end in ends))
-        raise LMFError(f"Of {told}, two are one tensor in the file, which has one name for each. Leave one out.")
+        raise LMFError(
+            f"Of {told}, two are one tensor in the file, which has one name for each. Leave one out."
+        )
     return [(names[index], index) for index in indices]
 
 

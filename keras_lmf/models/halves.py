@@ -71,7 +71,7 @@ def _features(model: keras.Model) -> dict[str, keras.KerasTensor]:
     """What each front end of the model gives to its body."""
     if not (ends := front_ends_of(model)):
         raise LMFError(
-            f"{model.name} has no front end: it takes features itself. It is what 'body_model' gives of others."
+            f"{model.name} has no front end: it takes features, so it is a body by itself. Export it whole."
         )
     return {name: calls_within(model, end)[0][1][0] for name, end in ends.items()}
 

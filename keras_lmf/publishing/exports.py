@@ -13,7 +13,7 @@ import keras
 from keras_lmf.data import Dataset
 from keras_lmf.data.corpora import CorpusDescription
 from keras_lmf.errors import LMFError
-from keras_lmf.export import Artifact
+from keras_lmf.export import Artifact, NotAllWritten
 from keras_lmf.files import write_atomically
 from keras_lmf.locate import known_backbones
 from keras_lmf.models import pretrained
@@ -80,19 +80,12 @@ def sidecar_spec(
 
 def exported(run: Run, spec: ModelSpec, resamples: int) -> tuple[dict[str, Artifact], dict[str, str]]:
     """The artifacts by format, and why there is none of the others."""
-    export = functools.partial(run.export, resamples=resamples, spec=spec)
-    folder = run.folder / "exported"
     try:
-        return {artifact.format: artifact for artifact in export(folder, list(FORMATS))}, {}
-    except LMFError:
-        pass  # one format at a time then, each in a folder of its own
-    artifacts, problems = {}, {}
-    for name in FORMATS:
-        try:
-            artifacts[name] = export(folder / name, [name])[0]
-        except LMFError as error:
-            problems[name] = " ".join(str(error).replace(str(run.folder), "the run").split())
-    return artifacts, problems
+        artifacts, problems = run.export(run.folder / "exported", FORMATS, resamples=resamples, spec=spec), {}
+    except NotAllWritten as error:
+        artifacts, problems = error.artifacts, error.problems
+    told = {name: " ".join(why.replace(str(run.folder), "the run").split()) for name, why in problems.items()}
+    return {artifact.format: artifact for artifact in artifacts}, told
 
 
 def gathered(artifacts: Mapping[str, Artifact], shipped: Iterable[str], folder: Path) -> dict[str, str]:

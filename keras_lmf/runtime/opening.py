@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from keras_lmf.backend import BACKENDS
 from keras_lmf.errors import LMFError
+from keras_lmf.files import require_content
 from keras_lmf.locate import EXPORTED, MEANINGS, locate
 from keras_lmf.runtime.keras_model import open_keras
 from keras_lmf.runtime.onnx import open_onnx
@@ -43,6 +44,8 @@ def open_artifact(artifact: keras.Model | str | Path) -> Runtime:
         return open_keras(artifact)
     hint = "Or a Keras model (a .keras file: keras.saving.load_model first)."
     place = locate(Path(artifact), *EXPORTED, hint=hint)
+    if place.path.is_file():
+        require_content(place.path)
     document = Document.of(place.path)
     try:
         opener = {"saved_model": open_saved_model, "tflite": open_tflite, "onnx": open_onnx}[place.kind]

@@ -59,7 +59,7 @@ def streaming_model(model: keras.Model, chunks: Mapping[str, int]) -> keras.Mode
     inputs[STATE] = keras.Input((step.size,), name=STATE)
     streaming = keras.Model(inputs, step(inputs), name=f"{model.name}_streaming")
     calls = _require_equal(streaming, model, chunks)
-    return attach(streaming, _spec(model, inputs), calls)
+    return attach(streaming, _spec(model, inputs, chunks), calls)
 
 
 @keras.saving.register_keras_serializable("keras_lmf")
@@ -159,16 +159,19 @@ def _require_fit(model: keras.Model, chunks: Mapping[str, int]) -> None:
             raise LMFError(f"Input {name!r} has the shape {tensor.shape[1:]}; streaming needs fixed lengths.")
 
 
-def _spec(model: keras.Model, inputs: Mapping[str, Any]) -> ModelSpec:
+def _spec(model: keras.Model, inputs: Mapping[str, Any], chunks: Mapping[str, int]) -> ModelSpec:
     """What the model's says, with the shapes of chunks, and the state."""
     spec = attached(model)[0] or ModelSpec()
     given = {name: spec.inputs.get(name, InputSpec()) for name in model.input}
     given[STATE] = InputSpec(
         description="What is remembered of the chunks before: zeros at the beginning, then the output of this name."
     )
-    parts = {
-        name: part.model_copy(update={"shape": tuple(inputs[name].shape[1:])}) for name, part in given.items()
-    }
+    parts = {}
+    for name, part in given.items():
+        changes: dict[str, Any] = {"shape": tuple(inputs[name].shape[1:])}
+        if part.description and name in chunks:
+            changes["description"] = f"a chunk of {chunks[name]}; a whole clip is {part.description}"
+        parts[name] = part.model_copy(update=changes)
     return spec.replace(inputs=parts)
 
 
