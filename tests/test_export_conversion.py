@@ -188,3 +188,15 @@ def test_file_without_its_weights_is_refused(monkeypatch, tmp_path):
     with pytest.raises(LMFError, match=r"without \d+ of its weights"):
         export_model(model, tmp_path, ["tflite"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [lambda x, y: {"one": y, "two": y}, lambda x, y: {"y": y, "same": x}],
+    ids=["twice", "an input"],
+)
+def test_an_output_that_is_another_end_is_refused(outputs, tmp_path):
+    x = keras.Input((3,), name="x")
+    model = keras.Model({"x": x}, outputs(x, keras.layers.Dense(2)(x)))
+    with pytest.raises(LMFError, match="an output that is an input or another output"):
+        tflite.float32_file(source.source_of(model, None, 300, tmp_path))

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lmf.errors import LMFError
 from keras_lmf.export.source import source_of
 from keras_lmf.runtime import open_artifact
 
@@ -33,15 +32,3 @@ def test_files_are_compared_at_their_own_number_of_rows(batch, tmp_path):
     ends = {"x": keras.Input((1,), name="x")}
     source = source_of(keras.Model(ends, {"y": rows(ends["x"])}), None, 1, tmp_path)
     np.testing.assert_array_equal(source.keras_outputs(batch)["y"], np.full((32, 1), batch))
-
-
-@pytest.mark.parametrize(
-    "outputs",
-    [lambda x, y: {"one": y, "two": y}, lambda x, y: {"y": y, "same": x}],
-    ids=["twice", "an input"],
-)
-def test_an_output_that_is_another_end_is_refused(outputs, tmp_path):
-    x = keras.Input((3,), name="x")
-    model = keras.Model({"x": x}, outputs(x, keras.layers.Dense(2)(x)))
-    with pytest.raises(LMFError, match="are one tensor"):
-        source_of(model, None, 1, tmp_path)

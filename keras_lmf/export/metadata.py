@@ -125,11 +125,6 @@ def standard(model: Any, document: Document) -> bytes:
 def _in_order(ends: Sequence[Any], indices: Sequence[int]) -> list[tuple[str, int]]:
     """Name and tensor of a signature's inputs or outputs, in the order of the graph's, which metadata keeps."""
     names = {end.tensorIndex: end.name.decode() for end in ends}
-    if len(names) < len(ends) or not names.keys() >= set(indices):
-        told = ", ".join(sorted(end.name.decode() for end in ends))
-        raise LMFError(
-            f"Of {told}, two are one tensor in the file, which has one name for each. Leave one out."
-        )
     return [(names[index], index) for index in indices]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import json
 import sys
 import tempfile
@@ -167,17 +166,9 @@ def source_of(
 
     Raises:
         LMFError: a split lacks a modality or its target is no output; without a split, a length that the
-            model leaves free or an input that is no real number; NaN or infinity from the model itself; an output
-            that is an input or another output, too, as a file's tensors have one name each.
+            model leaves free or an input that is no real number; NaN or infinity from the model itself.
     """
     runtime = open_artifact(model)
-    ends = [*model.input.items(), *model.output.items()]
-    for (name, tensor), (other, same) in itertools.combinations(ends, 2):
-        if tensor is same:
-            raise LMFError(
-                f"{runtime.name}: {name!r} and the output {other!r} are one tensor, which a file gives one name. "
-                "Leave one of the two out."
-            )
     examples = attached(model)[1]
     if evaluation is None and examples and examples.keys() == runtime.inputs.keys():
         inputs = {name: np.asarray(examples[name], info.dtype) for name, info in runtime.inputs.items()}

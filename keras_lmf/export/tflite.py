@@ -98,7 +98,8 @@ def float32_file(source: Source) -> Path:
 
     Raises:
         LMFError: the model needs ops that are no builtins (ops and Keras layers are named), the conversion
-            fails, crashes or exceeds `source.timeout_seconds`, or the file lost its weights.
+            fails, crashes or exceeds `source.timeout_seconds`, the file lost its weights, or an output is an input
+            or another output.
     """
     path = source.scratch / "float32" / "model.tflite"
     if path.is_file():
@@ -116,6 +117,13 @@ def float32_file(source: Source) -> Path:
             raise LMFError(
                 f"The TFLite file of model {source.model.name!r} came out without {count} of its weights. "
                 f"Layers must create their weights with add_weight or as sublayers, so that Keras tracks them."
+            )
+        model = flatbuffer_utils.read_model_from_bytearray(bytearray(converted.read_bytes()))
+        ends = [*model.signatureDefs[0].inputs, *model.signatureDefs[0].outputs]
+        if len({end.tensorIndex for end in ends}) < len(ends):
+            raise LMFError(
+                f"Model {source.model.name!r} has an output that is an input or another output. In a file a tensor has "
+                f"one name: leave one out of {', '.join(sorted(repr(end.name.decode()) for end in ends))}."
             )
         path.write_bytes(with_fills(converted.read_bytes()))
     return path
