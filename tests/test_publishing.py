@@ -84,6 +84,7 @@ def test_files_are_written_anew_from_the_weights(published, tmp_path, monkeypatc
         "No tflite-int8 file: it failed.",
     )
     (folder / "model-int8.tflite").write_bytes((folder / "model.tflite").read_bytes())  # of another time
+    (folder / "mine.tflite").write_bytes(b"a user's")
     files = before.files | file_records(folder, {"tflite-int8": "model-int8.tflite"})
     notes = {"protocol": (*before.protocol, *about_files), "files": files}
     before.model_copy(update=notes).write(folder)
@@ -92,7 +93,11 @@ def test_files_are_written_anew_from_the_weights(published, tmp_path, monkeypatc
         result = CliRunner().invoke(main, ["renew", str(folder), "--work", str(tmp_path / "work")])
     assert result.exit_code == 0, result.output
     entry = Entry.read(folder)
-    assert {path.name for path in folder.glob("*.tflite")} == {"model.tflite", "model-dynamic.tflite"}
+    assert sorted(path.name for path in folder.glob("*.tflite")) == [
+        "mine.tflite",
+        "model-dynamic.tflite",
+        "model.tflite",
+    ]
     assert {"tflite", "tflite-dynamic"} == set(entry.costs) == set(entry.metrics) - {"weights"}
     for name in ("model.weights.h5", "testvectors.npz", "recipe.toml"):
         assert (folder / name).read_bytes() == (published[0] / name).read_bytes()

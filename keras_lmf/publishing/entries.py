@@ -96,7 +96,7 @@ def publish(folder: str | Path, work: str | Path, *, root: str | Path | None = N
     }
     scores = {name: [files[name].metrics for files, _ in exports] for name in artifacts}
     scores["weights"] = [run.evaluate("test", resamples=0).metrics for run in runs]
-    # All of it is made beside the runs first: an entry's folder is never half new.
+    # All of it is made beside the runs first, which takes a while.
     made = work / "entry"
     shutil.rmtree(made, ignore_errors=True)
     best.recipe.write(made / RECIPE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import shutil
@@ -100,11 +101,14 @@ def gathered(artifacts: Mapping[str, Artifact], shipped: Iterable[str], folder: 
 
 
 def put_in_place(entry: Entry, made: Path, folder: Path) -> None:
-    """The entry and what was made for it go into its folder; a .tflite that it no longer ships leaves it."""
+    """The entry and what was made for it go into its folder, and what the entry before shipped and this one doesn't
+    leaves it. Interrupted, it is made good by another call; until then nothing is fetched from the folder.
+    """
+    gone = set()
+    with contextlib.suppress(LMFError):  # a first entry, or one that can't be read
+        gone = {file.name for file in Entry.read(folder).files.values()}
     for path in made.iterdir():
         write_atomically(folder / path.name, functools.partial(shutil.copyfile, path))
     entry.write(folder)
-    kept = {file.name for file in entry.files.values()}
-    for path in folder.glob("*.tflite*"):
-        if path.name not in kept:
-            path.unlink()
+    for name in gone - {file.name for file in entry.files.values()}:
+        (folder / name).unlink(missing_ok=True)
