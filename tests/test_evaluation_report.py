@@ -60,6 +60,15 @@ def test_regression_floors() -> None:
     assert evaluate(y, split(y, SENTIMENT), resamples=0).table["floor"].isna().all()
 
 
+def test_the_floor_of_mostly_negative_labels_is_negative() -> None:
+    y = np.array([-1.0, -2.0, 1.0, -0.5])
+    train = np.array([-1.0, -1.0, 2.0])
+    floor = evaluate(y, split(y, SENTIMENT), train_labels=train, resamples=0).table["floor"]
+    assert floor["acc2_nonneg"] == floor["acc2_nonzero"] == pytest.approx(3 / 4)
+    assert (floor["recall"], floor["specificity"]) == (0.0, 1.0)  # nothing is non-negative to it
+    assert floor["f1_weighted"] == pytest.approx(3 / 4 * (6 / 7))  # of the negative: 2 · 3 / (4 + 3)
+
+
 def test_interval_is_the_binomial_one_and_repeats_with_the_seed() -> None:
     n, accuracy = 400, 0.7
     y = np.zeros(n, int)
