@@ -145,6 +145,15 @@ def test_pooling_of_real_steps_alone():
     assert (np.asarray(LastStep()(sequence, mask=nothing)) == 0).all()
 
 
+def test_pooling_without_a_mask_is_of_all_steps():
+    sequence = np.random.default_rng(3).standard_normal((2, 4, 3)).astype("float32")
+    np.testing.assert_array_equal(LastStep()(sequence), sequence[:, 3])
+    layer = AttentionPooling(seed=1)
+    found = keras.ops.convert_to_numpy(layer(sequence))
+    scores = np.exp(sequence @ keras.ops.convert_to_numpy(layer.kernel))
+    np.testing.assert_allclose(found, (sequence * scores).sum(axis=1) / scores.sum(axis=1), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("inputs", "fusion", "says"),
     [
