@@ -59,6 +59,17 @@ def test_other_products_stay(width, units, tmp_path):
     assert with_sums(content) is content
 
 
+def test_a_product_without_a_bias_stays(tmp_path):
+    numbers = tf.constant(RANDOM.uniform(1, 2, (1, 5000)).astype("float32"))
+    kernel = RANDOM.normal(size=(5000, 1)).astype("float32")
+    saved = save_function(
+        lambda x: tf.reduce_sum(x, axis=-1, keepdims=True) * numbers @ kernel, tmp_path / "saved"
+    )
+    content = to_tflite(saved, tmp_path / "model.tflite").read_bytes()
+    assert "FULLY_CONNECTED" in {operator.name for operator in operators(content)}
+    assert with_sums(content) is content
+
+
 def test_a_quantised_product_stays(tmp_path):
     content, *_ = file_of(5000, 1, tmp_path)
     dynamic = quantize.dynamic(content)
