@@ -74,8 +74,8 @@ def test_the_floors_of_steps_and_of_labels_without_zeros_are_their_own() -> None
         rows = split(np.array(y), SENTIMENT)
         return evaluate(np.array(y), rows, train_labels=np.array(train), resamples=0).table["floor"]
 
-    ends = floors([-3.0, -2.0, 1.0, 2.0], [-3.0, -3.0, 0.0, 2.0])
-    assert (ends["acc7"], ends["acc5"]) == (1 / 4, 2 / 4)  # the steps are −3 of seven, −2 of five
+    ends = floors([-3.0, -3.0, -2.0, 2.0], [-3.0, -3.0, 0.0, 2.0])
+    assert (ends["acc7"], ends["acc5"]) == (2 / 4, 3 / 4)  # the steps are −3 of seven, −2 of five
     assert floors([1.0, 2.0, -1.0], [2.0, 2.0, 0.0, 0.0, 0.0, -1.0])["acc2_nonzero"] == pytest.approx(2 / 3)
 
 
