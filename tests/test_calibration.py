@@ -22,6 +22,7 @@ from keras_lmf.evaluation.calibration import (
     negative_log_likelihood,
     softmax,
     subset_logits,
+    temperatures_of_subsets,
 )
 from keras_lmf.files import sha256
 from keras_lmf.recipe import Recipe
@@ -95,6 +96,19 @@ def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
     assert expected_calibration_error(probabilities, np.array([0, 1]), bins=4) == pytest.approx(0.225)
 
 
+def test_the_lowest_bins_of_many_classes_stay_apart() -> None:
+    probabilities = np.array([[0.24, 0.19, 0.19, 0.19, 0.19], [0.4, 0.15, 0.15, 0.15, 0.15]])
+    # Four bins, (0, .25] and (.25, .5]: the first is wrong, the second right. Together it would be |.5 − .32|.
+    found = expected_calibration_error(probabilities, np.array([1, 0]), bins=4)
+    assert found == pytest.approx((0.24 + 0.6) / 2)
+
+
+def test_there_are_fifteen_bins_where_nothing_else_is_said() -> None:
+    """Of 14 or 16 bins one would hold both."""
+    probabilities = np.array([[0.93, 0.07], [0.936, 0.064]])  # 14 / 15 lies between
+    assert expected_calibration_error(probabilities, np.array([0, 1])) == pytest.approx((0.07 + 0.936) / 2)
+
+
 def test_perfectly_calibrated_rows_have_no_error_and_scaled_ones_have_some() -> None:
     logits, labels = calibrated(1.0)
     assert expected_calibration_error(softmax(logits), labels) == pytest.approx(0, abs=1e-12)
@@ -106,6 +120,7 @@ def test_perfectly_calibrated_rows_have_no_error_and_scaled_ones_have_some() -> 
     ("call", "message"),
     [
         (lambda: expected_calibration_error([[2.0, 1.0]], [0]), r"take softmax\(logits\)"),
+        (lambda: expected_calibration_error([[1.5, -0.5]], [0]), "must be at least 0"),
         (lambda: expected_calibration_error([[0.5, 0.5]], [0], bins=0), "'bins'"),
         (lambda: expected_calibration_error([[0.5, 0.5]], [2]), "integers 0 … 1"),
         (lambda: fit_temperature([[0.5, 0.5]], [0.0]), "integers 0 … 1"),
@@ -142,6 +157,28 @@ def test_logits_of_a_subset_are_of_its_rows_with_the_others_absent() -> None:
     assert found.keys() == {"audio", "video"}
     np.testing.assert_array_equal(found["audio"], [[1, 0], [2, 0], [np.nan, np.nan]])
     np.testing.assert_array_equal(found["video"], [[np.nan, np.nan], [0, 10], [0, 20]])
+
+
+def test_a_subset_of_three_needs_all_that_is_in_it_and_one_that_nobody_has_is_not_asked() -> None:
+    there = {"voice": [1, 1, 0], "face": [1, 0, 1], "words": [0, 0, 0]}
+    inputs = {name: np.reshape(rows, (3, 1)).astype(float) for name, rows in there.items()}
+    asked = []
+
+    def answers(given: dict[str, np.ndarray]) -> np.ndarray:
+        asked.append(len(given["voice"]))
+        return np.hstack(list(given.values()))
+
+    found = subset_logits(answers, inputs)
+    assert found.keys() == {"voice", "face", "face + voice"}
+    np.testing.assert_array_equal(found["face + voice"], [[1, 1, 0], [np.nan] * 3, [np.nan] * 3])
+    assert asked == [2, 2, 1]
+
+
+@pytest.mark.parametrize(("rows", "fitted"), [(49, False), (50, True)])
+def test_fifty_rows_are_enough_for_a_temperature(rows: int, fitted: bool) -> None:
+    logits, labels = (np.concatenate([part, part]) for part in calibrated(2.0))
+    logits[rows:] = np.nan
+    assert (temperatures_of_subsets({"face": logits}, labels) is not None) == fitted
 
 
 def test_a_spec_says_the_temperature_of_what_is_there() -> None:

@@ -85,6 +85,36 @@ def test_nothing_to_see_gives_the_bias_alone():
     np.testing.assert_allclose(found, np.broadcast_to(layer.output_bias, found.shape), atol=1e-6)
 
 
+def test_dropout_takes_weights_away_in_training_alone_and_makes_up_for_them():
+    """Each step of y is a unit vector that passes as it is, so that the answer is the weights."""
+    units, share = 40, 0.3
+    x = np.random.default_rng(2).standard_normal((50, 8, 3)).astype("float32")
+    y = np.broadcast_to(np.eye(units, dtype="float32"), (50, units, units))
+    layer = CrossModalAttention(units, dropout=share, seed=1)
+    layer([x, y])
+    layer.value_kernel.assign(np.eye(units))
+    layer.output_kernel.assign(np.eye(units))
+    weights = ops.convert_to_numpy(layer.attention([x, y]))
+    np.testing.assert_allclose(layer([x, y]), weights, atol=1e-6)
+    found = ops.convert_to_numpy(layer([x, y], training=True))
+    kept = found != 0
+    assert (~kept).mean() == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / kept.size))
+    np.testing.assert_allclose(found[kept], weights[kept] / (1 - share), rtol=1e-5)
+
+
+def test_the_seed_decides_and_no_two_kernels_are_alike():
+    def kernels(seed: int) -> list[np.ndarray]:
+        layer = CrossModalAttention(UNITS, seed=seed)
+        layer.build([(None, 4, UNITS), (None, 4, UNITS)])
+        return [ops.convert_to_numpy(weight) for weight in layer.weights if "kernel" in weight.name]
+
+    first = kernels(5)
+    for one, same, different in zip(first, kernels(5), kernels(6)):
+        np.testing.assert_array_equal(one, same)
+        assert not np.isclose(one, different).all()
+    assert all(not np.isclose(a, b).any() for i, a in enumerate(first) for b in first[:i])
+
+
 @pytest.mark.parametrize(("width", "rate"), [(1, 1.0), (4, 1.0), (7, 2.5)])
 def test_positions_are_the_sinusoids_of_the_times(width, rate):
     found = ops.convert_to_numpy(Positions(rate)(np.ones((2, 9, width), "float32")))

@@ -77,8 +77,13 @@ def test_regression_protocols_equal_scikit_learn() -> None:
     signs = of_classes((y >= 0).astype(int), (p >= 0).astype(int), 2)
     names = ("f1_weighted", "f1_macro", "f1_binary", "recall", "specificity", "cohen_kappa")
     assert scores(SENTIMENT, y, p) == pytest.approx(expected | {name: signs[name] for name in names})
-    # A range on one side of zero has no signs.
-    assert set(scores(RATING, 4 + y, 4 + p)) == {"mae", "rmse", "pearson", "concordance"}
+    # A range on one side of zero has no signs, nor one that ends there.
+    for target, shift in (
+        (RATING, 4),
+        (Target(name="share", range=(0, 9)), 4),
+        (Target(name="loss", range=(-9, 0)), -4),
+    ):
+        assert set(scores(target, y + shift, p + shift)) == {"mae", "rmse", "pearson", "concordance"}
 
 
 def test_ties_at_zero_by_hand() -> None:
@@ -119,6 +124,11 @@ def test_undefined_values_are_zero() -> None:
     assert scores(SENTIMENT, [-1.0, 2.0, 0.5], [0.1] * 3)["pearson"] == 0.0
     assert scores(EMOTIONS, [2, 2], [2, 2])["cohen_kappa"] == 0.0
     assert scores(EMOTIONS, [2, 2], [2, 2])["f1_macro"] == 1.0
+
+
+def test_the_specificity_of_a_class_without_negatives_is_left_out() -> None:
+    got = scores(EMOTIONS, [0, 0, 0, 0], [0, 0, 1, 2])
+    assert got["specificity"] == pytest.approx((3 / 4 + 3 / 4 + 1) / 3)  # of happy, sad and angry
 
 
 def test_eight_classes_equal_scikit_learn() -> None:

@@ -60,6 +60,25 @@ def test_regression_floors() -> None:
     assert evaluate(y, split(y, SENTIMENT), resamples=0).table["floor"].isna().all()
 
 
+def test_the_floor_of_mostly_negative_labels_is_negative() -> None:
+    y = np.array([-1.0, -2.0, 1.0, -0.5])
+    train = np.array([-1.0, -1.0, 2.0])
+    floor = evaluate(y, split(y, SENTIMENT), train_labels=train, resamples=0).table["floor"]
+    assert floor["acc2_nonneg"] == floor["acc2_nonzero"] == pytest.approx(3 / 4)
+    assert (floor["recall"], floor["specificity"]) == (0.0, 1.0)  # nothing is non-negative to it
+    assert floor["f1_weighted"] == pytest.approx(3 / 4 * (6 / 7))  # of the negative: 2 · 3 / (4 + 3)
+
+
+def test_the_floors_of_steps_and_of_labels_without_zeros_are_their_own() -> None:
+    def floors(y: list[float], train: list[float]) -> pd.Series:
+        rows = split(np.array(y), SENTIMENT)
+        return evaluate(np.array(y), rows, train_labels=np.array(train), resamples=0).table["floor"]
+
+    ends = floors([-3.0, -3.0, -2.0, 2.0], [-3.0, -3.0, 0.0, 2.0])
+    assert (ends["acc7"], ends["acc5"]) == (2 / 4, 3 / 4)  # the steps are −3 of seven, −2 of five
+    assert floors([1.0, 2.0, -1.0], [2.0, 2.0, 0.0, 0.0, 0.0, -1.0])["acc2_nonzero"] == pytest.approx(2 / 3)
+
+
 def test_interval_is_the_binomial_one_and_repeats_with_the_seed() -> None:
     n, accuracy = 400, 0.7
     y = np.zeros(n, int)

@@ -1,4 +1,4 @@
-"""Long products with one number as their answer, as MUL, SUM and ADD: the answers are those of NumPy."""
+"""Long products with one number as their answer, and constants of loops: the answers are those of NumPy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from exporting import save_function, to_tflite
 
 from keras_lmf.export import quantize
-from keras_lmf.export.flatbuffer import LEAST_WIDTH, with_sums
+from keras_lmf.export.flatbuffer import LEAST_WIDTH, with_fills, with_sums
 from keras_lmf.operators import operators
 
 RANDOM = np.random.default_rng(0)
@@ -59,7 +59,35 @@ def test_other_products_stay(width, units, tmp_path):
     assert with_sums(content) is content
 
 
+def test_a_product_without_a_bias_stays(tmp_path):
+    numbers = tf.constant(RANDOM.uniform(1, 2, (1, 5000)).astype("float32"))
+    kernel = RANDOM.normal(size=(5000, 1)).astype("float32")
+    saved = save_function(
+        lambda x: tf.reduce_sum(x, axis=-1, keepdims=True) * numbers @ kernel, tmp_path / "saved"
+    )
+    content = to_tflite(saved, tmp_path / "model.tflite").read_bytes()
+    assert "FULLY_CONNECTED" in {operator.name for operator in operators(content)}
+    assert with_sums(content) is content
+
+
 def test_a_quantised_product_stays(tmp_path):
     content, *_ = file_of(5000, 1, tmp_path)
     dynamic = quantize.dynamic(content)
     assert with_sums(dynamic) is dynamic
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_loops_constant_is_filled_in_only_where_all_its_numbers_are_alike(alike, tmp_path):
+    start = np.full((1, 400), 0.75, "float32") if alike else RANDOM.normal(size=(1, 400)).astype("float32")
+
+    def halved(x):
+        body = lambda index, state: (index + 1, state * 0.5 + tf.reduce_sum(x))  # noqa: E731
+        return tf.while_loop(lambda index, _: index < 5, body, (0, tf.constant(start)))[1]
+
+    content = to_tflite(save_function(halved, tmp_path / "saved"), tmp_path / "model.tflite").read_bytes()
+    assert "WHILE" in {operator.name for operator in operators(content)}
+    filled = with_fills(content)
+    assert ("FILL" in {operator.name for operator in operators(filled)}) == alike
+    x = RANDOM.normal(size=(1, 3)).astype("float32")
+    expected = start / 32 + x.sum() * (2 - 1 / 16)  # 1 + 1/2 + … + 1/16
+    np.testing.assert_allclose(answer(filled, x), expected, rtol=1e-5, atol=1e-6)

@@ -125,6 +125,8 @@ def test_dropout_takes_away_at_its_rate_and_never_all(dropout):
         share = (found == row).all(axis=1).mean()
         assert abs(share - chance) < 5 * np.sqrt(chance / count)
     np.testing.assert_array_equal(flags(dropout, presence, training=False), presence)
+    not_asked = ModalityPresence(dropout, seed=3)([presence[:, :1], presence[:, 1:]])
+    np.testing.assert_array_equal(not_asked, presence)
 
 
 def test_dropout_brings_nothing_back_and_leaves_a_modality_alone():

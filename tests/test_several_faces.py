@@ -191,6 +191,12 @@ def test_windows_without_a_face_are_not_among_its_own(tmp_path: Path):
     assert str(left).startswith(f"{clip}, face 1: ")
 
 
+def test_what_is_found_in_one_frame_of_a_film_alone_is_no_face(tmp_path: Path):
+    clip = film(tmp_path / "a.mkv", lambda number: (90 if number == 20 else None, 40))
+    (answer,) = Model(**FACE_ONLY).recognizer(face_detector=detector, hop=3).faces(clip)
+    assert answer.faces["x"].min() > 30, "the one on the right"
+
+
 def test_what_has_no_faces_is_an_error(tmp_path: Path):
     clip = film(tmp_path / "a.mkv", lambda number: (None, None))
     voice = write(tmp_path / "a.wav", sound=tone(1, RATE), rate=RATE, sound_codec="pcm_s16le")

@@ -135,3 +135,23 @@ def test_spec_augment_blots_out_stretches_of_at_most_the_width_and_only_in_train
         assert (np.diff(stretches.astype(int), axis=1, prepend=0) == 1).sum(axis=1).max() == 1
         assert set(widths) == set(range(widest + 1)), "every width from 0 to the widest occurs"
     assert len({row.tobytes() for row in hidden}) > 150, "clips get masks of their own"
+
+
+@pytest.mark.parametrize("masks", [0, 1, 2])
+def test_spec_augment_hides_each_place_as_often_as_the_paper_says(masks):
+    """A width uniform on 0 … W, and where it begins uniform on 0 … length − width; counted out for each place.
+
+    Of several masks, each hides what lies under it.
+    """
+    length, widest, rows = 12, 5, 20000
+    layer = SpecAugment(band_masks=masks, band_width=widest, step_masks=0, seed=2)
+    hidden = (
+        answer(lambda clips: layer(clips, training=True), np.ones((rows, 25, length), "float32"))[:, 0] == 0
+    )
+    under_one = np.zeros(length)
+    for width in range(widest + 1):
+        for start in range(length - width + 1):
+            under_one[start : start + width] += 1 / (widest + 1) / (length - width + 1)
+    chances = 1 - (1 - under_one) ** masks
+    spread = np.sqrt(chances * (1 - chances) / rows)
+    assert (np.abs(hidden.mean(axis=0) - chances) <= 5 * spread).all()

@@ -11,7 +11,15 @@ from word_recipes import recipe
 import keras_lmf as klmf
 from keras_lmf import sequence_fusion
 from keras_lmf.errors import LMFError
-from keras_lmf.layers import AttentionPooling, LastStep, LowRankFusion, PresentSteps, TimeAlignment
+from keras_lmf.layers import (
+    AttentionPooling,
+    LastStep,
+    LowRankFusion,
+    PresentSteps,
+    StatisticsPooling,
+    TemporalConvolution,
+    TimeAlignment,
+)
 from keras_lmf.runtime import open_artifact
 
 # Three rates: audio 3, text 2, video 1.
@@ -143,6 +151,41 @@ def test_pooling_of_real_steps_alone():
     nothing = np.zeros_like(mask)
     assert (np.asarray(layer(sequence, mask=nothing)) == 0).all()
     assert (np.asarray(LastStep()(sequence, mask=nothing)) == 0).all()
+
+
+def test_pooling_without_a_mask_is_of_all_steps():
+    sequence = np.random.default_rng(3).standard_normal((2, 4, 3)).astype("float32")
+    np.testing.assert_array_equal(LastStep()(sequence), sequence[:, 3])
+    layer = AttentionPooling(seed=1)
+    found = keras.ops.convert_to_numpy(layer(sequence))
+    scores = np.exp(sequence @ keras.ops.convert_to_numpy(layer.kernel))
+    np.testing.assert_allclose(found, (sequence * scores).sum(axis=1) / scores.sum(axis=1), rtol=1e-5)
+
+
+def test_statistics_are_those_of_the_real_steps_and_of_equal_ones_zero():
+    sequence = np.random.default_rng(4).standard_normal((3, 5, 2)).astype("float32")
+    sequence[1] = 7
+    mask = np.arange(5) < np.array([[3], [4], [0]])
+    sequence[~mask] = np.nan
+    expected = np.zeros((3, 4))
+    expected[0] = [*sequence[0, :3].mean(axis=0), *sequence[0, :3].std(axis=0)]
+    expected[1, :2] = 7
+    found = keras.ops.convert_to_numpy(StatisticsPooling()(sequence, mask=mask))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_masked_steps_are_zeros_to_a_convolution_whatever_they_hold_and_their_mask_goes_on():
+    sequence = np.random.default_rng(5).standard_normal((1, 6, 2)).astype("float32")
+    mask = np.array([[True, True, False, True, True, False]])
+    layer = TemporalConvolution(3, 3)
+    layer.build((None, 6, 2))
+    padded = np.pad(np.where(mask[..., None], sequence, 0)[0], ((1, 1), (0, 0)))
+    kernel = keras.ops.convert_to_numpy(layer.kernel)
+    expected = [np.einsum("kc,kcf->f", padded[step : step + 3], kernel) for step in range(6)]
+    sequence[~mask] = np.nan
+    np.testing.assert_allclose(layer(sequence, mask=mask)[0], expected, atol=1e-5)
+    masked = keras.layers.Masking()(np.where(mask[..., None], sequence, 0))
+    np.testing.assert_array_equal(layer(masked)._keras_mask, mask)
 
 
 @pytest.mark.parametrize(

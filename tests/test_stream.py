@@ -89,6 +89,14 @@ def test_silence_is_not_cut_as_what_comes_is_not_known(tmp_path: Path) -> None:
         assert [moment.time for moment in Model().recognizer().stream(source)] == pytest.approx([3, 4.5, 6])
 
 
+def test_a_window_may_lack_the_sample_that_rounding_takes() -> None:
+    recognizer = Model(**VOICE_ONLY, answer=loudness, presence="assumed").recognizer()
+    (moment,) = recognizer.stream([waveform(3)[:-1]])
+    assert moment.time == pytest.approx(3, abs=1.1 / RATE)
+    with pytest.raises(LMFError, match="ended before the first window"):
+        list(recognizer.stream([waveform(3)[:-2]]))
+
+
 def test_without_an_end(tmp_path: Path) -> None:
     def blocks() -> Iterator[np.ndarray]:
         while True:

@@ -64,6 +64,13 @@ def test_rules_are_read_from_the_top_and_the_rule_answers_where_none_holds():
     np.testing.assert_allclose(found[2:], without[2:], rtol=1e-5)
 
 
+def test_a_line_is_nine_tenths_certain_where_nothing_else_is_said():
+    said = decisions.votes({"voice": np.array([1, 0]), "face": np.array([2, 0])}, 3)
+    rules = [{"when": {"voice": "sad"}, "then": "sad"}]
+    found = np.exp(decision_fusion(said, rules=rules, classes=["neutral", "sad", "happy"]))
+    assert found[0, 1] == pytest.approx(0.9, rel=1e-5)
+
+
 def test_a_line_is_as_certain_as_it_was_right():
     labels = np.array([0] * 8 + [1] * 2 + [2] * 3)
     said = decisions.votes({"voice": np.array([0] * 10 + [2] * 3), "face": np.zeros(13, int)}, 3)

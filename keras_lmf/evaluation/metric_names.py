@@ -29,6 +29,8 @@ def metric_name(word: str) -> str:
 
     >>> metric_name("war"), metric_name("f1_happy"), metric_name("recall")
     ('accuracy', 'F1 of happy', 'recall')
+    >>> metric_name("f1"), metric_name("agreement_of_two")
+    ('f1', 'agreement of two')
     """
     kind, _, rest = word.partition("_")
     if word not in NAMES and kind in OF and rest:

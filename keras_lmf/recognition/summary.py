@@ -227,7 +227,7 @@ def _smoothed(probabilities: np.ndarray, times: np.ndarray, seconds: float) -> n
     """By a Kalman smoother of the logarithms, each class alone; windows of NaN are passed over, and stay so."""
     logs = np.log(np.maximum(probabilities, LOWEST))
     drift = decisions.drift_of(seconds, float(np.median(np.diff(times))))
-    course, _ = decisions.smoothed(logs - logs.mean(axis=1, keepdims=True), times, drift, 1.0)
+    course, _ = decisions.smoothed(logs, times, drift, 1.0)
     return np.where(np.isnan(probabilities), np.nan, softmax(course))
 
 
