@@ -56,10 +56,10 @@ def write_film(path: Path, sound: np.ndarray, frames: np.ndarray) -> Path:
     return path
 
 
-def write_silent_film(path: Path, frames: np.ndarray) -> Path:
+def write_silent_film(path: Path, frames: np.ndarray, codec: str = "libvpx") -> Path:
     """A film with no track of sound, as browsers play it."""
     with av.open(path, "w") as container:
-        picture = container.add_stream("libvpx", rate=FRAMES)
+        picture = container.add_stream(codec, rate=FRAMES)
         picture.height, picture.width, picture.pix_fmt = *frames.shape[1:3], "yuv420p"
         mux_frames(container, picture, frames)
     return path
@@ -151,6 +151,17 @@ def test_what_a_file_lacks_is_told(clip: Clip, tmp_path: Path):
     assert [answer["emotion"] for answer in nothing] == ["–"] * 3
     for answer, file in zip(nothing, (empty, broken, photo)):
         assert answer["status"].startswith(f"{file.name}: no")
+
+
+def test_a_film_that_is_damaged_in_its_middle_is_told(tmp_path: Path):
+    noise = np.random.default_rng(0).integers(0, 255, (60, 192, 192, 3), dtype=np.uint8)
+    film = write_silent_film(tmp_path / "damaged.mp4", noise, "libx264")
+    content = bytearray(film.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 20_000] = np.random.default_rng(1).bytes(20_000)
+    film.write_bytes(content)
+    (seen,) = play("lmf-media-av", {"step": "choose", "path": str(film)})
+    assert seen["status"].startswith(f"{film.name}: no picture")
 
 
 @pytest.mark.parametrize(

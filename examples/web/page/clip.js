@@ -30,8 +30,12 @@ async function filmOf(file, rate) {
   return {
     count: Math.max(1, Math.round(video.duration * rate)),
     async frame(number) {
-      const shown = new Promise(resolve => (video.onseeked = resolve));
-      video.currentTime = number / rate + 1e-4; // the last frame that isn't later
+      const seconds = number / rate;
+      const shown = new Promise((resolve, reject) => {
+        video.onseeked = resolve;
+        video.onerror = () => reject(new Error(`${file.name}: no picture that this browser can read at ${seconds} s.`));
+      });
+      video.currentTime = seconds + 1e-4; // the last frame that isn't later
       await shown;
       return pixels(video, video.videoWidth, video.videoHeight);
     },
