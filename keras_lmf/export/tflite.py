@@ -94,7 +94,8 @@ def write_int8_integer(source: Source, path: Path) -> None:
 
 
 def float32_file(source: Source) -> Path:
-    """The float32 TFLite file that all TFLite formats start from, converted once for each `source`.
+    """The float32 TFLite file that all TFLite formats start from: for each `source` it is tried once, also where that
+    fails.
 
     Raises:
         LMFError: the model needs ops that are no builtins (ops and Keras layers are named), the conversion
@@ -104,29 +105,41 @@ def float32_file(source: Source) -> Path:
     path = source.scratch / "float32" / "model.tflite"
     if path.is_file():
         return path
+    refused = path.with_suffix(".txt")
+    if refused.is_file():
+        raise LMFError(refused.read_text("utf-8"))
+    path.parent.mkdir(exist_ok=True)
+    try:
+        path.write_bytes(with_fills(_converted(source)))
+    except LMFError as error:
+        refused.write_text(str(error), "utf-8")
+        raise
+    return path
+
+
+def _converted(source: Source) -> bytes:
     # Asked first: the conversion takes seconds, and without the interpreter its result couldn't be judged.
     flatbuffer_utils = import_extra("ai_edge_litert.tools.flatbuffer_utils", "export")
-    path.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        saved_model, converted = Path(scratch, "saved_model"), Path(scratch, path.name)
+        saved_model, path = Path(scratch, "saved_model"), Path(scratch, "model.tflite")
         source.save(saved_model, batch=1)
-        _convert(source, saved_model, converted)
-        open_artifact(converted)  # a damaged file is told as such
-        # A file that reads its weights from resource variables carries none: it runs, and returns NaN.
-        if count := flatbuffer_utils.count_resource_variables(bytearray(converted.read_bytes())):
-            raise LMFError(
-                f"The TFLite file of model {source.model.name!r} came out without {count} of its weights. "
-                f"Layers must create their weights with add_weight or as sublayers, so that Keras tracks them."
-            )
-        model = flatbuffer_utils.read_model_from_bytearray(bytearray(converted.read_bytes()))
-        ends = [*model.signatureDefs[0].inputs, *model.signatureDefs[0].outputs]
-        if len({end.tensorIndex for end in ends}) < len(ends):
-            raise LMFError(
-                f"Model {source.model.name!r} has an output that is an input or another output. In a file a tensor has "
-                f"one name: leave one out of {', '.join(sorted(repr(end.name.decode()) for end in ends))}."
-            )
-        path.write_bytes(with_fills(converted.read_bytes()))
-    return path
+        _convert(source, saved_model, path)
+        open_artifact(path)  # a damaged file is told as such
+        content = path.read_bytes()
+    # A file that reads its weights from resource variables carries none: it runs, and returns NaN.
+    if count := flatbuffer_utils.count_resource_variables(bytearray(content)):
+        raise LMFError(
+            f"The TFLite file of model {source.model.name!r} came out without {count} of its weights. "
+            f"Layers must create their weights with add_weight or as sublayers, so that Keras tracks them."
+        )
+    (signature,) = flatbuffer_utils.read_model_from_bytearray(bytearray(content)).signatureDefs
+    ends = [*signature.inputs, *signature.outputs]
+    if len({end.tensorIndex for end in ends}) < len(ends):
+        raise LMFError(
+            f"Model {source.model.name!r} has an output that is an input or another output. In a file a tensor has "
+            f"one name: leave one out of {', '.join(sorted(repr(end.name.decode()) for end in ends))}."
+        )
+    return content
 
 
 def _convert(source: Source, saved_model: Path, path: Path) -> None:
