@@ -16,7 +16,7 @@ import tensorflow as tf
 from small_model import small_model
 
 from keras_lmf.errors import LMFError
-from keras_lmf.export import export_model, process, source, tflite
+from keras_lmf.export import NotAllWritten, export_model, process, source, tflite
 from keras_lmf.operators import operators
 from keras_lmf.runtime import open_artifact
 
@@ -190,18 +190,37 @@ def test_file_without_its_weights_is_refused(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "outputs",
-    [lambda x, y: {"one": y, "two": y}, lambda x, y: {"y": y, "same": x}],
-    ids=["twice", "an input"],
-)
-def test_an_output_that_is_another_end_is_refused_once(outputs, tmp_path, monkeypatch):
+ENDS = {
+    "one twice": lambda x, y: {"one": y, "two": y},
+    "an input": lambda x, y: {"y": y, "same": x},
+}
+
+
+@pytest.mark.parametrize("ends", ENDS)
+def test_an_output_that_is_another_end_is_written_or_refused(ends, tmp_path):
     x = keras.Input((3,), name="x")
-    model = keras.Model({"x": x}, outputs(x, keras.layers.Dense(2)(x)))
-    given = source.source_of(model, None, 300, tmp_path)
-    with pytest.raises(LMFError, match="an output that is an input or another output") as first:
-        tflite.float32_file(given)
-    monkeypatch.setattr(source.Source, "save", None)  # it isn't converted again for the next format
-    with pytest.raises(LMFError) as second:
-        tflite.float32_file(given)
-    assert str(second.value) == str(first.value)
+    model = keras.Model({"x": x}, ENDS[ends](x, keras.layers.Dense(2)(x)))
+    with pytest.raises(NotAllWritten) as refused:
+        export_model(model, tmp_path, ["tflite", "onnx"])
+    assert refused.value.problems.keys() == {"onnx"}  # which has one name for a tensor
+    rows = {"x": np.random.default_rng(0).standard_normal((5, 3)).astype("float32")}
+    found, expected = open_artifact(tmp_path / "model.tflite").predict(rows), model.predict(rows, verbose=0)
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-6)
+
+
+def test_a_conversion_that_fails_is_tried_once(monkeypatch, tmp_path):
+    x = keras.Input((3,), name="x")
+    given = source.source_of(keras.Model({"x": x}, {"y": keras.layers.Dense(2)(x)}), None, 300, tmp_path)
+    tried = []
+
+    def fail(*_, **__):
+        tried.append(1)
+        raise LMFError("no such op")
+
+    monkeypatch.setattr(tflite, "run_script", fail)
+    for _ in range(2):
+        with pytest.raises(LMFError, match="no such op"):
+            tflite.float32_file(given)
+    assert tried == [1]

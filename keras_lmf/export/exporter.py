@@ -26,7 +26,7 @@ from keras_lmf.export.comparison import largest_errors
 from keras_lmf.export.description import described_inputs, document_of, require_fit, sidecar_of, spec_of
 from keras_lmf.export.metadata import with_document
 from keras_lmf.export.process import latency_of
-from keras_lmf.export.source import Source, agreement, differences_to, source_of
+from keras_lmf.export.source import Source, agreement, differences_to, require_names, source_of
 from keras_lmf.files import PARTIAL, compressed_size_of, require_writable, size_of
 from keras_lmf.operators import operators, table
 from keras_lmf.runtime import ROWS_PER_BATCH, open_artifact
@@ -244,9 +244,9 @@ def _export(
         label = f"The {name} file of model {source.model.name!r}"
         found = operators(written.read_bytes()) if written.suffix == ".tflite" else []
         notes = tflite.notes(source, written, found) if calibrated else []
-        document = document_of(
-            name, FORMATS[name].rows, spec, source.open(written), source.calibration, notes
-        )
+        unnamed = source.open(written)
+        require_names(unnamed.inputs, source.inputs, label, "inputs")
+        document = document_of(name, FORMATS[name].rows, spec, unnamed, source.calibration, notes)
         errors = pd.DataFrame()
         if written.suffix == ".tflite" and not float32:
             errors = _errors(source, written)  # by names, which the file then loses

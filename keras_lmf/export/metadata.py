@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_lmf.errors import import_extra
+from keras_lmf.errors import LMFError, import_extra
 from keras_lmf.export.compact import packed
 from keras_lmf.files import write_atomically
 from keras_lmf.metadata import DIGITS, SEAL, sealed
@@ -124,8 +124,15 @@ def standard(model: Any, document: Document) -> bytes:
 
 def _in_order(ends: Sequence[Any], indices: Sequence[int]) -> list[tuple[str, int]]:
     """Name and tensor of a signature's inputs or outputs, in the order of the graph's, which metadata keeps."""
-    names = {end.tensorIndex: end.name.decode() for end in ends}
-    return [(names[index], index) for index in indices]
+    names: dict[int, list[str]] = {}
+    for end in sorted(ends, key=lambda end: end.name):
+        names.setdefault(end.tensorIndex, []).append(end.name.decode())
+    if sorted(index for index, of in names.items() for _ in of) != sorted(indices):
+        told = ", ".join(sorted(repr(end.name.decode()) for end in ends))
+        raise LMFError(
+            f"One of {told} is another input or output, too, which this format can't be told. Leave it out."
+        )
+    return [(names[index].pop(0), index) for index in indices]
 
 
 def _input(name: str, spec: SidecarInput, shape: Sequence[int]) -> Table:

@@ -7,7 +7,7 @@ import functools
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -224,15 +224,19 @@ def agreement(
     return float(np.mean(outputs[target.name].argmax(axis=1) == expected[target.name].argmax(axis=1)))
 
 
+def require_names(found: Iterable[str], expected: Iterable[str], label: str, ends: str) -> None:
+    """An LMFError where a file's "inputs" or "outputs" don't have the model's names."""
+    if set(found) != set(expected):
+        raise LMFError(
+            f"{label} names its {ends} {', '.join(sorted(found))}; the model's are {', '.join(sorted(expected))}."
+        )
+
+
 def differences_to(
     expected: dict[str, np.ndarray], outputs: dict[str, np.ndarray], label: str, tolerance: float
 ) -> np.ndarray:
     """|outputs − expected| of all outputs in one vector; an error where one exceeds tolerance · max(1, |y|)."""
-    if outputs.keys() != expected.keys():
-        raise LMFError(
-            f"{label} names its outputs {', '.join(sorted(outputs))}; the model's are "
-            f"{', '.join(sorted(expected))}."
-        )
+    require_names(outputs, expected, label, "outputs")
     differences = []
     for target, values in expected.items():
         difference = np.abs(outputs[target] - values)

@@ -99,8 +99,7 @@ def float32_file(source: Source) -> Path:
 
     Raises:
         LMFError: the model needs ops that are no builtins (ops and Keras layers are named), the conversion
-            fails, crashes or exceeds `source.timeout_seconds`, the file lost its weights, or an output is an input
-            or another output.
+            fails, crashes or exceeds `source.timeout_seconds`, or the file lost its weights.
     """
     path = source.scratch / "float32" / "model.tflite"
     if path.is_file():
@@ -131,13 +130,6 @@ def _converted(source: Source) -> bytes:
         raise LMFError(
             f"The TFLite file of model {source.model.name!r} came out without {count} of its weights. "
             f"Layers must create their weights with add_weight or as sublayers, so that Keras tracks them."
-        )
-    (signature,) = flatbuffer_utils.read_model_from_bytearray(bytearray(content)).signatureDefs
-    ends = [*signature.inputs, *signature.outputs]
-    if len({end.tensorIndex for end in ends}) < len(ends):
-        raise LMFError(
-            f"Model {source.model.name!r} has an output that is an input or another output. In a file a tensor has "
-            f"one name: leave one out of {', '.join(sorted(repr(end.name.decode()) for end in ends))}."
         )
     return content
 
