@@ -63,9 +63,7 @@ def test_a_format_that_fails_leaves_the_others(tmp_path, monkeypatch):
     monkeypatch.setitem(
         exporter.FORMATS, "tflite-float16", exporter.FORMATS["tflite-float16"]._replace(write=fails)
     )
-    with pytest.raises(
-        NotAllWritten, match=r"No tflite-float16 file: not today\nWritten: .*model\.tflite"
-    ) as told:
+    with pytest.raises(NotAllWritten, match=r"No tflite-float16 file: not today") as told:
         export_model(small_model(), tmp_path, ["tflite-float16", "tflite"])
     assert told.value.problems == {"tflite-float16": "not today"}
     assert [artifact.format for artifact in told.value.artifacts] == ["tflite"]

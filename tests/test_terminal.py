@@ -118,6 +118,14 @@ def test_a_report_fits_the_terminal_with_all_its_words(count: int, width: int) -
         assert set(words.split()) <= set(told.split())
 
 
+def test_a_report_keeps_every_figure_of_a_class_with_a_bar_in_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tables, "room", lambda: 30)
+    text = pd.DataFrame({"name": ["F1 of a|b", "accuracy"], "low": [0.111, 0.333], "high": [0.222, 0.444]})
+    assert {"0.111", "0.222", "0.333", "0.444"} <= set(tables.report(text.to_markdown(index=False)).split())
+
+
 def test_a_report_in_a_pipe_is_markdown() -> None:
     text = pd.DataFrame({"name": ["a" * 90], "value": [1.5]}).to_markdown(index=False)
     assert tables.report(text) == text

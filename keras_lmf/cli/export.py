@@ -172,7 +172,8 @@ def _exported(
     from keras_lmf.cli.sources import with_data
     from keras_lmf.export import FORMATS, behind, export_model
 
-    half = _half(run.model, part) if part else None
+    model = run.model  # `with_data` would read it again
+    half = _half(model, part) if part else None
     calibrated = any(FORMATS[name].calibrated for name in formats)
     if part == "front-end" and not calibrated:  # features have no metrics
         return export_model(half, folder, formats)
@@ -182,14 +183,14 @@ def _exported(
         if data is not None:
             raise
         formats = _without_corpus(formats, " ".join(str(error).split()))
-        return export_model(half or run.model, folder, formats)
+        return export_model(half or model, folder, formats)
     rows = run.dataset()
     if half is None:
         return run.export(folder, formats, evaluation=rows[split])
     train = rows["train"]
     if part == "front-end":
         return export_model(half, folder, formats, calibration=train)
-    front_end = _half(run.model, "front-end")
+    front_end = _half(model, "front-end")
     return export_model(
         half,
         folder,

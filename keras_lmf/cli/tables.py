@@ -141,20 +141,24 @@ def report(text: str) -> str:
 
 
 def _block(lines: Sequence[str]) -> str:
-    if not lines[0].startswith("|"):
+    if not all(line.startswith("|") for line in lines):
         return "\n".join(map(paragraph, lines))
     titles, rule, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    if any(len(row) != len(titles) for row in rows):  # a class with a | in its name
+        return "\n".join(lines)
     return _between_words(titles, [mark.endswith(":") for mark in rule], rows)
 
 
 def _between_words(titles: Sequence[str], right: Sequence[bool], rows: Sequence[Sequence[str]]) -> str:
     """A table whose columns are made narrower between words alone; where that isn't enough, the rows one by one."""
+    from rich.cells import cell_len  # letters of some scripts take two places
+
     narrowest = [
-        max(len(word) for cell in (title, *cells) for word in (cell.split() or [""]))
+        max(cell_len(word) for cell in (title, *cells) for word in (cell.split() or [""]))
         for title, *cells in zip(titles, *rows)
     ]
     columns = [
-        Column(title, max(map(len, cells), default=0), numbers, wraps=True, narrowest=letters)
+        Column(title, max(map(cell_len, cells), default=0), numbers, wraps=True, narrowest=letters)
         for title, numbers, letters, *cells in zip(titles, right, narrowest, *rows)
     ]
     if (width := room()) is None or _whole(fitted(columns, width)) <= width:

@@ -163,8 +163,9 @@ class Dataset:
     def statistics(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance, two (d,) float64 arrays, of `steps`.
 
-        Where a feature's deviation in train is `CONSTANT` or less, it is taken for constant and its variance given as
-        1: to divide by it would make a feature of rounding errors, which differ from one engine to the next.
+        Where a feature's deviation in train is `CONSTANT` or less, in its own unit, it is taken for constant and its
+        variance given as 1: to divide by it would mostly make a feature of rounding errors, which differ from one
+        engine to the next.
         """
         mean, variance = moments(functools.partial(self._blocks_of_steps, modality))
         return mean, np.where(variance <= CONSTANT**2, 1.0, variance)

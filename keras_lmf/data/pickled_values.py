@@ -23,9 +23,8 @@ MOST_AXES, AXIS_BITS = 64, 63  # of numpy's arrays
 SIMPLE = (str, bytes, int, float, type(None), np.generic)
 NUMBERS = (int, float, np.number, np.bool_)
 KEY_BITS = 61  # Python hashes whole numbers modulo 2^61 - 1: larger ones can be chosen to collide
-MOST_NUMBERS = (
-    10_000  # as keys of a dict or set: a file can choose them so that they get into each other's way
-)
+# Numbers as keys of one dict or set: a file can choose them so that they get into each other's way.
+MOST_NUMBERS = 10_000
 
 
 class PickledDtype:
@@ -144,11 +143,12 @@ def as_keys(values: Iterable[object], held: int = 0) -> list:
             )
     if (
         held + len(keys) > MOST_NUMBERS
-        and keys != list(range(held, held + len(keys)))  # numbered rows, which nobody chose
         and any(isinstance(key, NUMBERS) for key in keys)
-    ):
+        and not any(keys == list(range(start, start + len(keys))) for start in (held - 1, held, held + 1))
+    ):  # which are numbered rows, that nobody chose
         raise LMFError(
-            f"a dict or set of more than {MOST_NUMBERS:,} keys with numbers among them, other than 0, 1, 2 …: refused."
+            f"a dict or set of more than {MOST_NUMBERS:,} keys, with numbers among them that don't number its rows: "
+            "refused."
         )
     return keys
 

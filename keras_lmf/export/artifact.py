@@ -85,10 +85,7 @@ class NotAllWritten(LMFError):
         formats: dict[str, list[str]] = {}
         for name, why in problems.items():
             formats.setdefault(why, []).append(name)
-        lines = [f"No {', '.join(names)} file: {why}" for why, names in formats.items()]
-        if artifacts:
-            lines.append(f"Written: {', '.join(str(artifact.path) for artifact in artifacts)}.")
-        super().__init__("\n".join(lines))
+        super().__init__("\n".join(f"No {', '.join(names)} file: {why}" for why, names in formats.items()))
 
 
 def report(artifacts: Sequence[Artifact]) -> pd.DataFrame:

@@ -104,11 +104,11 @@ def put_in_place(entry: Entry, made: Path, folder: Path) -> None:
     """The entry and what was made for it go into its folder, and what the entry before shipped and this one doesn't
     leaves it. Interrupted, it is made good by another call; until then nothing is fetched from the folder.
     """
-    gone = set()
-    with contextlib.suppress(LMFError):  # a first entry, or one that can't be read
-        gone = {file.name for file in Entry.read(folder).files.values()}
     for path in made.iterdir():
         write_atomically(folder / path.name, functools.partial(shutil.copyfile, path))
+    kept = {file.name for file in entry.files.values()}
+    with contextlib.suppress(LMFError):  # a first entry, or one that can't be read
+        for file in Entry.read(folder).files.values():
+            if file.name not in kept:
+                (folder / file.name).unlink(missing_ok=True)
     entry.write(folder)
-    for name in gone - {file.name for file in entry.files.values()}:
-        (folder / name).unlink(missing_ok=True)

@@ -125,7 +125,7 @@ SHARED = b"](" + b"K\0" * 10 + b"e" + b"".join(b"q%c](" % k + b"h%c" % k * 10 + 
 HUGE = b"\x8a\x06" + b"\xff" * 5 + b"\0"  # 2^40 - 1
 COLLIDING = [b"\x8a\x0a" + (k * (2**61 - 1)).to_bytes(10, "little") for k in range(50_000)]  # of one hash
 MANY = [
-    b"J" + struct.pack("<i", k) for k in range(1, 20_001)
+    b"J" + struct.pack("<i", k << 16) for k in range(20_000)
 ]  # as many can be chosen that a dict is slow with them
 BOMBS: dict[str, bytes] = {
     "half a million sets": b"(" + b"\x8f" * 500_000 + b"l.",

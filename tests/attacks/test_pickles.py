@@ -129,7 +129,12 @@ def test_a_registered_extension_is_refused_even_when_cached(tmp_path: Path, cana
 
 def test_as_many_numbers_as_a_corpus_has_keys_are_read(tmp_path: Path) -> None:
     path = tmp_path / "keys.pkl"
-    for content in (dict.fromkeys(range(9_999)), dict.fromkeys(map(str, range(20_000))), set(range(9_999))):
+    for content in (
+        {0.25 * frame: frame for frame in range(9_999)},
+        dict.fromkeys(map(str, range(20_000))),
+        dict.fromkeys(range(1, 20_001)),
+        {"name": "of a corpus"} | dict.fromkeys(range(20_000)),
+    ):
         path.write_bytes(pickle.dumps(content))
         assert read_pickle(path) == content
 
