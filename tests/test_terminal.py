@@ -1,11 +1,8 @@
-"""The command line as people look at it: widths, help, completion, and what libraries write while they start."""
+"""The command line as people look at it: widths, help and completion."""
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,23 +14,10 @@ from keras_lmf.cli import GROUPS, main, tables
 from keras_lmf.cli.answers import short_names
 from keras_lmf.cli.tables import Column, fitted
 from keras_lmf.locate import known_entries
-from keras_lmf.records import Licences
-from keras_lmf.zoo import Entry, description
+from keras_lmf.zoo import Entry
 
 ZOO = Path(__file__).parents[1] / "zoo"
 NAMES = {name for commands in GROUPS.values() for name in commands}
-NOISE = (
-    "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.",
-    "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
-    "I0000 00:00:1796078327.980947   25355 cpu_feature_guard.cc:227] This TensorFlow binary is optimized",
-    "2026-11-30 22:34:56.123456: I tensorflow/core/util/port.cc:153] oneDNN custom operations are on.",
-    "To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow",
-)
-ERRORS = (
-    "E0000 00:00:1796078327.980947   25355 device.cc:227] no such device",
-    "ERROR: Didn't find op for builtin opcode",
-    "terminate called after throwing an instance of 'std::bad_alloc'",
-)
 
 
 # -- tables --------------------------------------------------------------------------------------------------
@@ -138,60 +122,6 @@ def test_a_table_of_pandas_has_its_numbers_at_their_ends() -> None:
     assert shown.splitlines() == ["name  value   n", "a      10.2   7", "bc           12"]
 
 
-# -- the zoo's facts -----------------------------------------------------------------------------------------
-def test_what_entries_take() -> None:
-    expected = {
-        "lmf-media-av": ("clip",),
-        "ge2e-ravdess-voice": ("sound",),
-        "whisper-voice": ("sound",),
-        "xception-fer2013-face": ("photo",),
-        "lmf-ravdess-voice-face": ("sound", "features"),
-        "lmf-mosi-avt": ("features",),
-    }
-    for name, found in expected.items():
-        assert description.kinds(klmf.zoo.find(name)) == found
-    assert set(klmf.zoo.table(takes="Sound")["name"]) == {
-        name for name, folder in known_entries().items() if Entry.read(folder).spec.media.keys() == {"voice"}
-    }
-
-
-def test_the_best_file_is_the_smallest_that_is_there() -> None:
-    table = klmf.zoo.table().set_index("name")
-    for name, folder in known_entries().items():
-        sizes = [path.stat().st_size for path in folder.glob("*.tflite")]
-        if sizes:
-            assert table["file_mb"][name] == min(sizes) / 1e6
-            assert Entry.read(folder).costs[table["file"][name]].latency_p50_ms == table["file_ms"][name]
-    small = klmf.zoo.table(max_mb=2, max_ms=60, takes="sound")
-    assert (small["file_mb"] <= 2).all()
-    assert (small["file_ms"] <= 60).all()
-    assert "ge2e-ravdess-voice" in set(small["name"])
-    assert klmf.zoo.table(max_ms=1e-9).empty
-
-
-@pytest.mark.parametrize(
-    ("weights", "word"),
-    [
-        ("CC BY-NC-SA 4.0; MIT (OpenAI)", "non-commercial"),
-        ("CC BY-NC-SA 4.0, and research only; MIT", "research-only"),
-        ("Research only, as the training data", "research-only"),
-        ("free, with attribution; Apache-2.0 (Resemblyzer)", "attribution"),
-        ("Apache-2.0", "Apache-2.0"),
-        ("CC BY 4.0", "CC-BY-4.0"),
-        ("what its owner allows, on demand", "other"),
-    ],
-)
-def test_a_licence_in_a_word(weights: str, word: str) -> None:
-    assert Licences(code="MIT", weights=weights, data="none").word == word
-
-
-@pytest.mark.parametrize(
-    ("number", "told"), [(62.3, "62"), (4.127, "4.1"), (0.405, "0.41"), (0.02, "<0.1"), (1234.5, "1234")]
-)
-def test_two_figures(number: float, told: str) -> None:
-    assert description.amount(number) == told
-
-
 # -- help and completion -------------------------------------------------------------------------------------
 def test_help_cuts_no_word_and_has_every_command() -> None:
     done = CliRunner().invoke(main, ["--help"], terminal_width=80)
@@ -239,89 +169,3 @@ def test_the_shell_completes_commands_options_and_files() -> None:
     assert completed("keras-lmf", "predict", "cli") == completed("keras-lmf", "show", "./cli").replace(
         "./", ""
     )
-
-
-# -- noise ---------------------------------------------------------------------------------------------------
-def stderr_of(code: str, path: Path | None = None, **variables: str) -> list[str]:
-    environment = os.environ | variables
-    if path:
-        environment["PYTHONPATH"] = os.pathsep.join([str(path), environment.get("PYTHONPATH", "")])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    return done.stderr.splitlines()
-
-
-WRITES = f"import os\nfor line in {[*NOISE, *ERRORS]}:\n    os.write(2, (line + chr(10)).encode())\n"
-
-
-@pytest.mark.parametrize("verbose", ["", "0", "1"])
-def test_a_log_is_held_back_and_errors_are_told(verbose: str) -> None:
-    code = f"from keras_lmf.noise import held_back\nwith held_back():\n    exec({WRITES!r})\nprint(1 / 0)"
-    told = stderr_of(code, KERAS_LMF_VERBOSE=verbose)
-    assert told[-1].startswith("ZeroDivisionError")
-    assert [line for line in told if line in (*NOISE, *ERRORS)] == [
-        *(NOISE if verbose == "1" else ()),
-        *ERRORS,
-    ]
-
-
-def test_two_threads_leave_standard_error_as_it_was() -> None:
-    # The first goes out while the second is still within.
-    code = (
-        "import os, threading\n"
-        "from keras_lmf.noise import held_back\n"
-        "inside, out = threading.Event(), threading.Event()\n"
-        "def second():\n"
-        "    with held_back():\n"
-        "        inside.set(); out.wait()\n"
-        "with held_back():\n"
-        "    thread = threading.Thread(target=second); thread.start(); inside.wait()\n"
-        "out.set(); thread.join()\n"
-        "os.write(2, b'told')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr == "told"
-
-
-def test_an_error_within_is_told_after_what_was_written() -> None:
-    code = f"from keras_lmf.noise import held_back\nwith held_back():\n    exec({WRITES!r})\n    print(1 / 0)"
-    told = stderr_of(code)
-    assert tuple(told[: len(ERRORS)]) == ERRORS
-    assert told[-1].startswith("ZeroDivisionError")
-
-
-@pytest.mark.parametrize("verbose", ["", "1"])
-def test_a_framework_starts_without_its_log(tmp_path: Path, verbose: str) -> None:
-    (tmp_path / "jax").mkdir()
-    (tmp_path / "jax" / "__init__.py").write_text(f"{WRITES}\nfrom jax import more\nNUMBER = more.NUMBER\n")
-    (tmp_path / "jax" / "more.py").write_text("NUMBER = 7\n")
-    code = (
-        "import contextlib, sys\nfrom keras_lmf.noise import quiet_starts\n"
-        "told = []\n"
-        "def around(name):\n    told.append(name)\n    return contextlib.nullcontext()\n"
-        "quiet_starts(around); quiet_starts(around)\n"
-        "import jax\n"
-        "print(told, jax.NUMBER, file=sys.stderr)\n"
-    )
-    noise = NOISE if verbose else ()
-    assert stderr_of(code, tmp_path, KERAS_LMF_VERBOSE=verbose) == [*noise, *ERRORS, "['jax'] 7"]
-
-
-def test_a_missing_framework_is_missing() -> None:
-    code = (
-        "import sys\nfrom keras_lmf import noise\nfrom keras_lmf.cli.progress import starting\n"
-        "noise.LIBRARIES += ('no_such_framework',)\nnoise.quiet_starts(starting)\nimport no_such_framework\n"
-    )
-    assert stderr_of(code)[-1] == "ModuleNotFoundError: No module named 'no_such_framework'"
-
-
-@pytest.mark.slow
-def test_tensorflow_says_nothing_in_ordinary_use(tmp_path: Path) -> None:
-    variables = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "keras_lmf", "evaluate", "lmf-synthetic-av", "--resamples", "0", "--json"],
-        cwd=tmp_path,
-        env=variables | {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": str(ZOO.parent)},
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")

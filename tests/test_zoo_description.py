@@ -1,4 +1,4 @@
-"""How entries are told: names of metrics, the sentence, the templates, and the tables in other pages."""
+"""How entries are told: names of metrics, what they take, the sentence, the templates, tables in other pages."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from keras_lmf.cli import main
 from keras_lmf.errors import LMFError
 from keras_lmf.evaluation.metric_names import metric_name
 from keras_lmf.evaluation.protocols import protocols
+from keras_lmf.locate import known_entries
+from keras_lmf.records import Licences
 from keras_lmf.target import Target
 from keras_lmf.zoo import Entry, cards, description
 
@@ -200,3 +202,56 @@ def test_list_tells_the_readers_names(tmp_path: Path, monkeypatch: pytest.Monkey
         f"{metric.floor:.0%}",
         f"{file.stat().st_size / 1e6:.1f}",
     ]
+
+
+def test_what_entries_take() -> None:
+    expected = {
+        "lmf-media-av": ("clip",),
+        "ge2e-ravdess-voice": ("sound",),
+        "whisper-voice": ("sound",),
+        "xception-fer2013-face": ("photo",),
+        "lmf-ravdess-voice-face": ("sound", "features"),
+        "lmf-mosi-avt": ("features",),
+    }
+    for name, found in expected.items():
+        assert description.kinds(klmf.zoo.find(name)) == found
+    assert set(klmf.zoo.table(takes="Sound")["name"]) == {
+        name for name, folder in known_entries().items() if Entry.read(folder).spec.media.keys() == {"voice"}
+    }
+
+
+def test_the_best_file_is_the_smallest_that_is_there() -> None:
+    table = klmf.zoo.table().set_index("name")
+    for name, folder in known_entries().items():
+        sizes = [path.stat().st_size for path in folder.glob("*.tflite")]
+        if sizes:
+            assert table["file_mb"][name] == min(sizes) / 1e6
+            assert Entry.read(folder).costs[table["file"][name]].latency_p50_ms == table["file_ms"][name]
+    small = klmf.zoo.table(max_mb=2, max_ms=60, takes="sound")
+    assert (small["file_mb"] <= 2).all()
+    assert (small["file_ms"] <= 60).all()
+    assert "ge2e-ravdess-voice" in set(small["name"])
+    assert klmf.zoo.table(max_ms=1e-9).empty
+
+
+@pytest.mark.parametrize(
+    ("weights", "word"),
+    [
+        ("CC BY-NC-SA 4.0; MIT (OpenAI)", "non-commercial"),
+        ("CC BY-NC-SA 4.0, and research only; MIT", "research-only"),
+        ("Research only, as the training data", "research-only"),
+        ("free, with attribution; Apache-2.0 (Resemblyzer)", "attribution"),
+        ("Apache-2.0", "Apache-2.0"),
+        ("CC BY 4.0", "CC-BY-4.0"),
+        ("what its owner allows, on demand", "other"),
+    ],
+)
+def test_a_licence_in_a_word(weights: str, word: str) -> None:
+    assert Licences(code="MIT", weights=weights, data="none").word == word
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(62.3, "62"), (4.127, "4.1"), (0.405, "0.41"), (0.02, "<0.1"), (1234.5, "1234")]
+)
+def test_two_figures(number: float, told: str) -> None:
+    assert description.amount(number) == told
